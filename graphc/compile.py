@@ -1,0 +1,280 @@
+"""compile(): from symbols to something that runs, through a visible tuple of passes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import passes as all_passes
+from graphc.backends import load_backend
+from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
+from graphc.ir import dims
+from graphc.ir.graph import Graph, topological
+from graphc.ir.operation import Requirement
+from graphc.ir.program import Program
+from graphc.ops import Variable
+from graphc.ops.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+Pass = Callable[[Graph], Graph]
+_STATE = threading.RLock()  # held while variables change, and while a program that reads them runs
+
+
+def compile(
+    inputs: Tensor | Sequence[Tensor],
+    outputs: Any,
+    updates: Mapping[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]] | None = None,
+    *,
+    name: str = "graph",
+    backend: str = "numba",
+    passes: Sequence[Pass] | None = None,
+) -> Compiled:
+    """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
+
+    inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or a list, tuple or dict of them; a call
+    gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
+    is written. backend: "numba" (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of
+    `gx.passes.DEFAULT`.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("n",), "float64")
+    >>> f = gx.compile([x], gx.sum(x * x))
+    >>> f([1.0, 2.0])
+    array(5.)
+    """
+    chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    graph = _graph(chosen, outputs, updates, name)
+    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes))
+
+
+def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Graph:
+    names: dict[str, Any] = {}
+    for x in inputs:
+        if not isinstance(x, Tensor) or x.op.name != "input":
+            raise InputError(
+                f"compile: inputs must be placeholders, got {x!r}", where=caller(), hint="make it with gx.placeholder"
+            )
+        if x.attrs["name"] in names:
+            raise InputError(f"compile: two inputs are called {x.attrs['name']!r}", where=caller(), hint="give each its own name")
+        names[x.attrs["name"]] = x
+    flat = _flatten(outputs)
+    pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates or ())
+    for variable, value in pairs:
+        if not isinstance(variable, Variable):
+            raise InputError(f"compile: only variables can be updated, got {variable!r}", where=caller(), hint="make it with gx.variable")
+        if not isinstance(value, Tensor) or value.type != variable.type:
+            got = value.type if isinstance(value, Tensor) else type(value).__name__
+            raise (ShapeError if isinstance(value, Tensor) and value.dtype == variable.dtype else DTypeError)(
+                f"compile: the update of {variable.name} must be {variable.type}, got {got}", where=caller(),
+                hint="astype or reshape the new value",
+            )  # fmt: skip
+    if len({id(v) for v, _ in pairs}) != len(pairs):
+        raise InputError("compile: a variable is updated twice", where=caller())
+    given = set(inputs)
+    for node in topological([*flat, *(value for _, value in pairs)]):
+        if node.op.name == "input" and node not in given:
+            raise InputError(
+                f"compile: placeholder {node.attrs['name']!r} is needed but not among the inputs", where=node.where,
+                hint="add it to the list of inputs",
+            )  # fmt: skip
+    graph = Graph(inputs, flat, pairs, name)
+    known = dims.solvable(n for x in inputs for n in x.type.shape)
+    for node in graph.nodes:
+        for n in node.type.shape:
+            if dims.names(n) - known:
+                missing = ", ".join(sorted(dims.names(n) - known))
+                raise ShapeError(
+                    f"compile: no input tells the size {missing} of {node.op.name}: {node.type}", where=node.where,
+                    hint="it must stand in some input's shape, as itself or in a linear expression",
+                )  # fmt: skip
+    return graph
+
+
+def _flatten(outputs: Any) -> list[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    items = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs) if isinstance(outputs, (list, tuple)) else None
+    if items is None or not all(isinstance(x, Tensor) for x in items):
+        raise InputError(f"compile: outputs must be symbols, got {outputs!r}", where=caller(), hint="a symbol, or a list, tuple or dict")
+    return items
+
+
+def _structure(outputs: Any) -> Callable[[list[Array]], Any]:
+    """A function that gives a flat list of arrays the form of `outputs`."""
+    if isinstance(outputs, Tensor):
+        return lambda arrays: arrays[0]
+    if isinstance(outputs, Mapping):
+        keys = list(outputs)
+        return lambda arrays: dict(zip(keys, arrays, strict=True))
+    return tuple if isinstance(outputs, tuple) else list
+
+
+class Compiled:
+    """A compiled computation: call it with arrays.
+
+    graph      the graph after all passes
+    stages     (name, graph or program) after every pass, first the graph as declared
+    program    the kernels over planned buffers (native backends)
+    kernels    the distinct native kernels, each with its `source`
+    """
+
+    def __init__(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
+        self.backend = backend
+        self.stages: list[tuple[str, Graph | Program]] = [("declared", graph)]
+        self.inputs = graph.inputs
+        for change in passes:
+            graph = change(graph)
+            self.stages.append((change.__name__, graph))
+        self.graph = graph
+        self._form = _structure(outputs)
+        self._requirements = _requirements(graph)
+        self._input_types = [n.type for n in self.inputs]
+        self._names = [str(n.attrs["name"]) for n in self.inputs]
+        self._writes = bool(graph.updates)
+        self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+        self._executable = load_backend(backend)(graph, self.stages)
+
+    @property
+    def program(self) -> Program:
+        """The kernels, their order and their buffers."""
+        found = self.stages[-1][1]
+        if not isinstance(found, Program):
+            raise GraphError(f"the backend {self.backend!r} runs the graph itself: it has no program", where=caller())
+        return found
+
+    @property
+    def kernels(self) -> Sequence[Any]:
+        """The distinct native kernels, each with `name`, `source` and `kernel` (its text)."""
+        return self._executable.kernels
+
+    @property
+    def compilations(self) -> int:
+        """How often native code was compiled: once, whatever sizes follow."""
+        return self._executable.compilations
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        if named or len(args) != len(self._names):
+            args = self._by_name(args, named)
+        arrays = [
+            a if type(a) is np.ndarray and a.dtype == want.dtype.numpy else self._array(i, a, want)
+            for i, (a, want) in enumerate(zip(args, self._input_types, strict=True))
+        ]
+        key = tuple(a.shape for a in arrays)
+        sizes = self._sizes.get(key)
+        if sizes is None:
+            sizes = self._bind(arrays)
+            self._sizes[key] = sizes
+        return self._form(self._executable.run(arrays, sizes, key))
+
+    def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        if len(args) > len(self._names):
+            raise InputError(f"{self.graph.name} takes {len(self._names)} inputs, got {len(args)}", where=caller(), hint=self._takes())
+        given = dict(zip(self._names, args, strict=False))
+        for key, value in named.items():
+            if key not in self._names:
+                raise InputError(f"{self.graph.name} has no input {key!r}", where=caller(), hint=self._takes())
+            if key in given:
+                raise InputError(f"{self.graph.name} got input {key!r} twice", where=caller(), hint=self._takes())
+            given[key] = value
+        missing = [n for n in self._names if n not in given]
+        if missing:
+            raise InputError(f"{self.graph.name} misses input {', '.join(map(repr, missing))}", where=caller(), hint=self._takes())
+        return tuple(given[n] for n in self._names)
+
+    def _takes(self) -> str:
+        return "it takes " + ", ".join(f"{n}: {x}" for n, x in zip(self._names, self._input_types, strict=True))
+
+    def _array(self, i: int, value: Any, want: Any) -> Array:
+        name, dtype = self._names[i], want.dtype.numpy
+        if isinstance(value, Tensor):
+            raise InputError(f"input {name} needs an array, got a symbol: {value!r}", where=caller())
+        array = np.asarray(value)
+        if array.dtype.hasobject or array.dtype.kind not in "biuf":
+            raise DTypeError(f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}", where=caller())
+        if not array.dtype.isnative:
+            raise DTypeError(
+                f"input {name} needs {want}, got {array.dtype} in a byte order that is not this machine's", where=caller(),
+                hint=f"{name}.astype({array.dtype.newbyteorder('=').name!r})",
+            )  # fmt: skip
+        exact = isinstance(value, (np.ndarray, np.generic))
+        if not np.can_cast(array.dtype, dtype, "safe" if exact else "same_kind") and not (not exact and array.size == 0):
+            raise DTypeError(
+                f"input {name} needs {want}, got {array.dtype}: not a safe cast", where=caller(), hint=f"{name}.astype({dtype.name!r})"
+            )
+        return array.astype(dtype)
+
+    def _bind(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The sizes of the symbolic dimensions, checked against every axis."""
+        equations = []
+        for name, want, a in zip(self._names, self._input_types, arrays, strict=True):
+            if a.ndim != want.rank:
+                raise ShapeError(
+                    f"input {name} needs {want}, got an array of shape {list(a.shape)}", where=caller(),
+                    hint=f"it must have {want.rank} axes, not {a.ndim}",
+                )  # fmt: skip
+            equations += list(zip(want.shape, a.shape, strict=True))
+        sizes = dims.solve(equations)
+        blame: dict[str, str] = {}
+        for name, want, a in zip(self._names, self._input_types, arrays, strict=True):
+            for axis, (size, n) in enumerate(zip(want.shape, a.shape, strict=True)):
+                unknown = dims.names(size) - sizes.keys()
+                expected = None if unknown else dims.evaluate(size, sizes)
+                if expected != n:
+                    reason = f"{size} is {expected}" if isinstance(size, dims.Dim) and expected is not None else f"it must be {size}"
+                    first = "".join(f" by axis {blame[d]}" for d in sorted(dims.names(size)) if d in blame)
+                    raise ShapeError(
+                        f"input {name} needs {want}, got an array of shape {list(a.shape)}: axis {axis} is {n}, but {reason}{first}",
+                        where=caller(), hint="arguments that share a dimension's name need the same size there",
+                    )  # fmt: skip
+                for d in dims.names(size):
+                    blame.setdefault(d, f"{axis} of {name}")
+        for r, where in self._requirements:
+            left, right = dims.evaluate(r.left, sizes), dims.evaluate(r.right, sizes)
+            if not (left == right if r.relation == "==" else left >= right):
+                bound = ", ".join(f"{d}={n}" for d, n in sorted(sizes.items()))
+                raise ShapeError(f"{r.message}: {left} {r.relation} {right} does not hold for {bound}", where=where)
+        return sizes
+
+    def to_dot(self, path: str | None = None) -> str:
+        """The final graph as DOT, nodes of one kernel in one cluster; written to `path` if given."""
+        from graphc.ir.dot import to_dot
+
+        return to_dot(self, path)
+
+    def __repr__(self) -> str:
+        takes = ", ".join(f"{n}: {x}" for n, x in zip(self._names, self._input_types, strict=True))
+        gives = ", ".join(str(n.type) for n in self.graph.outputs)
+        return f"<Compiled {self.graph.name}({takes}) -> {gives}, backend {self.backend}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from graphc.ir.dot import mimebundle
+
+        return mimebundle(self)
+
+
+def _requirements(graph: Graph) -> list[tuple[Requirement, Any]]:
+    """What sizes must fulfil, as far as it is not known already."""
+    found = []
+    for node in graph.nodes:
+        if node.op.requires is not None:
+            for r in node.op.requires(*(i.type for i in node.inputs), **node.attrs):
+                if not (isinstance(r.left, int) and isinstance(r.right, int)):
+                    found.append((r, node.where))
+    return found
+
+
+def evaluate_symbol(y: Tensor, inputs: Mapping[Tensor, Any] | None = None) -> Array:
+    """The value of one symbol by the interpreter; `inputs` maps placeholders to arrays."""
+    given = dict(inputs or {})
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise InputError(f"eval: keys must be placeholders, got {x!r}", where=caller(), hint="y.eval({x: array})")
+    run = Compiled(_graph(list(given), y, None, "eval"), y, "interpreter", ())
+    result: Array = run(*given.values())
+    return result
+
+
+Tensor.eval = lambda self, inputs=None: evaluate_symbol(self, inputs)  # type: ignore[method-assign]

@@ -1,0 +1,86 @@
+"""Errors that name the operation, the types, the user's own line, and the remedy."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Where:
+    """A line of the user's source."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.line).strip()
+        return f"{Path(self.file).name}:{self.line}" + (f"   {text}" if text else "")
+
+
+def caller() -> Where | None:
+    """The innermost line on the stack that lies outside graphc."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE):
+            return Where(file, frame.f_lineno)
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None
+
+
+class GraphWarning(UserWarning):
+    """Something works, but not the way its user would want."""
+
+
+class GraphError(Exception):
+    """Wrong use of graphc.
+
+    The message says what happened and with which types; `where` is the user's line (a chain of them when
+    two lines disagree); `hint` says what to do.
+
+    >>> raise GraphError("matmul needs equal inner dimensions", hint="transpose one")
+    Traceback (most recent call last):
+    graphc.errors.GraphError: matmul needs equal inner dimensions
+      hint: transpose one
+    """
+
+    def __init__(self, message: str, *, where: Where | None = None, hint: str | None = None) -> None:
+        self.message = message
+        self.where = where
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        if self.where is not None:
+            lines.append(f"  {self.where}")
+        if self.hint is not None:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class ShapeError(GraphError, ValueError):
+    """Shapes, ranks, axes or sizes that do not fit."""
+
+
+class DTypeError(GraphError, TypeError):
+    """Data types that do not fit."""
+
+
+class InputError(GraphError, TypeError):
+    """A missing, unknown or unusable argument of a call."""
+
+
+class GradientError(GraphError, TypeError):
+    """A gradient of something that has none."""
+
+
+class ParseError(GraphError, ValueError):
+    """Graph text that does not parse; the message gives line and column."""

@@ -1,0 +1,507 @@
+"""Sizes: integers, and integer expressions of named dimensions in one canonical form.
+
+    size     := int | Dim
+    Dim      := sum of integer * monomial          a polynomial: 2*batch + 1
+    monomial := product of atoms
+    atom     := name | FloorDiv(size, size) | Max0(size)
+
+Equal expressions are equal objects under `==`, so shapes compare as tuples. A named dimension is any integer >= 0.
+The same algebra serves as index arithmetic inside kernels, where names are loop variables with a known range.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import gcd
+from typing import Union
+
+Size = Union[int, "Dim"]
+Shape = tuple[Size, ...]
+Ranges = Mapping[str, Size]  # loop variable -> extent: 0 <= variable < extent
+NO_RANGES: Ranges = {}
+
+
+@dataclass(frozen=True)
+class FloorDiv:
+    """numerator // denominator, with a denominator > 0."""
+
+    numerator: Size
+    denominator: Size
+
+    def __str__(self) -> str:
+        return f"{_operand(self.numerator)}//{_operand(self.denominator)}"
+
+
+@dataclass(frozen=True)
+class Max0:
+    """max(value, 0)."""
+
+    value: Size
+
+    def __str__(self) -> str:
+        return f"max({self.value}, 0)"
+
+
+Atom = str | FloorDiv | Max0
+Monomial = tuple[Atom, ...]
+
+
+class Dim:
+    """A symbolic size: a polynomial with integer coefficients, canonical and immutable.
+
+    >>> batch = dim("batch")
+    >>> 2 * batch + batch
+    3*batch
+    >>> (4 * batch) // 2 == batch * 2
+    True
+    """
+
+    __slots__ = ("_hash", "terms")
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self._hash == other._hash and self.terms == other.terms
+
+    def __add__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return add(self, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return add(self, mul(other, -1))
+
+    def __rsub__(self, other: Size) -> Size:
+        return add(other, mul(self, -1))
+
+    def __neg__(self) -> Size:
+        return mul(self, -1)
+
+    def __mul__(self, other: Size) -> Size:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return mul(self, other)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Size) -> Size:
+        return floordiv(self, other)
+
+    def __rfloordiv__(self, other: Size) -> Size:
+        return floordiv(other, self)
+
+    def __mod__(self, other: Size) -> Size:
+        return mod(self, other)
+
+    def __rmod__(self, other: Size) -> Size:
+        return mod(other, self)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, factor in self.terms:
+            alone = factor == 1 and len(monomial) == 1
+            atoms = [str(a) if alone else _atom(a) for a in monomial]
+            if abs(factor) != 1 or not monomial:
+                atoms.insert(0, str(abs(factor)))
+            text += ("-" if factor < 0 else "+") + "*".join(atoms)
+        return text.removeprefix("+")
+
+    __repr__ = __str__
+
+
+def _atom(atom: Atom) -> str:
+    return f"({atom})" if isinstance(atom, FloorDiv) else str(atom)
+
+
+def _operand(size: Size) -> str:
+    simple = isinstance(size, int) or (len(size.terms) == 1 and size.terms[0][1] == 1 and len(size.terms[0][0]) == 1)
+    if simple and isinstance(size, Dim) and isinstance(size.terms[0][0][0], FloorDiv):
+        simple = False
+    return str(size) if simple else f"({size})"
+
+
+def _key(monomial: Monomial) -> tuple[int, tuple[str, ...]]:
+    return (-len(monomial), tuple(str(a) for a in monomial))
+
+
+def _make(terms: Mapping[Monomial, int]) -> Size:
+    kept = {m: c for m, c in terms.items() if c != 0}
+    if not kept:
+        return 0
+    if len(kept) == 1 and () in kept:
+        return kept[()]
+    return Dim(tuple(sorted(kept.items(), key=lambda item: _key(item[0]))))
+
+
+def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(size, Dim):
+        return size.terms
+    return (((), int(size)),) if size else ()
+
+
+def dim(text: str) -> Size:
+    """The size a text denotes: a name or an integer expression of names.
+
+    >>> dim("2*batch + 1")
+    2*batch+1
+    """
+    return _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Size:
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"{text!r} is not a dimension: write a name or an integer expression of names") from error
+    return _from_ast(tree, text)
+
+
+def _from_ast(tree: ast.expr, text: str) -> Size:
+    match tree:
+        case ast.Name(id=name):
+            return symbol(name)
+        case ast.Constant(value=int(value)):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return mul(_from_ast(operand, text), -1)
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b = _from_ast(left, text), _from_ast(right, text)
+            match op:
+                case ast.Add():
+                    return add(a, b)
+                case ast.Sub():
+                    return add(a, mul(b, -1))
+                case ast.Mult():
+                    return mul(a, b)
+                case ast.FloorDiv():
+                    return floordiv(a, b)
+                case ast.Mod():
+                    return mod(a, b)
+        case ast.Call(func=ast.Name(id="max"), args=[a_tree, b_tree]):
+            return maximum(_from_ast(a_tree, text), _from_ast(b_tree, text))
+        case ast.Call(func=ast.Name(id="min"), args=[a_tree, b_tree]):
+            return minimum(_from_ast(a_tree, text), _from_ast(b_tree, text))
+    raise ValueError(f"{text!r} is not a dimension: use names, integers, + - * // % max min")
+
+
+@lru_cache(maxsize=4096)
+def symbol(name: str) -> Dim:
+    """The dimension called `name`."""
+    return Dim((((name,), 1),))
+
+
+@lru_cache(maxsize=65536)
+def add(a: Size, b: Size) -> Size:
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
+    total = dict(_terms(a))
+    for monomial, factor in _terms(b):
+        total[monomial] = total.get(monomial, 0) + factor
+    return _make(total)
+
+
+@lru_cache(maxsize=65536)
+def mul(a: Size, b: Size) -> Size:
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
+    total: dict[Monomial, int] = {}
+    for m1, c1 in _terms(a):
+        for m2, c2 in _terms(b):
+            monomial = tuple(sorted(m1 + m2, key=str))
+            total[monomial] = total.get(monomial, 0) + c1 * c2
+    return _make(total)
+
+
+def sub(a: Size, b: Size) -> Size:
+    return add(a, mul(b, -1))
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """The number of elements of a shape.
+
+    >>> product((dim("n"), 3))
+    3*n
+    """
+    total: Size = 1
+    for size in sizes:
+        total = mul(total, size)
+    return total
+
+
+def divide_exactly(a: Size, b: Size) -> Size | None:
+    """a / b if the polynomial division leaves nothing, else None."""
+    if b == 0:
+        return None
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b if a % b == 0 else None
+    rest, quotient = a, 0
+    lead, lead_factor = _terms(b)[0]
+    for _ in range(16):
+        if rest == 0:
+            return quotient
+        first, factor = _terms(rest)[0]
+        left = _remove(first, lead)
+        if left is None or factor % lead_factor:
+            return None
+        piece = _make({left: factor // lead_factor})
+        quotient = add(quotient, piece)  # type: ignore[assignment]
+        rest = sub(rest, mul(piece, b))
+    return None
+
+
+def _remove(monomial: Monomial, part: Monomial) -> Monomial | None:
+    left = list(monomial)
+    for atom in part:
+        if atom not in left:
+            return None
+        left.remove(atom)
+    return tuple(left)
+
+
+def floordiv(a: Size, b: Size, ranges: Ranges = NO_RANGES) -> Size:
+    """a // b for b > 0, simplified where the ranges of the names allow.
+
+    >>> i, j = symbol("i"), symbol("j")
+    >>> floordiv(12 * i + j, 12, {"j": 12})
+    i
+    """
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b
+    if b == 1:
+        return a
+    exact = divide_exactly(a, b)
+    if exact is not None:
+        return exact
+    whole: Size = 0
+    rest: Size = 0
+    for monomial, factor in _terms(a):
+        term = _make({monomial: factor})
+        part = divide_exactly(term, b)
+        if part is None and isinstance(b, int) and not monomial:
+            part, term = factor // b, factor % b
+            rest = add(rest, term)
+        elif part is None:
+            rest = add(rest, term)
+            continue
+        whole = add(whole, part)
+    if is_nonnegative(rest, ranges) and is_nonnegative(sub(sub(b, 1), upper(rest, ranges)), ranges):
+        return whole
+    if isinstance(b, int):
+        common = gcd(b, *(factor for _, factor in _terms(rest)))
+        rest, b = _make({m: c // common for m, c in _terms(rest)}), b // common
+    match rest:
+        case Dim(terms=(((FloorDiv(inner, by),), 1),)):  # (x // y) // z = x // (y*z)
+            return add(whole, floordiv(inner, mul(by, b), ranges))
+    return add(whole, _make({(FloorDiv(rest, b),): 1}))
+
+
+def mod(a: Size, b: Size, ranges: Ranges = NO_RANGES) -> Size:
+    """a % b for b > 0."""
+    return sub(a, mul(b, floordiv(a, b, ranges)))
+
+
+def maximum(a: Size, b: Size, ranges: Ranges = NO_RANGES) -> Size:
+    """max(a, b).
+
+    >>> maximum(dim("n"), 0), maximum(dim("n-1"), 0)
+    (n, max(n-1, 0))
+    """
+    return add(b, _max0(sub(a, b), ranges))
+
+
+def minimum(a: Size, b: Size, ranges: Ranges = NO_RANGES) -> Size:
+    """min(a, b)."""
+    return sub(a, _max0(sub(a, b), ranges))
+
+
+def _max0(a: Size, ranges: Ranges) -> Size:
+    if isinstance(a, int):
+        return max(a, 0)
+    if is_nonnegative(a, ranges):
+        return a
+    if is_nonnegative(mul(a, -1), ranges):
+        return 0
+    for monomial, factor in a.terms:  # max(max(e, 0) - r, 0) = max(e - r, 0) for r >= 0
+        match monomial, factor:
+            case (Max0(inner),), 1:
+                rest = sub(a, _make({monomial: 1}))
+                if is_nonnegative(mul(rest, -1), ranges):
+                    return _max0(add(inner, rest), ranges)
+    if a.terms[0][1] < 0:  # one canonical sign: max(-e, 0) = max(e, 0) - e
+        return sub(_make({(Max0(mul(a, -1)),): 1}), mul(a, -1))
+    return _make({(Max0(a),): 1})
+
+
+def is_nonnegative(a: Size, ranges: Ranges = NO_RANGES) -> bool:
+    """Whether a >= 0 for every value of its names is provable: lower bounds of the terms add up to something >= 0."""
+    if isinstance(a, int):
+        return a >= 0
+    if all(factor >= 0 for _, factor in a.terms):
+        return all(_atom_nonnegative(atom, ranges) for monomial, _ in a.terms for atom in monomial)
+    for monomial, factor in a.terms:  # r - max(e, 0) >= 0 if r >= 0 and r >= e
+        match monomial, factor:
+            case (Max0(inner),), -1:
+                rest = add(a, _make({monomial: 1}))
+                return is_nonnegative(rest, ranges) and is_nonnegative(sub(rest, inner), ranges)
+    low = lower(a, ranges)
+    return low != a and is_nonnegative(low, NO_RANGES)
+
+
+def _atom_nonnegative(atom: Atom, ranges: Ranges) -> bool:
+    if isinstance(atom, FloorDiv):
+        return is_nonnegative(atom.numerator, ranges)
+    return True
+
+
+def upper(a: Size, ranges: Ranges) -> Size:
+    """An upper bound of a with the loop variables of `ranges` gone."""
+    return _bound(a, ranges, up=True)
+
+
+def lower(a: Size, ranges: Ranges) -> Size:
+    """A lower bound of a with the loop variables of `ranges` gone."""
+    return _bound(a, ranges, up=False)
+
+
+def _bound(a: Size, ranges: Ranges, up: bool) -> Size:
+    total: Size = 0
+    for monomial, factor in _terms(a):
+        term: Size = factor
+        for atom in monomial:
+            if isinstance(atom, str) and atom in ranges:
+                term = mul(term, sub(ranges[atom], 1) if (factor > 0) == up else 0)
+            elif isinstance(atom, FloorDiv) and names(atom.numerator) & ranges.keys():
+                bound = floordiv(_bound(atom.numerator, ranges, (factor > 0) == up), atom.denominator)
+                term = mul(term, bound)
+            else:
+                term = mul(term, _make({(atom,): 1}))
+        total = add(total, term)
+    return total
+
+
+def names(*sizes: Size) -> frozenset[str]:
+    """The names that occur in sizes."""
+    found: set[str] = set()
+    todo: list[Size] = list(sizes)
+    while todo:
+        for monomial, _ in _terms(todo.pop()):
+            for atom in monomial:
+                match atom:
+                    case str(name):
+                        found.add(name)
+                    case FloorDiv(a, b):
+                        todo += (a, b)
+                    case Max0(a):
+                        todo.append(a)
+    return frozenset(found)
+
+
+def substitute(size: Size, env: Mapping[str, Size], ranges: Ranges = NO_RANGES) -> Size:
+    """`size` with names replaced.
+
+    >>> substitute(dim("2*n+1"), {"n": 4})
+    9
+    """
+    if isinstance(size, int):
+        return size
+    total: Size = 0
+    for monomial, factor in size.terms:
+        term: Size = factor
+        for atom in monomial:
+            value: Size
+            match atom:
+                case str(name):
+                    value = env.get(name, symbol(name))
+                case FloorDiv(a, b):
+                    value = floordiv(substitute(a, env, ranges), substitute(b, env, ranges), ranges)
+                case Max0(a):
+                    value = _max0(substitute(a, env, ranges), ranges)
+            term = mul(term, value)
+        total = add(total, term)
+    return total
+
+
+def evaluate(size: Size, env: Mapping[str, int]) -> int:
+    """The integer that `size` is under `env`."""
+    if isinstance(size, int):
+        return size
+    total = 0
+    for monomial, factor in size.terms:
+        for atom in monomial:
+            match atom:
+                case str(name):
+                    factor *= env[name]
+                case FloorDiv(a, b):
+                    factor *= evaluate(a, env) // evaluate(b, env)
+                case Max0(a):
+                    factor *= max(evaluate(a, env), 0)
+        total += factor
+    return total
+
+
+def solve(equations: Iterable[tuple[Size, int]]) -> dict[str, int]:
+    """Values of the names that make each size equal its integer, as far as linear equations in one unknown tell.
+
+    >>> solve([(dim("2*n"), 8), (dim("n+m"), 7)])
+    {'n': 4, 'm': 3}
+    """
+    env: dict[str, int] = {}
+    todo = list(equations)
+    while True:
+        left = []
+        for size, value in todo:
+            known = substitute(size, env)
+            unknown = names(known)
+            if len(unknown) != 1:
+                left.append((size, value))
+                continue
+            (name,) = unknown
+            factor = offset = 0
+            linear = True
+            for monomial, c in _terms(known):
+                if monomial == (name,):
+                    factor = c
+                elif monomial == ():
+                    offset = c
+                else:
+                    linear = False
+            if linear and factor and (value - offset) % factor == 0 and (value - offset) // factor >= 0:
+                env[name] = (value - offset) // factor
+            else:
+                left.append((size, value))
+        if len(left) == len(todo):
+            return env
+        todo = left
+
+
+def solvable(sizes: Iterable[Size]) -> frozenset[str]:
+    """The names that `solve` finds from sizes of these forms."""
+    found: set[str] = set()
+    todo = list(sizes)
+    while True:
+        before = len(found)
+        for size in todo:
+            unknown = names(size) - found
+            if len(unknown) == 1:
+                (name,) = unknown
+                if all(m.count(name) <= 1 and all(isinstance(a, str) for a in m) for m, _ in _terms(size)):
+                    found.add(name)
+        if len(found) == before:
+            return frozenset(found)

@@ -1,0 +1,184 @@
+"""Graphs: immutable nodes, typed at birth, in the order of their data.
+
+    Graph := inputs, outputs, updates (variable -> node)
+    Node  := operation, inputs, attributes, type; the user's line
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from graphc.errors import Where, caller
+from graphc.ir import dims
+from graphc.ir.operation import Leaf, Operation
+from graphc.ir.types import DType, TensorType
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a node under construction comes from, if not from the caller's line."""
+
+    where: Where | None
+    gradient: bool
+
+
+_ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+@contextmanager
+def origin(where: Where | None, gradient: bool) -> Iterator[None]:
+    """Nodes born inside get this line and this side (forward or gradient)."""
+    token = _ORIGIN.set(Origin(where, gradient))
+    try:
+        yield
+    finally:
+        _ORIGIN.reset(token)
+
+
+def current_origin() -> Origin:
+    """The origin that a node born now has."""
+    return _ORIGIN.get() or Origin(caller(), False)
+
+
+class Node:
+    """One value of a graph: an operation applied to inputs. Compared by identity; never changed.
+
+    Never test membership of nodes in a tuple or list: symbols have an elementwise `==`. Sets and dicts go by identity.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "gradient", "inputs", "op", "type", "where")
+
+    op: Operation
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: TensorType
+    where: Where | None
+    gradient: bool
+
+    def __init__(
+        self, op: Operation, inputs: tuple[Node, ...], attrs: Mapping[str, Any], type: TensorType,
+        where: Where | None = None, gradient: bool = False,
+    ) -> None:  # fmt: skip
+        set_slot = object.__setattr__
+        set_slot(self, "op", op)
+        set_slot(self, "inputs", inputs)
+        set_slot(self, "attrs", attrs)
+        set_slot(self, "type", type)
+        set_slot(self, "where", where)
+        set_slot(self, "gradient", gradient)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name}: nodes are immutable")
+
+    @property
+    def is_leaf(self) -> bool:
+        return isinstance(self.op.lowering, Leaf)
+
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        """The same operation on other inputs, typed again."""
+        if all(a is b for a, b in zip(inputs, self.inputs, strict=True)):
+            return self
+        with origin(self.where, self.gradient):
+            new: Node = self.op(*inputs, **self.attrs)
+        return new
+
+
+class Graph:
+    """A computation: what goes in, what comes out, which variables change."""
+
+    def __init__(
+        self, inputs: Iterable[Node], outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = (), name: str = "graph"
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.updates = tuple(updates)
+        self.name = name
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """All that must be computed: outputs, then new values of variables."""
+        return self.outputs + tuple(value for _, value in self.updates)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node, inputs first, each after its inputs."""
+        changed = tuple(variable for variable, _ in self.updates)
+        return tuple(dict.fromkeys((*self.inputs, *topological(self.roots + changed))))
+
+    @cached_property
+    def variables(self) -> tuple[Node, ...]:
+        return tuple(n for n in self.nodes if n.is_leaf and n.op.name == "variable")
+
+    @cached_property
+    def dims(self) -> frozenset[str]:
+        """The names of the symbolic dimensions."""
+        return frozenset().union(*(dims.names(*n.type.shape) for n in self.nodes))
+
+    def users(self) -> dict[Node, list[Node]]:
+        """For every node, the nodes that read it, one entry a use."""
+        users: dict[Node, list[Node]] = {n: [] for n in self.nodes}
+        for node in self.nodes:
+            for given in node.inputs:
+                users[given].append(node)
+        return users
+
+    def replaced(self, new: Mapping[Node, Node]) -> Graph:
+        """The graph with its roots looked up in `new`."""
+        return Graph(
+            self.inputs, (new[n] for n in self.outputs), ((v, new[n]) for v, n in self.updates), self.name
+        )  # fmt: skip
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """A networkx graph: one node each, keyed by position; edges carry the operand's number and type."""
+        place = {node: i for i, node in enumerate(self.nodes)}
+        result = nx.MultiDiGraph(name=self.name)
+        for node, i in place.items():
+            result.add_node(i, op=node.op.name, type=str(node.type), gradient=node.gradient, attrs=dict(node.attrs))
+        for node, i in place.items():
+            for operand, given in enumerate(node.inputs):
+                result.add_edge(place[given], i, operand=operand, type=str(given.type))
+        return result
+
+    def __str__(self) -> str:
+        from graphc.ir.text import print_graph
+
+        return print_graph(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from graphc.ir.dot import mimebundle
+
+        return mimebundle(self)
+
+
+def topological(roots: Iterable[Node]) -> list[Node]:
+    """Every node that the roots need, each after its inputs; the order is that of a depth-first walk."""
+    order: dict[Node, None] = {}
+    todo: list[tuple[Node, bool]] = [(root, False) for root in reversed(tuple(roots))]
+    while todo:
+        node, ready = todo.pop()
+        if node in order:
+            continue
+        if ready or not node.inputs:
+            order[node] = None
+            continue
+        todo.append((node, True))
+        todo += [(given, False) for given in reversed(node.inputs) if given not in order]
+    return list(order)
+
+
+def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
+    """The graph with `change` applied to every node after its inputs were changed."""
+    new: dict[Node, Node] = {}
+    for node in graph.nodes:
+        new[node] = change(node if node.is_leaf else node.with_inputs(tuple(new[i] for i in node.inputs)))
+    return graph.replaced(new)
+
+
+__all__ = ["DType", "Graph", "Node", "Operation", "Origin", "current_origin", "origin", "rebuild", "topological"]

@@ -1,0 +1,257 @@
+"""Programs: an ordered list of kernels over buffers.
+
+    Program  := buffers, calls
+    Call     := kernel, buffers for its parameters, sizes for its dimensions
+    Kernel   := parameters, scratch, parallel loops, body
+    body     := statement*
+    statement:= Let | Load | Store | Loop | Init | Reduce | Contract
+
+The body of a kernel runs once for every index of its parallel loops, in any order and on any thread. Its statements are
+its stages: loops over scalar code, reductions, contractions. Scratch is private to one run of the body.
+
+    kernel k0(%x: f32[batch, 3], %b: f32[3]) -> %y: f32[batch] {
+      parallel i < batch {
+        %acc = init add : f32
+        for j < 3 {
+          %0 = load %x[i, j]
+          %1 = load %b[j]
+          %2 = add(%0, %1)
+          %3 = exp(%2)
+          %acc = reduce add(%acc, %3)
+        }
+        store %y[i], %acc
+      }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphc.errors import Where
+from graphc.ir.dims import Shape, Size
+from graphc.ir.scalar import Arg, Let
+from graphc.ir.types import DType, TensorType
+
+Index = tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """%name = load buffer[index]; where a guard is false nothing is read and the value is 0."""
+
+    name: str
+    dtype: DType
+    buffer: str
+    index: Index
+    guard: Arg | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    buffer: str
+    index: Index
+    value: Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """%name = the neutral element of `combine`: the start of an accumulator."""
+
+    name: str
+    dtype: DType
+    combine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """%name = reduce combine(%name, value). The innermost loops around it fix the order; `position` serves argmax and argmin."""
+
+    name: str
+    dtype: DType
+    combine: str
+    value: Arg
+    position: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """An accumulator in a buffer: buffer[index] = combine(buffer[index], value); `clear` starts it anew where true."""
+
+    buffer: str
+    index: Index
+    combine: str
+    value: Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """for var in start .. stop { body }"""
+
+    var: str
+    stop: Size
+    body: tuple[Statement, ...]
+    start: Size = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A loop variable and its extent."""
+
+    var: str
+    extent: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Scalar code with a result."""
+
+    body: tuple[Statement, ...]
+    value: Arg
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """%result[m, n] = sum over k of left * right, for every index of the batch axes; then the epilogue.
+
+    `left` and `right` are scalar code over (batch, m, k) and (batch, k, n); `epilogue` is code over (batch, m, n) that may use
+    %result and stores what is kept.
+    """
+
+    batch: tuple[Axis, ...]
+    m: Axis
+    n: Axis
+    k: Axis
+    left: Block
+    right: Block
+    result: str
+    dtype: DType
+    epilogue: tuple[Statement, ...]
+
+
+Statement = Let | Load | Store | Init | Reduce | Gather | Loop | Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A buffer as a kernel sees it; `mode` is in, out or inout."""
+
+    name: str
+    type: TensorType
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Memory private to one run of a kernel's body."""
+
+    name: str
+    dtype: DType
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Kernel:
+    name: str
+    params: tuple[Param, ...]
+    parallel: tuple[Axis, ...]
+    body: tuple[Statement, ...]
+    scratch: tuple[Scratch, ...] = ()
+    vector: bool = False  # the parallel loop itself is the loop to vectorise
+    where: tuple[Where, ...] = field(default=(), compare=False)
+    nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
+
+    @property
+    def inputs(self) -> tuple[Param, ...]:
+        return tuple(p for p in self.params if p.mode != "out")
+
+    @property
+    def outputs(self) -> tuple[Param, ...]:
+        return tuple(p for p in self.params if p.mode != "in")
+
+    def __str__(self) -> str:
+        from graphc.ir.text import print_kernel
+
+        return print_kernel(self)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory of a program. `role` is input, variable, constant, output or temporary.
+
+    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant or the variable.
+    """
+
+    name: str
+    type: TensorType
+    role: str
+    slot: int | None = None
+    value: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a kernel: the buffers of its parameters, in their order."""
+
+    kernel: Kernel
+    buffers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Calls in order over buffers; `slots` are the arena's slot sizes in bytes once buffers are planned.
+
+    `outputs` names the buffer of each result; one buffer may serve several.
+    """
+
+    name: str
+    buffers: Mapping[str, Buffer]
+    calls: tuple[Call, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    slots: tuple[Size, ...] = ()
+
+    def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
+        """The program with every kernel replaced by `change` of it."""
+        return replace(self, calls=tuple(replace(c, kernel=change(c.kernel)) for c in self.calls))
+
+    def __str__(self) -> str:
+        from graphc.ir.text import print_program
+
+        return print_program(self)
+
+
+def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Every statement of a body, outer ones first."""
+    todo = list(reversed(body))
+    while todo:
+        statement = todo.pop()
+        yield statement
+        match statement:
+            case Loop(body=inner):
+                todo += reversed(inner)
+            case Contract(left=left, right=right, epilogue=epilogue):
+                todo += reversed(left.body + right.body + epilogue)
+
+
+def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Statement, ...]]) -> tuple[Statement, ...]:
+    """The body with every plain statement replaced by the statements `change` gives for it."""
+    result: list[Statement] = []
+    for statement in body:
+        match statement:
+            case Loop(body=inner):
+                result.append(replace(statement, body=rewrite(inner, change)))
+            case Contract(left=left, right=right, epilogue=epilogue):
+                result.append(
+                    replace(
+                        statement,
+                        left=replace(left, body=rewrite(left.body, change)),
+                        right=replace(right, body=rewrite(right.body, change)),
+                        epilogue=rewrite(epilogue, change),
+                    )
+                )
+            case _:
+                result.extend(change(statement))
+    return tuple(result)

@@ -1,0 +1,389 @@
+"""Text: print graphs, kernels and programs; parse graphs back.
+
+    graph  := "graph" name "(" inputs ")" "{" line* "return" values "}"
+    line   := "variable" %name ":" type | %name "=" operation "(" operands, attributes ")" ":" type | "update" %v "=" %x
+    type   := dtype "[" sizes "]"
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ParseError
+from graphc.ir import dims
+from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import VOCABULARY
+from graphc.ir.program import Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
+from graphc.ir.scalar import Let
+from graphc.ir.types import ArrayValue, DType, TensorType, as_dtype
+
+_INLINE = 32  # constants of more elements are printed packed
+
+
+def names_of(graph: Graph) -> dict[Node, str]:
+    """The name each node has in the text: inputs and variables their own, the rest numbers."""
+    taken: set[str] = set()
+    result: dict[Node, str] = {}
+    for node in (*graph.inputs, *graph.variables):
+        name = base = str(node.attrs["name"])
+        for i in range(2, 1 << 30):
+            if name not in taken:
+                break
+            name = f"{base}_{i}"
+        taken.add(name)
+        result[node] = name
+    number = 0
+    for node in graph.nodes:
+        if node not in result:
+            result[node] = str(number)
+            number += 1
+    return result
+
+
+def print_graph(graph: Graph) -> str:
+    """The text of a graph; `parse` reads it back."""
+    name = names_of(graph)
+    inputs = ", ".join(f"%{name[n]}: {n.type}" for n in graph.inputs)
+    lines = [f"graph {graph.name}({inputs}) {{"]
+    lines += [f"  variable %{name[v]}: {v.type}" for v in graph.variables]
+    leaves = {*graph.inputs, *graph.variables}
+    for node in graph.nodes:
+        if node not in leaves:
+            lines.append(f"  %{name[node]} = {print_node(node, name)}")
+    lines += [f"  update %{name[v]} = %{name[n]}" for v, n in graph.updates]
+    lines.append(f"  return {', '.join('%' + name[n] for n in graph.outputs)}".rstrip())
+    return "\n".join([*lines, "}"])
+
+
+def print_node(node: Node, name: Mapping[Node, str]) -> str:
+    """One node's right-hand side."""
+    parts = ["%" + name.get(i, "?") for i in node.inputs]
+    parts += [f"{key}={print_attr(value)}" for key, value in sorted(node.attrs.items())]
+    return f"{node.op.name}({', '.join(parts)}) : {node.type}"
+
+
+def print_attr(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(print_attr, value))}]"
+    if isinstance(value, ArrayValue):
+        return _array_text(value.array)
+    if isinstance(value, DType):
+        return value.name
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    return repr(value)
+
+
+def _array_text(array: np.ndarray[Any, Any]) -> str:
+    if array.size <= _INLINE:
+        return print_attr(array.tolist())
+    return f'"{base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()}"'
+
+
+# --- programs -------------------------------------------------------------------------------------------------------
+
+
+def print_program(program: Program) -> str:
+    """The buffers, the calls in order, then each distinct kernel once."""
+    lines = [f"program {program.name} {{"]
+    for buffer in program.buffers.values():
+        place = f" slot {buffer.slot}" if buffer.slot is not None else ""
+        lines.append(f"  {buffer.role} %{buffer.name}: {buffer.type}{place}")
+    if program.slots:
+        lines.append(f"  arena [{', '.join(map(str, program.slots))}] bytes")
+    kernels: dict[str, Kernel] = {}
+    for call in program.calls:
+        kernels.setdefault(call.kernel.name, call.kernel)
+        given = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode == "in")
+        made = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in")
+        lines.append(f"  {made} = {call.kernel.name}({given})")
+    lines.append(f"  return {', '.join('%' + n for n in program.outputs)}".rstrip())
+    lines.append("}")
+    return "\n\n".join(["\n".join(lines), *map(print_kernel, kernels.values())])
+
+
+def print_kernel(kernel: Kernel) -> str:
+    """The text of a kernel."""
+    given = ", ".join(f"%{p.name}: {p.type}" for p in kernel.params if p.mode != "out")
+    made = ", ".join(f"%{p.name}: {p.type}" for p in kernel.params if p.mode != "in")
+    lines = [f"kernel {kernel.name}({given}) -> {made} {{"]
+    axes = ", ".join(f"{a.var} < {a.extent}" for a in kernel.parallel)
+    indent = "  "
+    if axes:
+        lines.append(f"  parallel {axes} {{")
+        indent = "    "
+    lines += [f"{indent}scratch %{s.name}: {TensorType(s.dtype, s.shape)}" for s in kernel.scratch]
+    lines += _body(kernel.body, indent)
+    if axes:
+        lines.append("  }")
+    return "\n".join([*lines, "}"])
+
+
+def _body(body: tuple[Statement, ...], indent: str) -> list[str]:
+    lines: list[str] = []
+    for statement in body:
+        match statement:
+            case Let():
+                lines.append(indent + str(statement))
+            case Load(name, _, buffer, index, guard):
+                tail = "" if guard is None else f" if {guard}"
+                lines.append(f"{indent}%{name} = load %{buffer}[{_index(index)}]{tail}")
+            case Store(buffer, index, value):
+                lines.append(f"{indent}store %{buffer}[{_index(index)}], {value}")
+            case Init(name, dtype, combine):
+                lines.append(f"{indent}%{name} = init {combine} : {dtype.short}")
+            case Reduce(name, _, combine, value, position):
+                where = "" if position is None else f" at {position}"
+                lines.append(f"{indent}%{name} = reduce {combine}(%{name}, {value}){where}")
+            case Gather(buffer, index, combine, value):
+                lines.append(f"{indent}{combine} into %{buffer}[{_index(index)}], {value}")
+            case Loop(var, stop, inner, start):
+                lines.append(f"{indent}for {var} {'' if start == 0 else f'in {start} .. '}{'< ' if start == 0 else ''}{stop} {{")
+                lines += [*_body(inner, indent + "  "), indent + "}"]
+            case Contract():
+                batch = "".join(f"{a.var} < {a.extent}, " for a in statement.batch)
+                m, n, k = statement.m, statement.n, statement.k
+                lines.append(f"{indent}contract {batch}{m.var} < {m.extent}, {n.var} < {n.extent}, {k.var} < {k.extent} {{")
+                for side, block in (("left", statement.left), ("right", statement.right)):
+                    lines += [f"{indent}  {side} {{", *_body(block.body, indent + "    "), f"{indent}    {block.value}"]
+                    lines.append(f"{indent}  }}")
+                lines += [f"{indent}  epilogue %{statement.result} {{", *_body(statement.epilogue, indent + "    ")]
+                lines += [f"{indent}  }}", f"{indent}}}"]
+    return lines
+
+
+def _index(index: tuple[dims.Size, ...]) -> str:
+    return ", ".join(map(str, index))
+
+
+# --- parsing --------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|\#[^\n]*)|(?P<value>%[A-Za-z0-9_.]+)|(?P<string>"[^"\n]*")
+    |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<mark>//|[-+*%(){}\[\]:=,])""",
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str) -> Graph:
+    """The graph that a text denotes.
+
+    Raises ParseError with line and column; a node that cannot be typed raises what building it would.
+
+    >>> import graphc as gx
+    >>> print(parse('''graph f(%x: f32[n]) {
+    ...   %0 = exp(%x) : f32[n]
+    ...   return %0
+    ... }'''))
+    graph f(%x: f32[n]) {
+      %0 = exp(%x) : f32[n]
+      return %0
+    }
+    """
+    return _Parser(text).graph()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens: list[_Token] = []
+        at = 0
+        while at < len(text):
+            found = _TOKEN.match(text, at)
+            if found is None:
+                raise self.error(f"unexpected character {text[at]!r}", at)
+            kind = found.lastgroup or ""
+            if kind != "space":
+                self.tokens.append(_Token(kind, found.group(), at))
+            at = found.end()
+        self.tokens.append(_Token("end", "end of text", len(text)))
+        self.next = 0
+        self.values: dict[str, Node] = {}
+
+    def error(self, message: str, at: int | None = None) -> ParseError:
+        if at is None:
+            at = self.tokens[self.next].at
+        line = self.text.count("\n", 0, at) + 1
+        column = at - (self.text.rfind("\n", 0, at) + 1) + 1
+        return ParseError(f"line {line}, column {column}: {message}")
+
+    def peek(self, text: str) -> bool:
+        return self.tokens[self.next].text == text
+
+    def take(self, text: str) -> bool:
+        if self.peek(text):
+            self.next += 1
+            return True
+        return False
+
+    def expect(self, text: str) -> None:
+        if not self.take(text):
+            raise self.error(f"expected {text!r}, found {self.tokens[self.next].text!r}")
+
+    def kind(self, kind: str, what: str) -> str:
+        token = self.tokens[self.next]
+        if token.kind != kind:
+            raise self.error(f"expected {what}, found {token.text!r}")
+        self.next += 1
+        return token.text
+
+    def graph(self) -> Graph:
+        self.expect("graph")
+        name = self.kind("word", "the graph's name")
+        self.expect("(")
+        inputs = []
+        while not self.take(")"):
+            inputs.append(self.leaf("input"))
+            if not self.peek(")"):
+                self.expect(",")
+        self.expect("{")
+        updates: list[tuple[Node, Node]] = []
+        while not self.take("return"):
+            if self.take("variable"):
+                self.leaf("variable")
+            elif self.take("update"):
+                variable = self.value()
+                self.expect("=")
+                updates.append((variable, self.value()))
+            else:
+                self.line()
+        outputs = []
+        while not self.take("}"):
+            outputs.append(self.value())
+            if not self.peek("}"):
+                self.expect(",")
+        if self.tokens[self.next].kind != "end":
+            raise self.error(f"unexpected {self.tokens[self.next].text!r} after the graph")
+        return Graph(inputs, outputs, updates, name)
+
+    def leaf(self, op: str) -> Node:
+        at = self.tokens[self.next].at
+        name = self.kind("value", "a value")[1:]
+        self.expect(":")
+        found = self.type()
+        if name in self.values:
+            raise self.error(f"%{name} is defined twice", at)
+        node: Node = VOCABULARY[op](name=name, dtype=found.dtype, shape=found.shape)
+        self.values[name] = node
+        return node
+
+    def line(self) -> None:
+        at = self.tokens[self.next].at
+        name = self.kind("value", "a value, 'variable', 'update' or 'return'")[1:]
+        if name in self.values:
+            raise self.error(f"%{name} is defined twice", at)
+        self.expect("=")
+        op_at = self.tokens[self.next].at
+        op = self.kind("word", "an operation")
+        if op not in VOCABULARY:
+            raise self.error(f"unknown operation {op!r}", op_at)
+        self.expect("(")
+        inputs: list[Node] = []
+        attrs: dict[str, Any] = {}
+        while not self.take(")"):
+            if self.tokens[self.next].kind == "value":
+                inputs.append(self.value())
+            else:
+                key = self.kind("word", "an operand or an attribute")
+                self.expect("=")
+                attrs[key] = self.attr()
+            if not self.peek(")"):
+                self.expect(",")
+        self.expect(":")
+        type_at = self.tokens[self.next].at
+        stated = self.type()
+        if op == "constant":
+            attrs["value"] = _array(attrs["value"], stated)
+        node: Node = VOCABULARY[op](*inputs, **attrs)
+        if node.type != stated:
+            raise self.error(f"{op} gives {node.type}, not {stated}", type_at)
+        self.values[name] = node
+
+    def value(self) -> Node:
+        at = self.tokens[self.next].at
+        name = self.kind("value", "a value")[1:]
+        if name not in self.values:
+            raise self.error(f"%{name} is not defined", at)
+        return self.values[name]
+
+    def type(self) -> TensorType:
+        at = self.tokens[self.next].at
+        word = self.kind("word", "a type")
+        try:
+            dtype = as_dtype(word)
+        except Exception:
+            raise self.error(f"{word!r} is not a data type", at) from None
+        shape = self.attr()
+        if not isinstance(shape, tuple):
+            raise self.error("expected a shape", at)
+        return TensorType(dtype, shape)
+
+    def attr(self) -> Any:
+        token = self.tokens[self.next]
+        if self.take("["):
+            items = []
+            while not self.take("]"):
+                items.append(self.attr())
+                if not self.peek("]"):
+                    self.expect(",")
+            return tuple(items)
+        if token.kind == "string":
+            self.next += 1
+            return token.text[1:-1]
+        if token.text in ("true", "false", "none"):
+            self.next += 1
+            return {"true": True, "false": False, "none": None}[token.text]
+        if token.kind == "number" and not token.text.lstrip("-").isdigit():
+            self.next += 1
+            return float(token.text)
+        return self.size()
+
+    def size(self) -> Any:
+        """A size or a data type: tokens up to a separator outside parentheses."""
+        start = self.tokens[self.next].at
+        depth = 0
+        while True:
+            token = self.tokens[self.next]
+            if token.kind == "end":
+                raise self.error("unexpected end of text")
+            if depth == 0 and (token.text in (",", "]", ")")):
+                break
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            self.next += 1
+        text = self.text[start : self.tokens[self.next].at].strip()
+        if text in _DTYPE_NAMES:
+            return as_dtype(text)
+        try:
+            return dims.dim(text)
+        except ValueError:
+            raise self.error(f"{text!r} is not a size", start) from None
+
+
+_DTYPE_NAMES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split())
+
+
+def _array(value: Any, found: TensorType) -> ArrayValue:
+    shape = tuple(int(n) for n in found.shape)  # type: ignore[call-overload]
+    if isinstance(value, str):
+        data = np.frombuffer(zlib.decompress(base64.b64decode(value)), found.dtype.numpy)
+        return ArrayValue(data.reshape(shape))
+    return ArrayValue(np.array(value, found.dtype.numpy).reshape(shape))

@@ -1,0 +1,166 @@
+"""Arithmetic on single elements: exact, bit for bit NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.ir import types as t
+from graphc.ir.dims import Size
+from graphc.ir.graph import Node
+from graphc.ir.operation import Operation, Pointwise, Sample
+from graphc.ir.scalar import Scalars
+from graphc.ir.types import DType, TensorType
+from graphc.ops.declare import any_type, build, elementwise, numeric, to_float, true_division
+from graphc.ops.tensor import Tensor, TensorLike, as_tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def _whole(function: Any) -> Any:
+    """Rounding leaves integers as they are."""
+    return lambda x: np.array(x) if x.dtype.kind != "f" else function(x)
+
+
+add = elementwise("add", dtype=any_type, reference=np.add, scalar="add({0}, {1})", vjp=lambda g, y, a, b: (g, g))
+subtract = elementwise(
+    "subtract", dtype=numeric, reference=np.subtract, scalar="sub({0}, {1})", vjp=lambda g, y, a, b: (g, -g)
+)
+multiply = elementwise(
+    "multiply", dtype=any_type, reference=np.multiply, scalar="mul({0}, {1})", vjp=lambda g, y, a, b: (g * b, g * a)
+)
+divide = elementwise(
+    "divide", dtype=true_division, reference=np.divide, scalar="div({0}, {1})", vjp=lambda g, y, a, b: (g / b, -g * y / b)
+)
+negative = elementwise("negative", dtype=numeric, reference=np.negative, scalar="neg({0})", vjp=lambda g, y, x: (-g,))
+sqrt = elementwise(
+    "sqrt", dtype=to_float, reference=np.sqrt, scalar="sqrt({0})", domain=(0.1, 4), vjp=lambda g, y, x: (g / (y + y),)
+)
+abs = elementwise("abs", dtype=any_type, reference=np.abs, scalar="abs({0})", vjp=lambda g, y, x: (g * sign(x),))
+sign = elementwise("sign", dtype=numeric, reference=np.sign, scalar="sign({0})", vjp=lambda g, y, x: (None,))
+floor = elementwise("floor", dtype=numeric, reference=_whole(np.floor), scalar="floor({0})", vjp=lambda g, y, x: (None,))
+ceil = elementwise("ceil", dtype=numeric, reference=_whole(np.ceil), scalar="ceil({0})", vjp=lambda g, y, x: (None,))
+trunc = elementwise("trunc", dtype=numeric, reference=_whole(np.trunc), scalar="trunc({0})", vjp=lambda g, y, x: (None,))
+round = elementwise("round", dtype=numeric, reference=np.round, scalar="rint({0})", vjp=lambda g, y, x: (None,))
+
+
+def _quiet(function: Any) -> Any:
+    def reference(*args: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return function(*args)  # type: ignore[no-any-return]
+
+    return reference
+
+
+floor_divide = elementwise(
+    "floor_divide", dtype=numeric, reference=_quiet(np.floor_divide), scalar="floor_divide({0}, {1})",
+    vjp=lambda g, y, a, b: (None, None), domain=(0.5, 9),
+)  # fmt: skip
+remainder = elementwise(
+    "remainder", dtype=numeric, reference=_quiet(np.remainder), scalar="remainder({0}, {1})",
+    vjp=lambda g, y, a, b: (g, -g * floor_divide(a, b)), domain=(0.5, 9),
+)  # fmt: skip
+
+
+def _choose(keep: Array, a: Array, b: Array) -> Array:
+    return np.where(np.isnan(a) | keep if a.dtype.kind == "f" else keep, a, b)
+
+
+def _tie(g: Tensor, a: Tensor, b: Tensor, first: Tensor) -> Tensor:
+    half = ops.full_like(g, 0.5)
+    return g * ops.where(a == b, half, ops.astype(first, g.dtype))
+
+
+maximum = elementwise(
+    "maximum", dtype=any_type, scalar="maximum({0}, {1})", reference=lambda a, b: _choose(a > b, a, b),
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)),
+)  # fmt: skip
+minimum = elementwise(
+    "minimum", dtype=any_type, scalar="minimum({0}, {1})", reference=lambda a, b: _choose(a < b, a, b),
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)),
+)  # fmt: skip
+copysign = elementwise(
+    "copysign", dtype=to_float, reference=np.copysign, scalar="copysign({0}, {1})",
+    vjp=lambda g, y, a, b: (g * copysign(ops.ones_like(g), b) * copysign(ops.ones_like(g), a), None),
+)  # fmt: skip
+
+
+stop_gradient_ = elementwise("stop_gradient", dtype=any_type, reference=np.array, scalar="{0}", vjp=lambda g, y, x: (None,))
+
+
+def stop_gradient(x: TensorLike) -> Tensor:
+    """x, which no gradient flows through.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", (), "float64")
+    >>> gx.grad(x * gx.stop_gradient(x), x).eval({x: 3.0})
+    array(3.)
+    """
+    return stop_gradient_(as_tensor(x))  # type: ignore[no-any-return]
+
+
+def positive(x: TensorLike) -> Tensor:
+    """x itself."""
+    return as_tensor(x)
+
+
+def square(x: TensorLike) -> Tensor:
+    """x * x."""
+    x = as_tensor(x)
+    return x * x
+
+
+def reciprocal(x: TensorLike) -> Tensor:
+    """1 / x."""
+    return divide(1, as_tensor(x))  # type: ignore[no-any-return]
+
+
+def clip(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+    """x limited to min .. max; NaN stays."""
+    x = as_tensor(x)
+    if min is not None:
+        x = maximum(x, min)
+    if max is not None:
+        x = minimum(x, max)
+    return x
+
+
+# --- casts -----------------------------------------------------------------------------------------------------------
+
+
+def _cast(x: Array, dtype: DType) -> Array:
+    """NumPy's cast; float to integer saturates and takes NaN to 0, which NumPy leaves to the C compiler."""
+    if x.dtype.kind != "f" or not dtype.is_integer:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return x.astype(dtype.numpy)
+    info = np.iinfo(dtype.numpy)
+    top = float(info.max) + 1.0 if info.max > 2**53 else float(info.max)
+    high, low = x >= top, x <= float(info.min)
+    inside = np.where(high | low | np.isnan(x), 0, x).astype(dtype.numpy)
+    return np.where(high, info.max, np.where(low, info.min, inside)).astype(dtype.numpy)
+
+
+def _astype_body(k: Scalars, index: tuple[Size, ...], dtype: DType) -> Any:
+    return k.cast(k.load(0, index), dtype)
+
+
+def _cast_gradient(g: Tensor, y: Tensor, x: Tensor, dtype: DType) -> tuple[Node | None, ...]:
+    return (astype(g, x.dtype) if x.dtype.is_float and dtype.is_float else None,)
+
+
+astype_ = Operation(
+    "astype", lambda x, dtype: TensorType(dtype, x.shape), _cast, Pointwise(_astype_body, elementwise=True), _cast_gradient,
+    tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), arity=1, build=build,
+)  # fmt: skip
+
+
+def astype(x: TensorLike, dtype: object) -> Tensor:
+    """x in another data type; x itself if it has it.
+
+    Float to integer truncates and saturates; NaN becomes 0.
+    """
+    x = as_tensor(x)
+    found = t.as_dtype(dtype)
+    return x if x.dtype == found else astype_(x, dtype=found)  # type: ignore[no-any-return]

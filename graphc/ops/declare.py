@@ -1,0 +1,357 @@
+"""How operations are declared: one call gives name, type rule, reference, scalar code and gradient.
+
+    exp = elementwise("exp", dtype=to_float, reference=np.exp, scalar="exp({0})", vjp=lambda g, y, x: (g * y,))
+
+What is declared is the function users call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, GraphError, ShapeError, caller
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Dim, Shape, Size
+from graphc.ir.graph import Node, current_origin
+from graphc.ir.operation import Operation, Pointwise, Reduction, Requirement, Sample
+from graphc.ir.scalar import Scalars, scalar_text
+from graphc.ir.types import DType, TensorType
+from graphc.ops.tensor import Tensor, as_tensor
+
+Operands = tuple[DType, ...]
+DTypeRule = Callable[[str, Operands], tuple[Operands, DType]]  # (operation, operand types) -> (types to cast to, result)
+
+
+def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Tensor:
+    """The node of an operation on inputs that are already of the right kind."""
+    try:
+        found = op.infer(*(i.type for i in inputs), **attrs)
+    except GraphError as error:
+        if error.where is None:
+            error.where = current_origin().where
+        raise
+    born = current_origin()
+    return Tensor(op, tuple(inputs), attrs, found, born.where, born.gradient)
+
+
+# --- data types ------------------------------------------------------------------------------------------------------
+
+
+def _fail(name: str, operands: Operands, why: str, hint: str | None = None) -> DTypeError:
+    return DTypeError(f"{name} {why}, got {' and '.join(map(str, operands))}", hint=hint)
+
+
+def _common(operands: Operands) -> DType:
+    found = operands[0]
+    for other in operands[1:]:
+        found = t.promote(found, other)
+    return found
+
+
+def numeric(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Numbers to the same type of number."""
+    common = _common(operands)
+    if common.is_bool:
+        raise _fail(name, operands, "needs numbers", "use the logical functions, or astype")
+    return (common,) * len(operands), common
+
+
+def any_type(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Anything to the same type."""
+    common = _common(operands)
+    return (common,) * len(operands), common
+
+
+def to_float(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Numbers to floats: integers of at most 16 bits and booleans to float32, larger integers to float64."""
+    common = _common(operands)
+    if not common.is_float:
+        common = t.float32 if common.itemsize <= 2 else t.float64
+    return (common,) * len(operands), common
+
+
+def true_division(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Numbers to floats; integers to float64."""
+    common = _common(operands)
+    if not common.is_float:
+        common = t.float64
+    return (common,) * len(operands), common
+
+
+def comparison(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Anything to booleans, compared in the common type."""
+    common = _common(operands)
+    if common.is_float and all(o.is_integer for o in operands):
+        raise _fail(name, operands, "has no exact common type", "astype one of them")
+    return (common,) * len(operands), t.bool_
+
+
+def logical(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Booleans to booleans; numbers count as true where they are not zero."""
+    return (t.bool_,) * len(operands), t.bool_
+
+
+def integral(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Integers or booleans to the same type."""
+    common = _common(operands)
+    if common.is_float:
+        raise _fail(name, operands, "needs integers or booleans", "astype to an integer type first")
+    return (common,) * len(operands), common
+
+
+def shift(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Integers to the same type."""
+    found = integral(name, operands)
+    return found if not found[1].is_bool else ((t.int8,) * len(operands), t.int8)
+
+
+def to_bool(name: str, operands: Operands) -> tuple[Operands, DType]:
+    """Any number to a boolean."""
+    return operands, t.bool_
+
+
+# --- broadcasting ----------------------------------------------------------------------------------------------------
+
+
+def broadcast_shapes(name: str, operands: Sequence[TensorType]) -> Shape:
+    """NumPy's broadcasting; a named dimension meets only itself and 1."""
+    rank = max(o.rank for o in operands)
+    result: list[Size] = []
+    for axis in range(rank):
+        found: Size = 1
+        for o in operands:
+            k = axis - rank + o.rank
+            if k < 0 or o.shape[k] == 1 or o.shape[k] == found:
+                continue
+            if found != 1:
+                raise ShapeError(
+                    f"{name} cannot broadcast {' and '.join(str(o) for o in operands)}: {found} and {o.shape[k]} differ",
+                    hint=_broadcast_hint(found, o.shape[k]),
+                )
+            found = o.shape[k]
+        result.append(found)
+    return tuple(result)
+
+
+def _broadcast_hint(a: Size, b: Size) -> str:
+    if isinstance(a, Dim) or isinstance(b, Dim):
+        return "a named dimension broadcasts only with itself and 1: give both axes one name if they are always equal"
+    return "sizes must be equal or 1; reshape or slice one operand"
+
+
+def weak(value: object) -> bool:
+    """Whether a value is a Python number, which takes the type of the arrays beside it."""
+    return type(value) in (bool, int, float)
+
+
+def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int = 0) -> tuple[list[Tensor], DType]:
+    """The operands as symbols of the types the rule asks for; the first `free` are left as they are."""
+    tensors = [None if weak(a) else as_tensor(a) for a in args]
+    strong = [x.dtype for x in tensors[free:] if x is not None]
+    weak_types = [a for a in args[free:] if weak(a)]
+    dtypes: list[DType] = []
+    for a, x in zip(args, tensors, strict=True):
+        if x is not None:
+            dtypes.append(x.dtype)
+        elif strong:
+            dtypes.append(t.as_dtype(np.result_type(*(s.numpy for s in strong), type(a)(0))))
+        else:
+            dtypes.append(t.as_dtype(np.result_type(*(type(w)(0) for w in weak_types))))
+    wanted, result = rule(name, tuple(dtypes[free:]))
+    wanted = (*dtypes[:free], *wanted)
+    made = []
+    for a, x, dtype in zip(args, tensors, wanted, strict=True):
+        made.append(_literal(name, a, dtype) if x is None else ops.astype(x, dtype))
+    return made, result
+
+
+def _literal(name: str, value: Any, dtype: DType) -> Tensor:
+    if dtype.is_integer and isinstance(value, int):
+        info = np.iinfo(dtype.numpy)
+        if not info.min <= value <= info.max:
+            raise DTypeError(
+                f"{name}: the Python integer {value} does not fit {dtype}", where=caller(), hint="astype the array to a wider type"
+            )
+    return ops.full((), value, dtype=dtype)
+
+
+# --- kinds of operations ---------------------------------------------------------------------------------------------
+
+
+def elementwise(
+    name: str,
+    *,
+    dtype: DTypeRule,
+    reference: Callable[..., Any],
+    scalar: str,
+    vjp: Callable[..., tuple[Node | None, ...]] | None = None,
+    domain: tuple[float, float] = (-3.0, 3.0),
+    free: int = 0,
+    doc: str = "",
+) -> Operation:
+    """Declare a function of single elements.
+
+    `scalar` is its code as text (see ir/scalar.py); calling it promotes and broadcasts the operands first. The first `free`
+    operands keep their own type.
+    """
+    arity = max(i for i in range(5) if f"{{{i}}}" in scalar) + 1
+    code = scalar_text(scalar)
+
+    def infer(*operands: TensorType) -> TensorType:
+        if len(operands) != arity:
+            raise GraphError(f"{name} takes {arity} operands, got {len(operands)}")
+        shapes = {o.shape for o in operands}
+        if len(shapes) != 1:
+            raise ShapeError(f"{name} needs equal shapes, got {' and '.join(map(str, operands))}", hint="broadcast_to one of them")
+        wanted, result = dtype(name, tuple(o.dtype for o in operands[free:]))
+        if wanted != tuple(o.dtype for o in operands[free:]):
+            raise DTypeError(f"{name} needs operands of {wanted}, got {' and '.join(map(str, operands))}")
+        return TensorType(result, operands[0].shape)
+
+    def body(k: Scalars, index: tuple[Size, ...]) -> Any:
+        return code(k, *(k.load(i, index) for i in range(arity)))
+
+    def apply(op: Operation, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
+        if attrs:
+            raise GraphError(f"{name} takes no option {', '.join(attrs)}", where=caller())
+        if len(inputs) != arity:
+            raise GraphError(f"{name} takes {arity} operands, got {len(inputs)}", where=caller())
+        try:
+            made, _ = promote_operands(name, inputs, dtype, free)
+            shape = broadcast_shapes(name, [x.type for x in made])
+        except GraphError as error:
+            error.where = error.where or current_origin().where
+            raise
+        return build(op, tuple(ops.broadcast_to(x, shape) for x in made), {})
+
+    samples = tuple(Sample(shapes, domain=domain) for shapes in (((3, 4),) * arity, ((),) * arity, ((0,),) * arity))
+    return Operation(
+        name, infer, reference, Pointwise(body, elementwise=True), vjp, samples, arity=arity, build=apply
+    )  # fmt: skip
+
+
+def index_map(
+    name: str,
+    *,
+    shape: Callable[..., Shape],
+    reference: Callable[..., Any],
+    index: Callable[..., tuple[Size, ...]],
+    vjp: Callable[..., tuple[Node | None, ...]],
+    samples: tuple[Sample, ...],
+    requires: Callable[..., list[Requirement]] | None = None,
+) -> Operation:
+    """Declare an operation that only moves elements: out[i] = x[index(i, x's shape, **attrs)]."""
+
+    def infer(x: TensorType, **attrs: Any) -> TensorType:
+        return TensorType(x.dtype, shape(x.shape, **attrs))
+
+    def body(k: Scalars, i: tuple[Size, ...], **attrs: Any) -> Any:
+        return k.load(0, index(i, k.type(0).shape, **attrs))
+
+    return Operation(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=build)
+
+
+def pointwise(
+    name: str,
+    *,
+    infer: Callable[..., TensorType],
+    reference: Callable[..., Any],
+    body: Callable[..., Any],
+    vjp: Callable[..., tuple[Node | None, ...]] | None = None,
+    samples: tuple[Sample, ...] = (),
+) -> Operation:
+    """Declare an operation whose elements are scalar code over any elements of its operands."""
+    return Operation(name, infer, reference, Pointwise(body), vjp, samples, build=build)
+
+
+def reduction(
+    name: str,
+    *,
+    combine: str,
+    dtype: Callable[[str, DType], DType],
+    reference: Callable[..., Any],
+    vjp: Callable[..., tuple[Node | None, ...]] | None,
+    identity: bool = True,
+    domain: tuple[float, float] = (-3.0, 3.0),
+) -> Operation:
+    """Declare a reduction over attrs `axes` (sorted, not negative). Without an identity, no reduced axis may be empty."""
+
+    def infer(x: TensorType, axes: tuple[int, ...]) -> TensorType:
+        result = dtype(name, x.dtype)
+        if not identity:
+            for axis in axes:
+                if x.shape[axis] == 0:
+                    raise ShapeError(f"{name} over an empty axis has no value, got {x} along {axis}")
+        return TensorType(result, tuple(n for a, n in enumerate(x.shape) if a not in axes))
+
+    def requires(x: TensorType, axes: tuple[int, ...]) -> list[Requirement]:
+        if identity:
+            return []
+        return [Requirement(x.shape[a], ">=", 1, f"{name} over an empty axis has no value: {x} along {a}") for a in axes]
+
+    samples = tuple(
+        Sample((shape,), {"axes": axes}, domain=domain)
+        for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
+        if len(axes) == 1 or not combine.startswith("arg")
+    )
+    return Operation(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=build)
+
+
+# --- axes ------------------------------------------------------------------------------------------------------------
+
+
+def normalize_axis(name: str, axis: Any, x: TensorType) -> int:
+    """An axis as a number from 0."""
+    if isinstance(axis, (bool, float)) or not hasattr(axis, "__index__") or isinstance(axis, Node):
+        raise ShapeError(f"{name}: axis must be an integer, got {axis!r}", where=caller())
+    number = int(axis.__index__())
+    if not -x.rank <= number < x.rank:
+        raise ShapeError(
+            f"{name}: axis {number} is out of range for {x}", where=caller(),
+            hint=f"axes go from {-x.rank} to {x.rank - 1}" if x.rank else "a 0-d array has no axes",
+        )  # fmt: skip
+    return number % x.rank
+
+
+def normalize_axes(name: str, axis: Any, x: TensorType) -> tuple[int, ...]:
+    """None, an axis or several, as sorted numbers from 0."""
+    if axis is None:
+        return tuple(range(x.rank))
+    axes = [normalize_axis(name, a, x) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: axis {axis} names one axis twice for {x}", where=caller())
+    return tuple(sorted(axes))
+
+
+def unravel(linear: Size, shape: Shape, ranges: dims.Ranges = dims.NO_RANGES) -> tuple[Size, ...]:
+    """The index of an element by its position in row-major order."""
+    index: list[Size] = []
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1:
+            index.append(0)
+        elif axis == 0 or all(n == 1 for n in shape[:axis]):
+            index.append(linear)
+        else:
+            index.append(dims.mod(linear, shape[axis], ranges))
+            linear = dims.floordiv(linear, shape[axis], ranges)
+    return tuple(reversed(index))
+
+
+def ravel(index: Sequence[Size], shape: Shape) -> Size:
+    """The position of an index in row-major order."""
+    linear: Size = 0
+    for i, n in zip(index, shape, strict=True):
+        linear = dims.add(dims.mul(linear, n), i)
+    return linear
+
+
+__all__ = [
+    "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
+    "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "ravel", "reduction", "shift", "to_bool",
+    "to_float", "true_division", "unravel", "weak",
+]  # fmt: skip

@@ -1,0 +1,276 @@
+"""Values that exist before anything runs, and arrays made from nothing: inputs, variables, constants, fills, ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, InputError, ShapeError, caller
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Dim, Shape, Size
+from graphc.ir.graph import Node, current_origin
+from graphc.ir.operation import Leaf, Operation, Pointwise, Sample
+from graphc.ir.scalar import Scalars
+from graphc.ir.types import ArrayValue, DType, TensorType
+from graphc.ops.declare import build
+from graphc.ops.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+class Variable(Tensor):
+    """State: an array that programs read, and that `updates` write in place.
+
+    >>> import graphc as gx
+    >>> v = gx.variable([1.0, 2.0], name="v")
+    >>> v.value
+    array([1., 2.])
+    """
+
+    __slots__ = ("_data",)
+    __hash__ = Tensor.__hash__
+    _data: Array
+
+    @property
+    def name(self) -> str:
+        return str(self.attrs["name"])
+
+    @property
+    def value(self) -> Array:
+        """A copy of what the variable holds; setting it writes an array of the same shape and a safely castable type."""
+        return self._data.copy()
+
+    @value.setter
+    def value(self, new: Any) -> None:
+        array = np.asarray(new)
+        if array.shape != self._data.shape:
+            raise ShapeError(
+                f"variable {self.name} is {self.type}, got an array of shape {list(array.shape)}", where=caller(),
+                hint="a variable keeps its shape",
+            )  # fmt: skip
+        if not np.can_cast(array.dtype, self._data.dtype, "same_kind"):
+            raise DTypeError(
+                f"variable {self.name} is {self.type}, got {array.dtype}", where=caller(), hint=f"astype({str(self.dtype)!r}) first"
+            )
+        self._data[...] = array
+
+    @property
+    def data(self) -> Array:
+        """The memory itself, for backends."""
+        return self._data
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name!r}: {self.type}>"
+
+
+def _leaf_type(name: str, dtype: DType, shape: Shape) -> TensorType:
+    return TensorType(dtype, shape)
+
+
+def _no_reference(*args: Any, **attrs: Any) -> Array:
+    raise AssertionError("a leaf has no reference: its value is given")
+
+
+def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Variable:
+    born = current_origin()
+    node = Variable(op, (), attrs, op.infer(**attrs), born.where, False)
+    if not node.type.is_static:
+        raise ShapeError(f"variable {attrs['name']} needs a fixed shape, got {node.type}", where=born.where)
+    object.__setattr__(node, "_data", np.zeros(tuple(int(n) for n in attrs["shape"]), attrs["dtype"].numpy))
+    return node
+
+
+input_ = Operation("input", _leaf_type, _no_reference, Leaf(), build=build, arity=0)
+variable_ = Operation("variable", _leaf_type, _no_reference, Leaf(), build=_make_variable, arity=0)
+constant_ = Operation(
+    "constant",
+    lambda value: TensorType(t.as_dtype(value.array.dtype), value.array.shape),
+    _no_reference,
+    Leaf(),
+    build=build,
+    arity=0,
+)
+
+
+def placeholder(name: str, shape: Any = (), dtype: object = "float32") -> Tensor:
+    """An input of a graph.
+
+    shape: sizes; a string is a named dimension, or an expression of names ("2*batch"), that takes its value from the
+    arguments of each call.
+
+    >>> import graphc as gx
+    >>> gx.placeholder("x", ("batch", 784), "float32")
+    <Tensor input 'x': f32[batch, 784]>
+    """
+    _check_name("placeholder", name)
+    return input_(name=name, dtype=t.as_dtype(dtype), shape=_shape("placeholder", shape))  # type: ignore[no-any-return]
+
+
+def variable(value: Any, name: str | None = None, dtype: object = None) -> Variable:
+    """State with an initial value, which is copied.
+
+    >>> import graphc as gx, numpy as np
+    >>> w = gx.variable(np.zeros((784, 10), "float32"), name="w")
+    >>> w
+    <Variable 'w': f32[784, 10]>
+    """
+    if isinstance(value, Tensor):
+        raise InputError("a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array")
+    array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
+    _check_name("variable", name or "v")
+    node: Variable = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
+    node._data[...] = array
+    return node
+
+
+def constant(value: Any, dtype: object = None) -> Tensor:
+    """A fixed array, which is copied. Arrays of one repeated number become a fill.
+
+    >>> import graphc as gx
+    >>> gx.constant([1, 2, 3])
+    <Tensor constant: i64[3]>
+    """
+    if isinstance(value, Tensor):
+        return value if dtype is None else ops.astype(value, dtype)
+    array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
+    found = t.as_dtype(array.dtype)
+    array = array.astype(found.numpy, copy=False)
+    if array.ndim == 0:
+        return full((), array.item(), dtype=found)
+    return constant_(value=ArrayValue(array))  # type: ignore[no-any-return]
+
+
+asarray = constant
+
+
+def _check_name(what: str, name: object) -> None:
+    if not isinstance(name, str) or not name.replace(".", "_").isidentifier():
+        raise InputError(
+            f"{what} needs a name, got {name!r}", where=caller(), hint="letters, digits, _ and dots; not a digit first"
+        )
+
+
+def _shape(name: str, shape: Any) -> Shape:
+    try:
+        found = t.as_shape(shape)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ShapeError(f"{name}: {shape!r} is not a shape: {error}", where=caller(), hint="give integers and names") from None
+    for n in found:
+        if isinstance(n, int) and n < 0:
+            raise ShapeError(f"{name}: sizes cannot be negative, got {list(found)}", where=caller())
+    return found
+
+
+# --- arrays made from nothing ----------------------------------------------------------------------------------------
+
+
+def _fill_value(value: Any) -> Any:
+    if isinstance(value, Dim):
+        raise AssertionError("a symbolic fill has no value before its dimensions are known")
+    return value
+
+
+def _full_body(k: Scalars, index: tuple[Size, ...], value: Any, dtype: DType, shape: Shape) -> Any:
+    return k.cast(k.index(value), dtype) if isinstance(value, Dim) else k.const(value, dtype)
+
+
+full_ = Operation(
+    "full",
+    lambda shape, value, dtype: TensorType(dtype, shape),
+    lambda shape, value, dtype: np.full(shape, _fill_value(value), dtype.numpy),
+    Pointwise(_full_body),
+    lambda g, y, shape, value, dtype: (),
+    (Sample((), {"shape": (2, 3), "value": 1.5, "dtype": t.float32}),),
+    build=build,
+    arity=0,
+)
+
+iota_ = Operation(
+    "iota",
+    lambda size, dtype: TensorType(dtype, (size,)),
+    lambda size, dtype: np.arange(size).astype(dtype.numpy),
+    Pointwise(lambda k, index, size, dtype: k.cast(k.index(index[0]), dtype)),
+    lambda g, y, size, dtype: (),
+    (Sample((), {"size": 5, "dtype": t.int64}),),
+    build=build,
+    arity=0,
+)
+
+
+def full(shape: Any, fill_value: Any, dtype: object = None) -> Tensor:
+    """An array of one number.
+
+    >>> import graphc as gx
+    >>> gx.full((2, 3), 0.5, "float32")
+    <Tensor full: f32[2, 3]>
+    """
+    if isinstance(fill_value, Tensor):
+        found = fill_value if dtype is None else ops.astype(fill_value, dtype)
+        return ops.broadcast_to(found, _shape("full", shape))
+    if isinstance(fill_value, Dim):
+        made = t.int64 if dtype is None else t.as_dtype(dtype)
+        return full_(shape=_shape("full", shape), value=fill_value, dtype=made)  # type: ignore[no-any-return]
+    made = t.as_dtype(np.asarray(fill_value).dtype if dtype is None else dtype)
+    value = made.numpy.type(fill_value).item()
+    return full_(shape=_shape("full", shape), value=value, dtype=made)  # type: ignore[no-any-return]
+
+
+def zeros(shape: Any, dtype: object = "float64") -> Tensor:
+    """An array of zeros."""
+    return full(shape, 0, dtype)
+
+
+def ones(shape: Any, dtype: object = "float64") -> Tensor:
+    """An array of ones."""
+    return full(shape, 1, dtype)
+
+
+def full_like(x: Tensor, fill_value: Any, dtype: object = None) -> Tensor:
+    """An array of one number in the shape and, unless given, the type of x."""
+    x = ops.as_tensor(x)
+    return full(x.shape, fill_value, x.dtype if dtype is None else dtype)
+
+
+def zeros_like(x: Tensor, dtype: object = None) -> Tensor:
+    """Zeros in the shape and type of x."""
+    return full_like(x, 0, dtype)
+
+
+def ones_like(x: Tensor, dtype: object = None) -> Tensor:
+    """Ones in the shape and type of x."""
+    return full_like(x, 1, dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) -> Tensor:
+    """start, start + step, ... below stop. Integers may be symbolic sizes.
+
+    >>> import graphc as gx
+    >>> gx.arange(2, 10, 3).eval()
+    array([2, 5, 8])
+    """
+    if stop is None:
+        start, stop = 0, start
+    if any(isinstance(v, Tensor) for v in (start, stop, step)):
+        raise InputError("arange needs numbers or sizes, not symbols", where=caller(), hint="the size of a result cannot be data")
+    if step == 0:
+        raise ShapeError("arange: step cannot be 0", where=caller())
+    whole = all(isinstance(v, (int, Dim, np.integer)) for v in (start, stop, step))
+    size: Size
+    if whole:
+        span, by = (dims.sub(stop, start), int(step)) if step > 0 else (dims.sub(start, stop), -int(step))
+        size = dims.maximum(dims.floordiv(dims.add(span, by - 1), by), 0)
+    elif any(isinstance(v, Dim) for v in (start, stop, step)):
+        raise InputError("arange of a symbolic size needs integers", where=caller())
+    else:
+        size = max(0, int(np.ceil((stop - start) / step)))
+    found = t.as_dtype(dtype) if dtype is not None else (t.int64 if whole else t.float64)
+    work = found if not found.is_bool else t.int64
+    counted: Tensor = iota_(size=size, dtype=work)
+    if step != 1:
+        counted = counted * full((), step, work)
+    if not isinstance(start, int) or start != 0:
+        counted = counted + full((), start, work)
+    return ops.astype(counted, found)

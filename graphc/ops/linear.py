@@ -1,0 +1,115 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import ShapeError, caller
+from graphc.ir.dims import Dim, Size
+from graphc.ir.operation import Contraction, Operation, Sample
+from graphc.ir.types import TensorType
+from graphc.ops.declare import broadcast_shapes, build, numeric, promote_operands
+from graphc.ops.tensor import Tensor, TensorLike
+
+Array = np.ndarray[Any, Any]
+
+
+def _contract_type(a: TensorType, b: TensorType) -> TensorType:
+    if a.rank < 2 or a.rank != b.rank or a.shape[:-2] != b.shape[:-2] or a.dtype != b.dtype:
+        raise ShapeError(f"matmul needs matrices of equal batch dimensions and type, got {a} and {b}")
+    if a.shape[-1] != b.shape[-2]:
+        raise _inner(a, b)
+    return TensorType(a.dtype, (*a.shape[:-1], b.shape[-1]))
+
+
+def _inner(a: TensorType, b: TensorType) -> ShapeError:
+    k, n = a.shape[-1], b.shape[-2 if b.rank > 1 else -1]
+    place = "second's first" if b.rank <= 2 else "second's last but one"
+    return ShapeError(
+        f"matmul needs equal inner dimensions, got {a} and {b}",
+        hint=f"{k} is the first operand's last dimension; the {place} is {n}",
+    )
+
+
+matmul_ = Operation(
+    "matmul", _contract_type, lambda a, b: np.matmul(a, b), Contraction(),
+    lambda g, y, a, b: (matmul_(g, ops.matrix_transpose(b)), matmul_(ops.matrix_transpose(a), g)),
+    (
+        Sample(((3, 4), (4, 5))), Sample(((2, 3, 4), (2, 4, 5))), Sample(((3, 1), (1, 2))), Sample(((3, 0), (0, 2))),
+        Sample(((1, 7), (7, 1))),
+    ),
+    arity=2, build=build,
+)  # fmt: skip
+
+
+def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """The matrix product, in all of NumPy's ranks.
+
+    Vectors count as a row on the left and a column on the right; leading dimensions broadcast.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("batch", 3), "float32")
+    >>> w = gx.variable([[1.0], [2.0], [3.0]], dtype="float32")
+    >>> x @ w
+    <Tensor matmul: f32[batch, 1]>
+    """
+    (a, b), _ = promote_operands("matmul", (x1, x2), numeric)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(f"matmul needs at least one axis each, got {a.type} and {b.type}", where=caller(), hint="use * for scalars")
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else -1]:
+        error = _inner(a.type, b.type)
+        error.where = caller()
+        raise error
+    left, right = a.ndim == 1, b.ndim == 1
+    if left:
+        a = ops.expand_dims(a, 0)
+    if right:
+        b = ops.expand_dims(b, 1)
+    if b.ndim == 2 and a.ndim > 2:  # one matrix for the whole batch: its rows are one long axis
+        shape = (*a.shape[:-1], b.shape[-1])
+        result: Tensor = ops.reshape(matmul_(ops.reshape(a, (_rows(a), a.shape[-1])), b), shape)
+    else:
+        batch = broadcast_shapes("matmul", [TensorType(v.dtype, v.shape[:-2]) for v in (a, b)])
+        result = matmul_(ops.broadcast_to(a, (*batch, *a.shape[-2:])), ops.broadcast_to(b, (*batch, *b.shape[-2:])))
+    drop = tuple(axis for axis, vector in ((-2, left), (-1, right)) if vector)
+    return ops.squeeze(result, drop) if drop else result
+
+
+def _rows(a: Tensor) -> Size:
+    rows: int | Dim = 1
+    for n in a.shape[:-1]:
+        rows = rows * n
+    return rows
+
+
+def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """The product of every element of one vector with every element of another."""
+    a, b = ops.as_tensor(x1), ops.as_tensor(x2)
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"outer needs two vectors, got {a.type} and {b.type}", where=caller())
+    return ops.expand_dims(a, 1) * ops.expand_dims(b, 0)
+
+
+def vecdot(x1: TensorLike, x2: TensorLike, axis: int = -1) -> Tensor:
+    """The sum of products along an axis."""
+    return ops.sum(ops.multiply(x1, x2), axis=axis)
+
+
+def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Tensor:
+    """The sum of products over the last `axes` axes of x1 and the first of x2, or over the axes two lists name."""
+    a, b = ops.as_tensor(x1), ops.as_tensor(x2)
+    if isinstance(axes, int):
+        left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        left = [ops.normalize_axis("tensordot", i, a.type) for i in axes[0]]
+        right = [ops.normalize_axis("tensordot", i, b.type) for i in axes[1]]
+    rest_a = [i for i in range(a.ndim) if i not in left]
+    rest_b = [i for i in range(b.ndim) if i not in right]
+    k = ops.product(a.shape[i] for i in left)
+    rows, columns = tuple(a.shape[i] for i in rest_a), tuple(b.shape[i] for i in rest_b)
+    a = ops.reshape(ops.permute_dims(a, rest_a + left), (ops.product(rows), k))
+    b = ops.reshape(ops.permute_dims(b, right + rest_b), (k, ops.product(columns)))
+    return ops.reshape(matmul(a, b), rows + columns)

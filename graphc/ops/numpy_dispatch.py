@@ -1,0 +1,64 @@
+"""NumPy's protocols: np.exp(symbol), np.concatenate([symbol, ...]) and so on, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import InputError, caller
+
+# NumPy's names that differ from the Array API's.
+_ALIASES = {
+    "absolute": "abs", "fabs": "abs", "true_divide": "divide", "power": "pow", "float_power": "pow", "mod": "remainder",
+    "fmod": None, "rint": "round", "around": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concatenate": "concat", "amax": "max", "amin": "min",
+    "ravel": "_flatten", "dot": "matmul", "conjugate": "positive",
+}  # fmt: skip
+_REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_or": "any", "logical_and": "all"}
+_DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "subok": True, "mode": "raise", "initial": None}
+
+
+def _find(name: str) -> Any:
+    known = _ALIASES.get(name, name)
+    if known == "_flatten":
+        return lambda x: ops.reshape(x, (-1,))
+    found = getattr(ops, known, None) if known is not None else None
+    if not callable(found) or name.startswith("_") or name in ("build", "elementwise"):
+        raise InputError(f"numpy.{name} of a symbol is not there", where=caller(), hint="see graphc's own functions")
+    return found
+
+
+def _options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for key, value in options.items():
+        if key in _DEFAULTS:
+            if value is not np._NoValue and value != _DEFAULTS[key] and value is not None:
+                raise InputError(f"numpy.{name} of a symbol: the option {key} is not possible", where=caller())
+        elif value is not np._NoValue:
+            kept[key] = value
+    return kept
+
+
+def numpy_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What `ufunc` of symbols is."""
+    name = ufunc.__name__
+    kept = _options(name, options)
+    if method == "__call__":
+        dtype = kept.pop("dtype", None)
+        if kept:
+            raise InputError(f"numpy.{name} of a symbol: the option {next(iter(kept))} is not possible", where=caller())
+        result = _find(name)(*inputs)
+        return result if dtype is None else ops.astype(result, dtype)
+    if method == "reduce" and name in _REDUCE:
+        kept.setdefault("axis", 0)
+        return _find(_REDUCE[name])(*inputs, **{k: v for k, v in kept.items() if v is not None or k == "axis"})
+    raise InputError(f"numpy.{name}.{method} of a symbol is not there", where=caller())
+
+
+def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
+    """What a NumPy function of symbols is."""
+    name = func.__name__
+    return _find(name)(*args, **_options(name, kwargs))

@@ -1,0 +1,190 @@
+"""Reductions: sum, prod, max, min, any, all, argmax, argmin, and the statistics made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, caller
+from graphc.ir import types as t
+from graphc.ir.dims import Size, product
+from graphc.ir.types import DType
+from graphc.ops.declare import normalize_axes, normalize_axis, reduction
+from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def _spread(g: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """g of a reduction's result, repeated over the axes that were reduced."""
+    kept = ops.reshape(g, tuple(1 if a in axes else n for a, n in enumerate(x.shape)))
+    return ops.broadcast_to(kept, x.shape)
+
+
+def _same(name: str, dtype: DType) -> DType:
+    return dtype
+
+
+def _accumulator(name: str, dtype: DType) -> DType:
+    """What sums are made in: small integers in the largest."""
+    if dtype.is_float:
+        return dtype
+    return t.uint64 if dtype.kind == "u" else t.int64
+
+
+def _boolean(name: str, dtype: DType) -> DType:
+    if not dtype.is_bool:
+        raise DTypeError(f"{name} reduces booleans, got {dtype}")
+    return dtype
+
+
+def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:
+    """The product of the others: by division where no factor is 0, else by the product of those that are not."""
+    zero = x == 0
+    rest = _spread(prod_(ops.where(zero, ops.ones_like(x), x), axes=axes), x, axes)
+    zeros = _spread(sum_(ops.astype(zero, x.dtype), axes=axes), x, axes)
+    alone = (zeros == 1) & zero
+    others = ops.where(zeros == 0, rest / ops.where(zero, ops.ones_like(x), x), ops.where(alone, rest, ops.zeros_like(x)))
+    return (_spread(g, x, axes) * others,)
+
+
+def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:
+    """Shared evenly among equal extremes."""
+    hit = ops.astype(x == _spread(y, x, axes), g.dtype)
+    return (_spread(g / sum_(hit, axes=axes), x, axes) * hit,)
+
+
+def _arg(name: str, dtype: DType) -> DType:
+    return t.int64
+
+
+sum_ = reduction(
+    "sum", combine="add", dtype=_accumulator, vjp=lambda g, y, x, axes: (_spread(g, x, axes),),
+    reference=lambda x, axes: np.sum(x, axis=axes),
+)  # fmt: skip
+prod_ = reduction(
+    "prod", combine="mul", dtype=_accumulator, vjp=_prod_vjp, domain=(0.5, 2), reference=lambda x, axes: np.prod(x, axis=axes)
+)
+max_ = reduction(
+    "max", combine="max", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes)
+)
+min_ = reduction(
+    "min", combine="min", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes)
+)
+any_ = reduction(
+    "any", combine="or", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.any(x, axis=axes)
+)
+all_ = reduction(
+    "all", combine="and", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.all(x, axis=axes)
+)
+argmax_ = reduction(
+    "argmax", combine="argmax", dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
+    reference=lambda x, axes: np.asarray(np.argmax(x, axis=axes[0])),
+)  # fmt: skip
+argmin_ = reduction(
+    "argmin", combine="argmin", dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
+    reference=lambda x, axes: np.asarray(np.argmin(x, axis=axes[0])),
+)  # fmt: skip
+
+
+def _reduce(op: Any, x: TensorLike, axis: Axis, keepdims: bool, dtype: object = None) -> Tensor:
+    x = as_tensor(x)
+    if dtype is not None:
+        x = ops.astype(x, dtype)
+    axes = normalize_axes(op.name, axis, x.type)
+    result: Tensor = op(x, axes=axes) if axes else ops.astype(x, op.infer(x.type, axes=axes).dtype)
+    return _keep(result, x, axes) if keepdims else result
+
+
+def _keep(y: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return ops.reshape(y, tuple(1 if a in axes else n for a, n in enumerate(x.shape)))
+
+
+def sum(x: TensorLike, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Tensor:
+    """The sum over some or all axes. Integers and booleans are summed as int64 (uint64 for unsigned ones)."""
+    result = _reduce(sum_, x, axis, keepdims, dtype)
+    return result if dtype is None else ops.astype(result, dtype)
+
+
+def prod(x: TensorLike, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Tensor:
+    """The product over some or all axes."""
+    result = _reduce(prod_, x, axis, keepdims, dtype)
+    return result if dtype is None else ops.astype(result, dtype)
+
+
+def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over some or all axes; NaN if there is one."""
+    return _reduce(max_, x, axis, keepdims)
+
+
+def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over some or all axes; NaN if there is one."""
+    return _reduce(min_, x, axis, keepdims)
+
+
+def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether some element is true (not zero)."""
+    return _reduce(any_, ops.astype(x, t.bool_), axis, keepdims)
+
+
+def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether every element is true (not zero)."""
+    return _reduce(all_, ops.astype(x, t.bool_), axis, keepdims)
+
+
+def _arg_reduce(op: Any, x: TensorLike, axis: int | None, keepdims: bool) -> Tensor:
+    x = as_tensor(x)
+    source = x
+    if axis is None:
+        x, place = ops.reshape(x, (-1,)), 0
+    else:
+        place = normalize_axis(op.name, axis, x.type)
+    result: Tensor = op(x, axes=(place,))
+    if not keepdims:
+        return result
+    return _keep(result, source, tuple(range(source.ndim)) if axis is None else (place,))
+
+
+def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first largest element (of the first NaN if there is one), int64; of the flattened x if axis is None."""
+    return _arg_reduce(argmax_, x, axis, keepdims)
+
+
+def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The index of the first smallest element (of the first NaN if there is one), int64."""
+    return _arg_reduce(argmin_, x, axis, keepdims)
+
+
+def _count(x: Tensor, axis: Axis) -> Size:
+    axes = normalize_axes("mean", axis, x.type)
+    return product(x.shape[a] for a in axes)
+
+
+def _floating(x: TensorLike) -> Tensor:
+    x = as_tensor(x)
+    return x if x.dtype.is_float else ops.astype(x, t.float64)
+
+
+def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean over some or all axes; integers as float64."""
+    x = _floating(x)
+    total = sum(x, axis, keepdims=keepdims)
+    return total / ops.full((), _count(x, axis), x.dtype)
+
+
+def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
+    """The variance over some or all axes: the mean square distance from the mean, over n - correction."""
+    x = _floating(x)
+    if isinstance(correction, bool) or isinstance(ddof, bool):
+        raise DTypeError("var: correction must be a number", where=caller())
+    off = x - mean(x, axis, keepdims=True)
+    count = ops.full((), _count(x, axis), x.dtype)
+    drop = correction if ddof is None else ddof
+    return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
+
+
+def std(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
+    """The standard deviation over some or all axes."""
+    return ops.sqrt(var(x, axis, correction, keepdims, ddof))  # type: ignore[no-any-return]

@@ -1,0 +1,457 @@
+"""Moving elements: reshape, permute, broadcast, slice, embed (a slice's adjoint), concat, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import ShapeError, caller
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Dim, Shape, Size
+from graphc.ir.graph import Node
+from graphc.ir.operation import Operation, Pointwise, Requirement, Sample
+from graphc.ir.scalar import Scalars
+from graphc.ir.types import TensorType
+from graphc.ops.declare import build, index_map, normalize_axes, normalize_axis, pointwise, ravel, unravel
+from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
+
+Array = np.ndarray[Any, Any]
+
+# --- reshape ---------------------------------------------------------------------------------------------------------
+
+
+def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
+    if dims.product(shape) != x.size and isinstance(dims.product(shape), int) and isinstance(x.size, int):
+        raise ShapeError(f"reshape of {x} to {list(shape)} changes the number of elements from {x.size} to {dims.product(shape)}")
+    return TensorType(x.dtype, shape)
+
+
+def _reshape_body(k: Scalars, index: tuple[Size, ...], shape: Shape) -> Any:
+    source = k.type(0).shape
+    return k.load(0, unravel(ravel(index, shape), source, k.ranges))
+
+
+def _reshape_requires(x: TensorType, shape: Shape) -> list[Requirement]:
+    if x.size == dims.product(shape):
+        return []
+    return [Requirement(x.size, "==", dims.product(shape), f"reshape of {x} to {list(shape)} changes the number of elements")]
+
+
+reshape_ = Operation(
+    "reshape", _reshape_type, lambda x, shape: np.reshape(x, shape), Pointwise(_reshape_body),
+    lambda g, y, x, shape: (reshape_(g, shape=x.shape),),
+    (Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3, 4),), {"shape": (4, 1, 6)}), Sample(((1,),), {"shape": ()})),
+    requires=_reshape_requires, arity=1, build=build,
+)  # fmt: skip
+
+
+def reshape(x: TensorLike, shape: Any) -> Tensor:
+    """x's elements, in their order, under another shape; one size may be -1.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("batch", 4, 6), "float32")
+    >>> gx.reshape(x, (-1, 8)).shape
+    (3*batch, 8)
+    """
+    x = as_tensor(x)
+    try:
+        wanted = list(t.as_shape(shape))
+    except (TypeError, ValueError, AttributeError):
+        raise ShapeError(f"reshape: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
+    free = [i for i, n in enumerate(wanted) if n == -1]
+    if len(free) > 1 or any(isinstance(n, int) and n < -1 for n in wanted):
+        raise ShapeError(f"reshape of {x.type} to {wanted}: at most one size may be -1, others cannot be negative", where=caller())
+    if free:
+        rest = dims.product(n for n in wanted if n != -1)
+        if rest == 0 or (isinstance(x.size, int) and isinstance(rest, int) and x.size % rest):
+            raise ShapeError(f"reshape of {x.type} to {wanted}: {x.size} elements do not divide by {rest}", where=caller())
+        wanted[free[0]] = dims.floordiv(x.size, rest)
+    target = tuple(wanted)
+    return x if target == x.shape else reshape_(x, shape=target)  # type: ignore[no-any-return]
+
+
+def expand_dims(x: TensorLike, axis: int | tuple[int, ...] = 0) -> Tensor:
+    """x with new axes of size 1 at the places `axis` names in the result."""
+    x = as_tensor(x)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    rank = x.ndim + len(axes)
+    places = normalize_axes("expand_dims", axes, TensorType(x.dtype, (1,) * rank))
+    sizes = iter(x.shape)
+    return reshape(x, tuple(1 if a in places else next(sizes) for a in range(rank)))
+
+
+def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+    """x without the axes of size 1 that `axis` names; without all of them if it names none."""
+    x = as_tensor(x)
+    axes = tuple(a for a, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes("squeeze", axis, x.type)
+    for a in axes:
+        if x.shape[a] != 1:
+            raise ShapeError(f"squeeze: axis {a} of {x.type} has size {x.shape[a]}, not 1", where=caller())
+    return reshape(x, tuple(n for a, n in enumerate(x.shape) if a not in axes))
+
+
+# --- permute_dims ----------------------------------------------------------------------------------------------------
+
+
+def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axes.index(a) for a in range(len(axes)))
+
+
+permute_ = index_map(
+    "permute_dims",
+    shape=lambda x, axes: tuple(x[a] for a in axes),
+    reference=lambda x, axes: np.transpose(x, axes),
+    index=lambda i, x, axes: tuple(i[a] for a in _inverse(axes)),
+    vjp=lambda g, y, x, axes: (permute_(g, axes=_inverse(axes)),),
+    samples=(Sample(((2, 3, 4),), {"axes": (2, 0, 1)}), Sample(((3, 4),), {"axes": (1, 0)})),
+)
+
+
+def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
+    """x with its axes in another order: axis i of the result is axis axes[i] of x."""
+    x = as_tensor(x)
+    places = tuple(normalize_axis("permute_dims", a, x.type) for a in axes)
+    if sorted(places) != list(range(x.ndim)):
+        raise ShapeError(f"permute_dims: {tuple(axes)} is not an order of the axes of {x.type}", where=caller())
+    return x if places == tuple(range(x.ndim)) else permute_(x, axes=places)  # type: ignore[no-any-return]
+
+
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
+    """NumPy's transpose: all axes reversed unless an order is given."""
+    x = as_tensor(x)
+    return permute_dims(x, tuple(reversed(range(x.ndim))) if axes is None else axes)
+
+
+def matrix_transpose(x: TensorLike) -> Tensor:
+    """The last two axes exchanged."""
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ShapeError(f"matrix_transpose needs two axes, got {x.type}", where=caller())
+    return swapaxes(x, -1, -2)
+
+
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_tensor(x)
+    order = list(range(x.ndim))
+    a, b = normalize_axis("swapaxes", axis1, x.type), normalize_axis("swapaxes", axis2, x.type)
+    order[a], order[b] = order[b], order[a]
+    return permute_dims(x, order)
+
+
+def moveaxis(x: TensorLike, source: int, destination: int) -> Tensor:
+    """One axis moved to another place."""
+    x = as_tensor(x)
+    order = list(range(x.ndim))
+    order.insert(normalize_axis("moveaxis", destination, x.type), order.pop(normalize_axis("moveaxis", source, x.type)))
+    return permute_dims(x, order)
+
+
+# --- broadcast_to ----------------------------------------------------------------------------------------------------
+
+
+def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
+    offset = len(shape) - x.rank
+    if offset < 0 or any(n != 1 and n != shape[offset + i] for i, n in enumerate(x.shape)):
+        raise ShapeError(f"broadcast_to cannot stretch {x} to {list(shape)}", hint="sizes must be equal, or 1 in x")
+    return TensorType(x.dtype, shape)
+
+
+def _broadcast_body(k: Scalars, index: tuple[Size, ...], shape: Shape) -> Any:
+    source = k.type(0).shape
+    offset = len(shape) - len(source)
+    return k.load(0, tuple(0 if n == 1 and shape[offset + i] != 1 else index[offset + i] for i, n in enumerate(source)))
+
+
+def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, shape: Shape) -> tuple[Node, ...]:
+    offset = len(shape) - x.ndim
+    axes = (*range(offset), *(offset + i for i, n in enumerate(x.shape) if n == 1 and shape[offset + i] != 1))
+    return (reshape(ops.sum(g, axis=axes), x.shape),)
+
+
+broadcast_ = Operation(
+    "broadcast_to", _broadcast_type, lambda x, shape: np.broadcast_to(x, shape), Pointwise(_broadcast_body), _broadcast_vjp,
+    (Sample(((3, 1),), {"shape": (2, 3, 4)}), Sample(((),), {"shape": (2, 3)})), arity=1, build=build,
+)  # fmt: skip
+
+
+def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
+    """x repeated along new axes and axes of size 1, to a shape."""
+    x = as_tensor(x)
+    target = t.as_shape(shape)
+    if target == x.shape:
+        return x
+    if x.op.name == "full":
+        return ops.full(target, x.attrs["value"], x.dtype)
+    return broadcast_(x, shape=target)  # type: ignore[no-any-return]
+
+
+# --- slice and its adjoint -------------------------------------------------------------------------------------------
+
+
+def _slice_index(i: tuple[Size, ...], x: Shape, start: Shape, step: tuple[int, ...], size: Shape) -> tuple[Size, ...]:
+    return tuple(dims.add(a, dims.mul(j, by)) for j, a, by in zip(i, start, step, strict=True))
+
+
+def _slice_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], size: tuple[int, ...]) -> Array:
+    keys = []
+    for a, by, n in zip(start, step, size, strict=True):
+        stop = a + by * n
+        keys.append(slice(a, stop if stop >= 0 else None, by) if n else slice(0, 0))
+    return x[tuple(keys)]
+
+
+slice_ = index_map(
+    "slice",
+    shape=lambda x, start, step, size: size,
+    reference=_slice_reference,
+    index=_slice_index,
+    vjp=lambda g, y, x, start, step, size: (embed(g, start=start, step=step, shape=x.shape, value=0),),
+    samples=(
+        Sample(((5, 6),), {"start": (1, 5), "step": (1, -2), "size": (3, 3)}),
+        Sample(((4,),), {"start": (0,), "step": (3,), "size": (2,)}),
+    ),
+)
+
+
+def _embed_body(k: Scalars, index: tuple[Size, ...], start: Shape, step: tuple[int, ...], shape: Shape, value: Any) -> Any:
+    inside = None
+    source: list[Size] = []
+    for i, a, by, n in zip(index, start, step, k.type(0).shape, strict=True):
+        if a == 0 and by == 1 and n == shape[len(source)]:
+            source.append(i)
+            continue
+        offset = dims.sub(i, a) if by > 0 else dims.sub(a, i)
+        width = builtin_abs(by)
+        at = k.index(offset)
+        tests = [at >= 0, at < k.index(dims.mul(n, width))]
+        if width > 1:  # the quotient of a negative offset is never used: the guard is false there
+            quotient = k.op("quot", at, k.const(width, t.int64))
+            tests.append(quotient * width == at)
+            source.append(k.as_index(quotient))
+        else:
+            source.append(offset)
+        for test in tests:
+            inside = test if inside is None else inside & test
+    if inside is None:
+        return k.load(0, source)
+    return k.select(inside, k.load(0, source, inside), k.const(value, k.result.dtype))
+
+
+builtin_abs = abs
+
+
+def _embed_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], shape: tuple[int, ...], value: Any) -> Array:
+    result = np.full(shape, value, x.dtype)
+    if x.size:
+        _slice_reference(result, start, step, x.shape)[...] = x
+    return result
+
+
+def _embed_type(x: TensorType, start: Shape, step: tuple[int, ...], shape: Shape, value: Any) -> TensorType:
+    return TensorType(x.dtype, shape)
+
+
+embed = pointwise(
+    "embed",
+    infer=_embed_type,
+    reference=_embed_reference,
+    body=_embed_body,
+    vjp=lambda g, y, x, start, step, shape, value: (slice_(g, start=start, step=step, size=x.shape),),
+    samples=(
+        Sample(((2, 3),), {"start": (1, 5), "step": (1, -2), "shape": (4, 6), "value": 0}),
+        Sample(((2,),), {"start": (1,), "step": (3,), "shape": (6,), "value": 2}),
+    ),
+)
+
+
+def flip(x: TensorLike, axis: Axis = None) -> Tensor:
+    """The order of elements reversed along some or all axes."""
+    x = as_tensor(x)
+    axes = normalize_axes("flip", axis, x.type)
+    start = tuple(dims.sub(n, 1) if a in axes else 0 for a, n in enumerate(x.shape))
+    step = tuple(-1 if a in axes else 1 for a in range(x.ndim))
+    return slice_(x, start=start, step=step, size=x.shape) if axes else x  # type: ignore[no-any-return]
+
+
+def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
+    """x with `pad_width` elements of one number before and after each axis, as in NumPy: n, (before, after), or a pair an axis.
+
+    >>> import graphc as gx
+    >>> gx.pad(gx.constant([1, 2]), (1, 2)).eval()
+    array([0, 1, 2, 0, 0])
+    """
+    x = as_tensor(x)
+    if mode != "constant":
+        raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint="only mode='constant'")
+    widths = [pad_width] if isinstance(pad_width, (int, Dim)) else list(pad_width)
+    if all(isinstance(w, (int, Dim)) for w in widths):
+        pairs = [(widths[0], widths[-1])] * x.ndim
+    else:
+        pairs = [tuple(w) for w in widths] * (x.ndim if len(widths) == 1 else 1)
+    if len(pairs) != x.ndim or any(len(p) != 2 or any(isinstance(w, int) and w < 0 for w in p) for p in pairs):
+        raise ShapeError(f"pad: pad_width {pad_width} does not fit {x.type}", where=caller(), hint="give a pair (before, after) an axis")
+    shape = tuple(dims.add(dims.add(n, a), b) for n, (a, b) in zip(x.shape, pairs, strict=True))
+    value = x.dtype.numpy.type(constant_values).item()
+    start = tuple(a for a, _ in pairs)
+    return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)  # type: ignore[no-any-return]
+
+
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """x[key] for integers, slices, None, ... and one array of integers."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if len(keys) == 1 and isinstance(keys[0], (Tensor, list, np.ndarray)):
+        return ops.take(x, keys[0], axis=0)
+    if sum(k is Ellipsis for k in keys) > 1:
+        raise ShapeError(f"indexing {x.type}: only one ... is possible", where=caller())
+    used = sum(k is not None and k is not Ellipsis for k in keys)
+    if used > x.ndim:
+        raise ShapeError(f"indexing {x.type} with {used} indices: it has {x.ndim} axes", where=caller())
+    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
+    keys[at : at + 1] = [slice(None)] * (x.ndim - used)
+    start: list[Size] = []
+    step: list[int] = []
+    size: list[Size] = []
+    shape: list[Size] = []
+    axis = 0
+    for k in keys:
+        if k is None:
+            shape.append(1)
+            continue
+        n = x.shape[axis]
+        if isinstance(k, slice):
+            a, by, count = _slice_range(x, axis, n, k)
+            shape.append(count)
+        elif (hasattr(k, "__index__") or isinstance(k, Dim)) and not isinstance(k, (bool, Node)):
+            a, by, count = _position(x, axis, n, k), 1, 1
+        else:
+            raise ShapeError(
+                f"indexing {x.type} with {type(k).__name__} on axis {axis} is not possible", where=caller(),
+                hint="use integers, slices, None and ...; gx.take for an array of integers; gx.where for a mask",
+            )  # fmt: skip
+        start.append(a)
+        step.append(by)
+        size.append(count)
+        axis += 1
+    if tuple(size) != x.shape or any(a != 0 for a in start) or any(by != 1 for by in step):
+        x = slice_(x, start=tuple(start), step=tuple(step), size=tuple(size))
+    return reshape(x, tuple(shape))
+
+
+def _position(x: Tensor, axis: int, n: Size, k: Any) -> Size:
+    i: Size = k if isinstance(k, Dim) else int(k.__index__())
+    if isinstance(i, int) and i < 0:
+        i = dims.add(n, i)
+    if isinstance(i, int) and isinstance(n, int) and not 0 <= i < n:
+        raise ShapeError(f"index {k} is out of range for axis {axis} of {x.type}", where=caller())
+    return i
+
+
+def _slice_range(x: Tensor, axis: int, n: Size, key: slice) -> tuple[Size, int, Size]:
+    """Start, step and size of a slice of an axis of size n, by Python's rules."""
+    by = 1 if key.step is None else int(key.step)
+    if by == 0:
+        raise ShapeError(f"a slice of axis {axis} of {x.type} has step 0", where=caller())
+
+    def edge(value: Any, default: Size) -> Size:
+        if value is None:
+            return default
+        at: Size = value if isinstance(value, Dim) else int(value.__index__())
+        if isinstance(at, int) and at < 0:
+            at = dims.add(at, n)
+        return dims.maximum(at, 0 if by > 0 else -1)
+
+    # Only the edge far from 0 needs a limit: a start beyond the other end makes the size 0.
+    if by > 0:
+        first, last = edge(key.start, 0), dims.minimum(edge(key.stop, n), n)
+    else:
+        first, last = dims.minimum(edge(key.start, dims.sub(n, 1)), dims.sub(n, 1)), edge(key.stop, -1)
+    span = dims.sub(last, first) if by > 0 else dims.sub(first, last)
+    size = dims.maximum(dims.floordiv(dims.add(span, builtin_abs(by) - 1), builtin_abs(by)), 0)
+    return first, by, size
+
+
+# --- concat ----------------------------------------------------------------------------------------------------------
+
+
+def _concat_type(*xs: TensorType, axis: int) -> TensorType:
+    for x in xs[1:]:
+        if x.rank != xs[0].rank or any(a != axis and n != m for a, (n, m) in enumerate(zip(x.shape, xs[0].shape, strict=False))):
+            raise ShapeError(f"concat along axis {axis} needs equal other axes, got {' and '.join(map(str, xs))}")
+    total: Size = 0
+    for x in xs:
+        total = dims.add(total, x.shape[axis])
+    shape = list(xs[0].shape)
+    shape[axis] = total
+    return TensorType(xs[0].dtype, tuple(shape))
+
+
+def _concat_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
+    at = k.index(index[axis])
+    found = None
+    begin: Size = 0
+    for operand in range(k.operands):
+        end = dims.add(begin, k.type(operand).shape[axis])
+        inside = (at >= k.index(begin)) & (at < k.index(end))
+        place = (*index[:axis], dims.sub(index[axis], begin), *index[axis + 1 :])
+        value = k.load(operand, place, inside)
+        found = value if found is None else k.select(inside, value, found)
+        begin = end
+    return found
+
+
+def _concat_vjp(g: Tensor, y: Tensor, *xs: Tensor, axis: int) -> tuple[Node, ...]:
+    begin: Size = 0
+    parts = []
+    for x in xs:
+        start = tuple(begin if a == axis else 0 for a in range(x.ndim))
+        parts.append(slice_(g, start=start, step=(1,) * x.ndim, size=x.shape))
+        begin = dims.add(begin, x.shape[axis])
+    return tuple(parts)
+
+
+concat_ = pointwise(
+    "concat",
+    infer=_concat_type,
+    reference=lambda *xs, axis: np.concatenate(xs, axis),
+    body=_concat_body,
+    vjp=_concat_vjp,
+    samples=(Sample(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Sample(((2, 3), (1, 3)), {"axis": 0})),
+)
+
+
+def concat(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
+    """Arrays joined along an axis; flattened first if axis is None."""
+    if not arrays:
+        raise ShapeError("concat needs at least one array", where=caller())
+    xs = _common_type(arrays)
+    if axis is None:
+        xs, axis = [reshape(x, (-1,)) for x in xs], 0
+    place = normalize_axis("concat", axis, xs[0].type)
+    return xs[0] if len(xs) == 1 else concat_(*xs, axis=place)  # type: ignore[no-any-return]
+
+
+def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Arrays of one shape joined along a new axis."""
+    if not arrays:
+        raise ShapeError("stack needs at least one array", where=caller())
+    xs = _common_type(arrays)
+    for x in xs[1:]:
+        if x.shape != xs[0].shape:
+            raise ShapeError(f"stack needs equal shapes, got {xs[0].type} and {x.type}", where=caller())
+    return concat([expand_dims(x, axis) for x in xs], axis)
+
+
+def _common_type(arrays: Sequence[TensorLike]) -> list[Tensor]:
+    made, _ = ops.promote_operands("concat", list(arrays), ops.any_type)
+    return made
+
+
+def unstack(x: TensorLike, axis: int = 0) -> tuple[Tensor, ...]:
+    """The parts of x along an axis of fixed size."""
+    x = moveaxis(as_tensor(x), axis, 0)
+    return tuple(x)

@@ -1,0 +1,323 @@
+"""Symbols: nodes with Python's operators, array methods, and NumPy's dispatch.
+
+Rules of operations are written in the same symbols that users write, so this class stands at the foot of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, Union
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import GraphError, InputError, ShapeError, caller
+from graphc.ir import types as t
+from graphc.ir.dims import Dim, Shape, Size
+from graphc.ir.graph import Graph, Node
+from graphc.ir.types import DType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+TensorLike = Union["Tensor", bool, int, float, np.generic, np.ndarray[Any, Any], list[Any]]
+Axis = Union[None, int, tuple[int, ...]]
+
+
+class Tensor(Node):
+    """A symbolic array: what placeholders, variables and every function of graphc give.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("batch", 3), "float32")
+    >>> x + 1
+    <Tensor add: f32[batch, 3]>
+    """
+
+    __slots__ = ()
+    __hash__ = Node.__hash__
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the axes: integers, or expressions of named dimensions."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> Size:
+        """The number of elements."""
+        return self.type.size
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes reversed."""
+        return ops.permute_dims(self, tuple(reversed(range(self.ndim))))
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return ops.matrix_transpose(self)
+
+    def __repr__(self) -> str:
+        name = f" {self.attrs['name']!r}" if "name" in self.attrs else ""
+        return f"<{type(self).__name__} {self.op.name}{name}: {self.type}>"
+
+    def eval(self, inputs: dict[Tensor, ArrayLike] | None = None) -> np.ndarray[Any, Any]:
+        """The value for given inputs, by the interpreter: for a quick look."""
+        raise NotImplementedError  # given by graphc/compile.py, which knows the backends
+
+    # --- Python's operators ---
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return ops.divide(other, self)
+
+    def __floordiv__(self, other: TensorLike) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: TensorLike) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: TensorLike) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: TensorLike) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __divmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(self, other), ops.remainder(self, other)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return ops.pow(self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return ops.pow(other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return ops.positive(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return ops.bitwise_invert(self)
+
+    def __and__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_and(self, other)
+
+    def __rand__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_and(other, self)
+
+    def __or__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_or(self, other)
+
+    def __ror__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_or(other, self)
+
+    def __xor__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_xor(self, other)
+
+    def __rxor__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_xor(other, self)
+
+    def __lshift__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: TensorLike) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.equal(self, other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.not_equal(self, other)  # type: ignore[arg-type]
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return ops.less(self, other)
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return ops.greater_equal(self, other)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return ops.getitem(self, key)
+
+    # --- methods ---
+
+    def astype(self, dtype: object) -> Tensor:
+        return ops.astype(self, dtype)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        if not axes:
+            return self.T
+        return ops.permute_dims(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        return ops.squeeze(self, axis)
+
+    def flatten(self) -> Tensor:
+        return ops.reshape(self, (-1,))
+
+    ravel = flatten
+
+    def sum(self, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Tensor:
+        return ops.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, dtype: object = None, keepdims: bool = False) -> Tensor:
+        return ops.prod(self, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+        return ops.var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+        return ops.std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.all(self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return ops.argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return ops.argmin(self, axis=axis, keepdims=keepdims)
+
+    def clip(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+        return ops.clip(self, min, max)
+
+    def take(self, indices: TensorLike, axis: int | None = None) -> Tensor:
+        return ops.take(self, indices, axis=axis)
+
+    def dot(self, other: TensorLike) -> Tensor:
+        return ops.matmul(self, other)
+
+    def round(self) -> Tensor:
+        return ops.round(self)
+
+    # --- NumPy's protocols, and what a symbol cannot do ---
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return ops.numpy_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return ops.numpy_function(func, args, kwargs)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise self._no("np.asarray of a symbol", "it has no value yet: use y.eval({x: array}), or gx.compile and call the result")
+
+    def __bool__(self) -> NoReturn:
+        raise self._no("the truth value of a symbol", "it has no value yet: use gx.where(condition, a, b) instead of `if`")
+
+    def __float__(self) -> NoReturn:
+        raise self._no("a Python number from a symbol", "it has no value yet: use y.eval({x: array}), or gx.astype for a cast")
+
+    __int__ = __index__ = __complex__ = __float__
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError(f"len of a 0-d symbol, {self.type}", where=caller())
+        if isinstance(self.shape[0], Dim):
+            raise self._no(f"len of the symbolic dimension {self.shape[0]}", "use x.shape[0], which is an expression")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise ShapeError(f"iteration over a 0-d symbol, {self.type}", where=caller())
+        if isinstance(self.shape[0], Dim):
+            raise self._no(
+                f"iteration over the symbolic dimension {self.shape[0]}", "write the whole computation over the axis at once"
+            )
+        return iter([self[i] for i in range(self.shape[0])])
+
+    def __contains__(self, item: object) -> NoReturn:
+        raise self._no("`in` on a symbol", "use gx.any(x == item)")
+
+    def _no(self, what: str, hint: str) -> GraphError:
+        return InputError(f"{what} is not possible: {self!r}", where=caller(), hint=hint)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from graphc.ir.dot import mimebundle
+
+        return mimebundle(Graph((), (self,), name="expression"))
+
+
+def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
+    """A symbol for a symbol, a number or an array.
+
+    Python numbers take `dtype` where it is given, else NumPy's default (bool, int64, float64).
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float, Dim)):
+        return ops.full((), value, dtype=dtype or _DEFAULT[type(value)])
+    if isinstance(value, np.generic):
+        return ops.full((), value.item(), dtype=t.as_dtype(value.dtype))
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
+        return ops.stack(list(value))
+    array = np.asarray(value)
+    if array.dtype.hasobject or array.dtype.kind not in "biuf":
+        raise InputError(f"{type(value).__name__} cannot become a symbol", where=caller(), hint="give numbers or numeric arrays")
+    return ops.constant(array)
+
+
+_DEFAULT: dict[type, DType] = {bool: t.bool_, int: t.int64, float: t.float64, Dim: t.int64}

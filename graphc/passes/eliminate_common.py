@@ -1,0 +1,31 @@
+"""Merge equal nodes.
+
+    %0 = exp(%x)            %0 = exp(%x)
+    %1 = exp(%x)       =>   %1 = add(%0, %0)
+    %2 = add(%0, %1)
+
+Afterwards no two nodes share operation, inputs and attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.ir.graph import Graph, Node, rebuild
+
+
+def eliminate_common(graph: Graph) -> Graph:
+    first: dict[tuple[Any, ...], Node] = {}
+    return rebuild(graph, lambda node: first.setdefault(_key(node), node))
+
+
+def _key(node: Node) -> tuple[Any, ...]:
+    if node.is_leaf and "value" not in node.attrs:
+        return (id(node),)
+    attrs = tuple((name, type(value), _exact(value)) for name, value in sorted(node.attrs.items()))
+    return (node.op, tuple(map(id, node.inputs)), attrs)
+
+
+def _exact(value: Any) -> Any:
+    """A float by its bits: 0.0 and -0.0 differ, NaN equals itself."""
+    return value.hex() if isinstance(value, float) else value
