@@ -26,7 +26,7 @@ _STATE = threading.RLock()  # held while variables change, and while a program t
 def compile(
     inputs: Tensor | Sequence[Tensor],
     outputs: Any,
-    updates: Mapping[Tensor, Tensor] | Sequence[tuple[Tensor, Tensor]] | None = None,
+    updates: Mapping[Variable, Tensor] | Sequence[tuple[Variable, Tensor]] | None = None,
     *,
     name: str = "graph",
     backend: str = "numba",

@@ -78,7 +78,7 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """An accumulator in a buffer: buffer[index] = combine(buffer[index], value); `clear` starts it anew where true."""
+    """buffer[index] = combine(buffer[index], value): an accumulator in memory."""
 
     buffer: str
     index: Index
@@ -211,6 +211,7 @@ class Program:
     calls: tuple[Call, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value)
     slots: tuple[Size, ...] = ()
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:

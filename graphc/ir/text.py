@@ -108,6 +108,7 @@ def print_program(program: Program) -> str:
         given = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode == "in")
         made = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in")
         lines.append(f"  {made} = {call.kernel.name}({given})")
+    lines += [f"  update %{v} = %{b}" for v, b in program.updates]
     lines.append(f"  return {', '.join('%' + n for n in program.outputs)}".rstrip())
     lines.append("}")
     return "\n\n".join(["\n".join(lines), *map(print_kernel, kernels.values())])

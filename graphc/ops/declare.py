@@ -197,7 +197,7 @@ def elementwise(
     """Declare a function of single elements.
 
     `scalar` is its code as text (see ir/scalar.py); calling it promotes and broadcasts the operands first. The first `free`
-    operands keep their own type.
+    operands are conditions: booleans that the type rule does not see.
     """
     arity = max(i for i in range(5) if f"{{{i}}}" in scalar) + 1
     code = scalar_text(scalar)
@@ -208,6 +208,9 @@ def elementwise(
         shapes = {o.shape for o in operands}
         if len(shapes) != 1:
             raise ShapeError(f"{name} needs equal shapes, got {' and '.join(map(str, operands))}", hint="broadcast_to one of them")
+        for o in operands[:free]:
+            if not o.dtype.is_bool:
+                raise DTypeError(f"{name} needs a boolean condition, got {o}", hint="compare it, or astype('bool')")
         wanted, result = dtype(name, tuple(o.dtype for o in operands[free:]))
         if wanted != tuple(o.dtype for o in operands[free:]):
             raise DTypeError(f"{name} needs operands of {wanted}, got {' and '.join(map(str, operands))}")
@@ -229,7 +232,8 @@ def elementwise(
             raise
         return build(op, tuple(ops.broadcast_to(x, shape) for x in made), {})
 
-    samples = tuple(Sample(shapes, domain=domain) for shapes in (((3, 4),) * arity, ((),) * arity, ((0,),) * arity))
+    dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
+    samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
     return Operation(
         name, infer, reference, Pointwise(body, elementwise=True), vjp, samples, arity=arity, build=apply
     )  # fmt: skip

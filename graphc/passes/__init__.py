@@ -1,12 +1,31 @@
-"""The verbs: one pass a file; the pipeline is a tuple of them."""
+"""The verbs: one pass a file; the pipeline is a tuple of them.
 
+A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=gx.passes.DEFAULT + (mine,))` adds one.
+`differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter.
+"""
+
+from collections.abc import Callable
+
+from graphc.ir.graph import Graph
 from graphc.passes.differentiate import differentiate
 from graphc.passes.eliminate_common import eliminate_common
 from graphc.passes.eliminate_dead import eliminate_dead
+from graphc.passes.fold_constants import fold_constants
+from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.simplify import simplify, simplify_fast
 
-DEFAULT = (
-    eliminate_common,
-    eliminate_dead,
-)
+Pass = Callable[[Graph], Graph]
 
-__all__ = ["DEFAULT", "differentiate", "eliminate_common", "eliminate_dead"]
+DEFAULT: tuple[Pass, ...] = (
+    fold_constants,    # first: rules match the fills that constants become
+    eliminate_common,  # before simplify: a repeated rule variable matches by identity
+    simplify,
+    fold_constants,    # again: a rule may leave constants alone, as where(true, 2, x) + 1 does
+    eliminate_common,  # again: values that were written differently have become equal
+    eliminate_dead,    # last: what the others left behind
+)  # fmt: skip
+
+__all__ = [
+    "DEFAULT", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "fold_constants", "infer_shapes", "simplify",
+    "simplify_fast", "specialize",
+]  # fmt: skip

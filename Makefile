@@ -1,0 +1,40 @@
+# make demo    train a network on real digits, compare, and write everything there is to see to out/demo
+# make test    every check: ruff, mypy, fuzz, docs, doctests and tests
+# make bench   compiled against interpreted, as a table
+# make docs    write the generated pages anew
+#
+# Each makes .venv first if it is not there. Another Python: make PYTHON=python3.12 test; another place: make VENV=/path test.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+STAMP = $(VENV)/installed
+
+.PHONY: demo test bench docs clean
+
+demo: $(STAMP)
+	$(RUN) -m graphc demo
+
+test: $(STAMP)
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy --strict graphc
+	$(RUN) tests/fuzz.py --graphs 300 --seed 0
+	if [ -f docs/generate.py ]; then $(RUN) docs/generate.py --check; fi
+	$(RUN) -m pytest -n 2 --doctest-modules graphc tests
+
+bench: $(STAMP)
+	$(RUN) -m graphc bench
+
+docs: $(STAMP)
+	$(RUN) docs/generate.py
+
+clean:
+	rm -rf out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+# pip installs the tree itself, editable, with everything the targets above need.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "graphc needs Python 3.11 or newer; none was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,52 @@
+"""The command line: python -m graphc demo | bench."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m graphc", description="graphc: declare, differentiate, compile, run")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="train a network on real digits, compare, and write down every step of the compiler")
+    demo.add_argument("--epochs", type=_positive, default=10, metavar="N", help="passes over the training digits (10)")
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where the files go (out/demo)")
+    bench = commands.add_parser("bench", help="compiled against interpreted")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios (needs matplotlib)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not positive")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the result is the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        if chosen.command == "demo":
+            from graphc.demo import demo
+
+            demo(epochs=chosen.epochs, out=chosen.out)
+        else:
+            from graphc.bench import bench
+
+            bench(json_file=chosen.json, plot_file=chosen.plot)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("mlxtend", "matplotlib", "tqdm"):
+            raise
+        print(f"{chosen.command} needs {error.name}, which is not installed: pip install 'graphc[demo]'", file=sys.stderr)
+        print("in a clone of the repository: pip install -e '.[demo]'", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,335 @@
+"""Drawings: graphs and programs as DOT, the language of graphviz.
+
+    ellipse, green        an input                    rounded box, blue    a node of the forward part
+    cylinder, amber       a variable                  rounded box, red     a node of a gradient
+    folded sheet, grey    a constant or a fill        stronger colour      reductions, then contractions
+    house, violet         an output                   dashed edge          the new value of a variable
+
+Numbers and small constants stand in the label of their reader. Nodes of one kernel stand in one frame; a node that several
+kernels compute stands in the first. Edges carry types. The tooltip of a node is its whole text and the user's line.
+"""
+
+from __future__ import annotations
+
+import html
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from graphc.ir.dims import Dim
+from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import Contraction, Leaf, Lowering, Pointwise, Reduction, Scatter
+from graphc.ir.program import Buffer, Call, Program
+from graphc.ir.text import names_of, print_attr, print_node
+from graphc.ir.types import ArrayValue
+
+_SMALL = 4  # constants of at most so many elements stand in their reader's label
+_WIDE = 34  # attributes longer than this are cut; the tooltip has all of them
+_IN_TYPE = frozenset(("shape", "size", "name", "value", "dtype"))  # attributes that the edges' types or the label show already
+_DRAWN = 600  # notebooks get a picture of at most so many nodes
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one kind of thing is drawn."""
+
+    word: str
+    shape: str
+    fill: str
+    line: str
+    style: str = "filled"
+    width: float = 1.0
+
+
+INPUT = Look("input", "ellipse", "#d8f0d2", "#3a8a3e")
+VARIABLE = Look("variable", "cylinder", "#ffe7b0", "#b3761a")
+CONSTANT = Look("constant", "note", "#ececec", "#7d7d7d")
+OUTPUT = Look("output", "invhouse", "#e6d8f6", "#6d42a3")
+_FORWARD = ("#eaf3fc", "#cfe3f7", "#a9cdf0")  # fills of pointwise, reducing and contracting nodes
+_GRADIENT = ("#fdecea", "#fad0cc", "#f3aaa4")
+_LINE = {False: "#3f76ad", True: "#bd4b44"}
+
+
+def to_dot(thing: Any, path: str | Path | None = None) -> str:
+    """A drawing as DOT text, written to `path` if given.
+
+    thing: a symbol (with all it is computed from), a Graph, a Program, or what `gx.compile` gives (the final graph, with the
+    nodes of one kernel in one frame). Raises TypeError for anything else.
+
+    >>> import graphc as gx
+    >>> print(gx.to_dot(gx.exp(gx.placeholder("x", (3,), "float32"))).splitlines()[0])
+    digraph "expression" {
+    """
+    text = "\n".join(_draw(thing)) + "\n"
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def mimebundle(thing: Any) -> dict[str, str]:
+    """What a notebook shows: text, and a picture where graphviz's `dot` is installed. Never raises."""
+    try:
+        bundle = {"text/plain": str(thing)}
+    except Exception:
+        bundle = {"text/plain": object.__repr__(thing)}
+    try:
+        svg = render_svg(thing)
+    except Exception:  # a notebook must show the text even where a drawing fails
+        svg = None
+    return bundle if svg is None else {**bundle, "image/svg+xml": svg}
+
+
+def render_svg(thing: Any, seconds: float = 10.0) -> str | None:
+    """The drawing as SVG; None where `dot` is not installed, takes longer than `seconds`, or the graph is too large to read."""
+    program = shutil.which("dot")
+    if program is None:
+        return None
+    source = to_dot(thing)
+    if source.count("\n  n") > _DRAWN * 3:
+        return None
+    try:
+        done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, timeout=seconds, check=True)
+    except (subprocess.SubprocessError, OSError):
+        return None
+    return done.stdout.decode()
+
+
+def _draw(thing: Any) -> Iterator[str]:
+    match thing:
+        case Graph():
+            return _draw_graph(thing, ())
+        case Program():
+            return _draw_program(thing)
+        case Node():
+            return _draw_graph(Graph((), (thing,), name="expression"), ())
+    graph, stages = getattr(thing, "graph", None), getattr(thing, "stages", ())
+    if not isinstance(graph, Graph):
+        raise TypeError(f"to_dot draws a symbol, a Graph, a Program or a compiled object, not {type(thing).__name__}")
+    calls = next((stage.calls for _, stage in reversed(stages) if isinstance(stage, Program)), ())
+    return _draw_graph(graph, calls)
+
+
+# --- graphs ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_graph(graph: Graph, calls: Sequence[Call]) -> Iterator[str]:
+    data = graph.to_networkx()
+    name = names_of(graph)
+    inline = _inlined(graph)
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    hidden = {place[node] for node in inline}
+    looks = {i: _look(node) for node, i in place.items() if i not in hidden}
+    shown = {*looks.values(), *([OUTPUT] if graph.outputs else [])}
+
+    yield from _head(graph.name, _title(graph, calls), shown)
+    drawn = {i: _box(f"n{i}", looks[i], _label(node, inline), _tip(node, name)) for node, i in place.items() if i in looks}
+    for number, members in enumerate(_frames(calls, [i for i in looks if not graph.nodes[i].is_leaf])):
+        yield from _frame(f"k{number}", f"{calls[number].kernel.name}", [drawn.pop(i) for i in members])
+    yield from drawn.values()
+
+    for source, target in dict.fromkeys(data.edges()):
+        if source not in hidden:
+            yield _edge(f"n{source}", f"n{target}", _operands(data, source, target, hidden))
+    for number, node in enumerate(graph.outputs):
+        yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(graph.outputs) > 1 else "output"], str(node.type))
+        yield _edge(f"n{place[node]}", f"out{number}", str(node.type))
+    for variable, node in graph.updates:
+        yield _edge(f"n{place[node]}", f"n{place[variable]}", "update", update=True)
+    yield "}"
+
+
+def _operands(data: nx.MultiDiGraph, source: int, target: int, hidden: set[int]) -> str:
+    """An edge's type, after the numbers of the operands it is where the reader has others."""
+    edges = list(data.get_edge_data(source, target).values())
+    alone = {u for u, _ in data.in_edges(target)} - hidden == {source}
+    numbers = ", ".join(str(edge["operand"]) for edge in edges)
+    return str(edges[0]["type"]) if alone else f"{numbers}: {edges[0]['type']}"
+
+
+def _title(graph: Graph, calls: Sequence[Call]) -> str:
+    count = f"{len(graph.nodes)} nodes"
+    return f"{count} in {len(calls)} kernels" if calls else count
+
+
+def _inlined(graph: Graph) -> dict[Node, str]:
+    """Nodes that stand as text in the label of their readers: numbers, small constants, and broadcasts of them."""
+    roots = {*graph.roots, *(variable for variable, _ in graph.updates)}
+    found: dict[Node, str] = {}
+    for node in graph.nodes:
+        if node in roots:
+            continue
+        if not node.inputs and "value" in node.attrs:
+            text = _constant(node)
+            if text is not None:
+                found[node] = text
+        elif node.op.name in ("broadcast_to", "reshape") and not node.inputs[0].type.shape and node.inputs[0] in found:
+            found[node] = found[node.inputs[0]]
+    return found
+
+
+def _constant(node: Node) -> str | None:
+    """A number or a small array as text, in the fewest digits that tell it from its neighbours."""
+    value = node.attrs["value"]
+    if isinstance(value, Dim):
+        return str(value)
+    if not isinstance(value, ArrayValue):
+        return str(node.type.dtype.numpy.type(value))
+    if value.array.size > _SMALL:
+        return None
+    return _brackets(value.array)
+
+
+def _brackets(array: Any) -> str:
+    return str(array) if array.ndim == 0 else f"[{', '.join(map(_brackets, array))}]"
+
+
+def _look(node: Node) -> Look:
+    if node.op.name == "input":
+        return INPUT
+    if isinstance(node.op.lowering, Leaf) and "value" not in node.attrs:
+        return VARIABLE
+    if not node.inputs and "value" in node.attrs:
+        return CONSTANT
+    strength = _strength(node.op.lowering)
+    return Look(
+        "gradient" if node.gradient else "forward", "box", (_GRADIENT if node.gradient else _FORWARD)[strength],
+        _LINE[node.gradient], "rounded,filled", 1.0 + 0.5 * strength,
+    )  # fmt: skip
+
+
+def _strength(lowering: Lowering) -> int:
+    match lowering:
+        case Contraction():
+            return 2
+        case Reduction() | Scatter():
+            return 1
+        case Pointwise() | Leaf():
+            return 0
+
+
+def _label(node: Node, inline: Mapping[Node, str]) -> list[str]:
+    """The lines of a node's label: name, numbers it is given, attributes that its type does not show."""
+    if node.is_leaf and "name" in node.attrs:
+        return [str(node.attrs["name"])]
+    if not node.inputs and "value" in node.attrs:
+        return [_cut(_constant(node) or "constant"), str(node.type)]
+    head = node.op.name
+    if any(given in inline for given in node.inputs):
+        head += f"({', '.join(inline.get(given, '·') for given in node.inputs)})"
+    attrs = [f"{key}={print_attr(value)}" for key, value in sorted(node.attrs.items()) if key not in _IN_TYPE]
+    return [_cut(head), *([_cut(", ".join(attrs))] if attrs else [])]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDE else text[: _WIDE - 1] + "…"
+
+
+def _tip(node: Node, name: Mapping[Node, str]) -> str:
+    text = f"%{name[node]} = {print_node(node, name)}"
+    return text if node.where is None else f"{text}\n{node.where}"
+
+
+def _frames(calls: Sequence[Call], drawn: Iterable[int]) -> list[list[int]]:
+    """For every call the positions of the nodes in its frame: each node in the first kernel that computes it."""
+    free = set(drawn)
+    frames = []
+    for call in calls:
+        members = [i for i in call.kernel.nodes if i in free]
+        free.difference_update(members)
+        frames.append(members)
+    return frames
+
+
+# --- programs -------------------------------------------------------------------------------------------------------
+
+_ROLES = {"input": INPUT, "variable": VARIABLE, "constant": CONSTANT}
+_KERNEL = Look("kernel", "box", _FORWARD[1], _LINE[False], "rounded,filled")
+
+
+def _draw_program(program: Program) -> Iterator[str]:
+    """Calls as boxes in the order they run; edges are buffers. Temporaries have no box of their own."""
+    title = f"{len(program.calls)} kernels, {sum(b.role == 'temporary' for b in program.buffers.values())} temporaries"
+    boxes = {b.name: f"n{i}" for i, b in enumerate(program.buffers.values()) if b.role in _ROLES}
+    shown = {_ROLES[program.buffers[name].role] for name in boxes} | {_KERNEL, OUTPUT}
+    yield from _head(program.name, title, shown)
+    for name, box in boxes.items():
+        yield _box(box, _ROLES[program.buffers[name].role], [name], f"%{name}: {program.buffers[name].type}")
+    writer = dict(boxes)
+    for number, call in enumerate(program.calls):
+        box = f"call{number}"
+        yield _box(box, _KERNEL, _call_label(call), str(call.kernel))
+        pairs = list(zip(call.buffers, call.kernel.params, strict=True))
+        for name in dict.fromkeys(name for name, param in pairs if param.mode != "out"):
+            if name in writer:
+                yield _edge(writer[name], box, _buffer_label(program.buffers[name]))
+        for name in dict.fromkeys(name for name, param in pairs if param.mode != "in"):
+            if program.buffers[name].role == "variable":
+                yield _edge(box, boxes[name], "update", update=True)
+            writer[name] = box
+    for number, name in enumerate(program.outputs):
+        yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(program.outputs) > 1 else "output"], f"%{name}")
+        if name in writer:
+            yield _edge(writer[name], f"out{number}", _buffer_label(program.buffers[name]))
+    yield "}"
+
+
+def _call_label(call: Call) -> list[str]:
+    axes = " × ".join(str(axis.extent) for axis in call.kernel.parallel)
+    return [call.kernel.name, *([_cut(f"parallel {axes}")] if axes else [])]
+
+
+def _buffer_label(buffer: Buffer) -> str:
+    slot = "" if buffer.slot is None else f" in slot {buffer.slot}"
+    return f"{buffer.type}{slot}"
+
+
+# --- DOT ------------------------------------------------------------------------------------------------------------
+
+
+def _head(name: str, title: str, shown: set[Look]) -> Iterator[str]:
+    """The opening lines: settings, the title, and a legend of what occurs."""
+    order = ("input", "variable", "constant", "forward", "gradient", "kernel", "output")
+    lines = {look.word: look.line for look in shown}
+    legend = "   ".join(f'<FONT COLOR="{lines[word]}">&#9632; {word}</FONT>' for word in order if word in lines)
+    label = f'<B>{html.escape(name)}</B>   {html.escape(title)}<BR/><FONT POINT-SIZE="10">{legend}</FONT>'
+    yield f"digraph {_quoted(name)} {{"
+    yield f"  graph [label=<{label}>, labelloc=t, fontname=Helvetica, fontsize=13, fontcolor=\"#333333\","
+    yield '         rankdir=TB, ranksep=0.32, nodesep=0.22, bgcolor=white, pad=0.15, charset="UTF-8"]'
+    yield '  node [fontname=Helvetica, fontsize=11, fontcolor="#1c1c1c", margin="0.10,0.05", height=0.32, width=0.4]'
+    yield '  edge [fontname=Helvetica, fontsize=8, fontcolor="#6a6a6a", color="#8a8a8a", arrowsize=0.55]'
+
+
+def _box(key: str, look: Look, label: Sequence[str], tip: str) -> str:
+    return (
+        f"  {key} [label={_quoted(chr(10).join(label))}, shape={look.shape}, style=\"{look.style}\", fillcolor=\"{look.fill}\", "
+        f'color="{look.line}", penwidth={look.width}, tooltip={_quoted(tip)}]'
+    )
+
+
+def _edge(source: str, target: str, label: str, update: bool = False) -> str:
+    extra = f', style=dashed, constraint=false, color="{VARIABLE.line}", fontcolor="{VARIABLE.line}"' if update else ""
+    return f"  {source} -> {target} [label={_quoted('  ' + label)}{extra}]"
+
+
+def _frame(key: str, label: str, members: Sequence[str]) -> Iterator[str]:
+    if not members:
+        return
+    yield f"  subgraph cluster_{key} {{"
+    yield f"    graph [label={_quoted(label)}, labelloc=t, labeljust=l, fontsize=10, fontcolor=\"#707070\","
+    yield '           style="rounded,filled", fillcolor="#f6f6f4", color="#b9b9b2"]'
+    yield from ("  " + member for member in members)
+    yield "  }"
+
+
+def _quoted(text: str) -> str:
+    r"""A DOT string: quotes and backslashes escaped, so that no part of it is read as an escape like \N."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+__all__ = ["mimebundle", "render_svg", "to_dot"]

@@ -1,0 +1,12 @@
+"""Optimisers: functions from a loss to the updates of its variables; see `schedules` for learning rates that change.
+
+    x = gx.placeholder("x", ("batch", 784))
+    ...
+    step = gx.compile([x, t], loss, updates=gx.optim.adam(loss, [w, b], lr=gx.optim.schedules.cosine(0.01, steps=1000)))
+"""
+
+from graphc.optim import schedules
+from graphc.optim.clipping import clip_by_global_norm, global_norm
+from graphc.optim.optimizers import adam, adamw, momentum, nesterov, rmsprop, sgd
+
+__all__ = ["adam", "adamw", "clip_by_global_norm", "global_norm", "momentum", "nesterov", "rmsprop", "schedules", "sgd"]

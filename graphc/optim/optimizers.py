@@ -1,0 +1,226 @@
+"""Optimisers: each a function (loss, variables) -> updates, which `gx.compile` takes.
+
+The updates hold the new value of every variable and of the optimiser's own state: moments called "w.m" and "w.v" after their
+variable, and where something depends on it, the number of steps taken, "step". What depends on that number alone is computed
+in float64; everything else in the variable's dtype.
+
+lr is a number, a symbol of shape [] (an input, say), or a schedule: a function from the step counter to a symbol.
+clip_norm limits the global norm of the gradients first (see `clip_by_global_norm`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+import graphc as gx
+from graphc import Tensor, Variable
+from graphc.optim.clipping import clip_by_global_norm
+from graphc.optim.schedules import Schedule
+
+Rate = float | Tensor | Schedule
+Updates = dict[Variable, Tensor]
+Change = Callable[[Variable, Tensor], Tensor]  # (variable, gradient) -> new value; adds its own state to the updates
+
+
+def sgd(loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_norm: float | Tensor | None = None) -> Updates:
+    """Gradient descent: w - lr * g.
+
+    loss: a float symbol of shape []. variables: float variables. See the module for lr and clip_norm.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0, 2.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> step = gx.compile([], loss, updates=gx.optim.sgd(loss, [w], lr=0.25), backend="interpreter")
+    >>> step(), w.value
+    (array(5.), array([0.5, 1. ]))
+    """
+    updates: Updates = {}
+    rate, _ = _rate("sgd", lr, updates)
+    for w, g in _gradients("sgd", loss, variables, clip_norm):
+        updates[w] = w - _as(rate, w) * g
+    return updates
+
+
+def momentum(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None
+) -> Updates:
+    """Gradient descent with momentum: m = beta * m + g, then w - lr * m (Polyak 1964).
+
+    State: "w.m", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> step = gx.compile([], loss, updates=gx.optim.momentum(loss, [w], lr=0.25, beta=0.5), backend="interpreter")
+    >>> step(), step(), w.value
+    (array(1.), array(0.25), array([0.]))
+    """
+    updates: Updates = {}
+    rate, _ = _rate("momentum", lr, updates)
+    for w, g in _gradients("momentum", loss, variables, clip_norm):
+        m = _state(w, "m")
+        updates[m] = beta * m + g
+        updates[w] = w - _as(rate, w) * updates[m]
+    return updates
+
+
+def nesterov(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None
+) -> Updates:
+    """Nesterov's momentum: m = beta * m + g, then w - lr * (g + beta * m).
+
+    The form of Sutskever et al. 2013 (ICML), written in the point where the gradient is taken. State: "w.m", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> step = gx.compile([], loss, updates=gx.optim.nesterov(loss, [w], lr=0.25, beta=0.5), backend="interpreter")
+    >>> step(), w.value
+    (array(1.), array([0.25]))
+    """
+    updates: Updates = {}
+    rate, _ = _rate("nesterov", lr, updates)
+    for w, g in _gradients("nesterov", loss, variables, clip_norm):
+        m = _state(w, "m")
+        updates[m] = beta * m + g
+        updates[w] = w - _as(rate, w) * (g + beta * updates[m])
+    return updates
+
+
+def rmsprop(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, decay: float = 0.9, eps: float = 1e-8,
+    clip_norm: float | Tensor | None = None,
+) -> Updates:  # fmt: skip
+    """RMSProp: v = decay * v + (1 - decay) * g^2, then w - lr * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
+
+    State: "w.v", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> step = gx.compile([], loss, updates=gx.optim.rmsprop(loss, [w], lr=0.1, decay=0.75), backend="interpreter")
+    >>> step(), w.value.round(6)
+    (array(1.), array([0.8]))
+    """
+    updates: Updates = {}
+    rate, _ = _rate("rmsprop", lr, updates)
+    for w, g in _gradients("rmsprop", loss, variables, clip_norm):
+        v = _state(w, "v")
+        updates[v] = decay * v + (1 - decay) * (g * g)
+        updates[w] = w - _as(rate, w) * g / (gx.sqrt(updates[v]) + eps)
+    return updates
+
+
+def adam(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+    clip_norm: float | Tensor | None = None,
+) -> Updates:  # fmt: skip
+    """Adam: steps of the mean gradient over the root of the mean square gradient (Kingma and Ba 2015, arXiv:1412.6980).
+
+        m = beta1 * m + (1 - beta1) * g          v = beta2 * v + (1 - beta2) * g^2
+        w = w - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)            t = 1 at the first step
+
+    State: "w.m" and "w.v", zeros at first, and "step".
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0, -2.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> updates = gx.optim.adam(loss, [w], lr=0.5)
+    >>> [v.name for v in updates]
+    ['step', 'w.m', 'w.v', 'w']
+    >>> step = gx.compile([], loss, updates=updates, backend="interpreter")
+    >>> step(), w.value.round(6)
+    (array(5.), array([ 0.5, -1.5]))
+    """
+    return _adam("adam", loss, variables, lr, beta1, beta2, eps, 0.0, clip_norm)
+
+
+def adamw(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+    weight_decay: float = 0.01, clip_norm: float | Tensor | None = None,
+) -> Updates:  # fmt: skip
+    """Adam with decoupled weight decay: its step, and w less lr * weight_decay * w.
+
+    After Loshchilov and Hutter 2019, arXiv:1711.05101. State as Adam's. For variables without decay, join two optimisers:
+    {**adamw(loss, weights), **adam(loss, biases)}.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([1.0], name="w")
+    >>> loss = gx.sum(w * w)
+    >>> updates = gx.optim.adamw(loss, [w], lr=0.5, weight_decay=0.1)
+    >>> step = gx.compile([], loss, updates=updates, backend="interpreter")
+    >>> step(), w.value.round(6)
+    (array(1.), array([0.45]))
+    """
+    return _adam("adamw", loss, variables, lr, beta1, beta2, eps, weight_decay, clip_norm)
+
+
+def _adam(
+    name: str, loss: Tensor, variables: Sequence[Variable], lr: Rate, beta1: float, beta2: float, eps: float, weight_decay: float,
+    clip_norm: float | Tensor | None,
+) -> Updates:  # fmt: skip
+    updates: Updates = {}
+    rate, step = _rate(name, lr, updates, count=True)
+    assert step is not None
+    t = gx.astype(step + 1, gx.float64)
+    length = rate / (1 - gx.pow(beta1, t))  # the corrections of both means, as scalars: one division an element is left
+    shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
+    for w, g in _gradients(name, loss, variables, clip_norm):
+        m, v = _state(w, "m"), _state(w, "v")
+        updates[m] = beta1 * m + (1 - beta1) * g
+        updates[v] = beta2 * v + (1 - beta2) * (g * g)
+        new = w - _as(length, w) * updates[m] / (gx.sqrt(updates[v]) * _as(shrink, w) + eps)
+        updates[w] = new - _as(rate * weight_decay, w) * w if weight_decay else new
+    return updates
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def _gradients(
+    name: str, loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
+) -> list[tuple[Variable, Tensor]]:
+    """Each variable with its gradient, limited if asked for."""
+    for v in variables:
+        if not isinstance(v, Variable):
+            raise gx.errors.InputError(
+                f"{name}: only variables can be trained, got {v!r}", where=gx.errors.caller(), hint="make it with gx.variable"
+            )
+    if len(set(variables)) != len(variables):
+        raise gx.errors.InputError(f"{name}: a variable is listed twice", where=gx.errors.caller())
+    found = gx.grad(loss, list(variables))
+    if clip_norm is not None:
+        found = clip_by_global_norm(found, clip_norm)
+    return list(zip(variables, found, strict=True))
+
+
+def _rate(name: str, lr: Rate, updates: Updates, count: bool = False) -> tuple[float | Tensor, Variable | None]:
+    """The learning rate, a number or a float64 symbol, and the step counter, which joins the updates if anything needs it."""
+    step: Variable | None = None
+    if count or callable(lr):
+        step = gx.variable(np.zeros((), np.int64), name="step")
+        updates[step] = step + 1
+    if isinstance(lr, (int, float)):
+        return lr, step
+    rate = lr(step) if callable(lr) and step is not None else lr
+    if not isinstance(rate, Tensor) or rate.ndim or not rate.dtype.is_float:
+        raise gx.errors.InputError(
+            f"{name}: lr must be a number, a float symbol of shape [], or a function from the step counter to one, got {rate!r}",
+            where=gx.errors.caller(),
+        )
+    return gx.astype(rate, gx.float64), step
+
+
+def _as(rate: float | Tensor, w: Variable) -> float | Tensor:
+    """A rate in the dtype of what it scales; numbers take it by themselves."""
+    return gx.astype(rate, w.dtype) if isinstance(rate, Tensor) else rate
+
+
+def _state(w: Variable, suffix: str) -> Variable:
+    """Zeros that belong to a variable."""
+    return gx.variable(np.zeros_like(w.value), name=f"{w.name}.{suffix}")
+
+
+__all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd"]

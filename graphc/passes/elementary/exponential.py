@@ -1,0 +1,203 @@
+"""Exponentials and what is made of one: exp, exp2, expm1, sigmoid, tanh, sinh, cosh.
+
+    x = n*ln2 + r,  |r| <= ln2/2,  exp(x) = 2^n * exp(r)
+
+n comes from adding a large number, whose low bits then hold n with the exponent's bias already in: shifted to the exponent's
+place they are 2^(n-1). exp(r) is a minimax polynomial, found by the Remez algorithm in 180-bit arithmetic. ln2 is taken off in
+two parts, of which the first has so few bits that its product with n is exact (W. J. Cody, W. Waite, "Software Manual for
+the Elementary Functions", 1980).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.ir import types as t
+from graphc.ir.scalar import Scalars, Value
+from graphc.passes.elementary.pieces import Pair, at_least, at_most, fast_two_sum, layout, polynomial, with_sign
+
+LOG2E = 1.4426950408889634
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """What exp needs for one float type.
+
+    ln2: two parts. terms: (exp(r) - 1 - r) / r^2 on +-0.35. powers: (2^r - 1) / r on +-0.505. Arguments beyond low .. high
+    give 0 and infinity; below `small` the result may be subnormal; beyond +-flat, 1 + exp(-x) is 1.
+    """
+
+    ln2: tuple[float, float]
+    terms: Sequence[float]
+    powers: Sequence[float]
+    low: float
+    high: float
+    small: float
+    flat: float
+
+
+EXPONENTIALS = {
+    t.float32: Exponential(
+        ln2=(0.693145751953125, 1.428606765330187e-06),
+        terms=(0.5, 0.16666512191295624, 0.0416661873459816, 0.008369598537683487, 0.0013951725559309125),
+        powers=(
+            0.6931471824645996, 0.24022650718688965, 0.0555032454431057, 0.009617998264729977, 0.0013401618925854564,
+            0.00015477793951529545,
+        ),
+        low=-104.0, high=89.0, small=-86.0, flat=18.0,
+    ),
+    t.float64: Exponential(
+        ln2=(0.6931471803691238, 1.9082149292705877e-10),
+        terms=(
+            0.5000000000000014, 0.16666666666666705, 0.04166666666650315, 0.008333333333304478, 0.0013888888950527448,
+            0.00019841269923261096, 2.4801486050647347e-05, 2.7557211100829256e-06, 2.763274690829729e-07,
+            2.5119488019413368e-08,
+        ),
+        powers=(
+            0.6931471805599453, 0.2402265069591014, 0.05550410866482176, 0.009618129107590417, 0.0013333558146374793,
+            0.00015403530462065548, 1.5252733871575045e-05, 1.3215432703215625e-06, 1.017804480957892e-07,
+            7.0742417902999726e-09, 4.457631348588414e-10,
+        ),
+        low=-746.0, high=710.0, small=-706.0, flat=38.0,
+    ),
+}  # fmt: skip
+
+
+def reduce(k: Scalars, x: Value, sign: int = 1) -> Pair:
+    """(m, r) of x = sign * (n*ln2 + r): r, and an integer whose bits, shifted to the exponent's place, are 2^(n-1)."""
+    form, e = layout(x), EXPONENTIALS[x.dtype]
+    start = form.rounder + form.bias - 1
+    moved = k.fma(x, sign * LOG2E, start)
+    n = moved - start
+    r = k.fma(n, -sign * e.ln2[0], x)
+    return k.bitcast(moved, form.integer), k.fma(n, -sign * e.ln2[1], r)
+
+
+def half_power(k: Scalars, m: Value, like: Value) -> Value:
+    """2^(n-1) from what `reduce` gives, where it is a normal number."""
+    return k.bitcast(m << layout(like).mantissa, like.dtype)
+
+
+def tail(k: Scalars, r: Value) -> Value:
+    """exp(r) - 1 - r."""
+    return (r * r) * polynomial(k, r, EXPONENTIALS[r.dtype].terms)
+
+
+def less_one(k: Scalars, r: Value) -> Value:
+    """exp(r) - 1."""
+    return k.fma(r * r, polynomial(k, r, EXPONENTIALS[r.dtype].terms), r)
+
+
+def scaled(k: Scalars, m: Value, small: Value, like: Value) -> Pair:
+    """2^(n-1) as a product of two normal numbers, the second 2^-64 where `small` holds and 1 elsewhere."""
+    lifted = m + k.select(small, k.const(64, m.dtype), 0)
+    return half_power(k, lifted, like), k.select(small, k.const(2.0**-64, like.dtype), 1.0)
+
+
+def exp(k: Scalars, x: Value) -> Value:
+    e = EXPONENTIALS[x.dtype]
+    x = at_least(k, at_most(k, x, e.high), e.low)
+    m, r = reduce(k, x)
+    twice = polynomial(k, r, (2.0, 2.0, *(2.0 * c for c in e.terms)))
+    power, rest = scaled(k, m, x < e.small, x)
+    return twice * power * rest
+
+
+def exp2(k: Scalars, x: Value) -> Value:
+    form, e = layout(x), EXPONENTIALS[x.dtype]
+    x = at_least(k, at_most(k, x, form.bias + 1.0), -form.bias - form.mantissa - 2.0)
+    start = form.rounder + form.bias - 1
+    moved = x + start
+    twice = polynomial(k, x - (moved - start), (2.0, *(2.0 * c for c in e.powers)))
+    power, rest = scaled(k, k.bitcast(moved, form.integer), x < 3.0 - form.bias, x)
+    return twice * power * rest
+
+
+def expm1(k: Scalars, x: Value) -> Value:
+    e = EXPONENTIALS[x.dtype]
+    limited = at_least(k, at_most(k, x, e.high), -3.0 * e.flat)
+    m, r = reduce(k, limited)
+    power = half_power(k, m, x)
+    result = k.fma(power, less_one(k, r), power - 0.5) * 2.0
+    return k.select(abs(x) < 2.0 ** (-2 - layout(x).mantissa), x, result)
+
+
+def exp_minus_size(k: Scalars, x: Value) -> Value:
+    """exp(-|x|)."""
+    e = EXPONENTIALS[x.dtype]
+    size = at_most(k, abs(x), -e.low)
+    m, r = reduce(k, size, sign=-1)
+    flipped = [-c if i % 2 else c for i, c in enumerate(e.terms)]
+    twice = polynomial(k, r, (2.0, -2.0, *(2.0 * c for c in flipped)))
+    power, rest = scaled(k, m, size > -e.small, x)
+    return twice * power * rest
+
+
+def sigmoid(k: Scalars, x: Value) -> Value:
+    """1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0, where e = exp(-|x|)."""
+    e = exp_minus_size(k, x)
+    return k.select(x < 0.0, e, 1.0) / (e + 1.0)
+
+
+def tanh(k: Scalars, x: Value) -> Value:
+    """q / (q + 1) for q = (exp(2|x|) - 1) / 2, with a step of Newton's that takes 1 / (q + 1) to be 1 - tanh."""
+    size = at_most(k, abs(x), 0.6 * EXPONENTIALS[x.dtype].flat)
+    m, r = reduce(k, size + size)
+    power = half_power(k, m, x)
+    q = k.fma(power, less_one(k, r), power - 0.5)
+    whole = q + 1.0
+    first = q / whole
+    missed = k.fma(-first, whole, q) - first * (q - (whole - 1.0))
+    return with_sign(k, k.fma(missed, 1.0 - first, first), x)
+
+
+def exp_pair(k: Scalars, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
+    """(m, hi, lo) with exp(x + low) = 2^n * (hi + lo) for float64 x; m is as from `reduce`. |x| is at most 1100."""
+    form, e = layout(x), EXPONENTIALS[x.dtype]
+    start = form.rounder + form.bias - 1
+    moved = k.fma(x, LOG2E, start)
+    n = moved - start
+    first = k.fma(n, -e.ln2[0], x)
+    second = n * -e.ln2[1] if low is None else k.fma(n, -e.ln2[1], low)
+    r, rest = fast_two_sum(k, first, second)
+    hi, gap = fast_two_sum(k, 1.0, r)
+    hi, lo = fast_two_sum(k, hi, gap + k.fma(rest, r + 1.0, tail(k, r)))
+    return k.bitcast(moved, form.integer), hi, lo
+
+
+def sinh(k: Scalars, x: Value) -> Value:
+    size = abs(x)
+    z = x * x
+    if x.dtype == t.float32:
+        wide = k.cast(at_most(k, size, 100.0), t.float64)
+        m, r = reduce(k, wide)
+        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:5])) * half_power(k, m, wide)
+        large = with_sign(k, k.cast(half - 0.25 / half, x.dtype), x)
+        return k.select(size < 2.0**-6, k.fma(x * z, 1 / 6, x), large)
+    small = k.fma(x * z, polynomial(k, z, SINH), x)
+    quarter, low = _quarter(k, size)
+    large = quarter - (0.0625 / quarter - low)
+    return k.select(size < 1.0, small, with_sign(k, large + large, x))
+
+
+def cosh(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        wide = k.cast(at_most(k, abs(x), 100.0), t.float64)
+        m, r = reduce(k, wide)
+        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:5])) * half_power(k, m, wide)
+        return k.cast(half + 0.25 / half, x.dtype)
+    quarter, low = _quarter(k, abs(x))
+    large = quarter + (0.0625 / quarter + low)
+    return large + large
+
+
+def _quarter(k: Scalars, size: Value) -> Pair:
+    """exp(size) / 4 as a pair."""
+    m, hi, lo = exp_pair(k, at_most(k, size, 711.0))
+    power = half_power(k, m - 1, size)
+    return hi * power, lo * power
+
+
+# (sinh(x) - x) / x^3 in powers of x^2, for |x| < 1
+SINH = (0.0,)

@@ -1,0 +1,115 @@
+"""Compute what depends on constants alone.
+
+    %0 = full(2.0)                  %0 = full(0.7071067811865475)
+    %1 = sqrt(%0)              =>   %1 = multiply(%x, %0)
+    %2 = divide(1.0, %1)
+    %3 = multiply(%x, %2)
+
+Afterwards no elementwise operation has fills alone for operands, whatever their shape, and no other operation has constants
+alone where its value is small: at most `LIMIT` bytes, or no larger than the constants it is made from. A constant of one
+repeated number is a fill, and a fill's number has its type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import dims
+from graphc.ir.graph import Graph, Node, origin, rebuild
+from graphc.ir.operation import VOCABULARY, Pointwise
+from graphc.ir.types import ArrayValue, TensorType
+
+LIMIT = 64 * 1024  # bytes; half of a core's first-level cache, and quick to print
+Array = np.ndarray[Any, Any]
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """The graph with its constant parts computed by the operations' NumPy references."""
+    return rebuild(graph, _fold)
+
+
+def _fold(node: Node) -> Node:
+    if node.op.name == "constant":
+        return _leaf(node, node.attrs["value"].array)
+    if node.op.name == "full":
+        return _typed_fill(node)
+    if not node.inputs or not all(i.op.name in ("constant", "full") for i in node.inputs):
+        return node
+    if any(_symbolic(i.attrs["value"]) for i in node.inputs):
+        return node
+    with np.errstate(all="ignore"):
+        return _fold_fills(node) or _fold_small(node) or node
+
+
+def _symbolic(value: Any) -> bool:
+    return isinstance(value, dims.Dim) or (isinstance(value, tuple) and any(map(_symbolic, value)))
+
+
+def _typed_fill(node: Node) -> Node:
+    """A fill whose value is a Python number of its own type: 2 in a float is 2.0."""
+    value, dtype = node.attrs["value"], node.type.dtype
+    if _symbolic(value) or type(value) is type(dtype.numpy.type(0).item()):
+        return node
+    return _fill(node, node.type, dtype.numpy.type(value).item())
+
+
+def _fill(node: Node, found: TensorType, value: Any) -> Node:
+    with origin(node.where, node.gradient):
+        made: Node = VOCABULARY["full"](shape=found.shape, value=value, dtype=found.dtype)
+    return made
+
+
+def _leaf(node: Node, array: Array) -> Node:
+    """A constant, as a fill where its elements are the same bits."""
+    if array.size:
+        first = array.reshape(-1)[:1]
+        if array.tobytes() == first.tobytes() * array.size:
+            return _fill(node, node.type, first[0].item())
+    if node.op.name == "constant":
+        return node
+    with origin(node.where, node.gradient):
+        made: Node = VOCABULARY["constant"](value=ArrayValue(array))
+    return made
+
+
+def _fold_fills(node: Node) -> Node | None:
+    """An elementwise operation on fills: one element tells all."""
+    match node.op.lowering:
+        case Pointwise(elementwise=True) if all(i.op.name == "full" for i in node.inputs):
+            pass
+        case _:
+            return None
+    one, row = (_on_fills(node, shape) for shape in ((), (4,)))
+    if one.tobytes() * 4 != row.tobytes():
+        return None  # NumPy has another loop for single elements, and it rounds differently
+    return _fill(node, node.type, one.item())
+
+
+def _on_fills(node: Node, shape: tuple[int, ...]) -> Array:
+    operands = (np.full(shape, i.attrs["value"], i.type.dtype.numpy) for i in node.inputs)
+    return np.asarray(node.op.reference(*operands, **node.attrs))
+
+
+def _fold_small(node: Node) -> Node | None:
+    """Any operation of known sizes, if neither its operands' fills nor its result are large."""
+    types = (node.type, *(i.type for i in node.inputs))
+    if not all(t.is_static for t in types) or any(map(_symbolic, node.attrs.values())):
+        return None
+    stored = sum(_bytes(i.type) for i in node.inputs if i.op.name == "constant")
+    filled = sum(_bytes(i.type) for i in node.inputs if i.op.name == "full")
+    if filled > LIMIT or _bytes(node.type) > max(LIMIT, stored):
+        return None
+    return _leaf(node, np.asarray(node.op.reference(*map(_array, node.inputs), **node.attrs), order="C"))
+
+
+def _bytes(found: TensorType) -> int:
+    return dims.evaluate(found.nbytes, {})
+
+
+def _array(node: Node) -> Array:
+    if node.op.name == "constant":
+        array: Array = node.attrs["value"].array
+        return array
+    return np.full(tuple(int(n) for n in node.type.shape), node.attrs["value"], node.type.dtype.numpy)  # type: ignore[call-overload]

@@ -1,0 +1,795 @@
+"""Random typed graphs through every level: python tests/fuzz.py --graphs N --seed S
+
+Each graph is built with the public functions from all of the vocabulary, sizes named and fixed, gradients and updates included, and
+is run on random values among them NaN, infinities, signed zeros, subnormals and the extremes of integers. Compared are
+
+    print      print, parse and print again: the same text
+    optimised  the optimised graph with the declared one in the interpreter, bit for bit
+    compiled   native code with the interpreter: bit for bit where nothing is rounded, within an error bound elsewhere
+    threads    native code on two threads with native code on one, bit for bit
+
+The error bound is measured, not guessed: the interpreter runs the graph again several times with every result that may be rounded
+(transcendental functions, sums, products, contractions) moved by its bound with random signs, and with NaN of random sign. What
+moves is how far native code may be off; an element that jumps (a comparison at a tie, an overflow that depends on the order of a
+sum) is not compared. This is stochastic arithmetic: J. Vignes, Mathematics and Computers in Simulation 35 (1993).
+
+A mismatch is reduced to a small graph, printed as text with the values of its inputs. The last line is `graphs N mismatches M`;
+the exit code is 1 if M > 0. Graph I of a seed is reproduced alone by --only I.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from test_walk import ULP  # noqa: E402
+
+import graphc as gx  # noqa: E402
+from graphc import ir  # noqa: E402
+from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa: E402
+from graphc.errors import GraphError, ShapeError  # noqa: E402
+from graphc.ir import dims  # noqa: E402
+from graphc.ir.graph import Graph, Node, topological  # noqa: E402
+from graphc.ir.operation import Contraction, Leaf, Pointwise, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.types import DTYPES, DType, TensorType  # noqa: E402
+
+Array = np.ndarray[Any, Any]
+Rng = np.random.Generator
+LARGEST = 300_000  # elements of any one value
+FRESH = 250  # graphs a process runs before another takes over: native code is never unloaded
+
+# --- building graphs -------------------------------------------------------------------------------------------------
+
+FLOATS = ("float32", "float64")
+ANY = tuple(d.name for d in DTYPES)
+ELEMENTWISE = [op for op in operations() if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "where")]
+
+
+@dataclass
+class Sketch:
+    """A graph under construction: the symbols there are so far."""
+
+    rng: Rng
+    sizes: dict[str, int]
+    palette: list[Any]
+    pool: list[gx.Tensor]
+    suffix: str
+
+    def one(self, items: Sequence[Any]) -> Any:
+        return items[int(self.rng.integers(len(items)))]
+
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    def pick(self, kind: str = "", rank: int = 0) -> gx.Tensor:
+        """A symbol, newer ones more often; of the kinds of data type and at least the rank asked for, if there is one."""
+        fits = [x for x in self.pool if (not kind or x.dtype.kind in kind) and x.ndim >= rank]
+        if not fits:
+            raise NothingFits
+        return fits[max(int(self.rng.integers(len(fits))), int(self.rng.integers(len(fits))))]
+
+    def beside(self, x: gx.Tensor) -> Any:
+        """Something that x broadcasts with, often: a symbol of its shape or of fewer axes, or a Python number."""
+        if self.chance(0.2):
+            return self.number(x)
+        same = [y for y in self.pool if y.shape == x.shape] if self.chance(0.7) else []
+        return self.one(same) if same else self.pick()
+
+    def number(self, x: gx.Tensor) -> Any:
+        if x.dtype.is_float and self.chance(0.7):
+            return self.one([0.5, -1.5, 2.0, 0.0, -0.0, 1.0, 1e-3, 3.7, math.inf, math.nan] if self.chance(0.3) else [0.5, 2.0, 1.0, -1.5])
+        return self.one([0, 1, 2, 3, 5]) if self.chance(0.8) else self.one([True, 7, 100])
+
+    def axis(self, x: gx.Tensor) -> int:
+        return int(self.rng.integers(-x.ndim, x.ndim))
+
+    def axes(self, x: gx.Tensor) -> Any:
+        how = self.one(["all", "one", "some"])
+        if how == "all" or x.ndim == 0:
+            return None
+        if how == "one":
+            return self.axis(x)
+        return tuple(int(a) for a in self.rng.permutation(x.ndim)[: self.rng.integers(1, x.ndim + 1)])
+
+
+class NothingFits(Exception):
+    """A rule found no operands."""
+
+
+def elementwise(s: Sketch) -> gx.Tensor:
+    op = s.one(ELEMENTWISE)
+    x = s.pick()
+    operands = [x] + [s.beside(x) for _ in range((op.arity or 1) - 1)]
+    if len(operands) == 2 and s.chance(0.3):
+        operands.reverse()
+    return op(*operands)
+
+
+def arithmetic(s: Sketch) -> gx.Tensor:
+    x = s.pick()
+    y = s.beside(x)
+    return s.one([
+        lambda: x + y, lambda: x - y, lambda: x * y, lambda: x / y, lambda: y - x, lambda: y * x, lambda: x * x, lambda: -x,
+        lambda: gx.maximum(x, y), lambda: gx.minimum(y, x), lambda: x**2, lambda: x**3, lambda: x ** s.one([0.5, -1, 4, 1.5, -2]),
+        lambda: 1 / x, lambda: gx.clip(x, -1, s.one([1, 2, None])), lambda: gx.logaddexp(x, y), lambda: abs(x), lambda: gx.square(x),
+        lambda: x // y, lambda: x % y, lambda: gx.reciprocal(x), lambda: x - x, lambda: x * 0, lambda: x + 0,
+    ])()  # fmt: skip
+
+
+def choose(s: Sketch) -> gx.Tensor:
+    x = s.pick()
+    y = s.beside(x)
+    condition = s.pick("b") if s.chance(0.5) else s.one([lambda: x > y, lambda: x == y, lambda: x <= 0, lambda: gx.isnan(x)])()
+    return gx.where(condition, x, y)
+
+
+def astype(s: Sketch) -> gx.Tensor:
+    return gx.astype(s.pick(), s.one(FLOATS if s.chance(0.5) else ANY))
+
+
+def reshape(s: Sketch) -> gx.Tensor:
+    x = s.pick()
+    return s.one([
+        lambda: gx.reshape(x, (-1,)), lambda: gx.reshape(x, (*x.shape[:-2], -1)), lambda: gx.reshape(x, (-1, *x.shape[2:])),
+        lambda: gx.reshape(x, (2, -1)), lambda: gx.reshape(x, (-1, s.one([1, 2, 3]))), lambda: gx.reshape(x, tuple(reversed(x.shape))),
+        lambda: gx.expand_dims(x, int(s.rng.integers(x.ndim + 1))), lambda: gx.squeeze(x), lambda: gx.squeeze(x, 0),
+        lambda: x[..., None], lambda: x[None],
+    ])()  # fmt: skip
+
+
+def permute(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    return s.one([
+        lambda: x.T, lambda: gx.permute_dims(x, [int(a) for a in s.rng.permutation(x.ndim)]),
+        lambda: gx.swapaxes(x, s.axis(x), s.axis(x)), lambda: gx.moveaxis(x, s.axis(x), s.axis(x)), lambda: gx.matrix_transpose(x),
+        lambda: gx.flip(x, s.axes(x)),
+    ])()  # fmt: skip
+
+
+def broadcast(s: Sketch) -> gx.Tensor:
+    x = s.pick()
+    if s.chance(0.5):
+        return gx.broadcast_to(x, (s.one(s.palette), *x.shape))
+    shape = [s.one(s.palette) if n == 1 else n for n in x.shape]
+    return gx.broadcast_to(x, shape)
+
+
+def join(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    same = [y for y in s.pool if y.ndim == x.ndim]
+    others = [s.one(same) if s.chance(0.5) else x for _ in range(s.rng.integers(1, 3))]
+    if s.chance(0.3):
+        return gx.stack([x, *others], s.axis(x))
+    return gx.concat([x, *others], s.axis(x) if s.chance(0.9) else None)
+
+
+def index(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    keys: list[Any] = []
+    for _ in range(s.rng.integers(1, x.ndim + 1)):
+        edge = lambda: s.one([None, None, 0, 1, 2, -1, -2, 3, 7, -9])
+        keys.append(slice(edge(), edge(), s.one([None, None, 1, 2, 3, -1, -2])) if s.chance(0.8) else s.one([0, -1, 1]))
+    if s.chance(0.2):
+        keys.insert(int(s.rng.integers(len(keys) + 1)), None)
+    if s.chance(0.2):
+        keys.insert(0, ...)
+    return x[tuple(keys)]
+
+
+def pad(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    widths = [(s.one([0, 1, 2]), s.one([0, 0, 1, 3])) for _ in range(x.ndim)]
+    return gx.pad(x, widths, constant_values=s.one([0, 0, 1]))
+
+
+def reduce(s: Sketch) -> gx.Tensor:
+    x = s.pick()
+    function = s.one([gx.sum, gx.sum, gx.prod, gx.max, gx.min, gx.mean, gx.var, gx.std, gx.any, gx.all])
+    return function(x, axis=s.axes(x), keepdims=s.chance(0.4))
+
+
+def position(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    return s.one([gx.argmax, gx.argmin])(x, axis=s.axis(x) if s.chance(0.8) else None, keepdims=s.chance(0.3))
+
+
+def product(s: Sketch) -> gx.Tensor:
+    x = s.pick("iuf", rank=1)
+    partner = s.pick("iuf", rank=1)
+    return s.one([
+        lambda: x @ partner, lambda: partner @ x, lambda: gx.matrix_transpose(x) @ x, lambda: x @ gx.matrix_transpose(x),
+        lambda: gx.vecdot(x, x), lambda: gx.outer(gx.reshape(x, (-1,)), gx.reshape(partner, (-1,))), lambda: x @ x[-1],
+        lambda: gx.tensordot(x, x, axes=([0], [0])), lambda: x @ gx.broadcast_to(gx.astype(1, x.dtype), (x.shape[-1], 3)),
+    ])()  # fmt: skip
+
+
+def take(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    places = gx.astype(s.pick("iu"), "int64") if s.chance(0.6) else gx.constant(s.rng.integers(-4, 5, (3,)))
+    return s.one([
+        lambda: gx.take(x, places, axis=s.axis(x)), lambda: gx.take(x, places),
+        lambda: gx.take_along_axis(x, gx.argmax(x, axis=-1, keepdims=True), axis=-1), lambda: x[places],
+        lambda: gx.one_hot(places, s.one([3, 4, s.one(s.palette)]), s.one(ANY)),
+    ])()  # fmt: skip
+
+
+def made(s: Sketch) -> gx.Tensor:
+    size = s.one(s.palette)
+    return s.one([
+        lambda: gx.arange(size, dtype=s.one(FLOATS)), lambda: gx.arange(1, dims.add(dims.mul(size, 2), 1), 2),
+        lambda: gx.full((size,), s.one([0.0, 1.0, -0.0, 2.5]), s.one(FLOATS)), lambda: gx.zeros_like(s.pick()),
+        lambda: gx.full((), size, s.one(FLOATS)), lambda: gx.constant(s.rng.normal(size=(int(s.one([1, 3, 4])),))),
+        lambda: gx.ones_like(s.pick()), lambda: gx.full_like(s.pick("f"), s.one([math.inf, math.nan, 1e-3])),
+    ])()  # fmt: skip
+
+
+def normalised(s: Sketch) -> gx.Tensor:
+    """What networks are made of."""
+    x = s.pick("f", rank=1)
+    top = x - gx.stop_gradient(gx.max(x, axis=-1, keepdims=True))
+    return s.one([
+        lambda: gx.exp(top) / gx.sum(gx.exp(top), axis=-1, keepdims=True), lambda: top - gx.log(gx.sum(gx.exp(top), axis=-1, keepdims=True)),
+        lambda: (x - gx.mean(x, -1, keepdims=True)) / gx.sqrt(gx.var(x, -1, keepdims=True) + 1e-5),
+        lambda: gx.nn.softmax(x), lambda: gx.nn.log_softmax(x), lambda: gx.nn.logsumexp(x, axis=-1), lambda: gx.nn.relu(x),
+        lambda: gx.nn.gelu(x), lambda: gx.nn.layer_norm(x), lambda: gx.nn.mse(x, gx.nn.relu(x)),
+    ])()  # fmt: skip
+
+
+def gradient(s: Sketch) -> gx.Tensor:
+    """One in the middle, so that what follows may be differentiated again."""
+    y = s.pick("f")
+    x = s.one([x for x in s.pool if x.dtype.is_float])
+    if s.chance(0.2):
+        return gx.jvp(y, x, gx.ones_like(x))
+    return gx.grad(gx.sum(y * s.one([1.0, 0.5])), x)
+
+
+RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
+    (elementwise, 9), (arithmetic, 6), (choose, 1.5), (astype, 1.5), (reshape, 2), (permute, 1.5), (broadcast, 1.5), (join, 1.5),
+    (index, 2), (pad, 0.8), (reduce, 3), (position, 0.6), (product, 1.5), (take, 1.2), (made, 0.8), (normalised, 1.5), (gradient, 0.6),
+)  # fmt: skip
+WEIGHTS = np.array([w for _, w in RULES]) / sum(w for _, w in RULES)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph and values for its inputs."""
+
+    index: int
+    graph: Graph
+    values: tuple[Array, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return dims.solve(e for x, v in zip(self.graph.inputs, self.values, strict=True) for e in zip(x.type.shape, v.shape, strict=True))
+
+    @property
+    def arrays(self) -> dict[Node, Array]:
+        return dict(zip(self.graph.inputs, self.values, strict=True))
+
+    @property
+    def state(self) -> dict[Node, Array]:
+        return {v: leaf_value(v, {}).copy() for v in self.graph.variables}
+
+
+def build(seed: int, index: int) -> Case:
+    """Graph `index` of a seed."""
+    for attempt in range(1000):
+        case = sketch(np.random.default_rng([seed, index, attempt]), index)
+        if case is not None:
+            return case
+    raise AssertionError("no graph could be built in 1000 attempts")
+
+
+def sketch(rng: Rng, index: int) -> Case | None:
+    n, m = gx.dim(f"n{index}"), gx.dim(f"m{index}")
+    s = Sketch(rng, {}, [], [], str(index))
+    usual = [1, 2, 3, 4, 5, 7, 16, 33] if s.chance(0.85) else [0, 1, 2]
+    if s.chance(0.03):
+        usual = [1000, 3000, 20000]
+    s.sizes = {f"n{index}": s.one(usual), f"m{index}": s.one([1, 2, 3, 5, 8])}
+    s.palette = [s.one([n, n, 3, 4]), s.one([m, n, 1, 5]), s.one([n, 2 * n, n + 1, m, 1, 3, 0 if s.chance(0.2) else 2])]
+    ins = []
+    for k in range(s.rng.integers(1, 5)):
+        shape = tuple(s.one(s.palette) for _ in range(s.one([0, 1, 1, 2, 2, 2, 3])))
+        dtype = s.one(FLOATS) if s.chance(0.65) else s.one(ANY)
+        ins.append(gx.placeholder(f"x{k}_{index}", shape, dtype))
+    s.pool += ins
+    variables = []
+    if s.chance(0.25):
+        fixed = tuple(k for k in s.palette if isinstance(k, int))[:2]
+        made_of = TensorType(ins[0].dtype if s.chance(0.5) else gx.float32, fixed if s.chance(0.7) else ())
+        variables.append(gx.variable(draw(rng, made_of.dtype, tuple(int(k) for k in made_of.shape)), name=f"v{index}"))
+        s.pool += variables
+    for _ in range(s.rng.integers(3, 16)):
+        grow(s)
+    inner = s.pool[len(ins) :]
+    if not inner:
+        return None
+    outputs = [inner[-1]] + [s.one(inner) for _ in range(s.rng.integers(0, 3))]
+    if s.chance(0.35):
+        outputs += gradients(s, ins + variables)
+    updates = [(v, new) for v in variables for new in [updated(s, v)] if new is not None]
+    try:
+        graph = gx.compile(ins, outputs, updates, backend="interpreter", passes=()).graph
+    except ShapeError:  # a size that no input tells
+        return None
+    graph = Graph(graph.inputs, graph.outputs, graph.updates, f"g{index}")
+    for _ in range(3):
+        case = Case(index, graph, tuple(draw(rng, x.dtype, tuple(dims.evaluate(k, s.sizes) for k in x.shape)) for x in ins))
+        if too_large(case, s.sizes):
+            s.sizes = dict.fromkeys(s.sizes, 2)
+            continue
+        if fits(case):
+            return case
+        s.sizes = {name: s.one([1, 2, 4, 6]) for name in s.sizes}
+    return None
+
+
+def grow(s: Sketch) -> None:
+    for _ in range(20):
+        rule = RULES[int(s.rng.choice(len(RULES), p=WEIGHTS))][0]
+        try:
+            new = rule(s)
+        except (GraphError, NothingFits, IndexError):
+            continue
+        if any(new is x for x in s.pool) or size_of(new, s.sizes) > LARGEST or new.ndim > 5:
+            continue
+        s.pool.append(new)
+        return
+
+
+def gradients(s: Sketch, leaves: Sequence[gx.Tensor]) -> list[gx.Tensor]:
+    try:
+        y = s.pick("f")
+        wrt = [x for x in leaves if x.dtype.is_float]
+        return gx.grad(gx.sum(y), wrt) if wrt else []
+    except (GraphError, NothingFits):
+        return []
+
+
+def updated(s: Sketch, v: gx.Tensor) -> gx.Tensor | None:
+    fits = [x for x in s.pool if x.type == v.type and x is not v]
+    return s.one(fits) if fits else v + 1 if not v.dtype.is_bool else ~v
+
+
+def size_of(x: Node, sizes: Mapping[str, int]) -> int:
+    return math.prod(max(dims.evaluate(n, sizes), 0) for n in x.type.shape)
+
+
+def too_large(case: Case, sizes: Mapping[str, int]) -> bool:
+    return any(size_of(node, sizes) > LARGEST for node in case.graph.nodes)
+
+
+def fits(case: Case) -> bool:
+    """Whether the graph accepts these sizes: no empty maximum, no reshape that does not divide."""
+    run = gx.compile(list(case.graph.inputs), list(case.graph.outputs), backend="interpreter", passes=())
+    with_updates = gx.compile(list(case.graph.inputs), list(case.graph.roots), backend="interpreter", passes=()) if case.graph.updates else run
+    try:
+        with_updates(*case.values)
+    except ShapeError:
+        return False
+    return True
+
+
+def draw(rng: Rng, dtype: DType, shape: tuple[int, ...]) -> Array:
+    """Values of a type: moderate, few and equal, or of any magnitude, with special ones among them."""
+    if dtype.is_bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype.is_integer:
+        info = np.iinfo(dtype.numpy)
+        values = rng.integers(max(-5, int(info.min)), 9, shape).astype(dtype.numpy)
+        if rng.random() < 0.2:
+            extremes = np.array([info.min, info.max, info.max // 2, 0, info.min + 1], dtype.numpy)
+            values = np.where(rng.random(shape) < 0.3, rng.choice(extremes, shape), values)
+        return values
+    how = rng.random()
+    if how < 0.6:
+        values = rng.normal(size=shape) * rng.choice([0.5, 1, 3])
+    elif how < 0.75:
+        values = rng.integers(-2, 3, shape) * 1.0
+    elif how < 0.9:
+        values = np.abs(rng.normal(size=shape)) + 0.1
+    else:
+        values = rng.normal(size=shape) * 10.0 ** rng.integers(-30, 30, shape)
+    if rng.random() < 0.2:
+        some = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-310, 3e38, -1e300, 88.7, -104.0, 710.0])
+        values = np.where(rng.random(shape) < 0.25, rng.choice(some, shape), values)
+    with np.errstate(all="ignore"):
+        return np.asarray(values, dtype.numpy)
+
+
+# --- the running error ------------------------------------------------------------------------------------------------
+
+NAN_SIGN = {4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
+
+
+def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
+    """The interpreter's results with NaN of random sign and, if asked for, every rounded result moved by its error bound."""
+    values: dict[Node, Array] = {}
+    graph, sizes, state, arrays = case.graph, case.sizes, case.state, case.arrays
+    with np.errstate(all="ignore"):
+        for node in graph.nodes:
+            if node.is_leaf:
+                result = leaf_value(node, arrays, state)
+            else:
+                given = [values[i] for i in node.inputs]
+                result = np.asarray(node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()}))
+                if rounding and result.dtype.kind == "f" and result.size:
+                    result = moved(node, given, result, rng)
+            values[node] = nan_signs(result, rng)
+    return [values[n] for n in graph.roots]
+
+
+def nan_signs(x: Array, rng: Rng) -> Array:
+    if x.dtype.kind != "f" or not np.isnan(x).any():
+        return x
+    x = np.array(x)
+    flip = np.isnan(x) & (rng.random(x.shape) < 0.5)
+    bits = x.view(NAN_SIGN[x.dtype.itemsize].dtype)
+    bits[flip] ^= NAN_SIGN[x.dtype.itemsize]
+    return x
+
+
+def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
+    """A result off by about its error bound; NaN where the order of additions or products decides whether it overflows."""
+    u = float(np.finfo(result.dtype).eps) / 2
+    top = float(np.finfo(result.dtype).max)
+    match node.op.lowering:
+        case Pointwise() if node.op.name in ULP:
+            bound = 4.0 * ULP[node.op.name] * np.spacing(np.abs(result))
+        case Reduction("add", axes=axes):
+            x = given[0].astype(np.float64)
+            total = np.sum(np.abs(x), axis=axes(node.attrs))
+            if whole(x, total, u):
+                return result
+            bound = 2 * (20 + math.log2(max(x.size, 2))) * u * total + np.where(total >= top / 4, np.nan, 0.0)
+            bound = np.where(np.isfinite(result), bound, 0) if not np.isfinite(x).all() else bound
+        case Reduction("mul", axes=axes):
+            x = np.abs(given[0].astype(np.float64))
+            if x.size == result.size:
+                return result
+            size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
+            up, down = (np.sum(f(size, 0), axis=axes(node.attrs)) for f in (np.maximum, np.minimum))
+            limits = np.finfo(result.dtype)
+            far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
+            bound = np.where(far, np.nan, 2 * (x.size // result.size) * u * np.abs(result))
+        case Contraction() | Scatter("add"):
+            absolute = [np.abs(g).astype(np.float64) if g.dtype.kind == "f" else g for g in given]
+            total = np.asarray(node.op.reference(*absolute, **{k: bind_dims(v, {}) for k, v in node.attrs.items()}), np.float64) if (
+                isinstance(node.op.lowering, Contraction)
+            ) else np.full(result.shape, np.sum(absolute[0]))
+            terms = given[0].shape[-1] if isinstance(node.op.lowering, Contraction) else given[0].size
+            if all(g.dtype.kind != "f" or np.array_equal(g, np.rint(g)) for g in given) and bool(np.all(total * u < 0.5)):
+                return result
+            bound = 2 * (terms + 1) * u * total + np.where(total >= top / 4, np.nan, 0.0)
+            bound = np.where(np.isfinite(result), bound, 0) if not all(np.isfinite(g).all() for g in given) else bound
+        case _:
+            return result
+    sign = rng.choice([-1.0, 1.0]) if rng.random() < 0.3 else rng.choice([-1.0, 1.0], result.shape)
+    off = sign * rng.uniform(0.5, 1.0, result.shape) * bound
+    return np.asarray(np.where(np.isfinite(result) | np.isnan(bound), result + off, result)).astype(result.dtype)
+
+
+def whole(x: Array, total: Array, u: float) -> bool:
+    """Whether a sum has no rounding: one term each, or whole numbers within the mantissa."""
+    return x.size == total.size or bool(np.array_equal(x, np.rint(x)) and np.all(total * u < 0.5))
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def differing(got: Array, want: Array, movements: Sequence[Array], factor: float) -> str | None:
+    """Why `got` is not `want`, given other results that are as right as `want`; None if it is."""
+    if (got.dtype, got.shape) != (want.dtype, want.shape):
+        return f"type {got.dtype}{list(got.shape)} is not {want.dtype}{list(want.shape)}"
+    if want.dtype.kind != "f":
+        stable = np.ones(want.shape, bool)
+        for other in movements:
+            stable &= other == want
+        wrong = stable & (got != want)
+    else:
+        nan = np.isnan(want)
+        stable, reach, sign = np.ones(want.shape, bool), np.zeros(want.shape), np.ones(want.shape, bool)
+        with np.errstate(all="ignore"):
+            for other in movements:
+                stable &= (np.isnan(other) == nan) & (np.isinf(other) == np.isinf(want))
+                sign &= np.signbit(other) == np.signbit(want)
+                reach = np.maximum(reach, np.where(np.isfinite(want), np.abs(other.astype(np.float64) - want), 0))
+            same = (got == want) | (nan & np.isnan(got))
+            near = np.isfinite(got) & np.isfinite(want) & (np.abs(got.astype(np.float64) - want) <= factor * reach)
+            signs = np.signbit(got) == np.signbit(want)
+        zero = ~nan & sign & (reach == 0) & ~signs
+        wrong = stable & (~(same | near) | zero)
+    if not wrong.any():
+        return None
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    limit = "" if want.dtype.kind != "f" else f" within {factor * reach[place]:.3g}"
+    return f"{got[place]!r} is not {want[place]!r}{limit} at {list(place)}; {int(wrong.sum())} of {wrong.size} elements are wrong"
+
+
+def first_difference(case: Case, got: Sequence[Array], want: Sequence[Array], rounding: bool) -> str | None:
+    """Looks twice: only what stands against many more movements, and a wider margin, is a difference."""
+    if all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(got, want, strict=True)):
+        return None
+    rng = np.random.default_rng(case.index)
+    movements: list[list[Array]] = []
+    found = None
+    for count, factor in ((8, 8.0), (60, 16.0)):
+        movements += [evaluate_moved(case, rng, rounding) for _ in range(count)]
+        found = None
+        for k, (a, b) in enumerate(zip(got, want, strict=True)):
+            why = differing(a, b, [m[k] for m in movements], factor if rounding else 0.0)
+            if why is not None:
+                root = "output" if k < len(case.graph.outputs) else "update"
+                found = f"{root} {k if root == 'output' else k - len(case.graph.outputs)}: {why}"
+                break
+        if found is None:
+            return None
+    return found
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    kind: str
+    why: str
+    case: Case
+
+
+def interpreted(case: Case, graph: Graph) -> list[Array]:
+    outputs, updates = evaluate(graph, case.arrays, case.sizes, case.state)
+    return [*outputs, *updates]
+
+
+def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
+    """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
+    graphs = [c.graph for c in cases]
+    run = gx.compile([x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates])
+    values = [v for c in cases for v in c.values]
+    before = [v.copy() for v in values]
+    states = [c.state for c in cases]
+    found = []
+    for threads in (2, 1):
+        gx.set_num_threads(threads)
+        try:
+            outputs = iter(run(*values))
+            found.append([[*(next(outputs) for _ in g.outputs), *(leaf_value(v, {}).copy() for v, _ in g.updates)] for g in graphs])
+        finally:
+            for state in states:
+                for v, held in state.items():
+                    leaf_value(v, {})[...] = held
+    for v, was in zip(values, before, strict=True):
+        assert v.tobytes() == was.tobytes(), "an input was written"
+    return list(zip(found[0], found[1], strict=True))
+
+
+def check_graph(case: Case) -> Mismatch | None:
+    """The checks that need no native code."""
+    kind = "print"
+    try:
+        text = str(case.graph)
+        if str(ir.text.parse(text)) != text:
+            return Mismatch("print", "print, parse and print gives another text", case)
+        kind = "optimised"
+        optimised = case.graph
+        for change in gx.passes.DEFAULT:
+            optimised = change(optimised)
+        text = str(optimised)
+        if str(ir.text.parse(text)) != text:
+            return Mismatch("print", "print, parse and print of the optimised graph gives another text", case)
+        why = first_difference(case, interpreted(case, optimised), interpreted(case, case.graph), rounding=False)
+    except Exception as error:
+        return Mismatch(kind, crash(error), case)
+    return Mismatch("optimised", why, case) if why else None
+
+
+def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
+    """The checks of native code; many cases share one compilation, and one that fails is looked at alone."""
+    try:
+        results = native(cases)
+    except Exception as error:
+        if len(cases) == 1:
+            yield Mismatch("compiled", crash(error), cases[0])
+        else:
+            for case in cases:
+                yield from check_native([case])
+        return
+    for case, (two, one) in zip(cases, results, strict=True):
+        if any(a.tobytes() != b.tobytes() for a, b in zip(two, one, strict=True)):
+            k = next(k for k, (a, b) in enumerate(zip(two, one, strict=True)) if a.tobytes() != b.tobytes())
+            yield Mismatch("threads", f"result {k} on two threads is not what it is on one", case)
+            continue
+        why = first_difference(case, two, interpreted(case, case.graph), rounding=True)
+        if why:
+            yield Mismatch("compiled", why, case)
+
+
+def crash(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} ({Path(last.filename).name}:{last.lineno})"
+
+
+# --- reducing a mismatch ----------------------------------------------------------------------------------------------
+
+
+def again(mismatch: Mismatch, case: Case) -> Mismatch | None:
+    """The same kind of mismatch in another case, if it is there too."""
+    try:
+        found = check_graph(case) if mismatch.kind in ("print", "optimised") else next(check_native([case]), None)
+    except Exception:  # a cut that makes no sense
+        return None
+    crashed = lambda m: m.why.split(":")[0] if "Error" in m.why.split(":")[0] else ""
+    return found if found is not None and found.kind == mismatch.kind and crashed(found) == crashed(mismatch) else None
+
+
+def smaller(case: Case) -> Iterator[Case]:
+    """Cases with less in them: fewer roots, a node replaced by an operand of its type, or by an input that holds its value."""
+    graph = case.graph
+    if len(graph.roots) > 1:
+        for root in graph.roots:
+            yield with_roots(case, [root], [])
+    if graph.updates:
+        yield with_roots(case, list(graph.outputs), [])
+    nodes = [n for n in topological(graph.roots) if not n.is_leaf]
+    sizes, state, arrays = case.sizes, case.state, case.arrays
+    for node in nodes:
+        for given in node.inputs:
+            if given.type == node.type:
+                yield substituted(case, node, given, {})
+    for node in reversed(nodes):
+        if any(node is r for r in graph.roots) and len(graph.roots) == 1:
+            continue
+        value = evaluate(Graph(graph.inputs, [node]), arrays, sizes, state)[0][0]
+        new = gx.placeholder(f"c{len(nodes)}_{nodes.index_of(node) if hasattr(nodes, 'index_of') else len(topological([node]))}", node.type.shape, node.type.dtype)
+        yield substituted(case, node, new, {new: np.array(value)})
+
+
+def with_roots(case: Case, outputs: list[Node], updates: list[tuple[Node, Node]]) -> Case:
+    return pruned(Graph(case.graph.inputs, outputs, updates, case.graph.name), case.arrays, case.index)
+
+
+def substituted(case: Case, old: Node, by: Node, more: Mapping[Node, Array]) -> Case:
+    new: dict[Node, Node] = {}
+    for node in case.graph.nodes:
+        new[node] = by if node is old else node if node.is_leaf else node.with_inputs(tuple(new[i] for i in node.inputs))
+    graph = case.graph.replaced(new)
+    return pruned(Graph((*graph.inputs, *more), graph.outputs, graph.updates, graph.name), {**case.arrays, **more}, case.index)
+
+
+def pruned(graph: Graph, arrays: Mapping[Node, Array], index: int) -> Case:
+    """Inputs go that neither a node nor a size needs."""
+    used = set(topological(graph.roots))
+    kept = [x for x in graph.inputs if x in used]
+    wanted = frozenset().union(*(dims.names(*n.type.shape) for n in used))
+    for x in graph.inputs:
+        if wanted - dims.solvable(n for k in kept for n in k.type.shape) and x not in used:
+            kept.append(x)
+    return Case(index, Graph(kept, graph.outputs, graph.updates, graph.name), tuple(arrays[x] for x in kept))
+
+
+def reduce_mismatch(mismatch: Mismatch, seconds: float) -> Mismatch:
+    """The smallest case found in the time given that shows the same mismatch."""
+    until = time.monotonic() + seconds
+    going = True
+    while going:
+        going = False
+        for case in smaller(mismatch.case):
+            if time.monotonic() > until:
+                return mismatch
+            if len(topological(case.graph.roots)) > len(topological(mismatch.case.graph.roots)):
+                continue
+            found = again(mismatch, case)
+            if found is not None:
+                mismatch, going = found, True
+                break
+    return mismatch
+
+
+def report(mismatch: Mismatch, seed: int, seconds: float) -> None:
+    print(f"mismatch in graph {mismatch.case.index} of seed {seed}: {mismatch.kind}: {mismatch.why}")
+    small = reduce_mismatch(mismatch, seconds)
+    print(f"# {small.kind}: {small.why}")
+    for x, v in zip(small.case.graph.inputs, small.case.values, strict=True):
+        print(f"# {x.attrs['name']} = {np.array2string(v, threshold=40, separator=', ', floatmode='unique')}".replace("\n", "\n# "))
+    for v, held in small.case.state.items():
+        print(f"# variable {v.attrs['name']} = {np.array2string(held, threshold=40, separator=', ', floatmode='unique')}".replace("\n", "\n# "))
+    print(small.case.graph, flush=True)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def has_native() -> bool:
+    try:
+        from graphc.backends.numba import build as _  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret_only: bool) -> int:
+    """Checks the graphs and prints every mismatch; returns how many there are."""
+    mismatches = 0
+    for at in range(0, len(indices), group):
+        cases = [build(seed, i) for i in indices[at : at + group]]
+        print(f"@ {indices[at]}", file=sys.stderr, flush=True)
+        sound = []
+        for case in cases:
+            found = check_graph(case)
+            if found is None:
+                sound.append(case)
+            else:
+                mismatches += 1
+                report(found, seed, seconds)
+        if sound and not interpret_only:
+            for found in check_native(sound):
+                mismatches += 1
+                report(found, seed, seconds)
+    return mismatches
+
+
+def run_in_processes(options: argparse.Namespace) -> int:
+    """All graphs, some at a time in a fresh process; one that dies counts as a mismatch, and the rest goes on."""
+    mismatches, at = 0, 0
+    while at < options.graphs:
+        count = min(FRESH, options.graphs - at)
+        command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(count)]
+        command += ["--group", str(options.group), "--seconds", str(options.seconds)] + ["--interpret-only"] * options.interpret_only
+        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lines = child.stdout.splitlines()
+        if lines and lines[-1].startswith("graphs "):
+            print("\n".join(lines[:-1]), end="\n" if lines[:-1] else "")
+            mismatches += int(lines[-1].split()[-1])
+            at += count
+            print(f"{at} graphs, {mismatches} mismatches", file=sys.stderr, flush=True)
+            continue
+        print(child.stdout, end="")
+        last = [int(line.split()[1]) for line in child.stderr.splitlines() if line.startswith("@ ")]
+        died = last[-1] if last else at
+        print(f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: the process died ({child.returncode})")
+        print("\n".join(child.stderr.splitlines()[-12:]), flush=True)
+        mismatches += 1 + sum(line.startswith("mismatch ") for line in lines)
+        at = died + options.group
+    return mismatches
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--graphs", type=int, default=300, help="how many graphs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="the number of one graph to check alone, printed first")
+    parser.add_argument("--first", type=int, help="the number of the first graph; all run in this process")
+    parser.add_argument("--group", type=int, default=8, help="graphs that share a compilation")
+    parser.add_argument("--seconds", type=float, default=60, help="time to reduce a mismatch")
+    parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
+    options = parser.parse_args()
+    if not options.interpret_only and not has_native():
+        parser.error("the native backend cannot be imported")
+    if options.only is not None:
+        case = build(options.seed, options.only)
+        print(case.graph)
+        options.graphs, mismatches = 1, run(options.seed, [options.only], 1, options.seconds, options.interpret_only)
+    elif options.first is not None:
+        indices = range(options.first, options.first + options.graphs)
+        mismatches = run(options.seed, indices, options.group, options.seconds, options.interpret_only)
+    else:
+        mismatches = run_in_processes(options)
+    print(f"graphs {options.graphs} mismatches {mismatches}")
+    return 1 if mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,376 @@
+"""gx.nn against closed forms in extended precision, at ordinary and at extreme values, with gradients."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import graphc as gx
+
+BACKENDS = ("interpreter", "numba")
+INF = math.inf
+Array = np.ndarray[Any, Any]
+Wide = np.longdouble
+
+EXTREME = np.array([
+    [1e4, -1e4, 0.0, 5.0],
+    [-1e4, -1e4, -1e4, -1e4],
+    [1e4, 1e4, 1e4, 1e4],
+    [-INF, 0.5, -INF, 1.5],
+    [-INF, -INF, -INF, 2.0],
+    [0.0, -0.0, 1e-30, -1e-30],
+    [88.0, 89.0, 709.0, 710.0],
+])  # fmt: skip
+
+
+def run(function: Any, *arrays: Array, backend: str = "interpreter", **options: Any) -> Array:
+    """function of placeholders for the arrays, compiled and called."""
+    inputs = [gx.placeholder(f"x{i}", a.shape, a.dtype) for i, a in enumerate(arrays)]
+    return gx.compile(inputs, function(*inputs, **options), backend=backend)(*arrays)
+
+
+def gradient(function: Any, *arrays: Array, backend: str = "interpreter", wrt: int = 0, **options: Any) -> Array:
+    """The gradient of the sum of function's elements by one argument."""
+    inputs = [gx.placeholder(f"x{i}", a.shape, a.dtype) for i, a in enumerate(arrays)]
+    return gx.compile(inputs, gx.grad(gx.sum(function(*inputs, **options)), inputs[wrt]), backend=backend)(*arrays)
+
+
+def wide_logsumexp(x: Array) -> Array:
+    x = x.astype(Wide)
+    high = x.max(axis=-1, keepdims=True)
+    high[~np.isfinite(high)] = 0
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(x - high).sum(axis=-1, keepdims=True)) + high
+
+
+def wide_log_softmax(x: Array) -> Array:
+    with np.errstate(invalid="ignore"):
+        return x.astype(Wide) - wide_logsumexp(x)
+
+
+def close(got: Array, want: Array, ulps: float, scale: Array | float = 1.0) -> None:
+    """Elements differ by at most some ulps of themselves or of `scale`; NaN and infinities are equal."""
+    eps = np.finfo(got.dtype).eps
+    want = np.asarray(want)
+    special = ~np.isfinite(want)
+    np.testing.assert_array_equal(got[special], want[special].astype(got.dtype))
+    error = np.abs(got[~special].astype(Wide) - want[~special])
+    bound = ulps * eps * np.maximum(np.abs(want), np.broadcast_to(scale, want.shape))[~special]
+    assert (error <= bound).all(), (error / bound).max()
+
+
+def ordinary(dtype: str, shape: tuple[int, ...] = (50, 7)) -> Array:
+    return np.random.default_rng(7).normal(0, 4, shape).astype(dtype)
+
+
+# --- activations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_relu_keeps_nan_and_has_gradient_zero_at_zero(backend: str) -> None:
+    x = np.array([-INF, -1e4, -0.0, 0.0, 1e-40, 2.0, INF, math.nan])
+    np.testing.assert_array_equal(run(gx.nn.relu, x, backend=backend), [0, 0, 0, 0, 1e-40, 2, INF, math.nan])
+    np.testing.assert_array_equal(gradient(gx.nn.relu, x, backend=backend), [0, 0, 0, 0, 1, 1, 1, 1])
+
+
+def test_relu_of_integers_stays_integer() -> None:
+    y = run(gx.nn.relu, np.array([-3, 0, 4], "int32"))
+    assert y.dtype == np.int32
+    assert y.tolist() == [0, 0, 4]
+
+
+GELU_POINTS = np.array([-1e4, -30.0, -6.0, -1.5, -0.3, 0.0, 1e-8, 0.7, 2.0, 11.0, 1e4])
+
+
+def exact_gelu(v: float) -> float:
+    with mpmath.workdps(60):
+        return float(v * (1 + mpmath.erf(v / mpmath.sqrt(2))) / 2)
+
+
+def exact_gelu_slope(v: float) -> float:
+    with mpmath.workdps(60):
+        return float((1 + mpmath.erf(v / mpmath.sqrt(2))) / 2 + v * mpmath.npdf(v))
+
+
+def tanh_gelu(v: float) -> float:
+    with mpmath.workdps(60):
+        cube = mpmath.mpf("0.044715") * mpmath.mpf(v) ** 3
+        return float(v / mpmath.mpf(2) * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (v + cube))))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gelu_is_the_exact_form(dtype: str, backend: str) -> None:
+    x = GELU_POINTS.astype(dtype)
+    want = np.array([exact_gelu(float(v)) for v in x])
+    close(run(gx.nn.gelu, x, backend=backend), want, 4, np.maximum(np.abs(x), 1e-3))
+    slopes = np.array([exact_gelu_slope(float(v)) for v in x])
+    close(gradient(gx.nn.gelu, x, backend=backend), slopes, 8)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gelu_by_tanh(dtype: str, backend: str) -> None:
+    x = GELU_POINTS.astype(dtype)
+    want = np.array([tanh_gelu(float(v)) for v in x])
+    close(run(gx.nn.gelu, x, approximate="tanh", backend=backend), want, 8, np.maximum(np.abs(x), 1e-3))
+    huge = np.array([-1e30, 1e30], dtype)
+    np.testing.assert_array_equal(gradient(gx.nn.gelu, huge, approximate="tanh", backend=backend), [0, 1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_activations_at_infinities(name: str, backend: str) -> None:
+    function = getattr(gx.nn, name)
+    x = np.array([-INF, INF, math.nan])
+    np.testing.assert_array_equal(run(function, x, backend=backend), [0, INF, math.nan])
+    assert gradient(function, np.array([-INF]), backend=backend).tolist() == [0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_silu(dtype: str, backend: str) -> None:
+    x = np.array([-1e4, -20.0, -1.0, 0.0, 1.0, 20.0, 1e4], dtype)
+    wide = x.astype(Wide)
+    want = np.where(wide > -1000, wide / (1 + np.exp(-np.maximum(wide, -1000))), 0)
+    close(run(gx.nn.silu, x, backend=backend), want, 6, 1e-30)
+    s = np.where(wide > -1000, 1 / (1 + np.exp(-np.maximum(wide, -1000))), 0)
+    close(gradient(gx.nn.silu, x, backend=backend), s * (1 + wide * (1 - s)), 8)
+
+
+def test_sigmoid_and_softplus_are_the_vocabulary_s() -> None:
+    assert gx.nn.sigmoid is gx.sigmoid
+    assert gx.nn.softplus is gx.softplus
+
+
+# --- softmax and its kin ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("values", ["ordinary", "extreme"])
+def test_softmax_family_in_extended_precision(values: str, dtype: str, backend: str) -> None:
+    x = ordinary(dtype) if values == "ordinary" else EXTREME.astype(dtype)
+    logs = wide_log_softmax(x)
+    close(run(gx.nn.softmax, x, backend=backend), np.exp(logs), 16, 1e-3)
+    close(run(gx.nn.log_softmax, x, backend=backend), logs, 4)
+    close(run(gx.nn.logsumexp, x, axis=1, keepdims=True, backend=backend), wide_logsumexp(x), 4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_family_has_finite_gradients(dtype: str, backend: str) -> None:
+    x = EXTREME.astype(dtype)
+    p = np.exp(wide_log_softmax(x))
+    close(gradient(gx.nn.logsumexp, x, axis=1, backend=backend), p, 16)
+    seed = np.arange(x.size, dtype=dtype).reshape(x.shape) / 8
+
+    def weighted(v: gx.Tensor) -> gx.Tensor:
+        return gx.nn.softmax(v) * seed
+
+    want = p * (seed - (p * seed).sum(axis=1, keepdims=True))
+    close(gradient(weighted, x, backend=backend), want, 16, seed.max())
+
+    def weighted_log(v: gx.Tensor) -> gx.Tensor:
+        return gx.where(v == -INF, 0, gx.nn.log_softmax(v)) * seed
+
+    kept = np.where(np.isfinite(x), seed, 0)
+    close(gradient(weighted_log, x, backend=backend), kept - p * kept.sum(axis=1, keepdims=True), 16, kept.sum())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_row_of_minus_infinity(backend: str) -> None:
+    x = np.array([[-INF, -INF, -INF], [0.0, -INF, 0.0]])
+    np.testing.assert_array_equal(run(gx.nn.logsumexp, x, axis=1, backend=backend), [-INF, np.log(2.0)])
+    np.testing.assert_array_equal(run(gx.nn.softmax, x, backend=backend), [[math.nan] * 3, [0.5, 0, 0.5]])
+    np.testing.assert_array_equal(np.isnan(run(gx.nn.log_softmax, x, backend=backend)), [[True] * 3, [False] * 3])
+    np.testing.assert_array_equal(gradient(gx.nn.logsumexp, x, axis=1, backend=backend), [[0, 0, 0], [0.5, 0, 0.5]])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_infinity_and_nan_go_through_logsumexp(backend: str) -> None:
+    x = np.array([[INF, 1.0, -INF], [math.nan, 0.0, 1.0]])
+    np.testing.assert_array_equal(run(gx.nn.logsumexp, x, axis=1, backend=backend), [INF, math.nan])
+
+
+def test_axes_of_softmax_and_logsumexp() -> None:
+    x = ordinary("float64", (3, 4, 5))
+    for axis in (0, 1, -1):
+        np.testing.assert_allclose(run(gx.nn.softmax, x, axis=axis).sum(axis=axis), 1, rtol=1e-15)
+        moved = np.moveaxis(x, axis, -1)
+        want = np.moveaxis(wide_log_softmax(moved), -1, axis)
+        close(run(gx.nn.log_softmax, x, axis=axis), want, 4)
+    everything = run(gx.nn.logsumexp, x)
+    assert everything.shape == ()
+    close(everything.reshape(1), wide_logsumexp(x.reshape(1, -1))[0], 4)
+    pair = run(gx.nn.logsumexp, x, axis=(0, 2))
+    close(pair, wide_logsumexp(np.moveaxis(x, 1, 0).reshape(4, -1))[:, 0], 4)
+
+
+def test_softmax_of_integers_is_float64() -> None:
+    y = run(gx.nn.softmax, np.array([0, 0], "int64"))
+    assert y.dtype == np.float64
+    assert y.tolist() == [0.5, 0.5]
+
+
+# --- normalisation ---------------------------------------------------------------------------------------------------
+
+
+def wide_layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
+    x = x.astype(Wide)
+    off = x - x.mean(axis=-1, keepdims=True)
+    return off / np.sqrt((off * off).mean(axis=-1, keepdims=True) + Wide(eps)) * weight + bias
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+def test_layer_norm(shift: float, dtype: str, backend: str) -> None:
+    x = (ordinary(dtype) + shift).astype(dtype)
+    weight, bias = np.linspace(0.5, 2, 7).astype(dtype), np.linspace(-1, 1, 7).astype(dtype)
+    got = run(gx.nn.layer_norm, x, weight, bias, backend=backend)
+    close(got, wide_layer_norm(x, weight, bias, 1e-5), 16, 1 + np.abs(shift))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_layer_norm_gradient_is_the_closed_form(backend: str) -> None:
+    x, g = ordinary("float64"), np.random.default_rng(1).normal(size=(50, 7))
+    off = x - x.mean(axis=1, keepdims=True)
+    root = np.sqrt((off**2).mean(axis=1, keepdims=True) + 1e-5)
+    y = off / root
+    want = (g - g.mean(axis=1, keepdims=True) - y * (g * y).mean(axis=1, keepdims=True)) / root
+    got = gradient(lambda v: gx.nn.layer_norm(v) * g, x, backend=backend)
+    np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-13)
+
+
+def test_layer_norm_of_a_constant_row_is_its_bias() -> None:
+    x = np.full((2, 4), 1e4, "float32")
+    assert (run(gx.nn.layer_norm, x) == 0).all()
+    assert (gradient(gx.nn.layer_norm, x) == 0).all()
+
+
+def test_rms_norm() -> None:
+    x = ordinary("float64")
+    weight = np.linspace(0.5, 2, 7)
+    want = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-6) * weight
+    np.testing.assert_allclose(run(gx.nn.rms_norm, x, weight), want, rtol=1e-14)
+
+
+def test_norms_over_several_axes() -> None:
+    x = ordinary("float64", (3, 4, 5))
+    want = (x - x.mean(axis=(1, 2), keepdims=True)) / np.sqrt(x.var(axis=(1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(run(gx.nn.layer_norm, x, axis=(1, 2)), want, rtol=1e-12)
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cross_entropy_of_labels(dtype: str, backend: str) -> None:
+    x = EXTREME.astype(dtype)
+    labels = np.array([0, 3, 2, 1, 3, 0, 2])
+    logs = wide_log_softmax(x)
+    want = -logs[np.arange(7), labels]
+    close(run(gx.nn.cross_entropy, x, labels, reduction="none", backend=backend), want, 4)
+    close(run(gx.nn.cross_entropy, x, labels, backend=backend).reshape(1), want.mean().reshape(1), 8, 1e4)
+    close(run(gx.nn.cross_entropy, x, labels, reduction="sum", backend=backend).reshape(1), want.sum().reshape(1), 8, 1e4)
+    close(gradient(gx.nn.cross_entropy, x, labels, reduction="sum", backend=backend), np.exp(logs) - np.eye(4)[labels], 16)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_true_class_of_probability_zero_costs_infinity(backend: str) -> None:
+    x, labels = np.array([[0.0, -INF]]), np.array([1])
+    assert run(gx.nn.cross_entropy, x, labels, backend=backend) == INF
+    assert gradient(gx.nn.cross_entropy, x, labels, backend=backend).tolist() == [[1.0, -1.0]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64"])
+def test_a_label_out_of_range_spoils_its_own_row_only(dtype: str, backend: str) -> None:
+    x = ordinary("float32", (4, 3))
+    labels = np.array([0, 3, 127, 2], dtype)
+    losses = run(gx.nn.cross_entropy, x, labels, reduction="none", backend=backend)
+    assert np.isnan(losses).tolist() == [False, True, True, False]
+    assert np.isnan(run(gx.nn.cross_entropy, x, labels, backend=backend))
+    slopes = gradient(gx.nn.cross_entropy, x, labels, reduction="sum", backend=backend)
+    assert (slopes[1:3] == 0).all()
+    assert (slopes[0] != 0).all()
+
+
+def test_negative_and_huge_labels_are_out_of_range() -> None:
+    x = ordinary("float32", (1, 3))
+    assert np.isnan(run(gx.nn.cross_entropy, x, np.array([-1])))
+    assert np.isnan(run(gx.nn.cross_entropy, x, np.array([2**64 - 1], "uint64")))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_cross_entropy_of_probabilities(backend: str) -> None:
+    x = np.array([[1e4, -1e4, 0.0], [-INF, 0.0, 1.0], [0.3, 0.2, 0.1]])
+    p = np.array([[0.5, 0.25, 0.25], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
+    logs = wide_log_softmax(x)
+    want = -np.where(p == 0, 0, p * np.where(np.isfinite(logs), logs, 0)).sum(axis=1)
+    close(run(gx.nn.cross_entropy, x, p, reduction="none", backend=backend), want, 4)
+    close(gradient(gx.nn.cross_entropy, x, p, reduction="sum", backend=backend), np.exp(logs) - p, 16)
+    by_p = gradient(gx.nn.cross_entropy, x, p, reduction="sum", wrt=1, backend=backend)
+    close(by_p, np.where(np.isfinite(logs), -logs, 0), 8)
+
+
+def test_labels_and_their_one_hot_probabilities_agree() -> None:
+    x, labels = ordinary("float64", (5, 7)), np.array([6, 0, 3, 3, 1])
+    a = run(gx.nn.cross_entropy, x, labels, reduction="none")
+    b = run(gx.nn.cross_entropy, x, np.eye(7)[labels], reduction="none")
+    np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_cross_entropy_along_another_axis_and_in_more_dimensions() -> None:
+    x, labels = ordinary("float64", (3, 7, 2)), np.random.default_rng(3).integers(0, 7, (3, 2))
+    moved = np.moveaxis(x, 1, -1)
+    want = -np.take_along_axis(wide_log_softmax(moved), labels[..., None], -1)[..., 0]
+    close(run(gx.nn.cross_entropy, x, labels, axis=1, reduction="none"), want, 4)
+
+
+def test_cross_entropy_with_symbolic_batch_and_classes() -> None:
+    x = gx.placeholder("x", ("batch", "classes"), "float64")
+    t = gx.placeholder("t", ("batch",), "int64")
+    loss = gx.compile([x, t], gx.nn.cross_entropy(x, t), backend="interpreter")
+    for shape in ((4, 3), (2, 9)):
+        logits, labels = ordinary("float64", shape), np.arange(shape[0]) % shape[1]
+        want = -wide_log_softmax(logits)[np.arange(shape[0]), labels].mean()
+        close(loss(logits, labels).reshape(1), want.reshape(1), 4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_mse(backend: str) -> None:
+    a, b = ordinary("float64"), ordinary("float64")[::-1].copy()
+    np.testing.assert_allclose(run(gx.nn.mse, a, b, backend=backend), ((a - b) ** 2).mean(), rtol=1e-14)
+    np.testing.assert_allclose(run(gx.nn.mse, a, b, reduction="sum", backend=backend), ((a - b) ** 2).sum(), rtol=1e-14)
+    np.testing.assert_array_equal(run(gx.nn.mse, a, b, reduction="none", backend=backend), (a - b) ** 2)
+    np.testing.assert_allclose(gradient(gx.nn.mse, a, b, backend=backend), 2 * (a - b) / a.size, rtol=1e-14)
+
+
+# --- wrong use -------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_use_says_what_to_do() -> None:
+    x = gx.placeholder("x", ("batch", 10))
+    with pytest.raises(gx.errors.ShapeError, match=r"got logits f32\[batch, 10\] and labels i64\[batch, 1\]"):
+        gx.nn.cross_entropy(x, gx.placeholder("t", ("batch", 1), "int64"))
+    with pytest.raises(gx.errors.ShapeError, match="probabilities need the logits' shape"):
+        gx.nn.cross_entropy(x, gx.placeholder("t", ("batch",)))
+    with pytest.raises(gx.errors.DTypeError, match="labels must be integers or probabilities"):
+        gx.nn.cross_entropy(x, gx.placeholder("t", ("batch", 10), "bool"))
+    with pytest.raises(gx.errors.ShapeError, match="axis 2 is out of range"):
+        gx.nn.cross_entropy(x, gx.placeholder("t", ("batch",), "int64"), axis=2)
+    with pytest.raises(gx.errors.InputError, match="reduction is 'average'"):
+        gx.nn.mse(x, x, reduction="average")
+    with pytest.raises(gx.errors.ShapeError, match=r"mse needs equal shapes, got f32\[batch, 10\] and f32\[batch, 1\]"):
+        gx.nn.mse(x, x[:, :1])
+    with pytest.raises(gx.errors.InputError, match="approximate is 'yes'") as caught:
+        gx.nn.gelu(x, approximate="yes")
+    assert caught.value.where is not None
+    assert caught.value.where.file == __file__

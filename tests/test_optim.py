@@ -1,0 +1,226 @@
+"""gx.optim against plain NumPy loops over the formulas of the papers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.optim import schedules
+
+Array = np.ndarray[Any, Any]
+BACKENDS = ("interpreter", "numba")
+STEPS = 25
+
+A = np.random.default_rng(0).normal(size=(6, 4))
+B = np.random.default_rng(1).normal(size=(6, 3))
+W0 = np.random.default_rng(2).normal(size=(4, 3))
+C0 = np.random.default_rng(3).normal(size=3)
+
+
+def residual(w: Array, c: Array) -> Array:
+    return A @ w + c - B
+
+
+def numpy_gradients(w: Array, c: Array) -> list[Array]:
+    r = residual(w, c)
+    return [A.T @ r, r.sum(axis=0)]
+
+
+def clipped(gradients: list[Array], limit: float | None) -> list[Array]:
+    if limit is None:
+        return gradients
+    norm = math.sqrt(sum(float((g * g).sum()) for g in gradients))
+    return [g * min(1.0, limit / norm) for g in gradients]
+
+
+Rule = Callable[[Array, Array, float, int, dict[str, Array]], Array]
+
+
+def sgd(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    return w - lr * g
+
+
+def momentum(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["m"] = 0.8 * s["m"] + g
+    return w - lr * s["m"]
+
+
+def nesterov(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["m"] = 0.8 * s["m"] + g
+    return w - lr * (g + 0.8 * s["m"])
+
+
+def rmsprop(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["v"] = 0.7 * s["v"] + 0.3 * g**2
+    return w - lr * g / (np.sqrt(s["v"]) + 1e-8)
+
+
+def adam(w: Array, g: Array, lr: float, t: int, s: dict[str, Array], decay: float = 0.0) -> Array:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = 0.99 * s["v"] + 0.01 * g**2
+    mean, square = s["m"] / (1 - 0.9**t), s["v"] / (1 - 0.99**t)
+    return w - lr * mean / (np.sqrt(square) + 1e-8) - lr * decay * w
+
+
+def adamw(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    return adam(w, g, lr, t, s, decay=0.1)
+
+
+CASES: list[tuple[str, dict[str, float], Rule]] = [
+    ("sgd", {}, sgd),
+    ("momentum", {"beta": 0.8}, momentum),
+    ("nesterov", {"beta": 0.8}, nesterov),
+    ("rmsprop", {"decay": 0.7}, rmsprop),
+    ("adam", {"beta2": 0.99}, adam),
+    ("adamw", {"beta2": 0.99, "weight_decay": 0.1}, adamw),
+]
+
+
+def numpy_loop(rule: Rule, rate: Callable[[int], float], limit: float | None) -> Iterator[tuple[float, list[Array]]]:
+    """The loss before each step and the variables after it."""
+    values = [W0, C0]
+    states = [{"m": np.zeros_like(v), "v": np.zeros_like(v)} for v in values]
+    for step in range(STEPS):
+        loss = float((residual(*values) ** 2).sum() / 2)
+        gradients = clipped(numpy_gradients(*values), limit)
+        values = [rule(v, g, rate(step), step + 1, s) for v, g, s in zip(values, gradients, states, strict=True)]
+        yield loss, values
+
+
+def problem(dtype: str = "float64") -> tuple[gx.Tensor, list[gx.Variable]]:
+    w, c = gx.variable(W0.astype(dtype), name="w"), gx.variable(C0.astype(dtype), name="c")
+    r = gx.constant(A, dtype) @ w + c - gx.constant(B, dtype)
+    return 0.5 * gx.sum(r * r), [w, c]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("limit", [None, 3.0])
+@pytest.mark.parametrize("name, options, rule", CASES, ids=[c[0] for c in CASES])
+def test_optimiser_is_its_formula(name: str, options: dict[str, float], rule: Rule, limit: float | None, backend: str) -> None:
+    loss, variables = problem()
+    updates = getattr(gx.optim, name)(loss, variables, lr=0.03, clip_norm=limit, **options)
+    step = gx.compile([], loss, updates=updates, backend=backend)
+    for want_loss, want in numpy_loop(rule, lambda _: 0.03, limit):
+        np.testing.assert_allclose(step(), want_loss, rtol=1e-10)
+        for v, value in zip(variables, want, strict=True):
+            np.testing.assert_allclose(v.value, value, rtol=1e-10, atol=1e-12)
+
+
+def test_clipping_bites_in_these_tests() -> None:
+    reached = [values for _, values in numpy_loop(sgd, lambda _: 0.03, None)]
+    norms = [math.sqrt(sum(float((g * g).sum()) for g in numpy_gradients(*values))) for values in reached]
+    assert norms[0] > 3.0 > norms[-1]
+
+
+@pytest.mark.parametrize("name", [c[0] for c in CASES])
+def test_float32_variables_stay_float32(name: str) -> None:
+    loss, variables = problem("float32")
+    updates = getattr(gx.optim, name)(loss, variables, lr=schedules.cosine(0.03, 10))
+    assert all(new.type == v.type for v, new in updates.items())
+    step = gx.compile([], loss, updates=updates, backend="interpreter")
+    first = step()
+    for _ in range(10):
+        last = step()
+    assert last < first
+
+
+def test_names_of_state() -> None:
+    loss, variables = problem()
+    assert [v.name for v in gx.optim.adam(loss, variables)] == ["step", "w.m", "w.v", "w", "c.m", "c.v", "c"]
+    assert [v.name for v in gx.optim.momentum(loss, variables)] == ["w.m", "w", "c.m", "c"]
+    assert [v.name for v in gx.optim.sgd(loss, variables, lr=schedules.constant(0.1))] == ["step", "w", "c"]
+    assert [v.name for v in gx.optim.sgd(loss, variables)] == ["w", "c"]
+
+
+@pytest.mark.parametrize("name, options, rule", CASES, ids=[c[0] for c in CASES])
+def test_learning_rate_by_schedule_symbol_and_number_agree(name: str, options: dict[str, float], rule: Rule) -> None:
+    def rate(step: int) -> float:
+        return 0.05 * 0.5 ** (step / 10)
+
+    loss, variables = problem()
+    updates = getattr(gx.optim, name)(loss, variables, lr=schedules.exponential(0.05, 0.5, steps=10), **options)
+    by_schedule = gx.compile([], loss, updates=updates, backend="interpreter")
+    loss2, variables2 = problem()
+    lr = gx.placeholder("lr", (), "float64")
+    updates2 = getattr(gx.optim, name)(loss2, variables2, lr=lr, **options)
+    by_symbol = gx.compile([lr], loss2, updates=updates2, backend="interpreter")
+    for step, (want_loss, want) in enumerate(numpy_loop(rule, rate, None)):
+        np.testing.assert_allclose(by_schedule(), want_loss, rtol=1e-10)
+        np.testing.assert_allclose(by_symbol(rate(step)), want_loss, rtol=1e-10)
+        for v, u, value in zip(variables, variables2, want, strict=True):
+            np.testing.assert_allclose(v.value, value, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(u.value, value, rtol=1e-10, atol=1e-12)
+
+
+# --- schedules -------------------------------------------------------------------------------------------------------
+
+SCHEDULES: list[tuple[str, Any, Callable[[int], float]]] = [
+    ("constant", schedules.constant(0.3), lambda s: 0.3),
+    ("linear", schedules.linear(1.0, 0.2, 8), lambda s: 1.0 - 0.8 * min(s / 8, 1)),
+    ("cosine", schedules.cosine(1.0, 8, end=0.1), lambda s: 0.1 + 0.45 * (1 + math.cos(math.pi * min(s / 8, 1)))),
+    ("exponential", schedules.exponential(2.0, 0.9, 3), lambda s: 2 * 0.9 ** (s / 3)),
+    ("staircase", schedules.exponential(2.0, 0.9, 3, staircase=True), lambda s: 2 * 0.9 ** (s // 3)),
+    ("piecewise", schedules.piecewise([3, 6], [1.0, 0.5, 0.1]), lambda s: 1.0 if s < 3 else 0.5 if s < 6 else 0.1),
+    ("warmup", schedules.warmup(4, 0.8), lambda s: 0.8 * min((s + 1) / 4, 1)),
+    (
+        "warmup, then linear", schedules.warmup(4, schedules.linear(1.0, 0.0, 10)),
+        lambda s: min((s + 1) / 4, 1) * (1 - min(max(s - 4, 0) / 10, 1)),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, schedule, formula", SCHEDULES, ids=[s[0] for s in SCHEDULES])
+def test_schedule_is_its_formula(name: str, schedule: Any, formula: Callable[[int], float]) -> None:
+    step = gx.placeholder("step", (), "int64")
+    symbol = schedule(step)
+    assert str(symbol.type) == "f64[]"
+    rate = gx.compile([step], symbol, backend="interpreter")
+    for s in range(20):
+        assert float(rate(s)) == pytest.approx(formula(s), rel=1e-14, abs=1e-15)
+
+
+# --- global norm -----------------------------------------------------------------------------------------------------
+
+
+def test_global_norm_and_clipping() -> None:
+    xs = [gx.constant([3.0, 0.0]), gx.constant([[4.0]]), gx.constant([12.0])]
+    assert float(gx.optim.global_norm(xs).eval()) == 13.0
+    small = gx.optim.clip_by_global_norm(xs, 14.0)
+    assert [x.eval().tolist() for x in small] == [[3.0, 0.0], [[4.0]], [12.0]]
+    np.testing.assert_allclose(gx.optim.global_norm(gx.optim.clip_by_global_norm(xs, 1.0)).eval(), 1.0, rtol=1e-15)
+    zeros = gx.optim.clip_by_global_norm([gx.constant([0.0, 0.0])], 1.0)
+    assert zeros[0].eval().tolist() == [0.0, 0.0]
+
+
+def test_clipping_keeps_each_dtype() -> None:
+    a, b = gx.placeholder("a", (2,), "float32"), gx.placeholder("b", (2,), "float64")
+    assert [str(x.type) for x in gx.optim.clip_by_global_norm([a, b], 1.0)] == ["f32[2]", "f64[2]"]
+
+
+# --- wrong use -------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_use_says_what_to_do() -> None:
+    loss, (w, _) = problem()
+    x = gx.placeholder("x", (2,))
+    with pytest.raises(gx.errors.InputError, match="adam: only variables can be trained"):
+        gx.optim.adam(loss, [x])  # type: ignore[list-item]
+    with pytest.raises(gx.errors.InputError, match="sgd: a variable is listed twice"):
+        gx.optim.sgd(loss, [w, w])
+    with pytest.raises(gx.errors.InputError, match="sgd: lr must be a number") as caught:
+        gx.optim.sgd(loss, [w], lr=x)
+    assert caught.value.where is not None
+    assert caught.value.where.file == __file__
+    with pytest.raises(gx.errors.GradientError, match="grad needs a scalar"):
+        gx.optim.sgd(w * w, [w])
+    with pytest.raises(gx.errors.InputError, match="rising boundaries"):
+        schedules.piecewise([3, 1], [1.0, 0.5, 0.1])
+    with pytest.raises(gx.errors.InputError, match="steps must be a positive integer"):
+        schedules.cosine(0.1, 0)
+    with pytest.raises(gx.errors.InputError, match="at least one tensor"):
+        gx.optim.global_norm([])

@@ -1,0 +1,504 @@
+"""One walk over the whole vocabulary: types against NumPy's, gradients against differences, native code against the reference.
+
+Nothing here names an operation to choose what is tested: every declared operation is tested on its own samples. The tables
+below name only what is documented to differ from NumPy, and which results may be rounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.errors import GraphError
+from graphc.ir import types as t
+from graphc.ir.operation import Contraction, Leaf, Operation, Pointwise, Reduction, Sample, Scatter, operations
+from graphc.ir.types import DType, TensorType
+
+Array = np.ndarray[Any, Any]
+
+OPERATIONS = [op for op in operations() if not isinstance(op.lowering, Leaf)]
+ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name != "astype"]
+
+# NumPy's own names of functions that the Array API renames.
+NUMPY_NAMES = {
+    "abs": "absolute", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
+    "atanh": "arctanh", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
+    "pow": "power", "round": "rint",
+}  # fmt: skip
+
+# Where the type of a result differs from NumPy's: (operation, or * for any) and operand types -> (graphc's, NumPy's).
+DIFFERENCES = {
+    ("*", "bool"): ("float32", "float16"),  # graphc has no float16: 8-bit integers and booleans go to float32
+    ("*", "int8"): ("float32", "float16"),
+    ("*", "uint8"): ("float32", "float16"),
+    ("copysign", "bool"): ("float32", "float16"),
+    # rounding leaves integers as they are, as np.round does and np.rint does not
+    **{("round", d): (d, "float16") for d in ("int8", "uint8")},
+    **{("round", d): (d, "float32") for d in ("int16", "uint16")},
+    **{("round", d): (d, "float64") for d in ("int32", "uint32", "int64", "uint64")},
+    # booleans are not numbers: use the logical functions
+    **{(name, "bool"): ("refused", "int8") for name in ("floor_divide", "remainder", "pow")},
+    **{(name, "bool"): ("refused", "bool") for name in ("floor", "ceil", "trunc")},
+    ("round", "bool"): ("refused", "float16"),
+}
+
+# Units in the last place by which a result may differ from the exact value; whatever is not listed is exact to the bit.
+ULP = dict.fromkeys(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh cbrt atan2 hypot erf sigmoid "
+    "softplus".split(),
+    2.0,
+) | {"pow": 4.0}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation on operands of certain types."""
+
+    op: Operation
+    sample: Sample
+    types: tuple[TensorType, ...]
+
+    @property
+    def result(self) -> TensorType:
+        return self.op.infer(*self.types, **self.sample.attrs)
+
+    def arrays(self, rng: np.random.Generator) -> list[Array]:
+        return [draw(rng, x, self.sample.domain) for x in self.types]
+
+    def __str__(self) -> str:
+        return f"{self.op.name}({', '.join(map(str, self.types))}, {dict(self.sample.attrs)})"
+
+
+def cases(op: Operation) -> Iterator[Case]:
+    """Every sample with every data type that the operation's type rule accepts."""
+    for sample in op.samples:
+        given = sample.dtypes or ("",) * len(sample.shapes)
+        for dtype in t.DTYPES if "" in given else t.DTYPES[:1]:
+            types = tuple(TensorType(t.as_dtype(d or dtype), shape) for d, shape in zip(given, sample.shapes, strict=True))
+            try:
+                op.infer(*types, **sample.attrs)
+            except GraphError:
+                continue
+            yield Case(op, sample, types)
+
+
+def draw(rng: np.random.Generator, x: TensorType, domain: tuple[float, float]) -> Array:
+    """Random values of a type within a domain."""
+    shape = tuple(int(n) for n in x.shape)  # type: ignore[call-overload]
+    if x.dtype.is_bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    if x.dtype.is_integer:
+        low, high = math.ceil(domain[0]), math.floor(domain[1])
+        info = np.iinfo(x.dtype.numpy)
+        return rng.integers(max(low, int(info.min)), min(high, int(info.max)) + 1, shape).astype(x.dtype.numpy)
+    return rng.uniform(*domain, shape).astype(x.dtype.numpy)
+
+
+def each(ops: Sequence[Operation]) -> Any:
+    return pytest.mark.parametrize("op", ops, ids=lambda op: op.name)
+
+
+def rng_of(op: Operation) -> np.random.Generator:
+    return np.random.default_rng([ord(c) for c in op.name])
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_operation_has_samples_and_is_accepted_by_some_type() -> None:
+    assert [op.name for op in OPERATIONS if not list(cases(op))] == []
+
+
+@each(OPERATIONS)
+def test_the_inferred_type_is_the_type_of_the_reference(op: Operation) -> None:
+    rng = rng_of(op)
+    for case in cases(op):
+        with np.errstate(all="ignore"):
+            result = np.asarray(op.reference(*case.arrays(rng), **case.sample.attrs))
+        assert str(case.result) == str(TensorType(t.as_dtype(result.dtype), result.shape)), str(case)
+
+
+@each([op for op in ELEMENTWISE if isinstance(getattr(np, NUMPY_NAMES.get(op.name, op.name), None), np.ufunc)])
+def test_types_are_numpy_s_or_listed_as_different(op: Operation) -> None:
+    function = getattr(np, NUMPY_NAMES.get(op.name, op.name))
+    assert op.arity is not None
+    for dtype in t.DTYPES:
+        try:
+            ours = op(*(gx.placeholder(f"x{i}", (2,), dtype) for i in range(op.arity))).dtype.name
+        except GraphError:
+            ours = "refused"
+        try:
+            with np.errstate(all="ignore"):
+                theirs = function(*(np.ones(2, dtype.numpy),) * op.arity).dtype.name
+        except TypeError:
+            theirs = "refused"
+        if ours != theirs:
+            allowed = [DIFFERENCES.get((name, dtype.name)) for name in (op.name, "*")]
+            assert (ours, theirs) in allowed, f"{op.name} of {dtype}: graphc gives {ours}, NumPy {theirs}"
+
+
+def test_the_table_of_differences_holds_nothing_that_does_not_differ() -> None:
+    for (name, dtype), (ours, theirs) in DIFFERENCES.items():
+        op = next(op for op in ELEMENTWISE if op.name == (name if name != "*" else "exp"))
+        assert op.arity is not None
+        with np.errstate(all="ignore"):
+            found = getattr(np, NUMPY_NAMES.get(op.name, op.name))(*(np.ones(2, dtype),) * op.arity).dtype.name
+        assert found == theirs
+        if ours == "refused":
+            with pytest.raises(GraphError):
+                op(*(gx.placeholder(f"x{i}", (2,), dtype) for i in range(op.arity)))
+
+
+# --- gradients -------------------------------------------------------------------------------------------------------
+
+STEP = 1e-5  # of central differences: truncation about STEP**2 * f''' / 6, rounding about 2e-16 * |f| / STEP
+BOUND = 1e-7  # of the difference, relative to the sum of the magnitudes of all that is added up on both sides
+CUT = {"stop_gradient"}  # whose gradient is zero by definition, not by calculus
+
+
+def float64_cases(op: Operation) -> Iterator[Case]:
+    for case in cases(op):
+        floats = [x.dtype == t.float64 for x in case.types]
+        if any(floats) and case.result.dtype == t.float64 and op.vjp is not None and op.name not in CUT:
+            yield case
+
+
+@each([op for op in OPERATIONS if list(float64_cases(op))])
+def test_gradients_are_the_central_differences_to_second_order(op: Operation) -> None:
+    """Of a random projection of the result, and of a random projection of that gradient, along a random direction."""
+    rng = rng_of(op)
+    for case in float64_cases(op):
+        symbols = [gx.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(case.types)]
+        values = case.arrays(rng)
+        at = [i for i, x in enumerate(case.types) if x.dtype == t.float64]
+        wrt = [symbols[i] for i in at]
+        y = op(*symbols, **case.sample.attrs)
+        first = gx.sum(y * gx.constant(rng.uniform(0.5, 1.5, case.result.shape)))
+        gradients = gx.grad(first, wrt)
+        second = gx.sum(gx.stack([gx.sum(g * gx.constant(rng.uniform(0.5, 1.5, g.shape))) for g in gradients]))
+        for what, gradient in ((first, gradients), (second, gx.grad(second, wrt))):
+            run = gx.compile(symbols, [what, *gradient], backend="interpreter", passes=())
+            directions = [rng.uniform(-1, 1, values[i].shape) for i in at]
+            moved = []
+            for side in (1, -1):
+                there = list(values)
+                for i, d in zip(at, directions, strict=True):
+                    there[i] = values[i] + side * STEP * d
+                moved.append(float(run(*there)[0]))
+            exact = [(d * g) for d, g in zip(directions, run(*values)[1:], strict=True)]
+            found = sum(float(np.sum(p)) for p in exact)
+            scale = sum(float(np.sum(np.abs(p))) for p in exact) + abs(moved[0]) + abs(moved[1])
+            assert abs(found - (moved[0] - moved[1]) / (2 * STEP)) <= BOUND * scale, str(case)
+
+
+# --- native code -----------------------------------------------------------------------------------------------------
+
+try:
+    from graphc.backends.numba import build as _build  # noqa: F401
+
+    missing = False
+except ImportError:
+    missing = True
+native = pytest.mark.skipif(missing, reason="the native backend is not there yet")
+
+BACKEND = "numba"
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1.5, 3.0, 1e-40, -1e-310, 5e-324, 1e30, -3.5e38, 1.7e308, math.inf, -math.inf, math.nan)
+
+
+def wide(x: Array) -> Array:
+    """The same values with at least 11 more bits."""
+    return x.astype({4: np.float64, 8: np.longdouble}[x.dtype.itemsize]) if x.dtype.kind == "f" else x
+
+
+def exact(op: Operation, arrays: Sequence[Array], attrs: Any) -> Array:
+    """The result in wider floats, for measuring errors."""
+    with np.errstate(all="ignore"):
+        if op.name == "erf" and arrays[0].dtype == np.float64:  # its reference is float64 inside
+            with mpmath.workdps(30):
+                values = [np.longdouble(v) if math.isnan(v) else np.longdouble(str(mpmath.erf(v))) for v in map(float, arrays[0].flat)]
+            return np.array(values).reshape(arrays[0].shape)
+        return np.asarray(op.reference(*map(wide, arrays), **attrs))
+
+
+def assert_same_bits(got: Array, want: Array, what: object) -> None:
+    """Equal to the bit; one NaN is as good as another."""
+    assert (got.dtype, got.shape) == (want.dtype, want.shape), what
+    if want.dtype.kind == "f":
+        nan = np.isnan(want)
+        assert np.array_equal(np.isnan(got), nan), f"{what}: {got} is not {want}"
+        got, want = np.where(nan, 0, got), np.where(nan, 0, want)
+        assert np.array_equal(np.signbit(got), np.signbit(want)), f"{what}: the sign of {got} is not that of {want}"
+    wrong = np.argwhere(got != want)
+    assert not len(wrong), f"{what}: {got[tuple(wrong[0])]!r} is not {want[tuple(wrong[0])]!r} at {wrong[0]}"
+
+
+def assert_within(got: Array, truth: Array, bound: Array, what: object) -> None:
+    """|got - truth| <= bound in wide arithmetic; infinities and NaN where the truth, rounded, has them."""
+    with np.errstate(all="ignore"):
+        rounded = truth.astype(got.dtype)
+        info = np.finfo(got.dtype)
+        seen = wide(got)
+        seen = np.where(np.isinf(got) & np.isfinite(truth), np.sign(seen) * wide(info.max) * (1 + wide(info.eps)), seen)
+        error = np.abs(seen - truth)
+        good = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (error <= bound)
+    wrong = np.argwhere(~good)
+    assert not len(wrong), (
+        f"{what}: {got[tuple(wrong[0])]!r} is not {rounded[tuple(wrong[0])]!r} within {bound[tuple(wrong[0])]:.3g}, "
+        f"but {error[tuple(wrong[0])]:.3g} off, at {wrong[0]}; {len(wrong)} of {got.size} are wrong"
+    )
+
+
+def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: Array) -> None:
+    """A native result against the reference: to the bit, or within the stated bound of the exact value."""
+    what = f"{op.name}({', '.join(f'{a.dtype}{list(a.shape)}' for a in arrays)}, {dict(attrs)})"
+    assert (got.dtype, got.shape) == (want.dtype, want.shape), what
+    if got.dtype.kind != "f" or not got.size:
+        return assert_same_bits(got, want, what)
+    u = float(np.finfo(got.dtype).eps) / 2
+    match op.lowering:
+        case Pointwise() if op.name in ULP:
+            truth = exact(op, arrays, attrs)
+            with np.errstate(all="ignore"):
+                unit = wide(np.abs(np.spacing(np.clip(truth, -np.finfo(got.dtype).max, np.finfo(got.dtype).max).astype(got.dtype))))
+            assert_within(got, truth, ULP[op.name] * np.where(np.isnan(unit), 0, unit), what)
+            number = ~np.isnan(got)
+            assert np.array_equal(np.signbit(got[number]), np.signbit(want[number])), f"{what}: the sign of {got} is not that of {want}"
+        case Reduction("add"):  # pairwise: blocks of at most 128 elements summed in 8 lanes, then a tree of their sums
+            n = arrays[0].size // got.size
+            with np.errstate(all="ignore"):
+                total = np.sum(np.abs(wide(arrays[0])), axis=attrs["axes"])
+            assert_within(got, exact(op, arrays, attrs), (20 + math.log2(max(n, 1))) * u * total, what)
+        case Reduction("mul"):
+            truth = exact(op, arrays, attrs)
+            assert_within(got, truth, 1.01 * (arrays[0].size // got.size) * u * np.abs(truth), what)
+        case Scatter("add"):  # as many additions to a place as there are elements to add, at most
+            total = exact(op, [np.abs(arrays[0]), *arrays[1:]], attrs)
+            assert_within(got, exact(op, arrays, attrs), arrays[0].size * u * total, what)
+        case Contraction():  # k products and k additions, in any order
+            with np.errstate(all="ignore"):
+                total = np.matmul(*(np.abs(wide(a)) for a in arrays))
+            assert_within(got, exact(op, arrays, attrs), (arrays[0].shape[-1] + 1) * u * total, what)
+        case _:
+            assert_same_bits(got, want, what)
+
+
+def layouts(values: Array) -> Iterator[Array]:
+    """One array in every way it can lie in memory."""
+    yield np.ascontiguousarray(values)
+    yield np.ascontiguousarray(values[::-1, ::-1])[::-1, ::-1]
+    yield np.asfortranarray(values)
+    every_other = np.zeros((2 * values.shape[0], 3 * values.shape[1]), values.dtype)
+    every_other[::2, ::3] = values
+    yield every_other[::2, ::3]
+    read_only = values.copy()
+    read_only.flags.writeable = False
+    yield read_only
+    raw = np.zeros(values.nbytes + 1, np.uint8)
+    misaligned = raw[1:].view(values.dtype).reshape(values.shape)
+    misaligned[...] = values
+    yield misaligned
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """Every elementwise operation that accepts a data type, compiled for arrays of any size [n, m]."""
+
+    ops: tuple[Operation, ...]
+    dtype: DType
+
+    def operands(self, op: Operation) -> list[int]:
+        """Which of the inputs a, b, condition the operation reads."""
+        sample = op.samples[0]
+        numbers = iter((0, 1))
+        return [2 if given == "bool" else next(numbers) for given in sample.dtypes or sample.shapes]
+
+    def compile(self) -> gx.Compiled:
+        given = [gx.placeholder("a", ("n", "m"), self.dtype), gx.placeholder("b", ("n", "m"), self.dtype)]
+        given.append(gx.placeholder("c", ("n", "m"), bool))
+        return gx.compile(given, [op(*(given[i] for i in self.operands(op))) for op in self.ops], backend=BACKEND)
+
+    def check(self, run: gx.Compiled, a: Array, b: Array, c: Array) -> None:
+        before = [x.copy() for x in (a, b, c)]
+        results = run(a, b, c)
+        for x, was in zip((a, b, c), before, strict=True):
+            assert_same_bits(x, was, "an input was written")
+        for op, got in zip(self.ops, results, strict=True):
+            arrays = [(a, b, c)[i] for i in self.operands(op)]
+            with np.errstate(all="ignore"):
+                check(op, {}, arrays, got, np.asarray(op.reference(*arrays)))
+
+
+def bits(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> Array:
+    """Values of any bit pattern, so of any magnitude."""
+    count = math.prod(shape) * dtype.itemsize
+    if dtype.is_bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    return np.frombuffer(rng.bytes(count), dtype.numpy).reshape(shape).copy()
+
+
+def special(dtype: DType) -> Array:
+    if dtype.is_bool:
+        return np.array([False, True])
+    if dtype.is_integer:
+        info = np.iinfo(dtype.numpy)
+        some = {0, 1, 2, 3, 7, 8, 31, 32, 63, 64, 100, -1, -2, -7, info.min, info.min + 1, info.max, info.max - 1, info.max // 2}
+        return np.array(sorted(v for v in some if info.min <= v <= info.max), dtype.numpy)
+    with np.errstate(all="ignore"):
+        return np.array([*SPECIAL, np.finfo(dtype.numpy).max, np.finfo(dtype.numpy).tiny], dtype.numpy)
+
+
+def accepting(dtype: DType) -> tuple[Operation, ...]:
+    return tuple(op for op in ELEMENTWISE if any(c.types[-1].dtype == dtype for c in cases(op)))
+
+
+@native
+@pytest.mark.parametrize("dtype", t.DTYPES, ids=str)
+def test_elementwise_operations_natively(dtype: DType) -> None:
+    """On special values, any magnitude, moderate values, every memory layout, and sizes 0, 1, 2 and 7."""
+    rng = np.random.default_rng(dtype.bits)
+    tested = Elementwise(accepting(dtype), dtype)
+    run = tested.compile()
+    values = special(dtype)
+    n = len(values)
+    a, b = np.broadcast_to(values[:, None], (n, n)), np.broadcast_to(values, (n, n))
+    tested.check(run, a, b, bits(rng, t.bool_, (n, n)))
+    compilations = run.compilations
+    tested.check(run, *(bits(rng, dtype, (23, 19)) for _ in range(2)), bits(rng, t.bool_, (23, 19)))
+    for domain in ((-3.0, 3.0), (0.0, 5.0), (-90.0, 90.0), (-710.0, 710.0)):
+        a, b = (draw(rng, TensorType(dtype, (13, 31)), domain) for _ in range(2))
+        tested.check(run, a, b, bits(rng, t.bool_, a.shape))
+    a, b, c = (draw(rng, TensorType(d, (5, 6)), (-3, 3)) for d in (dtype, dtype, t.bool_))
+    for laid in zip(layouts(a), layouts(b), layouts(c), strict=True):
+        tested.check(run, *laid)
+    for size in (0, 1, 2, 7):
+        for other in (0, 1, 7):
+            tested.check(run, *(draw(rng, TensorType(d, (size, other)), (-3, 3)) for d in (dtype, dtype, t.bool_)))
+    assert run.compilations == compilations
+
+
+@native
+@pytest.mark.parametrize("dtype", t.DTYPES, ids=str)
+def test_samples_natively(dtype: DType) -> None:
+    """Every sample of the other operations, and of elementwise ones without axes, all outputs of one compilation."""
+    rng = np.random.default_rng(dtype.bits)
+    chosen = [
+        c for op in OPERATIONS for c in cases(op)
+        if (c.types[0].dtype if c.types else c.result.dtype) == dtype and (op not in set(ELEMENTWISE) or c.result.rank == 0)
+    ]  # fmt: skip
+    symbols = [[gx.placeholder(f"x{i}_{k}", x.shape, x.dtype) for k, x in enumerate(c.types)] for i, c in enumerate(chosen)]
+    results = [c.op(*s, **c.sample.attrs) for c, s in zip(chosen, symbols, strict=True)]
+    run = gx.compile([x for s in symbols for x in s], results, backend=BACKEND)
+    for _ in range(2):
+        arrays = [c.arrays(rng) for c in chosen]
+        for c, given, got in zip(chosen, arrays, run(*(x for a in arrays for x in a)), strict=True):
+            with np.errstate(all="ignore"):
+                check(c.op, c.sample.attrs, given, got, np.asarray(c.op.reference(*given, **c.sample.attrs)))
+
+
+def reducing(dtype: DType) -> list[tuple[Operation, tuple[int, ...]]]:
+    axes = ((0,), (1,), (0, 1))
+    found = []
+    for op in OPERATIONS:
+        if isinstance(op.lowering, Reduction) and any(c.types[0].dtype == dtype for c in cases(op)):
+            found += [(op, a) for a in axes if len(a) == 1 or not op.lowering.combine.startswith("arg")]
+    return found
+
+
+@native
+@pytest.mark.parametrize("dtype", [t.bool_, t.int8, t.int64, t.uint16, t.uint64, t.float32, t.float64], ids=str)
+def test_reductions_natively(dtype: DType) -> None:
+    """Along each axis and both, at any size, on special values; where there is no value, an error as from the interpreter."""
+    rng = np.random.default_rng(dtype.bits)
+    tested = reducing(dtype)
+    x = gx.placeholder("x", ("n", "m"), dtype)
+    total = [(op, a) for op, a in tested if op.requires is None or not op.requires(x.type, axes=a)]
+    run, run_total = (gx.compile([x], [op(x, axes=a) for op, a in chosen], backend=BACKEND) for chosen in (tested, total))
+
+    def compare(values: Array, chosen: Any = tested, run: Any = run) -> None:
+        for (op, axes), got in zip(chosen, run(values), strict=True):
+            with np.errstate(all="ignore"):
+                check(op, {"axes": axes}, [values], got, np.asarray(op.reference(values, axes=axes)))
+
+    for shape in ((1, 1), (2, 7), (7, 2), (1, 300), (300, 1), (129, 67), (9, 1025)):
+        compare(draw(rng, TensorType(dtype, shape), (0.9, 1.1) if dtype.is_float else (-100, 100)))
+    for laid in layouts(draw(rng, TensorType(dtype, (6, 5)), (0.5, 1.5))):
+        compare(laid)
+    if total:
+        for shape in ((0, 0), (0, 7), (7, 0)):
+            compare(np.zeros(shape, dtype.numpy), total, run_total)
+            if len(total) < len(tested):
+                with pytest.raises(gx.errors.ShapeError, match="over an empty axis has no value"):
+                    run(np.zeros(shape, dtype.numpy))
+    if dtype.is_float:
+        ties = rng.integers(0, 3, (11, 12)).astype(dtype.numpy)
+        for value in (math.nan, math.inf, -math.inf, -0.0):
+            for count in (1, 3, 132):
+                some = ties.copy()
+                some.flat[rng.choice(132, count, replace=False)] = value
+                compare(some)
+        both = ties.copy()
+        both[3, 4], both[5, 4], both[3, 6] = math.inf, -math.inf, -math.inf
+        compare(both)
+    else:
+        compare(bits(rng, dtype, (11, 12)))
+        compare(rng.choice(special(dtype), (11, 12)))
+
+
+@native
+@pytest.mark.parametrize("dtype", [t.int32, t.float32, t.float64], ids=str)
+def test_matrix_products_natively(dtype: DType) -> None:
+    """Sizes around register tiles and cache blocks, and empty ones."""
+    rng = np.random.default_rng(dtype.bits)
+    op = next(op for op in OPERATIONS if op.name == "matmul")
+    a, b = gx.placeholder("a", ("b", "m", "k"), dtype), gx.placeholder("b", ("b", "k", "n"), dtype)
+    run = gx.compile([a, b], op(a, b), backend=BACKEND)
+    sizes = [(1, 1, 1, 1), (2, 3, 4, 5), (1, 17, 33, 65), (3, 32, 1, 8), (1, 100, 500, 3), (1, 1, 257, 64), (1, 64, 64, 1)]
+    for batch, m, k, n in [*sizes, (0, 2, 3, 4), (2, 0, 3, 4), (2, 3, 0, 4), (2, 3, 4, 0)]:
+        given = [draw(rng, TensorType(dtype, shape), (-3, 3)) for shape in ((batch, m, k), (batch, k, n))]
+        check(op, {}, given, run(*given), np.matmul(*given))
+    if dtype.is_float:
+        given = [draw(rng, TensorType(dtype, shape), (-3, 3)) for shape in ((1, 9, 7), (1, 7, 5))]
+        given[0][0, 2, 3], given[0][0, 4, 4], given[1][0, 0, 1] = math.nan, math.inf, -math.inf
+        check(op, {}, given, run(*given), np.matmul(*given))
+
+
+def symbolic(x: gx.Tensor, y: gx.Tensor, i: gx.Tensor) -> dict[str, gx.Tensor]:
+    """Functions of x [n, m], y [m] and integers i [n] that move elements about; sizes are expressions of n and m."""
+    n, m = x.shape
+    return {
+        "reshape": gx.reshape(x, (-1,)), "transpose": x.T + 1, "concat": gx.concat([x, x[:, ::-1], x * 2], 0), "every other": x[::2, 1:],
+        "backwards": x[::-3, :-1], "middle": x[1:-1], "past the end": x[5:], "last three": x[-3:], "pad": gx.pad(x, ((1, 2), (0, 1))),
+        "stack": gx.stack([x, x + 1], 1), "flip": gx.flip(x, 0), "broadcast": gx.broadcast_to(y, (n, 2, m)), "outer": y[:, None] * y,
+        "take": gx.take(gx.pad(x, ((0, 1), (0, 0))), i, axis=0), "one_hot": gx.one_hot(i, 4), "mean": gx.mean(gx.pad(x, (0, 1)), 0),
+        "count": gx.sum(x > 0, axis=1), "halves": gx.reshape(gx.concat([x, x], 1), (n, 2, m))[:, 1], "arange": gx.arange(n + 2 * m),
+        "size": x * 0 + gx.full((), n * m, x.dtype),
+    }  # fmt: skip
+
+
+@native
+@pytest.mark.parametrize("dtype", [t.float32, t.int16], ids=str)
+def test_symbolic_sizes_natively(dtype: DType) -> None:
+    """One compilation for every n and m out of 0, 1, 2 and 7; to the bit but for the mean."""
+    rng = np.random.default_rng(7)
+    given = [gx.placeholder("x", ("n", "m"), dtype), gx.placeholder("y", ("m",), dtype), gx.placeholder("i", ("n",), "int64")]
+    results = symbolic(*given)
+    run = gx.compile(given, results, backend=BACKEND)
+    oracle = gx.compile(given, results, backend="interpreter", passes=())
+    compilations = run.compilations
+    for n in (0, 1, 2, 7):
+        for m in (0, 1, 2, 7):
+            values = [draw(rng, TensorType(dtype, (n, m)), (-9, 9)), draw(rng, TensorType(dtype, (m,)), (-9, 9)), rng.integers(-9, 9, (n,))]
+            got, want = run(*values), oracle(*values)
+            for name in results:
+                if name == "mean":
+                    assert np.allclose(got[name], want[name], rtol=1e-5, atol=1e-5)
+                else:
+                    assert_same_bits(got[name], want[name], f"{name} at n={n}, m={m}")
+    assert run.compilations == compilations
