@@ -46,7 +46,7 @@ __all__ = [
     "minimum", "moveaxis", "multiply", "negative", "nn", "not_equal", "one_hot", "ones", "ones_like", "ops", "optim",
     "outer", "pad", "passes", "permute_dims", "placeholder", "positive", "pow", "prod", "reciprocal", "remainder", "reshape",
     "round", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus", "sqrt", "square", "squeeze", "stack", "std",
-    "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "to_dot", "transpose",
-    "trunc", "uint8", "uint16", "uint32", "uint64", "unstack", "var", "variable", "vecdot", "vjp", "where", "zeros",
-    "zeros_like",
+    "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "to_dot",
+    "transpose", "trunc", "uint8", "uint16", "uint32", "uint64", "unstack", "var", "variable", "vecdot", "vjp", "where",
+    "zeros", "zeros_like",
 ]  # fmt: skip

@@ -40,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             bench(json_file=chosen.json, plot_file=chosen.plot)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("mlxtend", "matplotlib", "tqdm"):
+        package = (error.name or "").split(".")[0]
+        if package not in ("mlxtend", "matplotlib", "tqdm"):
             raise
-        print(f"{chosen.command} needs {error.name}, which is not installed: pip install 'graphc[demo]'", file=sys.stderr)
+        print(f"{chosen.command} needs {package}, which is not installed: pip install 'graphc[demo]'", file=sys.stderr)
         print("in a clone of the repository: pip install -e '.[demo]'", file=sys.stderr)
         return 1
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from graphc import passes as all_passes
 from graphc.backends import load_backend
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
+from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, topological
 from graphc.ir.operation import Requirement
 from graphc.ir.program import Program
@@ -54,9 +55,8 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
     names: dict[str, Any] = {}
     for x in inputs:
         if not isinstance(x, Tensor) or x.op.name != "input":
-            raise InputError(
-                f"compile: inputs must be placeholders, got {x!r}", where=caller(), hint="make it with gx.placeholder"
-            )
+            hint = "leave it out: variables are read by themselves" if isinstance(x, Variable) else "make it with gx.placeholder"
+            raise InputError(f"compile: inputs must be placeholders, got {x!r}", where=caller(), hint=hint)
         if x.attrs["name"] in names:
             raise InputError(f"compile: two inputs are called {x.attrs['name']!r}", where=caller(), hint="give each its own name")
         names[x.attrs["name"]] = x
@@ -83,14 +83,22 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
     graph = Graph(inputs, flat, pairs, name)
     known = dims.solvable(n for x in inputs for n in x.type.shape)
     for node in graph.nodes:
-        for n in node.type.shape:
-            if dims.names(n) - known:
-                missing = ", ".join(sorted(dims.names(n) - known))
-                raise ShapeError(
-                    f"compile: no input tells the size {missing} of {node.op.name}: {node.type}", where=node.where,
-                    hint="it must stand in some input's shape, as itself or in a linear expression",
-                )  # fmt: skip
+        unknown = dims.names(*node.type.shape, *_sizes(node.attrs.values())) - known
+        if unknown:
+            raise ShapeError(
+                f"compile: no input tells the size {', '.join(sorted(unknown))} of {node.op.name}: {node.type}", where=node.where,
+                hint="it must stand in some input's shape, as itself or in a linear expression",
+            )  # fmt: skip
     return graph
+
+
+def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:
+    """The symbolic sizes among attributes."""
+    for value in attrs:
+        if isinstance(value, dims.Dim):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _sizes(value)
 
 
 def _flatten(outputs: Any) -> list[Tensor]:
@@ -130,12 +138,19 @@ class Compiled:
             self.stages.append((change.__name__, graph))
         self.graph = graph
         self._form = _structure(outputs)
-        self._requirements = _requirements(graph)
+        self._requirements = _requirements(self.stages[0][1])  # of the graph as declared: passes drop what they make needless
         self._input_types = [n.type for n in self.inputs]
+        self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
         self._writes = bool(graph.updates)
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
-        self._executable = load_backend(backend)(graph, self.stages)
+        chosen = load_backend(backend)
+        program: Any = graph
+        if chosen.native:
+            for step in all_passes.LOWERING:
+                program = step(program)
+                self.stages.append((step.__name__, program))
+        self._executable = chosen.build(program)
 
     @property
     def program(self) -> Program:
@@ -190,10 +205,20 @@ class Compiled:
     def _array(self, i: int, value: Any, want: Any) -> Array:
         name, dtype = self._names[i], want.dtype.numpy
         if isinstance(value, Tensor):
-            raise InputError(f"input {name} needs an array, got a symbol: {value!r}", where=caller())
-        array = np.asarray(value)
+            raise InputError(
+                f"input {name} needs an array, got a symbol: {value!r}", where=caller(), hint="call with values; symbols are for building graphs"
+            )
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise ShapeError(
+                f"input {name} needs {want}, got a {type(value).__name__} that makes no array", where=caller(),
+                hint="its parts have different lengths",
+            ) from None  # fmt: skip
         if array.dtype.hasobject or array.dtype.kind not in "biuf":
-            raise DTypeError(f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}", where=caller())
+            raise DTypeError(
+                f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}", where=caller(), hint="give an array of numbers"
+            )
         if not array.dtype.isnative:
             raise DTypeError(
                 f"input {name} needs {want}, got {array.dtype} in a byte order that is not this machine's", where=caller(),
@@ -216,9 +241,11 @@ class Compiled:
                     hint=f"it must have {want.rank} axes, not {a.ndim}",
                 )  # fmt: skip
             equations += list(zip(want.shape, a.shape, strict=True))
+        final = list(zip(self._names, self._final_types, arrays, strict=True))
+        equations += [pair for _, want, a in final for pair in zip(want.shape, a.shape, strict=True)]
         sizes = dims.solve(equations)
         blame: dict[str, str] = {}
-        for name, want, a in zip(self._names, self._input_types, arrays, strict=True):
+        for name, want, a in (*zip(self._names, self._input_types, arrays, strict=True), *final):
             for axis, (size, n) in enumerate(zip(want.shape, a.shape, strict=True)):
                 unknown = dims.names(size) - sizes.keys()
                 expected = None if unknown else dims.evaluate(size, sizes)
@@ -227,15 +254,19 @@ class Compiled:
                     first = "".join(f" by axis {blame[d]}" for d in sorted(dims.names(size)) if d in blame)
                     raise ShapeError(
                         f"input {name} needs {want}, got an array of shape {list(a.shape)}: axis {axis} is {n}, but {reason}{first}",
-                        where=caller(), hint="arguments that share a dimension's name need the same size there",
+                        where=caller(), hint=_size_hint(size, first != ""),
                     )  # fmt: skip
                 for d in dims.names(size):
                     blame.setdefault(d, f"{axis} of {name}")
         for r, where in self._requirements:
             left, right = dims.evaluate(r.left, sizes), dims.evaluate(r.right, sizes)
             if not (left == right if r.relation == "==" else left >= right):
-                bound = ", ".join(f"{d}={n}" for d, n in sorted(sizes.items()))
-                raise ShapeError(f"{r.message}: {left} {r.relation} {right} does not hold for {bound}", where=where)
+                named = sorted(dims.names(r.left, r.right))
+                bound = ", ".join(f"{d} = {sizes[d]}" for d in named)
+                given = "; ".join(f"{d} is axis {blame[d]}" for d in named if d in blame)
+                raise ShapeError(
+                    f"{r.message}: {left} is {'not' if r.relation == '==' else 'less than'} {right} where {bound}", where=where, hint=given
+                )
         return sizes
 
     def to_dot(self, path: str | None = None) -> str:
@@ -255,8 +286,17 @@ class Compiled:
         return mimebundle(self)
 
 
-def _requirements(graph: Graph) -> list[tuple[Requirement, Any]]:
+def _size_hint(size: Size, shared: bool) -> str:
+    if isinstance(size, int):
+        return "the size of this axis is fixed"
+    if shared:
+        return "arguments that share a dimension's name need sizes that agree"
+    return f"no size of 0 or more makes {size} that"
+
+
+def _requirements(graph: Graph | Program) -> list[tuple[Requirement, Any]]:
     """What sizes must fulfil, as far as it is not known already."""
+    assert isinstance(graph, Graph)
     found = []
     for node in graph.nodes:
         if node.op.requires is not None:

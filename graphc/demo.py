@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 SEED = 0
 CLASSES, PIXELS, HIDDEN, BATCH = 10, 784, 128, 64
 TEST_PER_CLASS = 100
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
 
 
 # --- data ------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from graphc import ops
-from graphc.errors import GradientError, GraphError, caller
+from graphc.errors import GradientError, ShapeError, caller
 from graphc.ir.graph import Graph, Node, rebuild
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 from graphc.passes.differentiate import differentiate
@@ -15,10 +15,10 @@ from graphc.passes.differentiate import differentiate
 def _check(name: str, what: str, tensors: Sequence[Any]) -> None:
     for x in tensors:
         if not isinstance(x, Tensor):
-            raise GradientError(f"{name}: {what} must be symbols, got {type(x).__name__}", where=caller())
+            raise GradientError(f"{name}: {what} must be a symbol, got {type(x).__name__}", where=caller())
         if not x.dtype.is_float:
             raise GradientError(
-                f"{name}: {what} of type {x.type} has no gradient", where=caller(), hint="only floats do: astype('float32') first"
+                f"{name}: {what} must be of floats, got {x.type}", where=caller(), hint="astype('float32') first: only floats have gradients"
             )
 
 
@@ -45,7 +45,7 @@ def grad(y: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     single = isinstance(wrt, Tensor)
     targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     _check("grad", "the value", [y])
-    _check("grad", "a symbol to differentiate by", targets)
+    _check("grad", "what to differentiate by", targets)
     if y.ndim:
         raise GradientError(f"grad needs a scalar, got {y.type}", where=caller(), hint="sum it, or use gx.vjp or gx.jacobian")
     found = _pull({y: ops.ones_like(y)}, targets)
@@ -69,6 +69,7 @@ def vjp(outputs: Any, inputs: Any, cotangents: Any) -> Any:
     ys, xs, gs = _listed(outputs), _listed(inputs), _listed(cotangents) if isinstance(outputs, (list, tuple)) else [cotangents]
     _check("vjp", "an output", ys)
     _check("vjp", "an input", xs)
+    _count("vjp", "outputs", ys, "cotangents", gs)
     seeds: dict[Node, Node] = {}
     for y, g in zip(ys, gs, strict=True):
         seed = _fit("vjp", y, g)
@@ -77,11 +78,17 @@ def vjp(outputs: Any, inputs: Any, cotangents: Any) -> Any:
     return found if isinstance(inputs, (list, tuple)) else found[0]
 
 
+def _count(name: str, what: str, xs: Sequence[Any], other: str, ys: Sequence[Any]) -> None:
+    if len(xs) != len(ys):
+        raise GradientError(f"{name} needs as many {other} as {what}, got {len(ys)} and {len(xs)}", where=caller())
+
+
 def _fit(name: str, like: Tensor, value: TensorLike) -> Tensor:
-    made = ops.broadcast_to(ops.astype(as_tensor(value, like.dtype), like.dtype), like.shape)
-    if made.type != like.type:
-        raise GraphError(f"{name}: {made.type} does not fit {like.type}", where=caller())
-    return made
+    made = ops.astype(as_tensor(value, like.dtype), like.dtype)
+    try:
+        return ops.broadcast_to(made, like.shape)
+    except ShapeError:
+        raise ShapeError(f"{name}: {made.type} does not fit {like.type}", where=caller(), hint="it must broadcast to that shape") from None
 
 
 def jvp(outputs: Any, inputs: Any, tangents: Any) -> Any:
@@ -96,6 +103,7 @@ def jvp(outputs: Any, inputs: Any, tangents: Any) -> Any:
     vs = _listed(tangents) if isinstance(inputs, (list, tuple)) else [tangents]
     _check("jvp", "an output", ys)
     _check("jvp", "an input", xs)
+    _count("jvp", "inputs", xs, "tangents", vs)
     found = []
     for y in ys:
         probe: Tensor = ops.placeholder("probe", y.shape, y.dtype)  # J^T u is linear in u: its own cotangent is J v
@@ -123,7 +131,7 @@ def jacobian(y: Tensor, x: Tensor) -> Tensor:
            [0., 8.]])
     """
     _check("jacobian", "the value", [y])
-    _check("jacobian", "the symbol to differentiate by", [x])
+    _check("jacobian", "what to differentiate by", [x])
     if not isinstance(y.size, int):
         raise GradientError(f"jacobian needs a value of fixed size, got {y.type}", where=caller(), hint="use gx.vjp or gx.jvp")
     flat = ops.reshape(y, (-1,)) if y.size else y

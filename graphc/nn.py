@@ -131,10 +131,14 @@ def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     >>> gx.nn.log_softmax(gx.constant([0.0, -1e4])).eval()
     array([     0., -10000.])
     """
-    x = _float(x)
-    shifted = x - _shift(x, axis)
-    total: Tensor = gx.log(gx.sum(gx.exp(shifted), axis=axis, keepdims=True))
+    shifted, total = _shifted(_float(x), axis)
     return shifted - total
+
+
+def _shifted(x: Tensor, axis: Axis) -> tuple[Tensor, Tensor]:
+    """x less its shift, and the logarithm of the sum of its exponentials: their difference is log_softmax."""
+    shifted = x - _shift(x, axis)
+    return shifted, gx.log(gx.sum(gx.exp(shifted), axis=axis, keepdims=True))
 
 
 # --- normalisation ---------------------------------------------------------------------------------------------------
@@ -222,7 +226,8 @@ def _picked(logits: Tensor, labels: Tensor, axis: int) -> Tensor:
     wanted = gx.astype(labels, gx.int64)  # holds every class number; a uint64 beyond it wraps to a negative one: out of range
     columns = gx.reshape(gx.arange(classes), (classes,) + (1,) * (logits.ndim - 1 - axis))
     hot = gx.expand_dims(wanted, axis) == columns
-    loss = gx.sum(gx.where(hot, -log_softmax(logits, axis), 0), axis=axis)
+    shifted, total = _shifted(logits, axis)
+    loss = gx.squeeze(total, axis) - gx.sum(gx.where(hot, shifted, 0), axis=axis)
     known = (wanted >= 0) & (wanted < gx.full((), classes, gx.int64))
     return gx.where(known, loss, math.nan)
 

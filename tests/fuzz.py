@@ -550,8 +550,10 @@ class Mismatch:
 
 
 def interpreted(case: Case, graph: Graph) -> list[Array]:
-    outputs, updates = evaluate(graph, case.arrays, case.sizes, case.state)
-    return [*outputs, *updates]
+    state = case.state
+    outputs, updates = evaluate(graph, case.arrays, case.sizes, state)
+    new = dict(zip((v for v, _ in graph.updates), updates, strict=True))
+    return [*outputs, *(new.get(v, state[v]) for v, _ in case.graph.updates)]
 
 
 def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
@@ -618,8 +620,8 @@ def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
 
 
 def crash(error: Exception) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} ({Path(last.filename).name}:{last.lineno})"
+    path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(traceback.extract_tb(error.__traceback__)[-4:]))
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} ({path})"
 
 
 # --- reducing a mismatch ----------------------------------------------------------------------------------------------
@@ -649,11 +651,14 @@ def smaller(case: Case) -> Iterator[Case]:
         for given in node.inputs:
             if given.type == node.type:
                 yield substituted(case, node, given, {})
+    taken = {str(x.attrs["name"]) for x in graph.inputs}
+    name = next(f"cut{i}" for i in range(len(taken) + 1) if f"cut{i}" not in taken)
+    roots = set(graph.roots)
     for node in reversed(nodes):
-        if any(node is r for r in graph.roots) and len(graph.roots) == 1:
+        if node in roots:
             continue
         value = evaluate(Graph(graph.inputs, [node]), arrays, sizes, state)[0][0]
-        new = gx.placeholder(f"c{len(nodes)}_{nodes.index_of(node) if hasattr(nodes, 'index_of') else len(topological([node]))}", node.type.shape, node.type.dtype)
+        new = gx.placeholder(name, node.type.shape, node.type.dtype)
         yield substituted(case, node, new, {new: np.array(value)})
 
 
@@ -724,8 +729,8 @@ def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret
     """Checks the graphs and prints every mismatch; returns how many there are."""
     mismatches = 0
     for at in range(0, len(indices), group):
-        cases = [build(seed, i) for i in indices[at : at + group]]
         print(f"@ {indices[at]}", file=sys.stderr, flush=True)
+        cases = [build(seed, i) for i in indices[at : at + group]]
         sound = []
         for case in cases:
             found = check_graph(case)

@@ -192,6 +192,17 @@ def test_a_row_of_minus_infinity(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_second_derivatives(backend: str) -> None:
+    x = np.array([1e4, 1e4 + 1, 1e4 - 2, -INF])
+    symbol = gx.placeholder("x", (4,), "float64")
+    p = np.exp(wide_log_softmax(x[None])[0])
+    want = np.diag(p) - np.outer(p, p)
+    for value in (gx.nn.logsumexp(symbol), gx.nn.cross_entropy(symbol, gx.constant(0))):
+        found = gx.compile([symbol], gx.hessian(value, symbol), backend=backend)(x)
+        close(found, want, 16)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_infinity_and_nan_go_through_logsumexp(backend: str) -> None:
     x = np.array([[INF, 1.0, -INF], [math.nan, 0.0, 1.0]])
     np.testing.assert_array_equal(run(gx.nn.logsumexp, x, axis=1, backend=backend), [INF, math.nan])

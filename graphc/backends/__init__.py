@@ -1,21 +1,19 @@
 """What runs: the NumPy interpreter, which is the oracle, and native code through Numba.
 
-A backend is a function (graph, stages) -> Executable. It may append further stages (programs) to the list.
+The interpreter runs a graph; native backends run the program that the last passes make of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from graphc.errors import InputError, caller
-from graphc.ir.graph import Graph
-from graphc.ir.program import Program
 
 Array = np.ndarray[Any, Any]
-Stages = list[tuple[str, Graph | Program]]
 
 
 class Executable(Protocol):
@@ -29,14 +27,23 @@ class Executable(Protocol):
         ...
 
 
-def load_backend(name: str) -> Callable[[Graph, Stages], Executable]:
+@dataclass(frozen=True)
+class Backend:
+    """A way to run: `build` makes an Executable of a graph, or of a program if `native`."""
+
+    name: str
+    native: bool
+    build: Callable[[Any], Executable]
+
+
+def load_backend(name: str) -> Backend:
     """The backend called `name`; Numba is imported when it is first asked for."""
     if name == "interpreter":
         from graphc.backends.interpreter import Interpreted
 
-        return Interpreted
+        return Backend(name, False, Interpreted)
     if name == "numba":
         from graphc.backends.numba import build
 
-        return build
+        return Backend(name, True, build)
     raise InputError(f"there is no backend {name!r}", where=caller(), hint='use "numba" or "interpreter"')

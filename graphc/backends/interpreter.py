@@ -10,6 +10,7 @@ import numpy as np
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import Pointwise
 
 Array = np.ndarray[Any, Any]
 
@@ -56,12 +57,21 @@ def evaluate(
             if node not in uses:
                 continue
             attrs = {k: bind_dims(v, sizes) for k, v in node.attrs.items()}
-            values[node] = np.asarray(node.op.reference(*(values[i] for i in node.inputs), **attrs))
+            operands = [_ordered(node, values[i]) for i in node.inputs]
+            values[node] = np.asarray(node.op.reference(*operands, **attrs))
             for given in node.inputs:
                 uses[given] -= 1
                 if not uses[given]:
                     del values[given]
     return [values[n] for n in graph.outputs], [values[n] for _, n in graph.updates]
+
+
+def _ordered(node: Node, operand: Array) -> Array:
+    """An operand in row-major order, unless it is only moved: NumPy's loops and sums round differently for other strides."""
+    match node.op.lowering:
+        case Pointwise(elementwise=False):
+            return operand
+    return np.asarray(operand, order="C")
 
 
 class Interpreted:
@@ -70,7 +80,7 @@ class Interpreted:
     kernels: Sequence[Any] = ()
     compilations = 0
 
-    def __init__(self, graph: Graph, stages: object) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
     def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:

@@ -22,6 +22,9 @@ Size = Union[int, "Dim"]
 Shape = tuple[Size, ...]
 Ranges = Mapping[str, Size]  # loop variable -> extent: 0 <= variable < extent
 NO_RANGES: Ranges = {}
+_RESERVED = frozenset(
+    ["true", "false", "none", "nan", "inf", "bool", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))]
+)
 
 
 @dataclass(frozen=True)
@@ -176,13 +179,17 @@ def _parse(text: str) -> Size:
 def _from_ast(tree: ast.expr, text: str) -> Size:
     match tree:
         case ast.Name(id=name):
+            if name in _RESERVED:
+                raise ValueError(f"{name!r} cannot name a dimension: graph text has another meaning for it")
             return symbol(name)
-        case ast.Constant(value=int(value)):
+        case ast.Constant(value=int(value)) if not isinstance(value, bool):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return mul(_from_ast(operand, text), -1)
         case ast.BinOp(left=left, op=op, right=right):
             a, b = _from_ast(left, text), _from_ast(right, text)
+            if isinstance(op, (ast.FloorDiv, ast.Mod)) and isinstance(b, int) and b <= 0:
+                raise ValueError(f"{text!r} is not a dimension: it divides by {b}, and divisors are at least 1")
             match op:
                 case ast.Add():
                     return add(a, b)

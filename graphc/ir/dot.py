@@ -5,8 +5,9 @@
     folded sheet, grey    a constant or a fill        stronger colour      reductions, then contractions
     house, violet         an output                   dashed edge          the new value of a variable
 
-Numbers and small constants stand in the label of their reader. Nodes of one kernel stand in one frame; a node that several
-kernels compute stands in the first. Edges carry types. The tooltip of a node is its whole text and the user's line.
+Numbers and small constants stand in the label of their reader. Nodes of one kernel stand in one frame; a node that
+several kernels compute stands in the first. Edges carry types, after the operand's number where there are
+several. The tooltip of a node is its whole text and the user's line.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import html
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,10 @@ def _draw_graph(graph: Graph, calls: Sequence[Call]) -> Iterator[str]:
 
     yield from _head(graph.name, _title(graph, calls), shown)
     drawn = {i: _box(f"n{i}", looks[i], _label(node, inline), _tip(node, name)) for node, i in place.items() if i in looks}
-    for number, members in enumerate(_frames(calls, [i for i in looks if not graph.nodes[i].is_leaf])):
-        yield from _frame(f"k{number}", f"{calls[number].kernel.name}", [drawn.pop(i) for i in members])
-    yield from drawn.values()
+    home = _frames(graph, calls)
+    for number, call in enumerate(calls):
+        yield from _frame(number, call.kernel.name, [box for i, box in drawn.items() if home.get(i) == number])
+    yield from (box for i, box in drawn.items() if i not in home)
 
     for source, target in dict.fromkeys(data.edges()):
         if source not in hidden:
@@ -152,8 +154,12 @@ def _operands(data: nx.MultiDiGraph, source: int, target: int, hidden: set[int])
 
 
 def _title(graph: Graph, calls: Sequence[Call]) -> str:
-    count = f"{len(graph.nodes)} nodes"
-    return f"{count} in {len(calls)} kernels" if calls else count
+    count = _count(len(graph.nodes), "node")
+    return f"{count} in {_count(len(calls), 'kernel')}" if calls else count
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _inlined(graph: Graph) -> dict[Node, str]:
@@ -234,15 +240,23 @@ def _tip(node: Node, name: Mapping[Node, str]) -> str:
     return text if node.where is None else f"{text}\n{node.where}"
 
 
-def _frames(calls: Sequence[Call], drawn: Iterable[int]) -> list[list[int]]:
-    """For every call the positions of the nodes in its frame: each node in the first kernel that computes it."""
-    free = set(drawn)
-    frames = []
-    for call in calls:
-        members = [i for i in call.kernel.nodes if i in free]
-        free.difference_update(members)
-        frames.append(members)
-    return frames
+def _frames(graph: Graph, calls: Sequence[Call]) -> dict[int, int]:
+    """For the position of every computed node the number of its call: the first that computes it.
+
+    A node of no kernel is computed where it is read: it stands with its first reader.
+    """
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    home: dict[int, int] = {}
+    for number, call in enumerate(calls):
+        for i in call.kernel.nodes:
+            home.setdefault(i, number)
+    free = {i for i, node in enumerate(graph.nodes) if not node.is_leaf and i not in home}
+    for i in reversed(range(len(graph.nodes))):
+        for given in graph.nodes[i].inputs:
+            at = place[given]
+            if at in free and i in home:
+                home[at] = min(home[i], home.get(at, home[i]))
+    return home
 
 
 # --- programs -------------------------------------------------------------------------------------------------------
@@ -253,7 +267,8 @@ _KERNEL = Look("kernel", "box", _FORWARD[1], _LINE[False], "rounded,filled")
 
 def _draw_program(program: Program) -> Iterator[str]:
     """Calls as boxes in the order they run; edges are buffers. Temporaries have no box of their own."""
-    title = f"{len(program.calls)} kernels, {sum(b.role == 'temporary' for b in program.buffers.values())} temporaries"
+    kept = sum(b.role == "temporary" for b in program.buffers.values())
+    title = f"{_count(len(program.calls), 'kernel')}, {_count(kept, 'temporary buffer')}"
     boxes = {b.name: f"n{i}" for i, b in enumerate(program.buffers.values()) if b.role in _ROLES}
     shown = {_ROLES[program.buffers[name].role] for name in boxes} | {_KERNEL, OUTPUT}
     yield from _head(program.name, title, shown)
@@ -267,10 +282,9 @@ def _draw_program(program: Program) -> Iterator[str]:
         for name in dict.fromkeys(name for name, param in pairs if param.mode != "out"):
             if name in writer:
                 yield _edge(writer[name], box, _buffer_label(program.buffers[name]))
-        for name in dict.fromkeys(name for name, param in pairs if param.mode != "in"):
-            if program.buffers[name].role == "variable":
-                yield _edge(box, boxes[name], "update", update=True)
-            writer[name] = box
+        writer.update((name, box) for name, param in pairs if param.mode != "in")
+    for variable, name in program.updates:
+        yield _edge(writer[name], boxes[variable], "update", update=True)
     for number, name in enumerate(program.outputs):
         yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(program.outputs) > 1 else "output"], f"%{name}")
         if name in writer:
@@ -279,7 +293,7 @@ def _draw_program(program: Program) -> Iterator[str]:
 
 
 def _call_label(call: Call) -> list[str]:
-    axes = " × ".join(str(axis.extent) for axis in call.kernel.parallel)
+    axes = " × ".join(str(axis.extent) for axis in call.kernel.parallel if axis.extent != 1)
     return [call.kernel.name, *([_cut(f"parallel {axes}")] if axes else [])]
 
 
@@ -316,10 +330,10 @@ def _edge(source: str, target: str, label: str, update: bool = False) -> str:
     return f"  {source} -> {target} [label={_quoted('  ' + label)}{extra}]"
 
 
-def _frame(key: str, label: str, members: Sequence[str]) -> Iterator[str]:
+def _frame(number: int, label: str, members: Sequence[str]) -> Iterator[str]:
     if not members:
         return
-    yield f"  subgraph cluster_{key} {{"
+    yield f"  subgraph cluster_{number} {{"
     yield f"    graph [label={_quoted(label)}, labelloc=t, labeljust=l, fontsize=10, fontcolor=\"#707070\","
     yield '           style="rounded,filled", fillcolor="#f6f6f4", color="#b9b9b2"]'
     yield from ("  " + member for member in members)

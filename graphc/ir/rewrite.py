@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from graphc.errors import GraphError, ParseError
 from graphc.ir.graph import Graph, Node, origin
@@ -106,7 +106,7 @@ class Field:
     name: str
 
 
-Term = Union[Variable, Literal, Apply, Either, Field]
+Term: TypeAlias = "Variable | Literal | Apply | Either | Field"
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def rewrite(graph: Graph, rules: Iterable[Rule], fired: Counter[str] | None = No
     """The graph with rules applied until none fits; the names of those that fired are counted in `fired`.
 
     A node is looked at once its inputs are final, so each is matched once, and once more for every rewrite. Where several
-    rules fit, the first one listed is taken. Raises GraphError for a rule that changes a type, and for rules that run in a circle.
+    rules fit, the first one listed is taken. Raises GraphError for a rule that changes a type, and where rules run in a circle.
     """
     by_op: dict[Operation, list[Rule]] = {}
     for rule in rules:

@@ -12,17 +12,18 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import ParseError
+from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
 from graphc.ir.scalar import Let
-from graphc.ir.types import ArrayValue, DType, TensorType, as_dtype
+from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, as_dtype
 
 _INLINE = 32  # constants of more elements are printed packed
 
@@ -33,17 +34,16 @@ def names_of(graph: Graph) -> dict[Node, str]:
     result: dict[Node, str] = {}
     for node in (*graph.inputs, *graph.variables):
         name = base = str(node.attrs["name"])
-        for i in range(2, 1 << 30):
+        for i in count(2):
             if name not in taken:
                 break
             name = f"{base}_{i}"
         taken.add(name)
         result[node] = name
-    number = 0
+    numbers = (str(i) for i in count() if str(i) not in taken)
     for node in graph.nodes:
         if node not in result:
-            result[node] = str(number)
-            number += 1
+            result[node] = next(numbers)
     return result
 
 
@@ -51,7 +51,8 @@ def print_graph(graph: Graph) -> str:
     """The text of a graph; `parse` reads it back."""
     name = names_of(graph)
     inputs = ", ".join(f"%{name[n]}: {n.type}" for n in graph.inputs)
-    lines = [f"graph {graph.name}({inputs}) {{"]
+    title = graph.name if graph.name.isidentifier() else f'"{graph.name}"'
+    lines = [f"graph {title}({inputs}) {{"]
     lines += [f"  variable %{name[v]}: {v.type}" for v in graph.variables]
     leaves = {*graph.inputs, *graph.variables}
     for node in graph.nodes:
@@ -76,9 +77,11 @@ def print_attr(value: Any) -> str:
         return _array_text(value.array)
     if isinstance(value, DType):
         return value.name
+    if isinstance(value, np.generic):
+        return print_attr(value.item())
     if isinstance(value, str):
         return f'"{value}"'
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "none"
@@ -171,8 +174,8 @@ def _index(index: tuple[dims.Size, ...]) -> str:
 # --- parsing --------------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)|(?P<value>%[A-Za-z0-9_.]+)|(?P<string>"[^"\n]*")
-    |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    r"""(?P<space>\s+|\#[^\n]*)|(?P<value>%[\w.]+)|(?P<string>"[^"\n]*")
+    |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[^\W\d]\w*)
     |(?P<mark>//|[-+*%(){}\[\]:=,])""",
     re.VERBOSE,
 )
@@ -249,7 +252,8 @@ class _Parser:
 
     def graph(self) -> Graph:
         self.expect("graph")
-        name = self.kind("word", "the graph's name")
+        quoted = self.tokens[self.next].kind == "string"
+        name = self.kind("string" if quoted else "word", "the graph's name").strip('"')
         self.expect("(")
         inputs = []
         while not self.take(")"):
@@ -304,7 +308,10 @@ class _Parser:
             if self.tokens[self.next].kind == "value":
                 inputs.append(self.value())
             else:
+                key_at = self.tokens[self.next].at
                 key = self.kind("word", "an operand or an attribute")
+                if key in attrs:
+                    raise self.error(f"attribute {key} is given twice", key_at)
                 self.expect("=")
                 attrs[key] = self.attr()
             if not self.peek(")"):
@@ -312,12 +319,23 @@ class _Parser:
         self.expect(":")
         type_at = self.tokens[self.next].at
         stated = self.type()
-        if op == "constant":
-            attrs["value"] = _array(attrs["value"], stated)
-        node: Node = VOCABULARY[op](*inputs, **attrs)
+        node = self.build(op, inputs, attrs, stated, op_at)
         if node.type != stated:
             raise self.error(f"{op} gives {node.type}, not {stated}", type_at)
         self.values[name] = node
+
+    def build(self, op: str, inputs: list[Node], attrs: dict[str, Any], stated: TensorType, at: int) -> Node:
+        try:
+            if op == "constant":
+                attrs = {**attrs, "value": _array(attrs["value"], stated)}
+            node: Node = VOCABULARY[op](*inputs, **attrs)
+            str(node.type)
+        except GraphError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError, zlib.error):
+            given = ", ".join(["%"] * len(inputs) + sorted(attrs))
+            raise self.error(f"{op} cannot be made of ({given}) with these values", at) from None
+        return node
 
     def value(self) -> Node:
         at = self.tokens[self.next].at
@@ -333,10 +351,17 @@ class _Parser:
             dtype = as_dtype(word)
         except Exception:
             raise self.error(f"{word!r} is not a data type", at) from None
-        shape = self.attr()
-        if not isinstance(shape, tuple):
-            raise self.error("expected a shape", at)
-        return TensorType(dtype, shape)
+        shape: list[dims.Size] = []
+        self.expect("[")
+        while not self.take("]"):
+            size_at = self.tokens[self.next].at
+            size = self.size()
+            if isinstance(size, DType) or (isinstance(size, int) and size < 0):
+                raise self.error(f"{size} is not a size", size_at)
+            shape.append(size)
+            if not self.peek("]"):
+                self.expect(",")
+        return TensorType(dtype, tuple(shape))
 
     def attr(self) -> Any:
         token = self.tokens[self.next]
@@ -379,11 +404,11 @@ class _Parser:
             raise self.error(f"{text!r} is not a size", start) from None
 
 
-_DTYPE_NAMES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split())
+_DTYPE_NAMES = frozenset(t.name for t in DTYPES)
 
 
 def _array(value: Any, found: TensorType) -> ArrayValue:
-    shape = tuple(int(n) for n in found.shape)  # type: ignore[call-overload]
+    shape = tuple(dims.evaluate(n, {}) for n in found.shape)
     if isinstance(value, str):
         data = np.frombuffer(zlib.decompress(base64.b64decode(value)), found.dtype.numpy)
         return ArrayValue(data.reshape(shape))

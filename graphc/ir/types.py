@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 
@@ -91,7 +91,7 @@ def as_dtype(value: object) -> DType:
         found = None
     if found is None:
         raise DTypeError(
-            f"{value!r} is not a data type of graphc", hint="use one of " + ", ".join(t.name for t in DTYPES)
+            f"{value!r} is not a data type of graphc", where=caller(), hint="use one of " + ", ".join(t.name for t in DTYPES)
         )
     return found
 
@@ -152,7 +152,9 @@ def as_size(value: object) -> Size:
         return dims.dim(value)
     if isinstance(value, dims.Dim):
         return value
-    return int(value.__index__())  # type: ignore[attr-defined]
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{value!r} is not a size")
+    return int(value.__index__())
 
 
 class ArrayValue:

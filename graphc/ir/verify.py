@@ -51,7 +51,8 @@ def _check_order(graph: Graph) -> None:
         open_.add(node)
         for given in node.inputs:
             if given in open_:
-                raise GraphError(f"verify: {node.op.name}: {node.type} and {given.op.name}: {given.type} need each other", where=node.where)
+                what = f"{node.op.name}: {node.type} and {given.op.name}: {given.type}"
+                raise GraphError(f"verify: {what} need each other", where=node.where)
             if given not in closed:
                 todo.append(given)
 

@@ -268,9 +268,10 @@ def pointwise(
     body: Callable[..., Any],
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     samples: tuple[Sample, ...] = (),
+    requires: Callable[..., list[Requirement]] | None = None,
 ) -> Operation:
     """Declare an operation whose elements are scalar code over any elements of its operands."""
-    return Operation(name, infer, reference, Pointwise(body), vjp, samples, build=build)
+    return Operation(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, build=build)
 
 
 def reduction(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, InputError, ShapeError, caller
+from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
@@ -40,7 +40,7 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """A copy of what the variable holds; setting it writes an array of the same shape and a safely castable type."""
+        """A copy of what the variable holds; setting it writes an array of the same shape and of a type that casts without a loss of kind."""
         return self._data.copy()
 
     @value.setter
@@ -56,6 +56,11 @@ class Variable(Tensor):
                 f"variable {self.name} is {self.type}, got {array.dtype}", where=caller(), hint=f"astype({str(self.dtype)!r}) first"
             )
         self._data[...] = array
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "value":
+            super().__setattr__(name, value)
+        object.__setattr__(self, name, value)
 
     @property
     def data(self) -> Array:
@@ -119,8 +124,8 @@ def variable(value: Any, name: str | None = None, dtype: object = None) -> Varia
     """
     if isinstance(value, Tensor):
         raise InputError("a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array")
-    array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
     _check_name("variable", name or "v")
+    array = _array("variable", value, dtype)
     node: Variable = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
     node._data[...] = array
     return node
@@ -135,7 +140,7 @@ def constant(value: Any, dtype: object = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value if dtype is None else ops.astype(value, dtype)
-    array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
+    array = _array("constant", value, dtype)
     found = t.as_dtype(array.dtype)
     array = array.astype(found.numpy, copy=False)
     if array.ndim == 0:
@@ -146,10 +151,26 @@ def constant(value: Any, dtype: object = None) -> Tensor:
 asarray = constant
 
 
+def _array(what: str, value: Any, dtype: object) -> Array:
+    """`value` as an array of one of graphc's data types."""
+    try:
+        array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
+    except (ValueError, OverflowError, TypeError) as error:
+        if isinstance(error, GraphError):
+            raise
+        raise InputError(f"{what}: {type(value).__name__} does not make an array: {error}", where=caller()) from None
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS)
+    return array
+
+
+_NUMBERS = "give numbers or booleans, or an array of them"
+
+
 def _check_name(what: str, name: object) -> None:
     if not isinstance(name, str) or not name.replace(".", "_").isidentifier():
         raise InputError(
-            f"{what} needs a name, got {name!r}", where=caller(), hint="letters, digits, _ and dots; not a digit first"
+            f"{what}: {name!r} is not a name", where=caller(), hint="use letters, digits, _ and dots, and do not begin with a digit"
         )
 
 
@@ -213,8 +234,8 @@ def full(shape: Any, fill_value: Any, dtype: object = None) -> Tensor:
     if isinstance(fill_value, Dim):
         made = t.int64 if dtype is None else t.as_dtype(dtype)
         return full_(shape=_shape("full", shape), value=fill_value, dtype=made)  # type: ignore[no-any-return]
-    made = t.as_dtype(np.asarray(fill_value).dtype if dtype is None else dtype)
-    value = made.numpy.type(fill_value).item()
+    made = t.as_dtype(_array("full", fill_value, None).dtype if dtype is None else dtype)
+    value = _array("full", fill_value, made).item()
     return full_(shape=_shape("full", shape), value=value, dtype=made)  # type: ignore[no-any-return]
 
 

@@ -72,7 +72,12 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
         shape = (*a.shape[:-1], b.shape[-1])
         result: Tensor = ops.reshape(matmul_(ops.reshape(a, (_rows(a), a.shape[-1])), b), shape)
     else:
-        batch = broadcast_shapes("matmul", [TensorType(v.dtype, v.shape[:-2]) for v in (a, b)])
+        try:
+            batch = broadcast_shapes("matmul", [TensorType(v.dtype, v.shape[:-2]) for v in (a, b)])
+        except ShapeError as error:
+            raise ShapeError(
+                f"matmul cannot broadcast the leading axes of {a.type} and {b.type}", where=caller(), hint=error.hint
+            ) from None
         result = matmul_(ops.broadcast_to(a, (*batch, *a.shape[-2:])), ops.broadcast_to(b, (*batch, *b.shape[-2:])))
     drop = tuple(axis for axis, vector in ((-2, left), (-1, right)) if vector)
     return ops.squeeze(result, drop) if drop else result
@@ -102,10 +107,17 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Tensor:
     """The sum of products over the last `axes` axes of x1 and the first of x2, or over the axes two lists name."""
     a, b = ops.as_tensor(x1), ops.as_tensor(x2)
     if isinstance(axes, int):
+        if not 0 <= axes <= min(a.ndim, b.ndim):
+            raise ShapeError(f"tensordot over {axes} axes is not possible for {a.type} and {b.type}", where=caller())
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
         left = [ops.normalize_axis("tensordot", i, a.type) for i in axes[0]]
         right = [ops.normalize_axis("tensordot", i, b.type) for i in axes[1]]
+    if len(left) != len(right) or any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
+        raise ShapeError(
+            f"tensordot over axes {left} and {right} needs equal sizes, got {a.type} and {b.type}", where=caller(),
+            hint="name as many axes of one as of the other, of the same sizes",
+        )  # fmt: skip
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
     k = ops.product(a.shape[i] for i in left)

@@ -157,8 +157,8 @@ def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Te
     return _arg_reduce(argmin_, x, axis, keepdims)
 
 
-def _count(x: Tensor, axis: Axis) -> Size:
-    axes = normalize_axes("mean", axis, x.type)
+def _count(name: str, x: Tensor, axis: Axis) -> Size:
+    axes = normalize_axes(name, axis, x.type)
     return product(x.shape[a] for a in axes)
 
 
@@ -170,8 +170,8 @@ def _floating(x: TensorLike) -> Tensor:
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over some or all axes; integers as float64."""
     x = _floating(x)
-    total = sum(x, axis, keepdims=keepdims)
-    return total / ops.full((), _count(x, axis), x.dtype)
+    count = ops.full((), _count("mean", x, axis), x.dtype)
+    return sum(x, axis, keepdims=keepdims) / count
 
 
 def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
@@ -179,8 +179,8 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
     x = _floating(x)
     if isinstance(correction, bool) or isinstance(ddof, bool):
         raise DTypeError("var: correction must be a number", where=caller())
+    count = ops.full((), _count("var", x, axis), x.dtype)
     off = x - mean(x, axis, keepdims=True)
-    count = ops.full((), _count(x, axis), x.dtype)
     drop = correction if ddof is None else ddof
     return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
 

@@ -182,7 +182,10 @@ broadcast_ = Operation(
 def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
     """x repeated along new axes and axes of size 1, to a shape."""
     x = as_tensor(x)
-    target = t.as_shape(shape)
+    try:
+        target = t.as_shape(shape)
+    except (TypeError, ValueError, AttributeError):
+        raise ShapeError(f"broadcast_to: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
     if target == x.shape:
         return x
     if x.op.name == "full":
@@ -205,12 +208,26 @@ def _slice_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], si
     return x[tuple(keys)]
 
 
+def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape, text: str) -> list[Requirement]:
+    """Single elements and slices of fixed size must lie within axes of symbolic size; other slices do by their making."""
+    found = []
+    for axis, (n, first, by, count) in enumerate(zip(whole.shape, start, step, size, strict=True)):
+        if not isinstance(count, int) or count == 0:
+            continue
+        last = dims.add(first, by * (count - 1))
+        for left, right in ((first, 0), (last, 0), (n, dims.add(first, 1)), (n, dims.add(last, 1))):
+            if not dims.is_nonnegative(dims.sub(left, right)):
+                found.append(Requirement(left, ">=", right, f"{text} is out of range for axis {axis} of {whole}"))
+    return found
+
+
 slice_ = index_map(
     "slice",
     shape=lambda x, start, step, size: size,
     reference=_slice_reference,
     index=_slice_index,
     vjp=lambda g, y, x, start, step, size: (embed(g, start=start, step=step, shape=x.shape, value=0),),
+    requires=lambda x, start, step, size: _inside(x, start, step, size, "an index"),
     samples=(
         Sample(((5, 6),), {"start": (1, 5), "step": (1, -2), "size": (3, 3)}),
         Sample(((4,),), {"start": (0,), "step": (3,), "size": (2,)}),
@@ -262,6 +279,7 @@ embed = pointwise(
     reference=_embed_reference,
     body=_embed_body,
     vjp=lambda g, y, x, start, step, shape, value: (slice_(g, start=start, step=step, size=x.shape),),
+    requires=lambda x, start, step, shape, value: _inside(TensorType(x.dtype, shape), start, step, x.shape, "an index"),
     samples=(
         Sample(((2, 3),), {"start": (1, 5), "step": (1, -2), "shape": (4, 6), "value": 0}),
         Sample(((2,),), {"start": (1,), "step": (3,), "shape": (6,), "value": 2}),
@@ -304,6 +322,12 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
 def getitem(x: Tensor, key: Any) -> Tensor:
     """x[key] for integers, slices, None, ... and one array of integers."""
     keys = list(key) if isinstance(key, tuple) else [key]
+    for k in keys:
+        if np.asarray(k).dtype == bool if isinstance(k, (bool, list, np.ndarray)) else isinstance(k, Tensor) and k.dtype.is_bool:
+            raise ShapeError(
+                f"indexing {x.type} with booleans is not possible: the shape would be data", where=caller(),
+                hint="use gx.where(mask, x, 0), which keeps the shape",
+            )  # fmt: skip
     if len(keys) == 1 and isinstance(keys[0], (Tensor, list, np.ndarray)):
         return ops.take(x, keys[0], axis=0)
     if sum(k is Ellipsis for k in keys) > 1:

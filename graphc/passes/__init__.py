@@ -5,13 +5,18 @@ A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=g
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from graphc.ir.graph import Graph
+from graphc.ir.program import Program
 from graphc.passes.differentiate import differentiate
 from graphc.passes.eliminate_common import eliminate_common
 from graphc.passes.eliminate_dead import eliminate_dead
+from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
+from graphc.passes.fuse import fuse
 from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.simplify import simplify, simplify_fast
 
 Pass = Callable[[Graph], Graph]
@@ -25,7 +30,14 @@ DEFAULT: tuple[Pass, ...] = (
     eliminate_dead,    # last: what the others left behind
 )  # fmt: skip
 
+LOWERING: tuple[Callable[[Any], Program], ...] = (
+    fuse,          # the one step from Graph to Program
+    expand_math,
+    plan_buffers,
+)  # fmt: skip
+
 __all__ = [
-    "DEFAULT", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "fold_constants", "infer_shapes", "simplify",
+    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
+    "infer_shapes", "plan_buffers", "simplify",
     "simplify_fast", "specialize",
 ]  # fmt: skip

@@ -40,7 +40,10 @@ def _fold(node: Node) -> Node:
     if any(_symbolic(i.attrs["value"]) for i in node.inputs):
         return node
     with np.errstate(all="ignore"):
-        return _fold_fills(node) or _fold_small(node) or node
+        found = _fold_fills(node)
+        if found is None:
+            found = _fold_small(node)
+        return node if found is None else found
 
 
 def _symbolic(value: Any) -> bool:
@@ -112,4 +115,4 @@ def _array(node: Node) -> Array:
     if node.op.name == "constant":
         array: Array = node.attrs["value"].array
         return array
-    return np.full(tuple(int(n) for n in node.type.shape), node.attrs["value"], node.type.dtype.numpy)  # type: ignore[call-overload]
+    return np.full([dims.evaluate(n, {}) for n in node.type.shape], node.attrs["value"], node.type.dtype.numpy)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node
+from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
 from graphc.ir.program import (
     Axis, Block, Buffer, Call, Contract, Gather, Init, Kernel, Load, Loop, Param, Program, Reduce, Scratch, Statement, Store,
@@ -28,21 +27,6 @@ TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
 CHUNK = 8192  # elements of a total that one thread adds up
 _LETTERS = "ijklmnopqrst"
-
-
-def neutral(combine: str, dtype: DType) -> Const:
-    """What an accumulator starts from."""
-    if combine in ("add", "or"):
-        return Const(dtype.numpy.type(0).item(), dtype)
-    if combine in ("mul", "and"):
-        return Const(dtype.numpy.type(1).item(), dtype)
-    low = combine in ("max", "argmax")
-    if dtype.is_float:
-        return Const(float("-inf") if low else float("inf"), dtype)
-    if dtype.is_bool:
-        return Const(not low, dtype)
-    info = np.iinfo(dtype.numpy)
-    return Const(int(info.min if low else info.max), dtype)
 
 
 def outer_names(rank: int) -> tuple[str, ...]:
@@ -207,6 +191,9 @@ class Writer:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
+Stage = tuple[int, Shape, bool]  # level, axes inside the row, whether it searches a position (which does not vectorise)
+
+
 class Rows:
     """The body of a rows kernel."""
 
@@ -217,7 +204,7 @@ class Rows:
         self.prefix = writer.cluster.prefix
         self.outer: Shape = writer.cluster.shape[: self.prefix]
         self.level: dict[Node, int] = {}
-        self.again: dict[Node, set[tuple[int, Shape]]] = {}
+        self.again: dict[Node, set[Stage]] = {}
         for node in self.cluster.nodes:
             self._set_level(node)
         for node in reversed(self.cluster.nodes):
@@ -226,8 +213,8 @@ class Rows:
     def rest(self, node: Node) -> Shape:
         return self.plan.work[node].domain[self.prefix :]
 
-    def home(self, node: Node) -> tuple[int, Shape]:
-        return self.level[node], self.rest(node)
+    def home(self, node: Node) -> Stage:
+        return self.level[node], self.rest(node), self.plan.work[node].combine.startswith("arg")
 
     def is_scalar(self, node: Node) -> bool:
         """Whether a member has one value a row."""
@@ -255,7 +242,7 @@ class Rows:
         later -= stages
         if work.is_reduction:
             self.writer.keep_in_scratch(node)
-        elif later and self._cheap(node) and all(rest == self.rest(node) for _, rest in later):
+        elif later and self._cheap(node) and all(rest == self.rest(node) for _, rest, _ in later):
             stages |= later
         elif later:
             self.writer.keep_in_scratch(node)
@@ -268,14 +255,14 @@ class Rows:
 
     def write(self, row: Scope, index: tuple[Size, ...], total: Callable[[Scope, Node, Arg], None]) -> None:
         """The code of one row."""
-        stages: dict[tuple[int, Shape], list[Node]] = {}
+        stages: dict[Stage, list[Node]] = {}
         for node in self.cluster.nodes:
             for stage in self.again[node]:
                 stages.setdefault(stage, []).append(node)
         for level in range(1 + max(self.level.values())):
-            for node in stages.get((level, ()), []):
+            for node in stages.get((level, (), False), []):
                 self._scalar(row, node, index, total)
-            for (at, rest), nodes in list(stages.items()):
+            for (at, rest, _), nodes in sorted(stages.items(), key=lambda item: item[0][2]):
                 if at == level and rest:
                     self._nest(row, level, rest, nodes, index, total)
 

@@ -124,32 +124,32 @@ def expm1(k: Scalars, x: Value) -> Value:
 
 
 def exp_minus_size(k: Scalars, x: Value) -> Value:
-    """exp(-|x|)."""
+    """exp(-|x|), a little closer than `exp`: what is made of it may lie just below a power of two, where errors double."""
     e = EXPONENTIALS[x.dtype]
-    size = at_most(k, abs(x), -e.low)
-    m, r = reduce(k, size, sign=-1)
-    flipped = [-c if i % 2 else c for i, c in enumerate(e.terms)]
-    twice = polynomial(k, r, (2.0, -2.0, *(2.0 * c for c in flipped)))
-    power, rest = scaled(k, m, size > -e.small, x)
-    return twice * power * rest
+    x = at_least(k, -abs(x), e.low)
+    m, r = reduce(k, x)
+    power, rest = scaled(k, m, x < e.small, x)
+    return k.fma(less_one(k, r), 2.0, 2.0) * power * rest
 
 
 def sigmoid(k: Scalars, x: Value) -> Value:
-    """1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0, where e = exp(-|x|)."""
+    """1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0, where e = exp(-|x|).
+
+    A quotient v / (1 + e) is also v - e * v / (1 + e), which weakens the errors of the division and the sum.
+    """
     e = exp_minus_size(k, x)
-    return k.select(x < 0.0, e, 1.0) / (e + 1.0)
+    top = k.select(x < 0.0, e, 1.0)
+    return k.fma(-e, top / (e + 1.0), top)
 
 
 def tanh(k: Scalars, x: Value) -> Value:
-    """q / (q + 1) for q = (exp(2|x|) - 1) / 2, with a step of Newton's that takes 1 / (q + 1) to be 1 - tanh."""
+    """q - q * q / (q + 1), or 1 - 1 / (q + 1) where q > 1, for q = (exp(2|x|) - 1) / 2."""
     size = at_most(k, abs(x), 0.6 * EXPONENTIALS[x.dtype].flat)
     m, r = reduce(k, size + size)
     power = half_power(k, m, x)
     q = k.fma(power, less_one(k, r), power - 0.5)
-    whole = q + 1.0
-    first = q / whole
-    missed = k.fma(-first, whole, q) - first * (q - (whole - 1.0))
-    return with_sign(k, k.fma(missed, 1.0 - first, first), x)
+    top = at_most(k, q, 1.0)
+    return with_sign(k, k.fma(-top, top / (q + 1.0), top), x)
 
 
 def exp_pair(k: Scalars, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
@@ -172,7 +172,7 @@ def sinh(k: Scalars, x: Value) -> Value:
     if x.dtype == t.float32:
         wide = k.cast(at_most(k, size, 100.0), t.float64)
         m, r = reduce(k, wide)
-        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:5])) * half_power(k, m, wide)
+        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:8])) * half_power(k, m, wide)
         large = with_sign(k, k.cast(half - 0.25 / half, x.dtype), x)
         return k.select(size < 2.0**-6, k.fma(x * z, 1 / 6, x), large)
     small = k.fma(x * z, polynomial(k, z, SINH), x)
@@ -185,7 +185,7 @@ def cosh(k: Scalars, x: Value) -> Value:
     if x.dtype == t.float32:
         wide = k.cast(at_most(k, abs(x), 100.0), t.float64)
         m, r = reduce(k, wide)
-        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:5])) * half_power(k, m, wide)
+        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:8])) * half_power(k, m, wide)
         return k.cast(half + 0.25 / half, x.dtype)
     quarter, low = _quarter(k, abs(x))
     large = quarter + (0.0625 / quarter + low)
@@ -200,4 +200,7 @@ def _quarter(k: Scalars, size: Value) -> Pair:
 
 
 # (sinh(x) - x) / x^3 in powers of x^2, for |x| < 1
-SINH = (0.0,)
+SINH = (
+    0.16666666666666669, 0.008333333333333139, 0.0001984126984143754, 2.755731915537575e-06, 2.5052123393292834e-08,
+    1.6057240683044557e-10, 7.759303701792019e-13,
+)  # fmt: skip

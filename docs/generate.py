@@ -1,0 +1,345 @@
+"""Write the generated documents: python docs/generate.py [--check]
+
+    docs/journey.md        one expression through every stage of the compiler
+    docs/operations.md     the vocabulary, from its declarations
+    docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
+    README.md              the blocks between `<!-- generated: name -->` and `<!-- end -->`; `bench` is made from docs/bench.json
+
+With --check nothing is written: the exit code is 1 if a text differs from what would be written. Pictures are not compared,
+since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json, which are not
+measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+import graphc as gx  # noqa: E402
+from graphc.ir import operation as o  # noqa: E402
+from graphc.ir.dot import render_svg  # noqa: E402
+
+# --- the journey ----------------------------------------------------------------------------------------------------
+
+JOURNEY = '''\
+import graphc as gx
+
+x = gx.placeholder("x", ("batch", 4), "float32")
+e = gx.exp(x - gx.max(x, axis=1, keepdims=True))
+p = e / gx.sum(e, axis=1, keepdims=True)
+g = gx.grad(gx.sum(p * p), x)
+f = gx.compile([x], [p, g], name="journey")
+'''
+
+_INTRODUCTION = """\
+# The journey of one expression
+
+This page is written by `docs/generate.py`, so it shows what the compiler does now. Everything on it can be had from any compiled
+object: `f.stages` holds the graph or program after every step, `f.kernels` the code that runs.
+
+The expression is a softmax over the rows of a matrix, and the gradient of the sum of its squares:
+"""
+
+_STEPS = {
+    "declared": """\
+The graph as it was written. `gx.grad` has already added the gradient: its nodes come from the gradient rules of the operations.
+Broadcasting is explicit, and every node has a type.""",
+    "fuse": """\
+From here on it is a program: kernels over buffers. Nodes that need only the same row of each other share a kernel; what one
+kernel leaves for another is a buffer.""",
+    "expand_math": """\
+Functions such as `exp` become arithmetic that every backend has: products, sums, shifts and bit patterns.""",
+    "plan_buffers": """\
+Temporaries get slots of one arena; two that are never needed at once may share a slot.""",
+}
+_KERNELS = """\
+## The code that runs
+
+Each distinct kernel is printed as Python source, which Numba compiles. `lo .. hi` is the part of the parallel loop that one
+thread has taken.
+"""
+
+
+def journey() -> str:
+    """The text of docs/journey.md."""
+    names: dict[str, Any] = {}
+    exec(JOURNEY, names)
+    f = names["f"]
+    return "\n".join([_INTRODUCTION, _fence("python", JOURNEY), *_stage_sections(f.stages), *_kernel_sections(f.kernels)])
+
+
+def _stage_sections(stages: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    before = ""
+    for number, (name, stage) in enumerate(stages):
+        text = str(stage)
+        yield f"## {number}. {name}\n\n{_step(name)}\n"
+        yield "Nothing to do here: the text is the same.\n" if text == before else _fence("", text)
+        before = text
+
+
+def _step(name: str) -> str:
+    """What a stage is: from the table above, else the first line of its pass's module."""
+    if name in _STEPS:
+        return _STEPS[name]
+    change = getattr(gx.passes, name, None)
+    module = sys.modules[change.__module__] if callable(change) else importlib.import_module(f"graphc.passes.{name}")
+    return (module.__doc__ or "").strip().splitlines()[0]
+
+
+def _kernel_sections(kernels: Sequence[Any]) -> Iterator[str]:
+    if not kernels:
+        return
+    yield _KERNELS
+    for kernel in kernels:
+        yield _fence("python kernel", kernel.source)
+
+
+def _fence(language: str, text: str) -> str:
+    return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+# --- the vocabulary -------------------------------------------------------------------------------------------------
+
+
+_VOCABULARY = """\
+# The vocabulary
+
+This page is written by `docs/generate.py` from the declarations in `graphc/ops/`. An operation is what a node of a graph does;
+its lowering is all that passes and backends know of it. A gradient of "zero" means that the operation passes none on; "no", that
+asking for one is an error. Everything else that users call is a function made of operations.
+"""
+_INTERNAL = {  # operations that users reach under another name
+    "input": "What `placeholder` makes.",
+    "iota": "0, 1, 2, ...: what `arange` counts with.",
+    "slice": "What indexing with slices and integers makes.",
+    "embed": "An array of one number with x in some of its places: `pad`, and the gradient of `slice`.",
+    "put_add": "The gradient of `take`: slices added into zeros.",
+    "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
+}
+
+
+def vocabulary() -> str:
+    """The text of docs/operations.md."""
+    declared = sorted(o.operations(), key=lambda op: op.name)
+    lines = [
+        _VOCABULARY,
+        f"## Operations ({len(declared)})\n",
+        "| operation | lowering | operands | gradient | what it is |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [f"| `{op.name}` | {_lowering(op)} | {_arity(op)} | {_gradient(op)} | {_what(op)} |" for op in declared]
+    names = {op.name for op in declared}
+    for title, module in (("Functions made of them", gx), ("Functions of `gx.nn`", gx.nn), ("Optimisers: `gx.optim`", gx.optim)):
+        lines += ["", f"## {title}\n", "| function | what it is |", "|---|---|"]
+        lines += [f"| `{name}` | {_first_line(function)} |" for name, function in _functions(module) if name not in names]
+    return "\n".join(lines) + "\n"
+
+
+def _lowering(op: o.Operation) -> str:
+    match op.lowering:
+        case o.Leaf():
+            return "leaf"
+        case o.Pointwise(elementwise=elementwise):
+            return "elementwise" if elementwise else "moves elements"
+        case o.Reduction(combine):
+            return f"reduction by {combine}"
+        case o.Contraction():
+            return "contraction"
+        case o.Scatter(combine):
+            return f"scatter by {combine}"
+
+
+def _arity(op: o.Operation) -> str:
+    return "any" if op.arity is None else str(op.arity)
+
+
+def _gradient(op: o.Operation) -> str:
+    """yes; zero, where the rule gives no cotangent to any operand; or no, where asking for one is an error."""
+    if isinstance(op.lowering, o.Leaf) or op.arity == 0:
+        return ""
+    if op.vjp is None:
+        return "no"
+    for sample in op.samples:
+        y = _applied(op, sample)
+        if any(part is not None for part in op.vjp(gx.full(y.shape, 1, y.dtype), y, *y.inputs, **y.attrs)):
+            return "yes"
+    return "zero"
+
+
+def _applied(op: o.Operation, sample: o.Sample) -> Any:
+    """The operation on symbols of the first data type it takes, floats before integers before booleans."""
+    for open_dtype in ("float32", "int64", "bool"):
+        dtypes = [dtype or open_dtype for dtype in sample.dtypes or [""] * len(sample.shapes)]
+        try:
+            symbols = [gx.placeholder("x", shape, d) for shape, d in zip(sample.shapes, dtypes, strict=True)]
+            return op(*symbols, **sample.attrs)
+        except gx.errors.DTypeError:
+            continue
+    raise AssertionError(f"{op.name} takes none of its own samples")
+
+
+def _what(op: o.Operation) -> str:
+    """A function's own words; where NumPy has the operation under the same name, that name."""
+    if op.name in _INTERNAL:
+        return _INTERNAL[op.name]
+    for owner in (gx, gx.ops):
+        function = getattr(owner, op.name, None)
+        if inspect.isfunction(function):
+            return _first_line(function)
+    if hasattr(np, op.name):
+        return f"`numpy.{op.name}`"
+    return _first_line(op.reference) if inspect.isfunction(op.reference) and op.reference.__doc__ else ""
+
+
+def _functions(module: Any) -> list[tuple[str, Callable[..., Any]]]:
+    home = module.__name__
+    found = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f) and not n.startswith("_") and f.__doc__]
+    return sorted((n, f) for n, f in found if home == "graphc" or f.__module__.startswith(home))
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    """The first sentence of a docstring, on one line, fit for a table."""
+    paragraph = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+    return paragraph.replace("|", "\\|")
+
+
+# --- the README's blocks --------------------------------------------------------------------------------------------
+
+
+def picture() -> Any:
+    """The function in the README's pictures: a softmax layer."""
+    x = gx.placeholder("x", ("batch", 64), "float32")
+    w = gx.variable(np.zeros((64, 10), "float32"), name="w")
+    b = gx.variable(np.zeros(10, "float32"), name="b")
+    return gx.compile([x], gx.nn.softmax(x @ w + b), name="layer")
+
+
+def pictures() -> dict[Path, str | None]:
+    """The README's pictures: None where graphviz is not installed."""
+    layer = picture()
+    return {DOCS / "before.svg": _picture(layer.stages[0][1]), DOCS / "after.svg": _picture(layer)}
+
+
+def _picture(thing: Any) -> str | None:
+    svg = render_svg(thing)
+    return svg if svg is None else re.sub(r"<!--.*?-->\n?", "", svg, flags=re.DOTALL)  # graphviz's version is of no use
+
+
+def bench_table(results: Sequence[dict[str, Any]]) -> str:
+    """A table of what `python -m graphc bench --json docs/bench.json` measured."""
+    lines = [
+        "| workload | interpreted, ms | compiled, ms | ratio | kernels | arena / all buffers | first compilation, s |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for r in results:
+        times = [_three(r["interpreted_ms"]), _three(r["compiled_ms"]), f"{_three(r['ratio'])}x"]
+        share = f"{_bytes(r['arena_bytes'])} / {_bytes(r['buffer_bytes'])}"
+        cells = [r["workload"], *times, str(r["kernels"]), share, f"{r['compile_s']:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _three(value: float) -> str:
+    """A number in three significant digits, without an exponent."""
+    text = f"{value:.3g}"
+    return f"{float(text):.0f}" if "e" in text and abs(value) >= 1 else text
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{_three(count / size)} {unit}"
+    return f"{count} B"
+
+
+def blocks() -> dict[str, str]:
+    """The text of every generated block of the README."""
+    measured = DOCS / "bench.json"
+    if not measured.exists():
+        table = "Not measured yet: `python -m graphc bench --json docs/bench.json`, then `python docs/generate.py`."
+    else:
+        table = bench_table(json.loads(measured.read_text(encoding="utf-8")))
+    return {"bench": table}
+
+
+def fill(text: str, given: dict[str, str]) -> str:
+    """A text with its generated blocks replaced. Raises ValueError for a block without an end, or one that is missing."""
+    for name, block in given.items():
+        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        head, found, rest = text.partition(start)
+        _, closed, tail = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"there is no block {start.strip()} ... {end}")
+        text = f"{head}{start}{block.rstrip()}\n{end}{tail}"
+    return text
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def pages() -> dict[Path, str]:
+    """Every generated text."""
+    readme = ROOT / "README.md"
+    return {
+        DOCS / "journey.md": journey(),
+        DOCS / "operations.md": vocabulary(),
+        readme: fill(readme.read_text(encoding="utf-8"), blocks()),
+    }
+
+
+def check() -> bool:
+    """Whether every committed text is what would be written; prints the differences."""
+    fine = True
+    for path, text in pages().items():
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        if old != text:
+            fine = False
+            names = (f"{path.name} (committed)", f"{path.name} (now)")
+            print("\n".join(difflib.unified_diff(old.splitlines(), text.splitlines(), *names, n=1, lineterm="")))
+    for path in (DOCS / "before.svg", DOCS / "after.svg"):
+        if not path.exists():
+            fine = False
+            print(f"{path.name} is missing")
+    return fine
+
+
+def write() -> None:
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    for path, svg in pictures().items():
+        if svg is None:
+            print(f"left {path.relative_to(ROOT)} as it is: graphviz is not installed")
+        else:
+            path.write_text(svg, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the generated documents.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a committed text is out of date")
+    if not parser.parse_args().check:
+        write()
+        return 0
+    if check():
+        return 0
+    print("\ngenerated documents are out of date: run python docs/generate.py")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Logarithms and what is made of one: log, log2, log10, log1p, softplus, asinh, acosh, atanh.
+
+    x = 2^n * (1 + f),  log(x) = n*ln2 + log(1 + f)
+
+In float32, 1 + f lies in 2/3 .. 4/3 and log(1 + f) is a minimax polynomial in f. In float64, 1 + f lies in
+sqrt(1/2) .. sqrt(2) and log(1 + f) is 2*atanh(s) with s = f / (2 + f), in the arrangement of
+Sun's fdlibm (e_log.c): f - (f^2/2 - s*(f^2/2 + R(s^2))). Minimax polynomials are found by the Remez algorithm in 180-bit arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+
+from graphc.ir import types as t
+from graphc.ir.scalar import Scalars, Value
+from graphc.passes.elementary.exponential import exp_minus_size
+from graphc.passes.elementary.pieces import (
+    Pair, bits, fast_two_sum, infinity, layout, nan, polynomial, two_product, two_sum, with_sign,
+)  # fmt: skip
+
+# (log(1 + f) - f + f^2/2) / f^3 on +-1/3
+SERIES32 = (
+    0.33333224058151245, -0.2499968707561493, 0.200100377202034, -0.16685520112514496, 0.14010991156101227,
+    -0.12114468216896057, 0.13962198793888092, -0.13194222748279572,
+)  # fmt: skip
+# (2*atanh(s) / s - 2) / s^2 in powers of s^2, for |s| <= 0.1716
+SERIES64 = (
+    0.6666666666666734, 0.3999999999941469, 0.28571428742443217, 0.22222198560888104, 0.18183565311487157,
+    0.15314016789886487, 0.14796368083093023,
+)  # fmt: skip
+# (log(1 + e) / e - 1) / e on 0 .. 1
+SOFTPLUS32 = (
+    -0.4999993145465851, 0.33330512046813965, -0.24958586692810059, 0.19695395231246948, -0.1535537987947464,
+    0.10680525749921799, -0.057664137333631516, 0.020204415544867516, -0.003318434115499258,
+)  # fmt: skip
+
+# ln2 in two parts, the first with few enough bits that its product with an exponent is exact
+LN2 = {t.float32: (0.693145751953125, 1.428606765330187e-06), t.float64: (0.6931471803691238, 1.9082149292705877e-10)}
+START = {t.float32: 0x3F2AAAAB, t.float64: 0x3FE6A09E667F3BCD}  # the bits of 2/3 and of sqrt(1/2)
+LOG2E = (1.4426950408889634, 2.0355273740931033e-17)
+LOG10E = (0.4342944819032518, 1.098319650216765e-17)
+LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)  # its first part is exact times an exponent
+
+
+def exponent(k: Scalars, u: Value) -> tuple[Value, Value]:
+    """(e, n) of a positive normal u: n, and the bits that n occupies in the exponent's place."""
+    form = layout(u)
+    e = (bits(k, u) - START[u.dtype]) & ~form.fraction
+    if u.dtype == t.float32:
+        return e, k.cast(e, u.dtype) * 2.0**-form.mantissa
+    high = k.const(2.0**52 + 2048, u.dtype)
+    return e, k.bitcast((e >> form.mantissa) + bits(k, high), u.dtype) - high
+
+
+def split(k: Scalars, x: Value, normal: bool = False) -> Pair:
+    """(n, f) of a positive x; `normal` says that it is not subnormal."""
+    form = layout(x)
+    if normal:
+        e, n = exponent(k, x)
+        return n, k.bitcast(bits(k, x) - e, x.dtype) - 1.0
+    tiny = x < form.tiny
+    n, f = split(k, k.select(tiny, x * 2.0**form.mantissa, x), normal=True)
+    return n - k.select(tiny, k.const(form.mantissa, x.dtype), 0.0), f
+
+
+def series(k: Scalars, f: Value) -> Value:
+    """log(1 + f) - f."""
+    if f.dtype == t.float32:
+        z = f * f
+        return k.fma(z * f, polynomial(k, f, SERIES32), z * -0.5)
+    half = f * f * 0.5
+    s = f / (f + 2.0)
+    z = s * s
+    return k.fma(s, k.fma(z, polynomial(k, z, SERIES64), half), -half)
+
+
+def logarithm(k: Scalars, n: Value, f: Value, low: Value | None = None) -> Value:
+    """n*ln2 + log(1 + f) + low."""
+    high, rest = LN2[f.dtype]
+    small = k.fma(n, rest, series(k, f)) if low is None else k.fma(n, rest, series(k, f) + low)
+    if f.dtype == t.float32:
+        return k.fma(n, high, f + small)
+    return k.fma(n, high, f) + small
+
+
+def defined(k: Scalars, result: Value, x: Value, pole: float = 0.0) -> Value:
+    """The result where x is finite and above the pole; -infinity at the pole, NaN below, x itself at infinity and NaN."""
+    result = k.select(x < math.inf, result, x)
+    result = k.select(x < pole, nan(k, x), result)
+    return k.select(x == pole, -infinity(k, x), result)
+
+
+def log(k: Scalars, x: Value) -> Value:
+    return defined(k, logarithm(k, *split(k, x)), x)
+
+
+def log2(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        n, f = split(k, k.cast(x, t.float64), normal=True)
+        return defined(k, k.cast(k.fma(series(k, f) + f, LOG2E[0], n), x.dtype), x)
+    n, f = split(k, x)
+    high, low = scaled_logarithm(k, f, LOG2E)
+    total, rest = fast_two_sum(k, n, high)
+    return defined(k, total + (rest + low), x)
+
+
+def log10(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        n, f = split(k, k.cast(x, t.float64), normal=True)
+        return defined(k, k.cast(k.fma(series(k, f) + f, LOG10E[0], n * sum(LOG10_2)), x.dtype), x)
+    n, f = split(k, x)
+    high, low = scaled_logarithm(k, f, LOG10E)
+    total, rest = fast_two_sum(k, n * LOG10_2[0], high)
+    return defined(k, total + (rest + k.fma(n, LOG10_2[1], low)), x)
+
+
+def scaled_logarithm(k: Scalars, f: Value, unit: tuple[float, float]) -> Pair:
+    """log(1 + f) * unit in float64."""
+    half = f * f * 0.5
+    s = f / (f + 2.0)
+    z = s * s
+    high = f - half
+    low = k.fma(s, k.fma(z, polynomial(k, z, SERIES64), half), (f - high) - half)
+    product, rest = two_product(k, high, unit[0])
+    return product, k.fma(low, unit[0], k.fma(high, unit[1], rest))
+
+
+def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0) -> Value:
+    """log(1 + x) + doublings * ln2 for finite x > -1.
+
+    With 1 + x = 2^n * (1 + f), f is x * 2^-n + (2^-n - 1): nothing is lost, as 2^-n - 1 is exact wherever it matters. 2^-n is
+    kept four times larger, as for the largest x it would be subnormal.
+    """
+    form = layout(x)
+    e, n = exponent(k, x + 1.0)
+    four = k.bitcast(-e + (form.one + (2 << form.mantissa)), x.dtype)
+    f = k.fma(x * 0.25, four, k.fma(four, 0.25, -1.0))
+    if isinstance(doublings, Value):
+        return logarithm(k, n + doublings, f)
+    return k.select(abs(x) < 2.0 ** (-2 - form.mantissa), x, logarithm(k, n, f))
+
+
+def log1p(k: Scalars, x: Value) -> Value:
+    return defined(k, log_one_plus(k, x), x, pole=-1.0)
+
+
+def softplus(k: Scalars, x: Value) -> Value:
+    """log(1 + e) + max(x, 0), where e = exp(-|x|)."""
+    e = exp_minus_size(k, x)
+    bent = k.fma(e * e, polynomial(k, e, SOFTPLUS32), e) if x.dtype == t.float32 else log_one_plus(k, e)
+    return bent + k.select(x > 0.0, x, 0.0)
+
+
+def asinh(k: Scalars, x: Value) -> Value:
+    """log(1 + |x| + x^2 / (1 + sqrt(1 + x^2))) with the sign of x."""
+    if x.dtype == t.float32:
+        return k.cast(asinh(k, k.cast(x, t.float64)), x.dtype)
+    size = abs(x)
+    z = x * x
+    inner = size + z / (k.op("sqrt", k.fma(x, x, 1.0)) + 1.0)
+    return with_sign(k, _log_doubled(k, size, inner), x)
+
+
+def acosh(k: Scalars, x: Value) -> Value:
+    """log(1 + t + sqrt(2*t + t^2)), where t = x - 1."""
+    if x.dtype == t.float32:
+        return k.cast(acosh(k, k.cast(x, t.float64)), x.dtype)
+    above = x - 1.0
+    inner = above + k.op("sqrt", above * (x + 1.0))
+    return k.select(x < 1.0, nan(k, x), _log_doubled(k, x, inner))
+
+
+def _log_doubled(k: Scalars, size: Value, inner: Value) -> Value:
+    """log(1 + inner), or log(2 * size) for a large size, to which it then is equal."""
+    large = size > 2.0**55
+    chosen = k.select(large, size, inner)
+    result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0))
+    result = k.select(chosen < 2.0**-54, chosen, result)
+    return k.select(size < math.inf, result, size)
+
+
+def atanh(k: Scalars, x: Value) -> Value:
+    """log(1 + 2*|x| / (1 - |x|)) / 2 with the sign of x."""
+    if x.dtype == t.float32:
+        return k.cast(atanh(k, k.cast(x, t.float64)), x.dtype)
+    size = abs(x)
+    twice = size + size
+    result = log_one_plus(k, k.fma(twice, size / (-size + 1.0), twice)) * 0.5
+    result = k.select(size < 1.0, result, k.select(size == 1.0, infinity(k, x), nan(k, x)))
+    return with_sign(k, result, x)

@@ -1,0 +1,39 @@
+"""What all tests share: the `--update` flag, and passes that check their own result."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import pytest
+
+import graphc as gx
+from graphc.ir.verify import verify
+
+Pass = Callable[[gx.ir.Graph], gx.ir.Graph]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="rewrite golden texts; what computes a wrong value is still an error")
+
+
+def verified(change: Pass) -> Pass:
+    """The pass, with the graph verified before and after it."""
+
+    @functools.wraps(change)
+    def checked(graph: gx.ir.Graph) -> gx.ir.Graph:
+        verify(graph)
+        return verify(change(graph))
+
+    return checked
+
+
+@pytest.fixture(autouse=True)
+def verified_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test compiles is verified after every default pass."""
+    monkeypatch.setattr(gx.passes, "DEFAULT", tuple(map(verified, gx.passes.DEFAULT)))
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update"))

@@ -1,0 +1,244 @@
+"""Drawings: every DOT text parses, and shows what it should."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import xml.etree.ElementTree as xml
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydot
+import pytest
+
+import graphc as gx
+from graphc.ir.dot import mimebundle, render_svg, to_dot
+from graphc.ir.graph import Graph
+from graphc.ir.program import Axis, Buffer, Call, Kernel, Param, Program
+from graphc.ir.types import TensorType
+
+PASSES = (gx.passes.eliminate_common, gx.passes.eliminate_dead)
+needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
+
+
+def compiled(inputs: Any, outputs: Any, updates: Any = None, name: str = "graph") -> gx.Compiled:
+    return gx.compile(inputs, outputs, updates, name=name, backend="interpreter", passes=PASSES)
+
+
+def training_step() -> gx.Compiled:
+    x, t = gx.placeholder("x", ("batch", 4), "float32"), gx.placeholder("t", ("batch", 2), "float32")
+    w, b = gx.variable(np.ones((4, 2), "float32"), name="w"), gx.variable(np.zeros(2, "float32"), name="b")
+    loss = gx.mean((gx.tanh(x @ w + b) - t) ** 2)
+    gw, gb = gx.grad(loss, [w, b])
+    return compiled([x, t], loss, {w: w - 0.1 * gw, b: b - 0.1 * gb}, "step")
+
+
+def hundred() -> Graph:
+    x = gx.placeholder("x", ("n", 8), "float64")
+    y = x
+    for i in range(33):
+        y = [gx.sin, gx.exp, gx.tanh][i % 3](y) + x * (i + 0.5)
+    return Graph([x], [y], name="hundred")
+
+
+def parsed(thing: Any) -> pydot.Dot:
+    (graph,) = pydot.graph_from_dot_data(to_dot(thing))
+    return graph
+
+
+def attributes(graph: Any) -> dict[str, dict[str, str]]:
+    """Every drawn box's attributes without their quotes, those in frames included."""
+    found = {}
+    for part in (graph, *graph.get_subgraphs()):
+        for node in part.get_nodes():
+            if node.get_name() not in ("graph", "node", "edge", '"\\n"'):
+                found[node.get_name()] = {key: str(value).strip('"') for key, value in node.get_attributes().items()}
+    return found
+
+
+def labelled(graph: Any, label: str) -> tuple[str, dict[str, str]]:
+    """The one box with this label."""
+    ((key, found),) = [(key, a) for key, a in attributes(graph).items() if a["label"] == label]
+    return key, found
+
+
+def edges(graph: Any) -> list[tuple[str, str, str]]:
+    return [(e.get_source(), e.get_destination(), e.get_attributes()["label"].strip('" ')) for e in graph.get_edges()]
+
+
+def test_every_role_has_a_shape_and_a_colour_of_its_own() -> None:
+    x = gx.placeholder("x", (9,), "float32")
+    v = gx.variable(np.ones(9, "float32"), name="v")
+    c = gx.constant(np.arange(9, dtype="float32"))
+    graph = parsed(Graph([x], [x * v + c], name="roles"))
+    boxes = [labelled(graph, label)[1] for label in ("x", "v", "constant\\nf32[9]", "output", "add")]
+    assert len({box["shape"] for box in boxes}) == len(boxes)
+    assert len({box["fillcolor"] for box in boxes}) == len(boxes)
+    assert len({box["color"] for box in boxes}) == len(boxes)
+
+
+def test_edges_carry_the_type_and_the_operand() -> None:
+    x, y = gx.placeholder("x", ("n", 3), "float32"), gx.placeholder("y", ("n", 3), "float32")
+    graph = parsed(Graph([x, y], [gx.exp(x - y)]))
+    (kx, _), (ky, _), (minus, _), (e, _), (out, _) = (labelled(graph, n) for n in ("x", "y", "subtract", "exp", "output"))
+    assert sorted(edges(graph)) == sorted(
+        [(kx, minus, "0: f32[n, 3]"), (ky, minus, "1: f32[n, 3]"), (minus, e, "f32[n, 3]"), (e, out, "f32[n, 3]")]
+    )
+
+
+def test_an_operand_used_twice_has_one_edge() -> None:
+    x, y = gx.placeholder("x", (3,), "float32"), gx.placeholder("y", (3,), "bool")
+    graph = parsed(Graph([x, y], [gx.where(y, x, x)]))
+    into = [label for _, target, label in edges(graph) if target == labelled(graph, "where")[0]]
+    assert sorted(into) == ["0: bool[3]", "1, 2: f32[3]"]
+
+
+def test_numbers_stand_in_the_label_of_their_reader() -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    graph = parsed(Graph([x], [0.1 * x, x + gx.constant([1, 2], "float32"), gx.maximum(x, -np.inf)]))
+    labels = {a["label"] for a in attributes(graph).values()}
+    assert labels == {"x", "multiply(0.1, ·)", "add(·, [1.0, 2.0])", "maximum(·, -inf)", "output 0", "output 1", "output 2"}
+
+
+def test_a_number_that_is_a_result_has_its_own_box() -> None:
+    graph = parsed(Graph([], [gx.full((2,), 0.5, "float32")]))
+    key, box = labelled(graph, "0.5\\nf32[2]")
+    assert box["shape"] == "note"
+    assert edges(graph) == [(key, labelled(graph, "output")[0], "f32[2]")]
+
+
+def test_gradient_nodes_have_their_own_colours() -> None:
+    step = training_step()
+    boxes = attributes(parsed(step))
+    colours: dict[bool, set[str]] = {False: set(), True: set()}
+    for i, node in enumerate(step.graph.nodes):
+        if f"n{i}" in boxes and not node.is_leaf:
+            colours[node.gradient].add(boxes[f"n{i}"]["color"])
+    assert len(colours[False]) == len(colours[True]) == 1
+    assert not colours[False] & colours[True]
+
+
+def test_updates_are_dashed_edges_back_to_their_variables() -> None:
+    graph = parsed(training_step())
+    dashed = [e for e in graph.get_edges() if e.get_attributes().get("style") == "dashed"]
+    variables = {key for key, a in attributes(graph).items() if a["shape"] == "cylinder"}
+    assert {e.get_destination() for e in dashed} == variables
+    assert len(dashed) == 2
+
+
+def kernel(name: str, *nodes: int) -> Call:
+    return Call(Kernel(name, (), (), (), nodes=nodes), ())
+
+
+def test_nodes_of_one_kernel_share_a_frame_and_each_stands_once() -> None:
+    x = gx.placeholder("x", (3,), "float32")
+    a = gx.exp(x)
+    step = compiled([x], [gx.sin(a), gx.cos(a)])
+    place = {node.op.name: i for i, node in enumerate(step.graph.nodes)}
+    calls = (kernel("k0", place["exp"], place["sin"]), kernel("k1", place["exp"], place["cos"]))
+    step.stages.append(("fuse", Program("graph", {}, calls, (), ())))
+    found = parsed(step).get_subgraphs()
+    frames = {f.get_node("graph")[0].get_attributes()["label"].strip(chr(34)): set(attributes(f)) for f in found}
+    assert frames == {"k0": {f"n{place['exp']}", f"n{place['sin']}"}, "k1": {f"n{place['cos']}"}}
+
+
+def test_a_node_of_no_kernel_stands_with_its_first_reader() -> None:
+    x = gx.placeholder("x", (3, 2), "float32")
+    moved = x.T
+    step = compiled([x], [gx.sin(moved), gx.cos(moved)])
+    place = {node.op.name: i for i, node in enumerate(step.graph.nodes)}
+    step.stages.append(("fuse", Program("graph", {}, (kernel("k0", place["cos"]), kernel("k1", place["sin"])), (), ())))
+    first, second = parsed(step).get_subgraphs()
+    assert set(attributes(first)) == {f"n{place['cos']}", f"n{place['permute_dims']}"}
+    assert set(attributes(second)) == {f"n{place['sin']}"}
+
+
+def test_a_program_draws_calls_over_buffers() -> None:
+    kind = TensorType(gx.float32, (3,))
+    roles = {"x": "input", "v": "variable", "t": "temporary", "u": "temporary", "y": "output"}
+    double = Kernel("double", (Param("a", kind, "in"), Param("b", kind, "out")), (Axis("i", 3),), ())
+    both = Kernel("both", tuple(Param(n, kind, "in" if n in "ab" else "out") for n in "abcd"), (), ())
+    buffers = {name: Buffer(name, kind, role, 7 if name == "t" else None) for name, role in roles.items()}
+    calls = (Call(double, ("x", "t")), Call(both, ("t", "v", "y", "u")))
+    graph = parsed(Program("pair", buffers, calls, ("x",), ("y",), (("v", "u"),)))
+    x, v, out = (labelled(graph, name)[0] for name in ("x", "v", "output"))
+    assert edges(graph) == [
+        (x, "call0", "f32[3]"), ("call0", "call1", "f32[3] in slot 7"), (v, "call1", "f32[3]"), ("call1", v, "update"),
+        ("call1", out, "f32[3]"),
+    ]  # fmt: skip
+    assert attributes(graph)["call0"]["label"] == "double\\nparallel 3"
+
+
+def test_labels_are_escaped() -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    nasty = 'a"b\\N<&>'
+    source = to_dot(Graph([x], [gx.exp(x)], name=nasty))
+    assert 'digraph "a\\"b\\\\N<&>" {' in source
+    assert "a&quot;b\\N&lt;&amp;&gt;" in source
+    (graph,) = pydot.graph_from_dot_data(source)
+    assert len(attributes(graph)) == 3
+
+
+def test_labels_stay_short() -> None:
+    boxes = attributes(parsed(hundred()))
+    assert len(boxes) >= 100
+    assert max(len(line) for box in boxes.values() for line in box["label"].split("\\n")) <= 34
+
+
+def test_a_path_gets_the_text(tmp_path: Path) -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    text = gx.to_dot(gx.exp(x), tmp_path / "x.dot")
+    assert (tmp_path / "x.dot").read_text(encoding="utf-8") == text
+    step = training_step()
+    assert step.to_dot(str(tmp_path / "s.dot")) == (tmp_path / "s.dot").read_text(encoding="utf-8") == gx.to_dot(step)
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(TypeError, match="to_dot draws a symbol, a Graph, a Program or a compiled object, not int"):
+        to_dot(3)
+
+
+@needs_dot
+@pytest.mark.parametrize("make", [training_step, lambda: training_step().graph, hundred], ids=["compiled", "graph", "hundred"])
+def test_graphviz_draws_it(make: Callable[[], Any]) -> None:
+    thing = make()
+    done = subprocess.run(["dot", "-Tsvg"], input=to_dot(thing).encode(), capture_output=True, check=True)
+    assert done.stderr == b""
+    root = xml.fromstring(done.stdout)
+    boxes = [g for g in root.iter("{http://www.w3.org/2000/svg}g") if g.get("class") == "node"]
+    assert len(boxes) == len(attributes(parsed(thing)))
+
+
+@needs_dot
+def test_notebooks_get_text_and_a_picture() -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    for thing in (gx.exp(x), Graph([x], [gx.exp(x)]), training_step()):
+        bundle = thing._repr_mimebundle_()
+        assert set(bundle) == {"text/plain", "image/svg+xml"}
+        assert "<svg" in bundle["image/svg+xml"]
+    assert mimebundle(training_step())["text/plain"].startswith("<Compiled step(x: f32[batch, 4]")
+
+
+def test_notebooks_get_text_where_nothing_else_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    assert mimebundle(3) == {"text/plain": "3"}
+    assert set(mimebundle(_Mute())) == {"text/plain"}
+    monkeypatch.setenv("PATH", "")
+    assert render_svg(gx.exp(x)) is None
+    assert set(mimebundle(gx.exp(x))) == {"text/plain"}
+
+
+class _Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@needs_dot
+def test_a_graph_too_large_to_read_is_not_drawn_in_a_notebook() -> None:
+    x = gx.placeholder("x", (2,), "float32")
+    y = x
+    for _ in range(3000):
+        y = gx.exp(y)
+    assert set(mimebundle(Graph([x], [y]))) == {"text/plain"}
