@@ -3,7 +3,10 @@
     docs/journey.md        one expression through every stage of the compiler
     docs/operations.md     the vocabulary, from its declarations
     docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
-    README.md              the blocks between `<!-- generated: name -->` and `<!-- end -->`; `bench` is made from docs/bench.json
+    README.md              its block `bench`, from docs/bench.json
+    docs/add-an-op.md      its block `diff`, against the files as they are now
+
+Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
 
 With --check nothing is written: the exit code is 1 if a text differs from what would be written. Pictures are not compared,
 since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json, which are not
@@ -217,7 +220,35 @@ def _first_line(function: Callable[..., Any]) -> str:
     return paragraph.replace("|", "\\|")
 
 
-# --- the README's blocks --------------------------------------------------------------------------------------------
+# --- the diff that adds an operation --------------------------------------------------------------------------------
+
+_DECLARATION = """\
+rsqrt = elementwise(
+    "rsqrt", dtype=to_float, reference=lambda x: 1 / np.sqrt(x), scalar="1 / sqrt({0})", domain=(0.1, 4),
+    vjp=lambda g, y, x: (-g * y / (x + x),),
+)  # fmt: skip
+"""
+_EDITS = {  # file -> (text that stands there once, what becomes of it)
+    "graphc/ops/arithmetic.py": [('abs = elementwise("abs"', f'{_DECLARATION}abs = elementwise("abs"')],
+    "graphc/ops/__init__.py": [(" round,", " round, rsqrt,"), ('"round",', '"round", "rsqrt",')],
+    "graphc/__init__.py": [(" round,", " round, rsqrt,"), ('"round",', '"round", "rsqrt",')],
+}
+
+
+def operation_diff() -> str:
+    """The diff at the end of docs/add-an-op.md, without line numbers, which change with every edit of those files."""
+    lines: list[str] = []
+    for name, edits in _EDITS.items():
+        old = new = (ROOT / name).read_text(encoding="utf-8")
+        for before, after in edits:
+            if new.count(before) != 1:
+                raise ValueError(f"{before!r} does not stand once in {name}: adapt _EDITS in docs/generate.py")
+            new = new.replace(before, after)
+        lines += difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", n=0, lineterm="")
+    return _fence("diff", "\n".join("@@" if line.startswith("@@") else line for line in lines))
+
+
+# --- the README -----------------------------------------------------------------------------------------------------
 
 
 def picture() -> Any:
@@ -266,26 +297,22 @@ def _bytes(count: int) -> str:
     return f"{count} B"
 
 
-def blocks() -> dict[str, str]:
-    """The text of every generated block of the README."""
+def bench_block() -> str:
+    """The README's table, or how to make it where nothing was measured."""
     measured = DOCS / "bench.json"
     if not measured.exists():
-        table = "Not measured yet: `python -m graphc bench --json docs/bench.json`, then `python docs/generate.py`."
-    else:
-        table = bench_table(json.loads(measured.read_text(encoding="utf-8")))
-    return {"bench": table}
+        return "Not measured yet: `python -m graphc bench --json docs/bench.json`, then `python docs/generate.py`."
+    return bench_table(json.loads(measured.read_text(encoding="utf-8")))
 
 
-def fill(text: str, given: dict[str, str]) -> str:
-    """A text with its generated blocks replaced. Raises ValueError for a block without an end, or one that is missing."""
-    for name, block in given.items():
-        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
-        head, found, rest = text.partition(start)
-        _, closed, tail = rest.partition(end)
-        if not found or not closed:
-            raise ValueError(f"there is no block {start.strip()} ... {end}")
-        text = f"{head}{start}{block.rstrip()}\n{end}{tail}"
-    return text
+def fill(text: str, name: str, block: str) -> str:
+    """A text with its generated block `name` replaced. Raises ValueError where there is no such block."""
+    start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+    head, found, rest = text.partition(start)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"there is no block {start.strip()} ... {end}")
+    return f"{head}{start}{block.rstrip()}\n{end}{tail}"
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -293,11 +320,12 @@ def fill(text: str, given: dict[str, str]) -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated text."""
-    readme = ROOT / "README.md"
+    readme, add_an_op = ROOT / "README.md", DOCS / "add-an-op.md"
     return {
         DOCS / "journey.md": journey(),
         DOCS / "operations.md": vocabulary(),
-        readme: fill(readme.read_text(encoding="utf-8"), blocks()),
+        readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
+        add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,12 +15,12 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, topological
 from graphc.ir.operation import Requirement
 from graphc.ir.program import Program
+from graphc.ir.state import STATE
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 Pass = Callable[[Graph], Graph]
-_STATE = threading.RLock()  # held while variables change, and while a program that reads them runs
 
 
 def compile(
@@ -142,7 +141,8 @@ class Compiled:
         self._input_types = [n.type for n in self.inputs]
         self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
-        self._writes = bool(graph.updates)
+        self._writes, self._reads = bool(graph.updates), bool(graph.variables)
+        self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         chosen = load_backend(backend)
         program: Any = graph
@@ -174,15 +174,18 @@ class Compiled:
         if named or len(args) != len(self._names):
             args = self._by_name(args, named)
         arrays = [
-            a if type(a) is np.ndarray and a.dtype == want.dtype.numpy else self._array(i, a, want)
-            for i, (a, want) in enumerate(zip(args, self._input_types, strict=True))
+            a if type(a) is np.ndarray and a.dtype is want else self._array(i, a, self._input_types[i])
+            for i, (a, want) in enumerate(zip(args, self._wanted, strict=True))
         ]
-        key = tuple(a.shape for a in arrays)
+        key = tuple([a.shape for a in arrays])
         sizes = self._sizes.get(key)
         if sizes is None:
             sizes = self._bind(arrays)
             self._sizes[key] = sizes
-        return self._form(self._executable.run(arrays, sizes, key))
+        if not self._reads:
+            return self._form(self._executable.run(arrays, sizes, key))
+        with STATE.writing() if self._writes else STATE.reading():
+            return self._form(self._executable.run(arrays, sizes, key))
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):

@@ -19,8 +19,15 @@ Array = np.ndarray[Any, Any]
 class Executable(Protocol):
     """Something that runs a graph."""
 
-    kernels: Sequence[Any]
-    compilations: int
+    @property
+    def kernels(self) -> Sequence[Any]:
+        """The distinct native kernels."""
+        ...
+
+    @property
+    def compilations(self) -> int:
+        """How often native code was compiled."""
+        ...
 
     def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
         """The outputs for checked inputs; then variables are updated. `key` stands for the sizes."""

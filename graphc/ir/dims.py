@@ -352,7 +352,7 @@ def _max0(a: Size, ranges: Ranges) -> Size:
                 if is_nonnegative(mul(rest, -1), ranges):
                     return _max0(add(inner, rest), ranges)
     if a.terms[0][1] < 0:  # one canonical sign: max(-e, 0) = max(e, 0) - e
-        return sub(_make({(Max0(mul(a, -1)),): 1}), mul(a, -1))
+        return add(_max0(mul(a, -1), ranges), a)
     return _make({(Max0(a),): 1})
 
 

@@ -118,7 +118,7 @@ class Operation:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
 
-    def __call__(self, *inputs: Node, **attrs: Any) -> Any:
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         assert self.build is not None
         return self.build(self, inputs, attrs)
 

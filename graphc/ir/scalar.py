@@ -26,7 +26,9 @@ PRIMITIVES = frozenset(
     "add sub mul div neg abs sqrt floor ceil trunc rint fma fmod quot rem "  # quot, rem: C division of integers, divisor != 0
     "eq ne lt le gt ge and or xor not shl shr select cast bitcast index".split()
 )
-COMPARISONS = frozenset("eq ne lt le gt ge isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not".split())
+COMPARISONS = frozenset(
+    "eq ne lt le gt ge isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +257,13 @@ def scalar_text(source: str) -> Callable[..., Value]:
             case ast.Constant(value=value):
                 return value  # type: ignore[return-value]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                value = walk(operand, k, args)
-                return -value if not isinstance(value, Value) else k.op("neg", value)
+                return -walk(operand, k, args)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
                 return k.op("not", walk(operand, k, args))
             case ast.BinOp(left=left, op=op, right=right):
-                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))  # type: ignore[index]
+                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))  # type: ignore[index]
+                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
             case ast.Call(func=ast.Name(id=name), args=inner):
                 return k.op(name, *(walk(a, k, args) for a in inner))
         raise ValueError(f"{ast.unparse(node)!r} is not scalar code")

@@ -10,10 +10,10 @@ from graphc import ops
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import Operation, Pointwise, Sample
+from graphc.ir.operation import Pointwise, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import DType, TensorType
-from graphc.ops.declare import any_type, build, elementwise, numeric, to_float, true_division
+from graphc.ops.declare import Op, any_type, build, elementwise, numeric, to_float, true_division
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +39,7 @@ sqrt = elementwise(
     "sqrt", dtype=to_float, reference=np.sqrt, scalar="sqrt({0})", domain=(0.1, 4), vjp=lambda g, y, x: (g / (y + y),)
 )
 abs = elementwise("abs", dtype=any_type, reference=np.abs, scalar="abs({0})", vjp=lambda g, y, x: (g * sign(x),))
-sign = elementwise("sign", dtype=numeric, reference=np.sign, scalar="sign({0})", vjp=lambda g, y, x: (None,))
+sign: Op = elementwise("sign", dtype=numeric, reference=np.sign, scalar="sign({0})", vjp=lambda g, y, x: (None,))
 floor = elementwise("floor", dtype=numeric, reference=_whole(np.floor), scalar="floor({0})", vjp=lambda g, y, x: (None,))
 ceil = elementwise("ceil", dtype=numeric, reference=_whole(np.ceil), scalar="ceil({0})", vjp=lambda g, y, x: (None,))
 trunc = elementwise("trunc", dtype=numeric, reference=_whole(np.trunc), scalar="trunc({0})", vjp=lambda g, y, x: (None,))
@@ -49,7 +49,7 @@ round = elementwise("round", dtype=numeric, reference=np.round, scalar="rint({0}
 def _quiet(function: Any) -> Any:
     def reference(*args: Array) -> Array:
         with np.errstate(all="ignore"):
-            return function(*args)  # type: ignore[no-any-return]
+            return np.asarray(function(*args))
 
     return reference
 
@@ -81,7 +81,7 @@ minimum = elementwise(
     "minimum", dtype=any_type, scalar="minimum({0}, {1})", reference=lambda a, b: _choose(a < b, a, b),
     vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)),
 )  # fmt: skip
-copysign = elementwise(
+copysign: Op = elementwise(
     "copysign", dtype=to_float, reference=np.copysign, scalar="copysign({0}, {1})",
     vjp=lambda g, y, a, b: (g * copysign(ops.ones_like(g), b) * copysign(ops.ones_like(g), a), None),
 )  # fmt: skip
@@ -98,7 +98,7 @@ def stop_gradient(x: TensorLike) -> Tensor:
     >>> gx.grad(x * gx.stop_gradient(x), x).eval({x: 3.0})
     array(3.)
     """
-    return stop_gradient_(as_tensor(x))  # type: ignore[no-any-return]
+    return stop_gradient_(as_tensor(x))
 
 
 def positive(x: TensorLike) -> Tensor:
@@ -114,7 +114,7 @@ def square(x: TensorLike) -> Tensor:
 
 def reciprocal(x: TensorLike) -> Tensor:
     """1 / x."""
-    return divide(1, as_tensor(x))  # type: ignore[no-any-return]
+    return divide(1, as_tensor(x))
 
 
 def clip(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
@@ -150,7 +150,7 @@ def _cast_gradient(g: Tensor, y: Tensor, x: Tensor, dtype: DType) -> tuple[Node 
     return (astype(g, x.dtype) if x.dtype.is_float and dtype.is_float else None,)
 
 
-astype_ = Operation(
+astype_ = Op(
     "astype", lambda x, dtype: TensorType(dtype, x.shape), _cast, Pointwise(_astype_body, elementwise=True), _cast_gradient,
     tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), arity=1, build=build,
 )  # fmt: skip
@@ -163,4 +163,4 @@ def astype(x: TensorLike, dtype: object) -> Tensor:
     """
     x = as_tensor(x)
     found = t.as_dtype(dtype)
-    return x if x.dtype == found else astype_(x, dtype=found)  # type: ignore[no-any-return]
+    return x if x.dtype == found else astype_(x, dtype=found)

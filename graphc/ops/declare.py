@@ -21,10 +21,18 @@ from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import Operation, Pointwise, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType
-from graphc.ops.tensor import Tensor, as_tensor
+from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Operands = tuple[DType, ...]
 DTypeRule = Callable[[str, Operands], tuple[Operands, DType]]  # (operation, operand types) -> (types to cast to, result)
+
+
+class Op(Operation):
+    """An operation as users call it: with arrays, numbers or symbols; gives a symbol."""
+
+    def __call__(self, *inputs: TensorLike, **attrs: Any) -> Tensor:
+        result: Tensor = super().__call__(*inputs, **attrs)
+        return result
 
 
 def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Tensor:
@@ -193,7 +201,7 @@ def elementwise(
     domain: tuple[float, float] = (-3.0, 3.0),
     free: int = 0,
     doc: str = "",
-) -> Operation:
+) -> Op:
     """Declare a function of single elements.
 
     `scalar` is its code as text (see ir/scalar.py); calling it promotes and broadcasts the operands first. The first `free`
@@ -234,7 +242,7 @@ def elementwise(
 
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
-    return Operation(
+    return Op(
         name, infer, reference, Pointwise(body, elementwise=True), vjp, samples, arity=arity, build=apply
     )  # fmt: skip
 
@@ -248,7 +256,7 @@ def index_map(
     vjp: Callable[..., tuple[Node | None, ...]],
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
-) -> Operation:
+) -> Op:
     """Declare an operation that only moves elements: out[i] = x[index(i, x's shape, **attrs)]."""
 
     def infer(x: TensorType, **attrs: Any) -> TensorType:
@@ -257,7 +265,7 @@ def index_map(
     def body(k: Scalars, i: tuple[Size, ...], **attrs: Any) -> Any:
         return k.load(0, index(i, k.type(0).shape, **attrs))
 
-    return Operation(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=build)
+    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=build)
 
 
 def pointwise(
@@ -269,9 +277,9 @@ def pointwise(
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     samples: tuple[Sample, ...] = (),
     requires: Callable[..., list[Requirement]] | None = None,
-) -> Operation:
+) -> Op:
     """Declare an operation whose elements are scalar code over any elements of its operands."""
-    return Operation(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, build=build)
+    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, build=build)
 
 
 def reduction(
@@ -283,7 +291,7 @@ def reduction(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     identity: bool = True,
     domain: tuple[float, float] = (-3.0, 3.0),
-) -> Operation:
+) -> Op:
     """Declare a reduction over attrs `axes` (sorted, not negative). Without an identity, no reduced axis may be empty."""
 
     def infer(x: TensorType, axes: tuple[int, ...]) -> TensorType:
@@ -304,7 +312,7 @@ def reduction(
         for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
         if len(axes) == 1 or not combine.startswith("arg")
     )
-    return Operation(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=build)
+    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=build)
 
 
 # --- axes ------------------------------------------------------------------------------------------------------------

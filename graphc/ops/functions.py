@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.ops.declare import elementwise, numeric, to_float
+from graphc.ops.declare import Op, elementwise, numeric, to_float
 from graphc.ops.declare import weak as weak_number
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
 
 
-def _float(name: str, reference: Any, vjp: Any, domain: tuple[float, float] = (-3.0, 3.0)) -> Any:
+def _float(name: str, reference: Any, vjp: Any, domain: tuple[float, float] = (-3.0, 3.0)) -> Op:
     return elementwise(name, dtype=to_float, reference=reference, scalar=name + "({0})", vjp=vjp, domain=domain)
 
 
@@ -30,13 +30,13 @@ log2 = _float("log2", np.log2, lambda g, y, x: (g / (x * math.log(2)),), (0.1, 5
 log10 = _float("log10", np.log10, lambda g, y, x: (g / (x * math.log(10)),), (0.1, 5))
 log1p = _float("log1p", np.log1p, lambda g, y, x: (g / (x + 1),), (-0.8, 5))
 sin = _float("sin", np.sin, lambda g, y, x: (g * cos(x),))
-cos = _float("cos", np.cos, lambda g, y, x: (-g * sin(x),))
+cos: Op = _float("cos", np.cos, lambda g, y, x: (-g * sin(x),))
 tan = _float("tan", np.tan, lambda g, y, x: (g * (1 + y * y),), (-1.2, 1.2))
 asin = _float("asin", np.arcsin, lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9))
 acos = _float("acos", np.arccos, lambda g, y, x: (-g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9))
 atan = _float("atan", np.arctan, lambda g, y, x: (g / (1 + x * x),))
 sinh = _float("sinh", np.sinh, lambda g, y, x: (g * cosh(x),))
-cosh = _float("cosh", np.cosh, lambda g, y, x: (g * sinh(x),))
+cosh: Op = _float("cosh", np.cosh, lambda g, y, x: (g * sinh(x),))
 tanh = _float("tanh", np.tanh, lambda g, y, x: (g * (1 - y * y),))
 asinh = _float("asinh", np.arcsinh, lambda g, y, x: (g / sqrt(x * x + 1),))
 acosh = _float("acosh", np.arccosh, lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), (1.2, 5))
@@ -45,7 +45,7 @@ cbrt = _float("cbrt", np.cbrt, lambda g, y, x: (g / (3 * y * y),), (0.2, 5))
 
 
 def sqrt(x: TensorLike) -> Tensor:
-    return ops.sqrt(x)  # type: ignore[no-any-return]
+    return ops.sqrt(x)
 
 
 atan2 = elementwise(
@@ -178,7 +178,7 @@ def pow(x1: TensorLike, x2: TensorLike) -> Tensor:
             return sqrt(x)
         if x2 == -1 and x.dtype.is_float:
             return 1 / x
-    return pow_(x1, x2)  # type: ignore[no-any-return]
+    return pow_(x1, x2)
 
 
 def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
@@ -186,6 +186,6 @@ def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     a, b = as_tensor(x1), as_tensor(x2)
     high = ops.maximum(a, b)
     gap = ops.where(a == b, 0.0, a - b)  # equal infinities have no difference
-    return high + log1p(exp(-ops.abs(gap)))  # type: ignore[no-any-return]
+    return high + log1p(exp(-ops.abs(gap)))
 
 

@@ -14,10 +14,10 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.operation import Operation, Pointwise, Requirement, Sample, Scatter
+from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
-from graphc.ops.declare import build, normalize_axis
+from graphc.ops.declare import Op, build, normalize_axis
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -58,7 +58,7 @@ def _take_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
     return k.load(0, (*index[:axis], at, *index[axis + rank :]))
 
 
-take_ = Operation(
+take_ = Op(
     "take", _take_type, lambda x, indices, axis: np.take(x, _safe(indices, x.shape[axis]), axis), Pointwise(_take_body),
     lambda g, y, x, indices, axis: (put_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((4, 3), (2, 5)), {"axis": 0}, ("", "int64"), (-6, 6)), Sample(((2, 4), ()), {"axis": 1}, ("", "int32"), (-6, 6))),
@@ -84,7 +84,7 @@ def _put_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size) -> tu
     return (*index[:axis], at, *index[axis + rank :])
 
 
-put_add = Operation(
+put_add: Op = Op(
     "put_add", _put_type, _put_reference, Scatter("add", _put_place),
     lambda g, y, x, indices, axis, size: (take_(g, indices, axis=axis), None),
     (Sample(((2, 5, 3), (2, 5)), {"axis": 0, "size": 4}, ("", "int64"), (-5, 5)),), arity=2, build=build,
@@ -101,7 +101,7 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
     x, indices = as_tensor(x), _indices("take", indices)
     if axis is None:
         x, axis = ops.reshape(x, (-1,)), 0
-    return take_(x, indices, axis=normalize_axis("take", axis, x.type))  # type: ignore[no-any-return]
+    return take_(x, indices, axis=normalize_axis("take", axis, x.type))
 
 
 def _indices(name: str, value: TensorLike) -> Tensor:
@@ -128,7 +128,7 @@ def _along_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
     return k.load(0, (*index[:axis], at, *index[axis + 1 :]))
 
 
-along_ = Operation(
+along_ = Op(
     "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, _safe(indices, x.shape[axis]), axis),
     Pointwise(_along_body), lambda g, y, x, indices, axis: (put_along_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)),), requires=_nonempty("take_along_axis"), arity=2, build=build,
@@ -142,7 +142,7 @@ def _put_along_type(g: TensorType, indices: TensorType, axis: int, size: Size) -
 def _put_along_reference(g: Array, indices: Array, axis: int, size: int) -> Array:
     result = np.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
     if size and g.size:
-        grid = list(np.indices(g.shape))
+        grid: list[Array] = list(np.indices(g.shape))
         grid[axis] = _safe(indices, size)
         np.add.at(result, tuple(grid), g)
     return result
@@ -152,7 +152,7 @@ def _put_along_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size)
     return (*index[:axis], _place(k, k.load(1, index), size), *index[axis + 1 :])
 
 
-put_along_add = Operation(
+put_along_add: Op = Op(
     "put_along_add", _put_along_type, _put_along_reference, Scatter("add", _put_along_place),
     lambda g, y, x, indices, axis, size: (along_(g, indices, axis=axis), None),
     (Sample(((3, 2), (3, 2)), {"axis": 1, "size": 4}, ("", "int64"), (-5, 5)),), arity=2, build=build,
@@ -168,7 +168,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tenso
                  if a != place else 0 for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))]  # fmt: skip
         x = ops.broadcast_to(x, tuple(x.shape[a] if a == place else n for a, n in enumerate(other)))
         indices = ops.broadcast_to(indices, tuple(indices.shape[a] if a == place else n for a, n in enumerate(other)))
-    return along_(x, indices, axis=place)  # type: ignore[no-any-return]
+    return along_(x, indices, axis=place)
 
 
 def one_hot(indices: TensorLike, num_classes: Any, dtype: object = "float32", axis: int = -1) -> Tensor:

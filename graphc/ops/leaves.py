@@ -14,8 +14,9 @@ from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import Leaf, Operation, Pointwise, Sample
 from graphc.ir.scalar import Scalars
+from graphc.ir.state import STATE
 from graphc.ir.types import ArrayValue, DType, TensorType
-from graphc.ops.declare import build
+from graphc.ops.declare import Op, build
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +42,8 @@ class Variable(Tensor):
     @property
     def value(self) -> Array:
         """A copy of what the variable holds; setting it writes an array of the same shape and of a type that casts without a loss of kind."""
-        return self._data.copy()
+        with STATE.reading():
+            return self._data.copy()
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -88,9 +90,9 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     return node
 
 
-input_ = Operation("input", _leaf_type, _no_reference, Leaf(), build=build, arity=0)
-variable_ = Operation("variable", _leaf_type, _no_reference, Leaf(), build=_make_variable, arity=0)
-constant_ = Operation(
+input_ = Op("input", _leaf_type, _no_reference, Leaf(), build=build, arity=0)
+variable_ = Op("variable", _leaf_type, _no_reference, Leaf(), build=_make_variable, arity=0)
+constant_ = Op(
     "constant",
     lambda value: TensorType(t.as_dtype(value.array.dtype), value.array.shape),
     _no_reference,
@@ -111,7 +113,7 @@ def placeholder(name: str, shape: Any = (), dtype: object = "float32") -> Tensor
     <Tensor input 'x': f32[batch, 784]>
     """
     _check_name("placeholder", name)
-    return input_(name=name, dtype=t.as_dtype(dtype), shape=_shape("placeholder", shape))  # type: ignore[no-any-return]
+    return input_(name=name, dtype=t.as_dtype(dtype), shape=_shape("placeholder", shape))
 
 
 def variable(value: Any, name: str | None = None, dtype: object = None) -> Variable:
@@ -126,7 +128,8 @@ def variable(value: Any, name: str | None = None, dtype: object = None) -> Varia
         raise InputError("a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array")
     _check_name("variable", name or "v")
     array = _array("variable", value, dtype)
-    node: Variable = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
+    node = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
+    assert isinstance(node, Variable)
     node._data[...] = array
     return node
 
@@ -145,7 +148,7 @@ def constant(value: Any, dtype: object = None) -> Tensor:
     array = array.astype(found.numpy, copy=False)
     if array.ndim == 0:
         return full((), array.item(), dtype=found)
-    return constant_(value=ArrayValue(array))  # type: ignore[no-any-return]
+    return constant_(value=ArrayValue(array))
 
 
 asarray = constant
@@ -198,7 +201,7 @@ def _full_body(k: Scalars, index: tuple[Size, ...], value: Any, dtype: DType, sh
     return k.cast(k.index(value), dtype) if isinstance(value, Dim) else k.const(value, dtype)
 
 
-full_ = Operation(
+full_ = Op(
     "full",
     lambda shape, value, dtype: TensorType(dtype, shape),
     lambda shape, value, dtype: np.full(shape, _fill_value(value), dtype.numpy),
@@ -209,7 +212,7 @@ full_ = Operation(
     arity=0,
 )
 
-iota_ = Operation(
+iota_ = Op(
     "iota",
     lambda size, dtype: TensorType(dtype, (size,)),
     lambda size, dtype: np.arange(size).astype(dtype.numpy),
@@ -233,10 +236,10 @@ def full(shape: Any, fill_value: Any, dtype: object = None) -> Tensor:
         return ops.broadcast_to(found, _shape("full", shape))
     if isinstance(fill_value, Dim):
         made = t.int64 if dtype is None else t.as_dtype(dtype)
-        return full_(shape=_shape("full", shape), value=fill_value, dtype=made)  # type: ignore[no-any-return]
+        return full_(shape=_shape("full", shape), value=fill_value, dtype=made)
     made = t.as_dtype(_array("full", fill_value, None).dtype if dtype is None else dtype)
     value = _array("full", fill_value, made).item()
-    return full_(shape=_shape("full", shape), value=value, dtype=made)  # type: ignore[no-any-return]
+    return full_(shape=_shape("full", shape), value=value, dtype=made)
 
 
 def zeros(shape: Any, dtype: object = "float64") -> Tensor:

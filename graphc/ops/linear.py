@@ -9,9 +9,9 @@ import numpy as np
 from graphc import ops
 from graphc.errors import ShapeError, caller
 from graphc.ir.dims import Dim, Size
-from graphc.ir.operation import Contraction, Operation, Sample
+from graphc.ir.operation import Contraction, Sample
 from graphc.ir.types import TensorType
-from graphc.ops.declare import broadcast_shapes, build, numeric, promote_operands
+from graphc.ops.declare import Op, broadcast_shapes, build, numeric, promote_operands
 from graphc.ops.tensor import Tensor, TensorLike
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +34,7 @@ def _inner(a: TensorType, b: TensorType) -> ShapeError:
     )
 
 
-matmul_ = Operation(
+matmul_: Op = Op(
     "matmul", _contract_type, lambda a, b: np.matmul(a, b), Contraction(),
     lambda g, y, a, b: (matmul_(g, ops.matrix_transpose(b)), matmul_(ops.matrix_transpose(a), g)),
     (

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.ir import types as t
-from graphc.ops.declare import Operands, any_type, comparison, elementwise, integral, logical, shift, to_bool, to_float
+from graphc.ops.declare import Op, Operands, any_type, comparison, elementwise, integral, logical, shift, to_bool, to_float
 from graphc.ops.tensor import Tensor, TensorLike
 
 Array = np.ndarray[Any, Any]
@@ -19,7 +19,7 @@ def _no(count: int) -> Any:
     return lambda g, y, *inputs: (None,) * count
 
 
-def _compare(name: str, scalar: str, reference: Any) -> Any:
+def _compare(name: str, scalar: str, reference: Any) -> Op:
     return elementwise(name, dtype=comparison, reference=reference, scalar=scalar + "({0}, {1})", vjp=_no(2))
 
 
@@ -81,4 +81,4 @@ def where(condition: TensorLike, x1: TensorLike, x2: TensorLike) -> Tensor:
     >>> gx.where(x > 0, x, 0).eval({x: [-1.0, 0.0, 2.0]})
     array([0., 0., 2.])
     """
-    return select(ops.astype(ops.as_tensor(condition), t.bool_), x1, x2)  # type: ignore[no-any-return]
+    return select(ops.astype(ops.as_tensor(condition), t.bool_), x1, x2)

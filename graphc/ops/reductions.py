@@ -187,4 +187,4 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
 
 def std(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The standard deviation over some or all axes."""
-    return ops.sqrt(var(x, axis, correction, keepdims, ddof))  # type: ignore[no-any-return]
+    return ops.sqrt(var(x, axis, correction, keepdims, ddof))

@@ -13,10 +13,10 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import Operation, Pointwise, Requirement, Sample
+from graphc.ir.operation import Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import build, index_map, normalize_axes, normalize_axis, pointwise, ravel, unravel
+from graphc.ops.declare import Op, build, index_map, normalize_axes, normalize_axis, pointwise, ravel, unravel
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -41,7 +41,7 @@ def _reshape_requires(x: TensorType, shape: Shape) -> list[Requirement]:
     return [Requirement(x.size, "==", dims.product(shape), f"reshape of {x} to {list(shape)} changes the number of elements")]
 
 
-reshape_ = Operation(
+reshape_: Op = Op(
     "reshape", _reshape_type, lambda x, shape: np.reshape(x, shape), Pointwise(_reshape_body),
     lambda g, y, x, shape: (reshape_(g, shape=x.shape),),
     (Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3, 4),), {"shape": (4, 1, 6)}), Sample(((1,),), {"shape": ()})),
@@ -71,7 +71,7 @@ def reshape(x: TensorLike, shape: Any) -> Tensor:
             raise ShapeError(f"reshape of {x.type} to {wanted}: {x.size} elements do not divide by {rest}", where=caller())
         wanted[free[0]] = dims.floordiv(x.size, rest)
     target = tuple(wanted)
-    return x if target == x.shape else reshape_(x, shape=target)  # type: ignore[no-any-return]
+    return x if target == x.shape else reshape_(x, shape=target)
 
 
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...] = 0) -> Tensor:
@@ -101,7 +101,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(axes.index(a) for a in range(len(axes)))
 
 
-permute_ = index_map(
+permute_: Op = index_map(
     "permute_dims",
     shape=lambda x, axes: tuple(x[a] for a in axes),
     reference=lambda x, axes: np.transpose(x, axes),
@@ -117,7 +117,7 @@ def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
     places = tuple(normalize_axis("permute_dims", a, x.type) for a in axes)
     if sorted(places) != list(range(x.ndim)):
         raise ShapeError(f"permute_dims: {tuple(axes)} is not an order of the axes of {x.type}", where=caller())
-    return x if places == tuple(range(x.ndim)) else permute_(x, axes=places)  # type: ignore[no-any-return]
+    return x if places == tuple(range(x.ndim)) else permute_(x, axes=places)
 
 
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
@@ -173,7 +173,7 @@ def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, shape: Shape) -> tuple[Node,
     return (reshape(ops.sum(g, axis=axes), x.shape),)
 
 
-broadcast_ = Operation(
+broadcast_ = Op(
     "broadcast_to", _broadcast_type, lambda x, shape: np.broadcast_to(x, shape), Pointwise(_broadcast_body), _broadcast_vjp,
     (Sample(((3, 1),), {"shape": (2, 3, 4)}), Sample(((),), {"shape": (2, 3)})), arity=1, build=build,
 )  # fmt: skip
@@ -190,7 +190,7 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
         return x
     if x.op.name == "full":
         return ops.full(target, x.attrs["value"], x.dtype)
-    return broadcast_(x, shape=target)  # type: ignore[no-any-return]
+    return broadcast_(x, shape=target)
 
 
 # --- slice and its adjoint -------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def _embed_type(x: TensorType, start: Shape, step: tuple[int, ...], shape: Shape
     return TensorType(x.dtype, shape)
 
 
-embed = pointwise(
+embed: Op = pointwise(
     "embed",
     infer=_embed_type,
     reference=_embed_reference,
@@ -293,7 +293,7 @@ def flip(x: TensorLike, axis: Axis = None) -> Tensor:
     axes = normalize_axes("flip", axis, x.type)
     start = tuple(dims.sub(n, 1) if a in axes else 0 for a, n in enumerate(x.shape))
     step = tuple(-1 if a in axes else 1 for a in range(x.ndim))
-    return slice_(x, start=start, step=step, size=x.shape) if axes else x  # type: ignore[no-any-return]
+    return slice_(x, start=start, step=step, size=x.shape) if axes else x
 
 
 def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
@@ -306,7 +306,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     x = as_tensor(x)
     if mode != "constant":
         raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint="only mode='constant'")
-    widths = [pad_width] if isinstance(pad_width, (int, Dim)) else list(pad_width)
+    widths: list[Any] = [pad_width] if isinstance(pad_width, (int, Dim)) else list(pad_width)
     if all(isinstance(w, (int, Dim)) for w in widths):
         pairs = [(widths[0], widths[-1])] * x.ndim
     else:
@@ -316,7 +316,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     shape = tuple(dims.add(dims.add(n, a), b) for n, (a, b) in zip(x.shape, pairs, strict=True))
     value = x.dtype.numpy.type(constant_values).item()
     start = tuple(a for a, _ in pairs)
-    return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)  # type: ignore[no-any-return]
+    return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
@@ -456,7 +456,7 @@ def concat(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     if axis is None:
         xs, axis = [reshape(x, (-1,)) for x in xs], 0
     place = normalize_axis("concat", axis, xs[0].type)
-    return xs[0] if len(xs) == 1 else concat_(*xs, axis=place)  # type: ignore[no-any-return]
+    return xs[0] if len(xs) == 1 else concat_(*xs, axis=place)
 
 
 def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:

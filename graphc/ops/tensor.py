@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 TensorLike = Union["Tensor", bool, int, float, np.generic, np.ndarray[Any, Any], list[Any]]
-Axis = Union[None, int, tuple[int, ...]]
+Axis = int | tuple[int, ...] | None
 
 
 class Tensor(Node):

@@ -16,7 +16,22 @@ from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
 from graphc.ir.program import (
-    Axis, Block, Buffer, Call, Contract, Gather, Init, Kernel, Load, Loop, Param, Program, Reduce, Scratch, Statement, Store,
+    Axis,
+    Block,
+    Buffer,
+    Call,
+    Contract,
+    Gather,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Param,
+    Program,
+    Reduce,
+    Scratch,
+    Statement,
+    Store,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, Scalars, Value
 from graphc.ir.text import names_of
@@ -294,7 +309,7 @@ class Rows:
         for node in local:
             work = self.plan.work[node]
             first = p if node in self.cluster.totals else work.reduced[0]
-            if work.reduced[-1] - work.reduced[0] + 1 == len(work.reduced) and work.reduced[-1] == len(work.domain) - 1 or (
+            if (work.reduced[-1] - work.reduced[0] + 1 == len(work.reduced) and work.reduced[-1] == len(work.domain) - 1) or (
                 node in self.cluster.totals
             ):
                 depth[node] = first - p

@@ -18,7 +18,20 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import (
-    Axis, Buffer, Call, Contract, Gather, Index, Kernel, Load, Loop, Param, Program, Statement, Store, rewrite,
+    Axis,
+    Buffer,
+    Call,
+    Contract,
+    Gather,
+    Index,
+    Kernel,
+    Load,
+    Loop,
+    Param,
+    Program,
+    Statement,
+    Store,
+    rewrite,
 )  # fmt: skip
 from graphc.ir.scalar import Ref
 from graphc.ir.types import TensorType

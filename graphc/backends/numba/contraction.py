@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import binding, ir
@@ -86,7 +86,7 @@ def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
     registers = 32 if vector_bytes() == 64 else 16
     narrow = isinstance(contract.n.extent, int) and contract.n.extent <= lanes
     vectors = 1 if narrow else 2
-    mr = (registers - 4) // vectors if registers == 32 else (registers - 4) // vectors
+    mr = (registers - 4) // vectors
     nr = lanes * vectors
     panels = 8 if mr <= 16 else 4
     if isinstance(contract.m.extent, int):
@@ -106,7 +106,7 @@ def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def register_tile(dtype: DType, mr: int, nr: int, row: int, step: int, out: int) -> Any:
     """(a, b, c, count, first): c[mr, nr] = (0 if first else c) + sum over `count` steps of a's column times b's row.
 
@@ -174,7 +174,7 @@ def _emit_tile(builder: Any, args: Any, mr: int, vectors: int, lanes: int, row: 
             sums[i][v].add_incoming(zero, before)
             sums[i][v].add_incoming(new[i][v], end)
     builder.position_at_end(after)
-    final = []
+    final: list[list[Any]] = []
     for i in range(mr):
         final.append([])
         for v in range(vectors):

@@ -36,7 +36,7 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
         match statement:
             case Loop(var, stop, inner, start):
                 low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
-                bound = {n: 0 for n in dims.names(stop) - env.keys()}
+                bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
                 total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
             case _:
                 total += 1
@@ -124,9 +124,7 @@ class Context:
                 buffer = program.buffers[name]
                 if buffer.slot is not None:
                     self.pointers[p] = arena + binding.slots[buffer.slot]
-                elif buffer.role == "variable":
-                    self.pointers[p] = native.data[name].ctypes.data
-                elif buffer.role == "constant":
+                elif buffer.role == "variable" or buffer.role == "constant":
                     self.pointers[p] = native.data[name].ctypes.data
                 else:
                     self.places.setdefault(name, []).append(p)

@@ -7,7 +7,7 @@ Loads and stores carry alias scopes, one a buffer, so that LLVM knows that buffe
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -52,7 +52,7 @@ def _mark(instruction: Any, module: Any, number: int) -> Any:
     return instruction
 
 
-@lru_cache(maxsize=None)
+@cache
 def pointer(dtype: DType) -> Any:
     """address -> pointer to elements of a type."""
     kind = types.CPointer(_memory(NUMBA[dtype]))
@@ -67,7 +67,7 @@ def pointer(dtype: DType) -> Any:
     return at
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(number: int, boolean: bool) -> Any:
     """(pointer, index) -> element, in alias scope `number`."""
 
@@ -84,7 +84,7 @@ def load(number: int, boolean: bool) -> Any:
     return load_element
 
 
-@lru_cache(maxsize=None)
+@cache
 def store(number: int, boolean: bool) -> Any:
     """(pointer, index, element) -> None, in alias scope `number`."""
 
@@ -219,7 +219,7 @@ def _extreme(name: str, sign: str) -> Any:
 maximum, minimum = _extreme("maximum", ">"), _extreme("minimum", "<")
 
 
-@lru_cache(maxsize=None)
+@cache
 def cast(dtype: DType) -> Any:
     """A value in another type: integers wrap; floats to integers saturate and NaN becomes 0."""
     target = NUMBA[dtype]
@@ -259,7 +259,7 @@ def _convert(builder: Any, x: Any, source: Any, target: Any, to: Any) -> Any:
     return builder.sext(x, to) if is_signed(source) else builder.zext(x, to)
 
 
-@lru_cache(maxsize=None)
+@cache
 def bitcast(dtype: DType) -> Any:
     """The same bits as another type of the same size."""
     target = NUMBA[dtype]

@@ -100,7 +100,7 @@ def _run_kernel(typingctx: Any, code: Any, pointers: Any, sizes: Any, lo: Any, h
     return types.void(*(types.int64,) * 6), codegen
 
 
-@njit(types.void(types.int64, types.int64, types.int64), nogil=True)  # type: ignore[untyped-decorator]
+@njit(types.void(types.int64, types.int64, types.int64), nogil=True)
 def walk_alone(table: int, calls: int, scratch: int) -> None:
     """Run every call of a table."""
     for c in range(calls):
@@ -110,7 +110,7 @@ def walk_alone(table: int, calls: int, scratch: int) -> None:
             _run_kernel(_get(row, 0), _get(row, 1), _get(row, 2), 0, extent, scratch)
 
 
-@njit(types.void(types.int64, types.int64, types.int64), nogil=True)  # type: ignore[untyped-decorator]
+@njit(types.void(types.int64, types.int64, types.int64), nogil=True)
 def _walk(table: int, calls: int, scratch: int) -> None:
     for c in range(calls):
         row = table + c * 64
@@ -130,7 +130,7 @@ def _walk(table: int, calls: int, scratch: int) -> None:
                 _sched_yield()
 
 
-@njit(types.void(types.int64, types.int64, types.int64), nogil=True)  # type: ignore[untyped-decorator]
+@njit(types.void(types.int64, types.int64, types.int64), nogil=True)
 def _work(state: int, scratch: int, semaphore: int) -> None:
     """The life of a worker. `scratch` holds the address of its scratch memory."""
     last = 0
@@ -153,7 +153,7 @@ def _work(state: int, scratch: int, semaphore: int) -> None:
         _add(state, _INSIDE, -1)
 
 
-@njit(types.void(types.int64, types.int64, types.int64, types.int64, types.int64), nogil=True)  # type: ignore[untyped-decorator]
+@njit(types.void(types.int64, types.int64, types.int64, types.int64, types.int64), nogil=True)
 def _lead(state: int, table: int, calls: int, scratch: int, semaphore: int) -> None:
     """Run a job with the workers' help."""
     _set(state, _TABLE, table)

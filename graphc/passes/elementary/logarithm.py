@@ -15,7 +15,15 @@ from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
 from graphc.passes.elementary.exponential import exp_minus_size
 from graphc.passes.elementary.pieces import (
-    Pair, bits, fast_two_sum, infinity, layout, nan, polynomial, two_product, two_sum, with_sign,
+    Pair,
+    bits,
+    fast_two_sum,
+    infinity,
+    layout,
+    nan,
+    polynomial,
+    two_product,
+    with_sign,
 )  # fmt: skip
 
 # (log(1 + f) - f + f^2/2) / f^3 on +-1/3

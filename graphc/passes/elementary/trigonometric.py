@@ -97,20 +97,29 @@ def reduce64(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
     return q, y, rest + k.fma(r, HALF_PI[1], low * HALF_PI[0])
 
 
-def sine_cosine(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
+def sine_cosine32(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
     """(m, sin(y), cos(y)) in float64, where |x| = y + m * pi/2 and only the lowest two bits of m count."""
-    if x.dtype == t.float32:
-        q, r = reduce32(k, k.cast(abs(x), t.float64))
-        z = r * r
-        sine, cosine = r * polynomial(k, z, SINE32), polynomial(k, z, (1.0, *COSINE32))
-    else:
-        q, y, low = reduce64(k, abs(x))
-        z = y * y
-        sine = y + k.fma(z * y, polynomial(k, z, SINE64), k.fma(z * -0.5, low, low))
-        whole = k.fma(z, -0.5, 1.0)
-        rest = k.fma(z, -0.5, 1.0 - whole)
-        cosine = whole + (rest + k.fma(z * z, polynomial(k, z, COSINE64), -(y * low)))
+    q, r = reduce32(k, k.cast(abs(x), t.float64))
+    z = r * r
+    return bits(k, q + layout(q).rounder), r * polynomial(k, z, SINE32), polynomial(k, z, (1.0, *COSINE32))
+
+
+def sine_cosine64(k: Scalars, x: Value) -> tuple[Value, Pair, Pair]:
+    """The same for float64, as pairs."""
+    q, y, low = reduce64(k, abs(x))
+    z = y * y
+    sine = fast_two_sum(k, y, k.fma(z * y, polynomial(k, z, SINE64), k.fma(z * -0.5, low, low)))
+    whole = k.fma(z, -0.5, 1.0)
+    rest = k.fma(z, -0.5, 1.0 - whole)
+    cosine = fast_two_sum(k, whole, rest + k.fma(z * z, polynomial(k, z, COSINE64), -(y * low)))
     return bits(k, q + layout(q).rounder), sine, cosine
+
+
+def sine_cosine(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
+    if x.dtype == t.float32:
+        return sine_cosine32(k, x)
+    m, sine, cosine = sine_cosine64(k, x)
+    return m, sine[0], cosine[0]
 
 
 def _oriented(k: Scalars, m: Value, even: Value, odd: Value, dtype: t.DType) -> Value:
@@ -138,8 +147,17 @@ def cos(k: Scalars, x: Value) -> Value:
 
 def tan(k: Scalars, x: Value) -> Value:
     """sin / cos, or -cos / sin in odd quarters."""
-    m, sine, cosine = sine_cosine(k, x)
-    odd = (m & 1) != 0
-    ratio = k.select(odd, cosine, sine) / k.select(odd, -sine, cosine)
-    result = _negated_with(k, k.cast(ratio, x.dtype), x)
-    return k.select(abs(x) < 2.0 ** (-layout(x).mantissa // 2 - 1), x, result)
+    if x.dtype == t.float32:
+        m, sine, cosine = sine_cosine32(k, x)
+        odd = (m & 1) != 0
+        size = k.cast(k.select(odd, cosine, sine) / k.select(odd, -sine, cosine), x.dtype)
+    else:
+        m, (sine, sine_low), (cosine, cosine_low) = sine_cosine64(k, x)
+        odd = (m & 1) != 0
+        top, bottom = k.select(odd, cosine, sine), k.select(odd, sine, cosine)
+        inverse = 1.0 / bottom
+        ratio = top * inverse
+        missed = k.select(odd, cosine_low, sine_low) - ratio * k.select(odd, sine_low, cosine_low)
+        ratio = k.fma(k.fma(-ratio, bottom, top) + missed, inverse, ratio)
+        size = k.select(odd, -ratio, ratio)
+    return k.select(abs(x) < 2.0 ** (-layout(x).mantissa // 2 - 1), x, _negated_with(k, size, x))

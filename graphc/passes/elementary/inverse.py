@@ -1,0 +1,121 @@
+"""Inverse trigonometric functions: asin, acos, atan, atan2.
+
+Minimax polynomials are found by the Remez algorithm in 150-bit arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+
+from graphc.ir import types as t
+from graphc.ir.scalar import Scalars, Value
+from graphc.passes.elementary.pieces import (
+    Pair,
+    at_most,
+    bits,
+    fast_two_sum,
+    polynomial,
+    with_sign,
+)  # fmt: skip
+
+PI = (3.141592653589793, 1.2246467991473532e-16)
+HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
+QUARTER_PI = (0.7853981633974483, 3.061616997868383e-17)
+
+# (atan(v) - v) / v^3 in powers of v^2, for |v| <= sqrt(2) - 1
+ARCTANGENT = (
+    -0.333333333333332, 0.1999999999995365, -0.14285714280202982, 0.11111110783770708, -0.09090897766020786,
+    0.07692060346042437, -0.06663105306927898, 0.05847896497188659, -0.05039327507804563, 0.03806488562295828,
+    -0.017907281576667364,
+)  # fmt: skip
+# (asin(v) - v) / v^3 in powers of v^2, for |v| <= 1/2
+ARCSINE = (
+    0.16666666666666763, 0.07499999999970104, 0.04464285717527969, 0.030381942675598912, 0.022372215896933726,
+    0.017351595658165166, 0.01398101668685395, 0.011397307778457521, 0.010789240808104034, 0.0036724803764257466,
+    0.021789947806171914, -0.0211157553426693, 0.03270157435886235,
+)  # fmt: skip
+
+
+def arc(k: Scalars, top: Value, bottom: Value) -> Pair:
+    """atan(top / bottom) in float64 for 0 <= top <= bottom, 0 < bottom.
+
+    Above tan(pi/8) it is pi/4 + atan((top - bottom) / (top + bottom)).
+    """
+    folded = top > bottom * (math.sqrt(2) - 1)
+    gap, gap_low = fast_two_sum(k, bottom, -top)
+    total, total_low = fast_two_sum(k, bottom, top)
+    zero = k.const(0.0, top.dtype)
+    above, below = k.select(folded, -gap, top), k.select(folded, total, bottom)
+    inverse = 1.0 / below
+    v = above * inverse
+    missed = k.fma(-v, below, above) - k.select(folded, k.fma(v, total_low, gap_low), zero)
+    z = v * v
+    rest = k.fma(v * z, polynomial(k, z, ARCTANGENT), missed * inverse)
+    high, low = fast_two_sum(k, k.select(folded, QUARTER_PI[0], zero), v)
+    return high, low + (rest + k.select(folded, QUARTER_PI[1], zero))
+
+
+def atan(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        return k.cast(atan(k, k.cast(x, t.float64)), x.dtype)
+    size = at_most(k, abs(x), 2.0**60)
+    steep = size > 1.0
+    high, low = arc(k, k.select(steep, 1.0, size), k.select(steep, size, 1.0))
+    base, rest = fast_two_sum(k, k.const(HALF_PI[0], x.dtype), -high)
+    return with_sign(k, k.select(steep, base + (rest + (HALF_PI[1] - low)), high + low), x)
+
+
+def atan2(k: Scalars, y: Value, x: Value) -> Value:
+    if x.dtype == t.float32:
+        return k.cast(atan2(k, k.cast(y, t.float64), k.cast(x, t.float64)), x.dtype)
+    up, across = abs(y), abs(x)
+    steep = up > across
+    top, bottom = k.select(steep, across, up), k.select(steep, up, across)
+    endless = bottom == math.inf
+    top = k.select(endless, k.select(top == math.inf, k.const(1.0, x.dtype), 0.0), top)
+    bottom = k.select(endless | (bottom == 0.0), 1.0, bottom)
+    scale = k.select(bottom > 2.0**1000, k.const(2.0**-100, x.dtype), 1.0)
+    scale = k.select(bottom < 2.0**-900, 2.0**130, scale)
+    high, low = arc(k, top * scale, bottom * scale)
+    back = bits(k, x) < 0
+    from_pi = back & ~steep
+    backwards = back ^ steep
+    base = k.select(steep, HALF_PI[0], k.select(from_pi, k.const(PI[0], x.dtype), 0.0))
+    base_low = k.select(steep, HALF_PI[1], k.select(from_pi, k.const(PI[1], x.dtype), 0.0))
+    total, rest = fast_two_sum(k, base, k.select(backwards, -high, high))
+    angle = total + (rest + (base_low + k.select(backwards, -low, low)))
+    return k.select((x == x) & (y == y), with_sign(k, angle, y), x + y)
+
+
+def _arcsine(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
+    """(inside, v, low) with asin(|x|) = v + low where `inside`, |x| <= 1/2, holds; elsewhere acos(|x|) = 2 * (v + low)."""
+    size = abs(x)
+    inside = size <= 0.5
+    z = k.select(inside, x * x, k.fma(size, -0.5, 0.5))
+    root = k.op("sqrt", z)
+    root_low = k.fma(-root, root, z) / (root + root + 1e-300)
+    v = k.select(inside, size, root)
+    series = v * z * polynomial(k, z, ARCSINE)
+    return inside, v, k.select(inside, series, series + root_low)
+
+
+def asin(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        return k.cast(asin(k, k.cast(x, t.float64)), x.dtype)
+    inside, v, low = _arcsine(k, x)
+    high, rest = fast_two_sum(k, k.const(HALF_PI[0], x.dtype), v * -2.0)
+    return with_sign(k, k.select(inside, v + low, high + (rest + k.fma(low, -2.0, HALF_PI[1]))), x)
+
+
+def acos(k: Scalars, x: Value) -> Value:
+    if x.dtype == t.float32:
+        return k.cast(acos(k, k.cast(x, t.float64)), x.dtype)
+    inside, v, low = _arcsine(k, x)
+    negative = x < 0.0
+    turn = k.select(inside, k.const(1.0, x.dtype), 2.0)  # acos(x) = pi/2 -+ (v + low), or 2 * (v + low), or pi - 2 * (v + low)
+    factor = k.select(inside ^ negative, -turn, turn)
+    zero = k.const(0.0, x.dtype)
+    base = k.select(inside, HALF_PI[0], k.select(negative, PI[0], zero))
+    base_low = k.select(inside, HALF_PI[1], k.select(negative, PI[1], zero))
+    high, rest = fast_two_sum(k, base, v * factor)
+    return high + (rest + k.fma(low, factor, base_low))

@@ -1,0 +1,123 @@
+"""Powers and roots: pow, cbrt, hypot. The references are those of C's annex F, as in NumPy."""
+
+from __future__ import annotations
+
+import math
+
+from graphc.ir import types as t
+from graphc.ir.scalar import Scalars, Value
+from graphc.passes.elementary.exponential import exp_pair, half_power, less_one, reduce, scaled
+from graphc.passes.elementary.logarithm import LN2, exponent, series, split
+from graphc.passes.elementary.pieces import (
+    Pair, at_least, at_most, bits, fast_two_sum, infinity, layout, nan, polynomial, two_product, with_sign,
+)  # fmt: skip
+
+# (2*atanh(s)/s - 2 - 2/3*s^2) / s^4 in powers of s^2, for |s| <= 0.1716: minimax, by the Remez algorithm in 180-bit arithmetic
+SERIES = (
+    0.3999999999999998, 0.2857142857144512, 0.2222222221753264, 0.18181818870942754, 0.15384556819799597,
+    0.1333631963715416, 0.11674769551581153, 0.11989446637473979,
+)  # fmt: skip
+THIRDS = (0.6666666666666666, 3.700743415417188e-17)  # 2/3
+# m^(-1/3) for 1 <= m < 8, within 2^-9.5: minimax
+ROOT = (
+    1.5024594248050664, -0.7629483225812108, 0.33499292408255477, -0.0880344413846653, 0.013243736752443443,
+    -0.0010504425982764678, 3.399054105805322e-05,
+)  # fmt: skip
+
+
+def log_pair(k: Scalars, x: Value) -> Pair:
+    """log(x) for positive float64 x with about 64 correct bits: n*ln2 + 2*atanh(f / (2 + f)), each step a pair."""
+    n, f = split(k, x)
+    whole = f + 2.0
+    whole_low = f - (whole - 2.0)
+    inverse = 1.0 / whole
+    s = f * inverse
+    s_low = (k.fma(-s, whole, f) - s * whole_low) * inverse
+    z, z_low = two_product(k, s, s)
+    z_low = k.fma(s + s, s_low, z_low)
+    inner, inner_low = fast_two_sum(k, k.const(THIRDS[0], x.dtype), z * polynomial(k, z, SERIES))
+    inner_low = inner_low + THIRDS[1]
+    bend, bend_low = two_product(k, z, inner)
+    bend_low = bend_low + k.fma(z, inner_low, z_low * inner)
+    factor, factor_low = fast_two_sum(k, k.const(2.0, x.dtype), bend)
+    factor_low = factor_low + bend_low
+    part, part_low = two_product(k, s, factor)
+    part_low = part_low + k.fma(s, factor_low, s_low * factor)
+    high, rest = fast_two_sum(k, n * LN2[x.dtype][0], part)
+    return fast_two_sum(k, high, rest + k.fma(n, LN2[x.dtype][1], part_low))
+
+
+def pow(k: Scalars, x: Value, y: Value) -> Value:
+    """exp(y * log(|x|)), then the sign and the special cases."""
+    size = abs(x)
+    positive = _pow_float32(k, size, y) if x.dtype == t.float32 else _pow_float64(k, size, y)
+    flat = abs(y)
+    whole = k.op("trunc", y)
+    half = y * 0.5
+    odd = (whole == y) & (k.op("trunc", half) != half) & (flat < math.inf)
+    negative = bits(k, x) < 0
+    extreme = (size == 0.0) | (size == math.inf) | (flat == math.inf)
+    limit = k.select((size > 1.0) ^ (y < 0.0), infinity(k, x), 0.0)
+    result = k.select(extreme, limit, positive)
+    result = k.select(negative & odd, -result, result)
+    result = k.select((x < 0.0) & (whole != y) & ~extreme, nan(k, x), result)
+    result = k.select((x == x) & (y == y), result, x + y)
+    one = (y == 0.0) | (x == 1.0) | ((size == 1.0) & (flat == math.inf))
+    return k.select(one, 1.0, result)
+
+
+def _pow_float64(k: Scalars, size: Value, y: Value) -> Value:
+    high, low = log_pair(k, size)
+    product, rest = two_product(k, y, high)
+    rest = k.fma(y, low, rest)
+    product = at_least(k, at_most(k, product, 720.0), -760.0)
+    rest = k.select(abs(product) < 719.0, rest, k.select(product < -746.0, k.const(0.0, size.dtype), 0.0))
+    m, head, tail = exp_pair(k, product, rest)
+    power, lift = scaled(k, m, product < -700.0, size)
+    return (head + tail) * 2.0 * power * lift
+
+
+def _pow_float32(k: Scalars, size: Value, y: Value) -> Value:
+    n, f = split(k, k.cast(size, t.float64), normal=True)
+    logarithm = k.fma(n, LN2[t.float64][0], k.fma(n, LN2[t.float64][1], series(k, f)) + f)
+    product = at_least(k, at_most(k, k.cast(y, t.float64) * logarithm, 200.0), -200.0)
+    m, r = reduce(k, product)
+    return k.cast(k.fma(less_one(k, r), 2.0, 2.0) * half_power(k, m, product), size.dtype)
+
+
+def cbrt(k: Scalars, x: Value) -> Value:
+    """m * m^(-2/3) for |x| = m * 2^(3*j), 1 <= m < 8, where m^(-1/3) comes from a polynomial and two steps of Halley's kind."""
+    if x.dtype == t.float32:
+        return k.cast(cbrt(k, k.cast(x, t.float64)), x.dtype)
+    form = layout(x)
+    size = abs(x)
+    tiny = size < form.tiny
+    normal = k.select(tiny, size * 2.0**54, size)
+    biased = k.bitcast((bits(k, normal) >> form.mantissa) | bits(k, k.const(2.0**52, x.dtype)), x.dtype) - (2.0**52 + form.bias)
+    j = k.op("floor", (biased + 0.5) * (1 / 3))
+    moved = bits(k, j + (form.rounder + form.bias))
+    m = k.bitcast(bits(k, normal) - ((moved << form.mantissa) - form.one) * 3, x.dtype)
+    v = polynomial(k, m, ROOT)
+    for _ in range(2):
+        missed = k.fma(-(m * v), v * v, 1.0)
+        v = k.fma(v * missed, k.fma(missed, 2 / 9, 1 / 3), v)
+    root = m * (v * v)
+    square, rest = two_product(k, root, root)
+    missed = k.fma(-square, root, m) - rest * root
+    root = k.fma(missed * (v * v), 1 / 3, root)
+    scale = k.bitcast(moved << form.mantissa, x.dtype) * k.select(tiny, k.const(2.0**-18, x.dtype), 1.0)
+    return k.select((size > 0.0) & (size < math.inf), with_sign(k, root * scale, x), x)
+
+
+def hypot(k: Scalars, x: Value, y: Value) -> Value:
+    a, b = abs(x), abs(y)
+    if x.dtype == t.float32:
+        wide, other = k.cast(a, t.float64), k.cast(b, t.float64)
+        result = k.cast(k.op("sqrt", k.fma(wide, wide, other * other)), x.dtype)
+    else:
+        large = (a > 2.0**500) | (b > 2.0**500)
+        scale = k.select(large, k.const(2.0**-600, x.dtype), k.select((a < 2.0**-400) & (b < 2.0**-400), k.const(2.0**600, x.dtype), 1.0))
+        back = k.select(large, k.const(2.0**600, x.dtype), k.select(scale == 1.0, k.const(1.0, x.dtype), 2.0**-600))
+        long, short = k.select(a > b, a, b) * scale, k.select(a > b, b, a) * scale
+        result = k.op("sqrt", k.fma(long, long, short * short)) * back
+    return k.select((a == math.inf) | (b == math.inf), infinity(k, x), result)
