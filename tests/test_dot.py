@@ -171,6 +171,14 @@ def test_a_program_draws_calls_over_buffers() -> None:
     assert attributes(graph)["call0"]["label"] == "double\\nparallel 3"
 
 
+def test_a_program_that_writes_a_variable_in_place_draws_the_update() -> None:
+    kind = TensorType(gx.float32, (3,))
+    step = Kernel("step", (Param("v", kind, "inout"),), (), ())
+    graph = parsed(Program("inplace", {"v": Buffer("v", kind, "variable")}, (Call(step, ("v",)),), (), ("v",)))
+    v, out = (labelled(graph, name)[0] for name in ("v", "output"))
+    assert edges(graph) == [(v, "call0", "f32[3]"), ("call0", v, "update"), ("call0", out, "f32[3]")]
+
+
 def test_labels_are_escaped() -> None:
     x = gx.placeholder("x", (2,), "float32")
     nasty = 'a"b\\N<&>'

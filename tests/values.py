@@ -13,6 +13,7 @@ from graphc.backends.interpreter import evaluate
 from graphc.ir import dims
 
 Array = np.ndarray[Any, Any]
+Values = Callable[[np.random.Generator, np.dtype[Any], tuple[int, ...]], Array]
 SIZES = (0, 1, 2, 5)
 
 
@@ -77,14 +78,22 @@ def run(graph: gx.ir.Graph, arrays: list[Array], variables: Mapping[str, Array],
 
 
 def arguments(
-    graph: gx.ir.Graph, sizes: Mapping[str, int], values: Callable[[np.dtype[Any], tuple[int, ...]], Array]
+    graph: gx.ir.Graph, sizes: Mapping[str, int], rng: np.random.Generator, values: Values = draw
 ) -> tuple[list[Array], dict[str, Array]]:
-    """Values for the inputs and for the variables of a graph."""
+    """Values for the inputs and for the variables of a graph. Arrays of one type share elements, or have their negatives."""
+    made: dict[gx.ir.Node, Array] = {}
+    for node in dict.fromkeys((*graph.inputs, *graph.variables)):
+        array = values(rng, node.type.dtype.numpy, tuple(dims.evaluate(n, sizes) for n in node.type.shape))
+        for other in made.values():
+            if values is draw and (other.dtype, other.shape) == (array.dtype, array.shape):
+                array = np.where(rng.random(array.shape) < 0.3, other, array)
+                array = np.where(rng.random(array.shape) < 0.2, _negated(other), array)
+        made[node] = array
+    return [made[x] for x in graph.inputs], {str(v.attrs["name"]): made[v] for v in graph.variables}
 
-    def value(node: gx.ir.Node) -> Array:
-        return values(node.type.dtype.numpy, tuple(dims.evaluate(n, sizes) for n in node.type.shape))
 
-    return [value(x) for x in graph.inputs], {str(v.attrs["name"]): value(v) for v in graph.variables}
+def _negated(array: Array) -> Array:
+    return np.logical_not(array) if array.dtype.kind == "b" else np.negative(array)
 
 
 def same_bits(a: Array, b: Array) -> bool:

@@ -23,7 +23,8 @@ Shape = tuple[Size, ...]
 Ranges = Mapping[str, Size]  # loop variable -> extent: 0 <= variable < extent
 NO_RANGES: Ranges = {}
 _RESERVED = frozenset(
-    ["true", "false", "none", "nan", "inf", "bool", "float32", "float64", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))]
+    {"true", "false", "none", "nan", "inf", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
+    | {"float32", "float64"}
 )
 
 
@@ -391,6 +392,9 @@ def _bound(a: Size, ranges: Ranges, up: bool) -> Size:
     total: Size = 0
     for monomial, factor in _terms(a):
         term: Size = factor
+        if len(monomial) > 1 and not all(_atom_nonnegative(atom, ranges) for atom in monomial):
+            total = add(total, _make({monomial: factor}))  # bounds of factors bound a product only where none is negative
+            continue
         for atom in monomial:
             if isinstance(atom, str) and atom in ranges:
                 term = mul(term, sub(ranges[atom], 1) if (factor > 0) == up else 0)

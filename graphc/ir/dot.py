@@ -91,7 +91,7 @@ def render_svg(thing: Any, seconds: float = 10.0) -> str | None:
     if program is None:
         return None
     source = to_dot(thing)
-    if source.count("\n  n") > _DRAWN * 3:
+    if source.count("[label=") > _DRAWN * 3:  # boxes and edges
         return None
     try:
         done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, timeout=seconds, check=True)
@@ -282,7 +282,10 @@ def _draw_program(program: Program) -> Iterator[str]:
         for name in dict.fromkeys(name for name, param in pairs if param.mode != "out"):
             if name in writer:
                 yield _edge(writer[name], box, _buffer_label(program.buffers[name]))
-        writer.update((name, box) for name, param in pairs if param.mode != "in")
+        for name in dict.fromkeys(name for name, param in pairs if param.mode != "in"):
+            writer[name] = box
+            if name in boxes:
+                yield _edge(box, boxes[name], "update", update=True)
     for variable, name in program.updates:
         yield _edge(writer[name], boxes[variable], "update", update=True)
     for number, name in enumerate(program.outputs):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Union
 
@@ -280,17 +280,37 @@ class Recorder(Scalars):
 
     def __init__(self, prefix: str = "") -> None:
         self.statements: list[Let] = []
-        self._seen: dict[tuple[Any, ...], Arg] = {}
+        self._seen: dict[tuple[Any, ...], Ref] = {}
         self._prefix = prefix
 
     def argument(self, name: str, dtype: DType) -> Value:
         """A value that exists before the code."""
         return Value(self, Ref(name, dtype))
 
+    def fresh(self) -> str:
+        """A name for the next statement."""
+        return f"{self._prefix}{len(self.statements)}"
+
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        key = (op, tuple((type(a), str(a), a.dtype) for a in args), dtype, index)
-        if key not in self._seen:
-            name = f"{self._prefix}{len(self.statements)}"
-            self.statements.append(Let(name, dtype, op, args, index))
-            self._seen[key] = Ref(name, dtype)
-        return self._seen[key]
+        statement = Let("", dtype, op, args, index)
+        found = self._seen.get(_key(statement))
+        if found is None:
+            statement = replace(statement, name=self.fresh())
+            self.statements.append(statement)
+            found = self.remember(statement)
+        return found
+
+    def remember(self, statement: Let) -> Ref:
+        """From now on use this statement's result where an equal statement would be recorded."""
+        found = Ref(statement.name, statement.dtype)
+        self._seen[_key(statement)] = found
+        return found
+
+    def forget(self, statement: Let) -> None:
+        """Record an equal statement anew."""
+        del self._seen[_key(statement)]
+
+
+def _key(statement: Let) -> tuple[Any, ...]:
+    args = tuple((type(a), str(a), a.dtype) for a in statement.args)
+    return statement.op, args, statement.dtype, statement.index

@@ -32,7 +32,7 @@ def names_of(graph: Graph) -> dict[Node, str]:
     """The name each node has in the text: inputs and variables their own, the rest numbers."""
     taken: set[str] = set()
     result: dict[Node, str] = {}
-    for node in (*graph.inputs, *graph.variables):
+    for node in dict.fromkeys((*graph.inputs, *graph.variables)):
         name = base = str(node.attrs["name"])
         for i in count(2):
             if name not in taken:

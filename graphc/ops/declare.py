@@ -51,7 +51,7 @@ def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Ten
 
 
 def _fail(name: str, operands: Operands, why: str, hint: str | None = None) -> DTypeError:
-    return DTypeError(f"{name} {why}, got {' and '.join(map(str, operands))}", hint=hint)
+    return DTypeError(f"{name} {why}, got {' and '.join(map(str, operands))}", where=caller(), hint=hint)
 
 
 def _common(operands: Operands) -> DType:

@@ -71,7 +71,7 @@ def _put_type(g: TensorType, indices: TensorType, axis: int, size: Size) -> Tens
 
 
 def _put_reference(g: Array, indices: Array, axis: int, size: int) -> Array:
-    front = np.moveaxis(g.reshape(*g.shape[:axis], -1, *g.shape[axis + indices.ndim :]), axis, 0)
+    front = np.moveaxis(g.reshape(*g.shape[:axis], indices.size, *g.shape[axis + indices.ndim :]), axis, 0)
     result = np.zeros((size, *front.shape[1:]), g.dtype)
     if size:
         np.add.at(result, _safe(indices, size).reshape(-1), front)

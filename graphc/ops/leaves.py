@@ -161,7 +161,9 @@ def _array(what: str, value: Any, dtype: object) -> Array:
     except (ValueError, OverflowError, TypeError) as error:
         if isinstance(error, GraphError):
             raise
-        raise InputError(f"{what}: {type(value).__name__} does not make an array: {error}", where=caller()) from None
+        if isinstance(error, OverflowError):
+            raise DTypeError(f"{what}: {error}", where=caller(), hint="choose a wider dtype") from None
+        raise InputError(f"{what}: a {type(value).__name__} that makes no array: {error}", where=caller(), hint=_NUMBERS) from None
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS)
     return array

@@ -116,8 +116,8 @@ def work_value(k: Scalars, work: Work, core: tuple[Size, ...]) -> Value:
 
 
 def axis_names(rank: int) -> tuple[Size, ...]:
-    """The index of a domain in its own variables: d0, d1, ..."""
-    return tuple(dims.symbol(f"d{a}") for a in range(rank))
+    """The index of a domain in its own variables, whose names no dimension can have."""
+    return tuple(dims.symbol(f"d.{a}") for a in range(rank))
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ class _Probe(Scalars):
             inner.count = self.count + 1000 * self.loads
             value = given.op.lowering.body(inner, tuple(index), **given.attrs)  # type: ignore[union-attr]
             self.reads += inner.reads
+            self.weight += inner.weight
             return Value(self, Const(0, value.dtype) if isinstance(value.arg, Const) else value.arg)
         self.reads.append(Read(given, core_index(given, tuple(index))))
         self.count += 1
@@ -196,6 +197,7 @@ class Plan:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.dims = graph.dims
         self.position = {n: i for i, n in enumerate(graph.nodes)}
         self.users = graph.users()
         self.roots = set(graph.roots)
@@ -203,7 +205,8 @@ class Plan:
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
         self.weight: dict[Node, int] = {}
-        self.clusters: list[Cluster | None] = []
+        self.clusters: dict[int, Cluster] = {}  # the living ones
+        self._born = 0
         self.home: dict[Node, Cluster] = {}
         for node in graph.nodes:
             self._measure(node)
@@ -231,13 +234,13 @@ class Plan:
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
             probe = self._last
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
-            if probe.loads <= 1 and probe.weight <= 1 and depth <= MAX_INLINE:
+            if len(probe.reads) <= 1 and probe.weight <= 1 and depth <= MAX_INLINE:
                 self.depth[node] = depth
 
     def _probe(self, node: Node) -> None:
         work = self.work.get(node)
         if work is not None:
-            probe = _Probe(self, node, {f"d{a}": n for a, n in enumerate(work.domain)})
+            probe = _Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
             work_value(probe, work, axis_names(len(work.domain)))
         else:
             rank = len(node.inputs[0].type.shape)
@@ -291,13 +294,13 @@ class Plan:
         score = 0
         for read in self.reads[node]:
             involved = dims.names(*read.index)
-            size = 4 ** sum(f"d{a}" in involved for a in range(len(work.domain)))  # the larger operand decides
+            size = 4 ** sum(f"d.{a}" in involved for a in range(len(work.domain)))  # the larger operand decides
             score += size * ((self._stride(read, free) == 1) - (self._stride(read, reduced) == 1))
         return free if score > 0 or (score == 0 and free > reduced) else None
 
     def _stride(self, read: Read, axis: int) -> Size:
         """How far apart in memory neighbours along a domain axis are."""
-        name = f"d{axis}"
+        name = f"d.{axis}"
         linear: Size = 0
         for i, n in zip(read.index, core_shape(read.node), strict=True):
             linear = dims.add(dims.mul(linear, n), i)
@@ -313,7 +316,7 @@ class Plan:
                 producers[home.number] = home
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
-            cluster = self.clusters[number]
+            cluster = self.clusters.get(number)
             if cluster is not None and cluster is not own:
                 own = self._merge(cluster, own) or own
         if not producers and own.form == "rows":
@@ -323,7 +326,8 @@ class Plan:
         form = self.form(node)
         work = self.work.get(node)
         shape = core_shape(node) if work is None or form != "rows" else work.domain
-        cluster = Cluster(len(self.clusters), form, shape, len(shape))
+        cluster = Cluster(self._born, form, shape, len(shape))
+        self._born += 1
         if work is not None and form == "rows" and work.is_reduction:
             leading = next((a for a in range(len(shape)) if a in work.reduced), len(shape))
             if work.free or self._is_small(shape) or work.combine.startswith("arg"):
@@ -337,7 +341,7 @@ class Plan:
             if read.node in self.home:
                 home = self.home[read.node]
                 cluster.before |= home.bit | home.before
-        self.clusters.append(cluster)
+        self.clusters[cluster.number] = cluster
         self.home[node] = cluster
         return cluster
 
@@ -349,8 +353,8 @@ class Plan:
     def _join_sibling(self, node: Node, own: Cluster) -> None:
         """Put a node that reads only leaves beside another that reads the same ones."""
         given = {read.node for read in self.reads[node]}
-        for cluster in reversed(self.clusters[max(0, own.number - 8) : own.number]):
-            if cluster is None or cluster.form != "rows" or cluster.shape != own.shape:
+        for cluster in list(self.clusters.values())[-9:-1][::-1]:
+            if cluster.form != "rows" or cluster.shape != own.shape:
                 continue
             if any(read.node in given for n in cluster.nodes for read in self.reads[n]) and self._merge(cluster, own):
                 return
@@ -370,9 +374,9 @@ class Plan:
             self.home[node] = first
         both = first.bit | second.bit
         first.before = (first.before | second.before) & ~both
-        self.clusters[second.number] = None
-        for cluster in self.clusters:
-            if cluster is not None and cluster is not first and cluster.before & both:
+        del self.clusters[second.number]
+        for cluster in self.clusters.values():
+            if cluster is not first and cluster.before & both:
                 cluster.before = (cluster.before & ~second.bit) | first.bit | first.before
         return first
 
@@ -385,14 +389,14 @@ class Plan:
             while between:
                 low = between & -between
                 between ^= low
-                other = self.clusters[low.bit_length() - 1]
+                other = self.clusters.get(low.bit_length() - 1)
                 if other is not None and other.before & a.bit:
                     return False
         return True
 
     def _prefix(self, first: Cluster, second: Cluster) -> int | None:
         """How many leading axes two clusters can share as rows, or None if they do not fit."""
-        if second.form != "rows":
+        if second.form != "rows" or first.form == "scatter":  # a scatter's elements are final only after its last update
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes) or second.shape != first.shape:
@@ -440,7 +444,7 @@ class Plan:
 
     def order(self) -> list[Cluster]:
         """The clusters in an order of execution; those that only feed updates as late as possible."""
-        clusters = [c for c in self.clusters if c is not None]
+        clusters = list(self.clusters.values())
         needs: dict[int, set[int]] = {c.number: set() for c in clusters}
         for c in clusters:
             for node in c.nodes:
@@ -448,7 +452,8 @@ class Plan:
                     home = self.home.get(read.node)
                     if home is not None and home is not c:
                         needs[c.number].add(home.number)
-        late = {c.number for c in clusters if self._only_updates(c)}
+        updates = {n for _, n in self.graph.updates}
+        late = {c.number for c in clusters if any(n in updates for n in c.nodes)}
         waiting = {c.number: len(needs[c.number]) for c in clusters}
         feeds: dict[int, list[int]] = {c.number: [] for c in clusters}
         for number, given in needs.items():
@@ -466,11 +471,7 @@ class Plan:
                 if not waiting[user]:
                     heapq.heappush(ready, (user in late, user))
         assert len(result) == len(clusters), "clusters depend on each other in a circle"
-        return [found for n in result if (found := self.clusters[n]) is not None]
-
-    def _only_updates(self, cluster: Cluster) -> bool:
-        updates = {n for _, n in self.graph.updates}
-        return any(n in updates for n in cluster.nodes)
+        return [self.clusters[n] for n in result]
 
     def crossing(self) -> set[Node]:
         """The nodes whose values other kernels or the caller need."""

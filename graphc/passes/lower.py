@@ -44,10 +44,6 @@ CHUNK = 8192  # elements of a total that one thread adds up
 _LETTERS = "ijklmnopqrst"
 
 
-def outer_names(rank: int) -> tuple[str, ...]:
-    return tuple(_LETTERS[a] if a < len(_LETTERS) else f"i{a}" for a in range(rank))
-
-
 class Scope:
     """Statements under construction in one block of a kernel; looks up values in the blocks around it."""
 
@@ -163,6 +159,16 @@ class Writer:
         self.scratch: dict[Node, Scratch] = {}
         self.spare: list[Scratch] = []
         self._count = 0
+
+    def loop(self, name: str) -> str:
+        """A name for a loop variable that no dimension has."""
+        while name in self.plan.dims:
+            name += "_"
+        return name
+
+    def loop_names(self, rank: int) -> tuple[str, ...]:
+        """Names for the loop variables of a domain's axes: i, j, k, ..."""
+        return tuple(self.loop(_LETTERS[a] if a < len(_LETTERS) else f"i{a}") for a in range(rank))
 
     def fresh(self) -> str:
         self._count += 1
@@ -297,7 +303,7 @@ class Rows:
     ) -> None:  # fmt: skip
         """One loop nest over the rest of a row: elementwise code, and the reductions that end in it."""
         p = self.prefix
-        names = outer_names(p + len(rest))[p:]
+        names = self.writer.loop_names(p + len(rest))[p:]
         axes = [Axis(v, n) for v, n in zip(names, rest, strict=True)]
         full = index + tuple(dims.symbol(v) for v in names)
         local = [n for n in nodes if self.plan.work[n].is_reduction]
@@ -341,7 +347,7 @@ class Rows:
     def _clear(self, row: Scope, node: Node, index: tuple[Size, ...]) -> None:
         work = self.plan.work[node]
         p = self.prefix
-        names = outer_names(len(work.domain))
+        names = self.writer.loop_names(len(work.domain))
         axes = [Axis(names[a], work.domain[a]) for a in work.free[p:]]
         at = index + tuple(dims.symbol(a.var) for a in axes)
         row.loops(axes, lambda scope: scope.store(node, at, neutral(work.combine, node.type.dtype)))
@@ -369,7 +375,7 @@ def lower_rows(writer: Writer) -> list[tuple[Kernel, dict[str, Node]]]:
     flat = rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes)
     if flat:
         return [(_lower_flat(writer, rows), {})]
-    names = outer_names(rows.prefix)
+    names = writer.loop_names(rows.prefix)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
     rows.write(row, tuple(dims.symbol(v) for v in names), _no_total)
@@ -381,15 +387,13 @@ def _lower_flat(writer: Writer, rows: Rows) -> Kernel:
     rank = rows.prefix
     size = dims.product(rows.outer)
     if rank > 1:
-        linear = dims.symbol("i")
-        row = Scope(writer, None, {"i": size})
-        index = _unravel(linear, rows.outer, {"i": size})
-        rows.write(row, index, _no_total)
-        kernel = writer.kernel([Axis("i", size)], row.body, vector=True)
-        flat = _flatten(kernel)
+        i = writer.loop("i")
+        row = Scope(writer, None, {i: size})
+        rows.write(row, _unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
+        flat = _flatten(writer.kernel([Axis(i, size)], row.body, vector=True), i)
         if flat is not None:
             return flat
-    names = outer_names(rank)
+    names = writer.loop_names(rank)
     index = tuple(dims.symbol(v) for v in names)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
@@ -418,12 +422,12 @@ def _ravel(index: Sequence[Size], shape: Shape) -> Size:
     return linear
 
 
-def _flatten(kernel: Kernel) -> Kernel | None:
+def _flatten(kernel: Kernel, i: str) -> Kernel | None:
     """The kernel with one-dimensional parameters, if no address needs a division."""
     shapes = {p.name: p.type.shape for p in kernel.params}
 
     def divides(size: Size) -> bool:
-        return isinstance(size, dims.Dim) and any(isinstance(a, dims.FloorDiv) and "i" in dims.names(a.numerator)
+        return isinstance(size, dims.Dim) and any(isinstance(a, dims.FloorDiv) and i in dims.names(a.numerator)
                                                   for m, _ in size.terms for a in m)  # fmt: skip
 
     body: list[Statement] = []
@@ -455,9 +459,10 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[tuple[Kernel, dict[str, No
     length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
     chunk = max(1, CHUNK // max(1, length)) if isinstance(length, int) else 16
     count = dims.floordiv(dims.add(outer, chunk - 1), chunk)
-    start = dims.mul(dims.symbol("t"), chunk)
-    body = Scope(writer, None, {"t": count})
-    row = Scope(writer, body, {"r": outer})
+    t, r = writer.loop("t"), writer.loop("r")
+    start = dims.mul(dims.symbol(t), chunk)
+    body = Scope(writer, None, {t: count})
+    row = Scope(writer, body, {r: outer})
     accumulators: dict[Node, Ref] = {}
     for node in writer.cluster.nodes:
         if node in writer.cluster.totals:
@@ -467,19 +472,19 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[tuple[Kernel, dict[str, No
     def total(scope: Scope, node: Node, value: Arg) -> None:
         scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
 
-    rows.write(row, _unravel(dims.symbol("r"), rows.outer, {"r": outer}), total)
-    body.body.append(Loop("r", dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
+    rows.write(row, _unravel(dims.symbol(r), rows.outer, {r: outer}), total)
+    body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
     partial = []
     for i, (node, acc) in enumerate(accumulators.items()):
         partial.append(Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out"))
-        body.body.append(Store(f"p{i}", (dims.symbol("t"),), acc))
-    main = writer.kernel([Axis("t", count)], body.body, partial)
+        body.body.append(Store(f"p{i}", (dims.symbol(t),), acc))
+    main = writer.kernel([Axis(t, count)], body.body, partial)
     result: list[tuple[Kernel, dict[str, Node]]] = [(main, {f"p{i}": n for i, n in enumerate(accumulators)})]
     for i, (node, acc) in enumerate(accumulators.items()):
         combine = writer.plan.work[node].combine
         finish = (
             Init("0", acc.dtype, combine),
-            Loop("t", count, (Load("1", acc.dtype, "x0", (dims.symbol("t"),)), Reduce("0", acc.dtype, combine, Ref("1", acc.dtype)))),
+            Loop(t, count, (Load("1", acc.dtype, "x0", (dims.symbol(t),)), Reduce("0", acc.dtype, combine, Ref("1", acc.dtype)))),
             Store("y0", (), Ref("0", acc.dtype)),
         )
         params = (Param("x0", TensorType(acc.dtype, (count,)), "in"), Param("y0", node.type, "out"))
@@ -505,7 +510,7 @@ def lower_columns(writer: Writer) -> Kernel:
     node = next(n for n in writer.cluster.nodes if plan.work[n].is_reduction)
     work = plan.work[node]
     lane = None if work.combine.startswith("arg") else plan.lane(node)
-    names = outer_names(len(work.domain))
+    names = writer.loop_names(len(work.domain))
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
     axes = [Axis(names[a], work.domain[a]) for a in work.free if a != lane]
@@ -529,18 +534,19 @@ def lower_columns(writer: Writer) -> Kernel:
 def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner: list[Axis]) -> Kernel:
     """A reduction over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
     work = writer.plan.work[node]
-    names = outer_names(len(work.domain))
+    names = writer.loop_names(len(work.domain))
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
     width = work.domain[lane]
     tiles = dims.floordiv(dims.add(width, TILE - 1), TILE)
-    start = dims.mul(dims.symbol("t"), TILE)
+    t, u = writer.loop("t"), writer.loop("u")
+    start = dims.mul(dims.symbol(t), TILE)
     stop = dims.minimum(width, dims.add(start, TILE))
     here = (dims.sub(index[lane], start),)
     dtype = node.type.dtype
     size: Size = min(TILE, width) if isinstance(width, int) else TILE
     zero = neutral(work.combine, dtype)
-    body = Scope(writer, None, {**{a.var: a.extent for a in axes}, "t": tiles})
+    body = Scope(writer, None, {**{a.var: a.extent for a in axes}, t: tiles})
 
     def lanes(scope: Scope, write: Callable[[Scope], None]) -> None:
         into = Scope(writer, scope, {names[lane]: width})
@@ -562,8 +568,8 @@ def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner:
         lanes(body, clear(total, lost))
         first, *others = inner
         blocks = dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
-        begin = dims.mul(dims.symbol("u"), BLOCK)
-        block = Scope(writer, body, {"u": blocks})
+        begin = dims.mul(dims.symbol(u), BLOCK)
+        block = Scope(writer, body, {u: blocks})
         lanes(block, clear(acc))
         run = Scope(writer, block, {first.var: first.extent})
         run.loops(others, add)
@@ -572,13 +578,14 @@ def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner:
         def join(scope: Scope) -> None:
             a, b, c = (scope.load(s, dtype, here) for s in (total, acc, lost))
             s = scope.let("add", (a, b), dtype)
-            t = scope.let("sub", (s, a), dtype)
-            error = scope.let("add", (scope.let("sub", (a, scope.let("sub", (s, t), dtype)), dtype), scope.let("sub", (b, t), dtype)), dtype)
+            part = scope.let("sub", (s, a), dtype)
+            one, two = scope.let("sub", (a, scope.let("sub", (s, part), dtype)), dtype), scope.let("sub", (b, part), dtype)
+            error = scope.let("add", (one, two), dtype)
             scope.body.append(Store(total, here, s))
             scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
 
         lanes(block, join)
-        body.body.append(Loop("u", blocks, tuple(block.body)))
+        body.body.append(Loop(u, blocks, tuple(block.body)))
 
         def finish(scope: Scope) -> None:
             a, c = (scope.load(s, dtype, here) for s in (total, lost))
@@ -591,7 +598,7 @@ def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner:
         lanes(body, clear(acc))
         body.loops(inner, add)
         lanes(body, lambda s: _epilogue(writer, s, node, s.load(acc, dtype, here), free))
-    return writer.kernel([*axes, Axis("t", tiles)], body.body)
+    return writer.kernel([*axes, Axis(t, tiles)], body.body)
 
 
 # --- contractions and scatters ---------------------------------------------------------------------------------------
@@ -601,9 +608,11 @@ def lower_contract(writer: Writer) -> Kernel:
     node = writer.cluster.nodes[0]
     left, right = node.inputs
     rank = node.type.rank
-    letters = ("b", "c", "d", "e", "f", "g", "h")[: rank - 2]
+    letters = [writer.loop(f"b{i}") for i in range(rank - 2)]
     batch = tuple(Axis(v, n) for v, n in zip(letters, node.type.shape[:-2], strict=True))
-    m, n, k = Axis("m", left.type.shape[-2]), Axis("n", right.type.shape[-1]), Axis("k", left.type.shape[-1])
+    m, n, k = (
+        Axis(writer.loop(v), size) for v, size in zip("mnk", (left.type.shape[-2], right.type.shape[-1], left.type.shape[-1]), strict=True)
+    )
     ranges = {a.var: a.extent for a in (*batch, m, n, k)}
     at = tuple(dims.symbol(a.var) for a in batch)
     sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
@@ -625,20 +634,21 @@ def lower_scatter(writer: Writer) -> Kernel:
     node = writer.cluster.nodes[0]
     lowering = node.op.lowering
     assert isinstance(lowering, Scatter)
+    combine = "or" if node.type.dtype.is_bool and lowering.combine == "add" else lowering.combine
     body = Scope(writer)
-    names = outer_names(node.type.rank)
+    names = writer.loop_names(node.type.rank)
     index = tuple(dims.symbol(v) for v in names)
     body.loops(
         [Axis(v, n) for v, n in zip(names, node.type.shape, strict=True)],
-        lambda scope: scope.store(node, core_index(node, index), neutral(lowering.combine, node.type.dtype)),
+        lambda scope: scope.store(node, core_index(node, index), neutral(combine, node.type.dtype)),
     )
     update = node.inputs[0].type.shape
-    names = outer_names(len(update))
+    names = writer.loop_names(len(update))
     at = tuple(dims.symbol(v) for v in names)
 
     def add(scope: Scope) -> None:
         place = lowering.place(Code(scope, node), at, **node.attrs)
-        scope.body.append(Gather(writer.place(node, core_index(node, place))[0], place, lowering.combine, scope.value(node.inputs[0], at)))
+        scope.body.append(Gather(writer.place(node, core_index(node, place))[0], place, combine, scope.value(node.inputs[0], at)))
 
     body.loops([Axis(v, n) for v, n in zip(names, update, strict=True)], add)
     return writer.kernel((), body.body)
@@ -653,12 +663,12 @@ def lower(plan: Plan) -> Program:
     name = names_of(graph)
     crossing = plan.crossing()
     buffers: dict[str, Buffer] = {}
-    outputs = set(graph.outputs)
+    inputs, outputs = set(graph.inputs), set(graph.outputs)
     updates = {v for v, _ in graph.updates}
     for node in graph.nodes:
         if plan.is_leaf(node):
             constant = "value" in node.attrs
-            role = "constant" if constant else "input" if node.op is not None and node in set(graph.inputs) else "variable"
+            role = "constant" if constant else "input" if node in inputs else "variable"
             value = node.attrs["value"].array if constant else node if role == "variable" else None
             buffers[name[node]] = Buffer(name[node], node.type, role, value=value)
         elif node in crossing:
@@ -719,10 +729,8 @@ def lower(plan: Plan) -> Program:
 
 def copy_kernel(kind: TensorType) -> Kernel:
     """y = x."""
-    size = kind.size
-    flat = TensorType(kind.dtype, (size,))
-    i = (dims.symbol("i"),)
-    body = (Load("0", kind.dtype, "x0", i), Store("y0", i, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis("i", size),), body, vector=True)
-
-
+    flat = TensorType(kind.dtype, (kind.size,))
+    i = "i" if "i" not in dims.names(kind.size) else "i_"
+    at = (dims.symbol(i),)
+    body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
+    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body, vector=True)

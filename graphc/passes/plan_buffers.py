@@ -17,24 +17,8 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import (
-    Axis,
-    Buffer,
-    Call,
-    Contract,
-    Gather,
-    Index,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Program,
-    Statement,
-    Store,
-    rewrite,
-)  # fmt: skip
-from graphc.ir.scalar import Ref
-from graphc.ir.types import TensorType
+from graphc.ir.program import Buffer, Call, Contract, Gather, Index, Kernel, Load, Loop, Program, Statement, Store, rewrite
+from graphc.passes.lower import copy_kernel
 
 
 def plan_buffers(program: Program) -> Program:
@@ -150,15 +134,8 @@ def _update_in_place(program: Program) -> Program:
         else:
             copies.append((variable, source))
     for variable, source in copies:
-        calls.append(Call(_copy(buffers[variable].type), (source, variable)))
+        calls.append(Call(copy_kernel(buffers[variable].type), (source, variable)))
     return replace(program, buffers=buffers, calls=tuple(calls), updates=())
-
-
-def _copy(kind: TensorType) -> Kernel:
-    flat = TensorType(kind.dtype, (kind.size,))
-    i = (dims.symbol("i"),)
-    body = (Load("0", kind.dtype, "x0", i), Store("y0", i, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis("i", kind.size),), body, vector=True)
 
 
 # --- temporaries -----------------------------------------------------------------------------------------------------

@@ -180,6 +180,16 @@ fmod = _binary("fmod", lambda builder, a, b, kind: builder.frem(a, b))
 udiv = _binary("udiv", lambda builder, a, b, kind: builder.udiv(a, b))
 
 
+def _floordiv(builder: Any, a: Any, b: Any, kind: Any) -> Any:
+    """a // b for b > 0."""
+    quotient = builder.sdiv(a, b)
+    low = builder.icmp_signed("<", builder.srem(a, b), ir.Constant(a.type, 0))
+    return builder.sub(quotient, builder.zext(low, a.type))
+
+
+floordiv = _binary("floordiv", _floordiv)
+
+
 def _iabs(builder: Any, x: Any, kind: Any) -> Any:
     if not is_signed(kind):
         return x

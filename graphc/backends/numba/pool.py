@@ -209,13 +209,15 @@ class Pool:
         return True
 
     def stop(self) -> None:
-        """Let the workers end."""
+        """End the workers, and wait for them: they look at this pool's memory."""
         with self.lock:
             self.state[_STOP] = 1
             self.state[_SEQUENCE] += 1
             libc = ctypes.CDLL(None)
             for _ in self.threads:
                 libc.sem_post(ctypes.c_void_p(self.semaphore.ctypes.data))
+        for thread in self.threads:
+            thread.join()
 
 
 _current: list[Pool] = []

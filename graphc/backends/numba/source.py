@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,12 @@ BLOCK = 256  # elements summed in vector lanes before the sum joins the compensa
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
 _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt ge select".split())
+
+
+_TAKEN = re.compile(  # names that the source gives to other things
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|width|forward|register_tile|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
+)
 
 
 @dataclass(frozen=True)
@@ -102,15 +109,14 @@ class Printer:
     def intrinsic(self, name: str) -> str:
         return self.use(name, getattr(intrinsics, name))
 
-    @staticmethod
-    def variable(name: str) -> str:
-        """A value or dimension as a Python name."""
+    def variable(self, name: str) -> str:
+        """A value, loop variable or dimension as a Python name."""
         if name[0].isdigit():
             return f"v{name}"
-        return f"{name}_" if keyword.iskeyword(name) or name in ("range", "lo", "hi", "sizes", "pointers", "scratch") else name
+        return f"dim_{name}" if name in self.dims and (keyword.iskeyword(name) or _TAKEN.fullmatch(name)) else name
 
     def size(self, size: Size) -> str:
-        """An index expression as Python over int64; divisions are of numbers that are not negative."""
+        """An index expression as Python over int64."""
         if isinstance(size, int):
             return str(size)
         text = ""
@@ -124,9 +130,10 @@ class Printer:
     def atom(self, atom: dims.Atom) -> str:
         match atom:
             case str(name):
-                return self.variable(name.removeprefix("%")) if not name.startswith("%") else self.variable(name[1:])
+                return self.variable(name.removeprefix("%"))
             case dims.FloorDiv(a, b):
-                return f"{self.intrinsic('udiv')}({self.size(a)}, {self.size(b)})"
+                signed = not dims.is_nonnegative(a) or any(n.startswith("%") for n in dims.names(a))
+                return f"{self.intrinsic('floordiv' if signed else 'udiv')}({self.size(a)}, {self.size(b)})"
             case dims.Max0(a):
                 return f"{self.intrinsic('maximum')}({self.size(a)}, {self.size(0)})"
 

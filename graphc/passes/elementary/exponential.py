@@ -74,14 +74,20 @@ def reduce(k: Scalars, x: Value, sign: int = 1) -> Pair:
     return k.bitcast(moved, form.integer), k.fma(n, -sign * e.ln2[1], r)
 
 
+def reduce_closely(k: Scalars, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
+    """(m, r, rest) of x + low, where r + rest is what `reduce` rounds to r."""
+    form, e = layout(x), EXPONENTIALS[x.dtype]
+    start = form.rounder + form.bias - 1
+    moved = k.fma(x, LOG2E, start)
+    n = moved - start
+    first = k.fma(n, -e.ln2[0], x)
+    second = n * -e.ln2[1] if low is None else k.fma(n, -e.ln2[1], low)
+    return k.bitcast(moved, form.integer), *fast_two_sum(k, first, second)
+
+
 def half_power(k: Scalars, m: Value, like: Value) -> Value:
     """2^(n-1) from what `reduce` gives, where it is a normal number."""
     return k.bitcast(m << layout(like).mantissa, like.dtype)
-
-
-def tail(k: Scalars, r: Value) -> Value:
-    """exp(r) - 1 - r."""
-    return (r * r) * polynomial(k, r, EXPONENTIALS[r.dtype].terms)
 
 
 def less_one(k: Scalars, r: Value) -> Value:
@@ -116,10 +122,10 @@ def exp2(k: Scalars, x: Value) -> Value:
 
 def expm1(k: Scalars, x: Value) -> Value:
     e = EXPONENTIALS[x.dtype]
-    limited = at_least(k, at_most(k, x, e.high), -3.0 * e.flat)
-    m, r = reduce(k, limited)
+    m, r, rest = reduce_closely(k, at_least(k, at_most(k, x, e.high), -3.0 * e.flat))
     power = half_power(k, m, x)
-    result = k.fma(power, less_one(k, r), power - 0.5) * 2.0
+    bend = k.fma(r * r, polynomial(k, r, e.terms), rest)
+    result = k.fma(power, bend, k.fma(power, r, power - 0.5)) * 2.0
     return k.select(abs(x) < 2.0 ** (-2 - layout(x).mantissa), x, result)
 
 
@@ -154,16 +160,11 @@ def tanh(k: Scalars, x: Value) -> Value:
 
 def exp_pair(k: Scalars, x: Value, low: Value | None = None) -> tuple[Value, Value, Value]:
     """(m, hi, lo) with exp(x + low) = 2^n * (hi + lo) for float64 x; m is as from `reduce`. |x| is at most 1100."""
-    form, e = layout(x), EXPONENTIALS[x.dtype]
-    start = form.rounder + form.bias - 1
-    moved = k.fma(x, LOG2E, start)
-    n = moved - start
-    first = k.fma(n, -e.ln2[0], x)
-    second = n * -e.ln2[1] if low is None else k.fma(n, -e.ln2[1], low)
-    r, rest = fast_two_sum(k, first, second)
+    m, r, rest = reduce_closely(k, x, low)
+    bend = (r * r) * polynomial(k, r, EXPONENTIALS[x.dtype].terms)
     hi, gap = fast_two_sum(k, 1.0, r)
-    hi, lo = fast_two_sum(k, hi, gap + k.fma(rest, r + 1.0, tail(k, r)))
-    return k.bitcast(moved, form.integer), hi, lo
+    hi, lo = fast_two_sum(k, hi, gap + k.fma(rest, r + 1.0, bend))
+    return m, hi, lo
 
 
 def sinh(k: Scalars, x: Value) -> Value:

@@ -4,7 +4,8 @@
 
 In float32, 1 + f lies in 2/3 .. 4/3 and log(1 + f) is a minimax polynomial in f. In float64, 1 + f lies in
 sqrt(1/2) .. sqrt(2) and log(1 + f) is 2*atanh(s) with s = f / (2 + f), in the arrangement of
-Sun's fdlibm (e_log.c): f - (f^2/2 - s*(f^2/2 + R(s^2))). Minimax polynomials are found by the Remez algorithm in 180-bit arithmetic.
+Sun's fdlibm (e_log.c): f - (f^2/2 - s*(f^2/2 + R(s^2))). Minimax polynomials are found by the Remez algorithm in 180-bit
+arithmetic.
 """
 
 from __future__ import annotations
@@ -82,13 +83,14 @@ def series(k: Scalars, f: Value) -> Value:
     return k.fma(s, k.fma(z, polynomial(k, z, SERIES64), half), -half)
 
 
-def logarithm(k: Scalars, n: Value, f: Value, low: Value | None = None) -> Value:
-    """n*ln2 + log(1 + f) + low."""
-    high, rest = LN2[f.dtype]
-    small = k.fma(n, rest, series(k, f)) if low is None else k.fma(n, rest, series(k, f) + low)
+def logarithm(k: Scalars, n: Value, f: Value) -> Value:
+    """n*ln2 + log(1 + f)."""
+    first, second = LN2[f.dtype]
+    small = k.fma(n, second, series(k, f))
     if f.dtype == t.float32:
-        return k.fma(n, high, f + small)
-    return k.fma(n, high, f) + small
+        return k.fma(n, first, f + small)
+    high, low = fast_two_sum(k, n * first, f)
+    return high + (low + small)
 
 
 def defined(k: Scalars, result: Value, x: Value, pole: float = 0.0) -> Value:
@@ -155,7 +157,12 @@ def log1p(k: Scalars, x: Value) -> Value:
 def softplus(k: Scalars, x: Value) -> Value:
     """log(1 + e) + max(x, 0), where e = exp(-|x|)."""
     e = exp_minus_size(k, x)
-    bent = k.fma(e * e, polynomial(k, e, SOFTPLUS32), e) if x.dtype == t.float32 else log_one_plus(k, e)
+    if x.dtype == t.float32:
+        bent = k.fma(e * e, polynomial(k, e, SOFTPLUS32), e)
+    else:  # 1 + e is 2 * (1 + (e - 1) / 2) where it is above sqrt(2)
+        folded = e > math.sqrt(2) - 1
+        n = k.select(folded, k.const(1.0, x.dtype), 0.0)
+        bent = logarithm(k, n, k.select(folded, (e - 1.0) * 0.5, e))
     return bent + k.select(x > 0.0, x, 0.0)
 
 

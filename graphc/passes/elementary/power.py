@@ -7,9 +7,19 @@ import math
 from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
 from graphc.passes.elementary.exponential import exp_pair, half_power, less_one, reduce, scaled
-from graphc.passes.elementary.logarithm import LN2, exponent, series, split
+from graphc.passes.elementary.logarithm import LN2, series, split
 from graphc.passes.elementary.pieces import (
-    Pair, at_least, at_most, bits, fast_two_sum, infinity, layout, nan, polynomial, two_product, with_sign,
+    Pair,
+    at_least,
+    at_most,
+    bits,
+    fast_two_sum,
+    infinity,
+    layout,
+    nan,
+    polynomial,
+    two_product,
+    with_sign,
 )  # fmt: skip
 
 # (2*atanh(s)/s - 2 - 2/3*s^2) / s^4 in powers of s^2, for |s| <= 0.1716: minimax, by the Remez algorithm in 180-bit arithmetic
@@ -70,10 +80,9 @@ def _pow_float64(k: Scalars, size: Value, y: Value) -> Value:
     high, low = log_pair(k, size)
     product, rest = two_product(k, y, high)
     rest = k.fma(y, low, rest)
-    product = at_least(k, at_most(k, product, 720.0), -760.0)
-    rest = k.select(abs(product) < 719.0, rest, k.select(product < -746.0, k.const(0.0, size.dtype), 0.0))
-    m, head, tail = exp_pair(k, product, rest)
-    power, lift = scaled(k, m, product < -700.0, size)
+    limited = at_least(k, at_most(k, product, 710.0), -746.0)
+    m, head, tail = exp_pair(k, limited, k.select(limited == product, rest, 0.0))
+    power, lift = scaled(k, m, limited < -700.0, size)
     return (head + tail) * 2.0 * power * lift
 
 
@@ -86,27 +95,35 @@ def _pow_float32(k: Scalars, size: Value, y: Value) -> Value:
 
 
 def cbrt(k: Scalars, x: Value) -> Value:
-    """m * m^(-2/3) for |x| = m * 2^(3*j), 1 <= m < 8, where m^(-1/3) comes from a polynomial and two steps of Halley's kind."""
+    """m * m^(-2/3) for |x| = m * 2^(3*j), 1 <= m < 8.
+
+    m^(-1/3) comes from a polynomial and a step of fourth order; a Newton step on the root itself makes float64 of it.
+    """
     if x.dtype == t.float32:
-        return k.cast(cbrt(k, k.cast(x, t.float64)), x.dtype)
+        result = k.cast(_cube_root(k, k.cast(abs(x), t.float64), precise=False), x.dtype)
+    else:
+        tiny = abs(x) < layout(x).tiny
+        result = _cube_root(k, abs(k.select(tiny, x * 2.0**54, x)), precise=True)
+        result = result * k.select(tiny, k.const(2.0**-18, x.dtype), 1.0)
+    return k.select((x != 0.0) & (abs(x) < math.inf), with_sign(k, result, x), x)
+
+
+def _cube_root(k: Scalars, x: Value, precise: bool) -> Value:
     form = layout(x)
-    size = abs(x)
-    tiny = size < form.tiny
-    normal = k.select(tiny, size * 2.0**54, size)
-    biased = k.bitcast((bits(k, normal) >> form.mantissa) | bits(k, k.const(2.0**52, x.dtype)), x.dtype) - (2.0**52 + form.bias)
-    j = k.op("floor", (biased + 0.5) * (1 / 3))
-    moved = bits(k, j + (form.rounder + form.bias))
-    m = k.bitcast(bits(k, normal) - ((moved << form.mantissa) - form.one) * 3, x.dtype)
+    high = k.const(2.0**52, x.dtype)
+    biased = k.bitcast((bits(k, x) >> form.mantissa) | bits(k, high), x.dtype) - (2.0**52 + form.bias)
+    moved = bits(k, k.op("floor", (biased + 0.5) * (1 / 3)) + (form.rounder + form.bias))
+    scale = moved << form.mantissa
+    m = k.bitcast(bits(k, x) - (scale - form.one) * 3, x.dtype)
     v = polynomial(k, m, ROOT)
-    for _ in range(2):
-        missed = k.fma(-(m * v), v * v, 1.0)
-        v = k.fma(v * missed, k.fma(missed, 2 / 9, 1 / 3), v)
-    root = m * (v * v)
-    square, rest = two_product(k, root, root)
-    missed = k.fma(-square, root, m) - rest * root
-    root = k.fma(missed * (v * v), 1 / 3, root)
-    scale = k.bitcast(moved << form.mantissa, x.dtype) * k.select(tiny, k.const(2.0**-18, x.dtype), 1.0)
-    return k.select((size > 0.0) & (size < math.inf), with_sign(k, root * scale, x), x)
+    missed = k.fma(-(m * v), v * v, 1.0)
+    v = k.fma(v * missed, polynomial(k, missed, (1 / 3, 2 / 9, 14 / 81)), v)
+    square = v * v
+    root = m * square
+    if precise:
+        area, rest = two_product(k, root, root)
+        root = k.fma((k.fma(-area, root, m) - rest * root) * square, 1 / 3, root)
+    return root * k.bitcast(scale, x.dtype)
 
 
 def hypot(k: Scalars, x: Value, y: Value) -> Value:
@@ -116,8 +133,10 @@ def hypot(k: Scalars, x: Value, y: Value) -> Value:
         result = k.cast(k.op("sqrt", k.fma(wide, wide, other * other)), x.dtype)
     else:
         large = (a > 2.0**500) | (b > 2.0**500)
-        scale = k.select(large, k.const(2.0**-600, x.dtype), k.select((a < 2.0**-400) & (b < 2.0**-400), k.const(2.0**600, x.dtype), 1.0))
-        back = k.select(large, k.const(2.0**600, x.dtype), k.select(scale == 1.0, k.const(1.0, x.dtype), 2.0**-600))
+        small = (a < 2.0**-400) & (b < 2.0**-400)
+        one, down, up = (k.const(c, x.dtype) for c in (1.0, 2.0**-600, 2.0**600))
+        scale = k.select(large, down, k.select(small, up, one))
+        back = k.select(large, up, k.select(small, down, one))
         long, short = k.select(a > b, a, b) * scale, k.select(a > b, b, a) * scale
         result = k.op("sqrt", k.fma(long, long, short * short)) * back
     return k.select((a == math.inf) | (b == math.inf), infinity(k, x), result)

@@ -1,0 +1,61 @@
+"""Time several functions against each other, in turns within one process.
+
+Thread pools wait for more work by spinning: that of NumPy's BLAS for tens of milliseconds, graphc's for less than one. What runs
+while another's threads still spin is slowed down by them. So every turn starts with a rest, and its first call is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+REST = 0.04  # seconds before a turn
+TURN = 0.02  # seconds that the counted calls of a turn take at least
+TURNS = 3  # at least
+BUSY = 0.5  # CPUs at work for others that make times doubtful
+
+
+def medians(functions: Sequence[Callable[[], Any]], seconds: float) -> list[float]:
+    """The median seconds of a call of each function, measured for about `seconds` in all.
+
+    >>> short, long = medians([lambda: sum(range(10)), lambda: sum(range(100_000))], 0.3)
+    >>> short < long
+    True
+    """
+    samples: list[list[float]] = [[] for _ in functions]
+    stop = time.perf_counter() + seconds
+    turns = 0
+    while turns < TURNS or time.perf_counter() < stop:
+        for function, found in zip(functions, samples, strict=True):
+            time.sleep(REST)
+            function()
+            found += _turn(function)
+        turns += 1
+    return [statistics.median(found) for found in samples]
+
+
+def _turn(function: Callable[[], Any]) -> list[float]:
+    """The seconds of each call, for a while."""
+    found: list[float] = []
+    end = before = time.perf_counter()
+    stop = before + TURN
+    while end < stop:
+        function()
+        end = time.perf_counter()
+        found.append(end - before)
+        before = end
+    return found
+
+
+def load_note() -> str:
+    """A warning if the machine was busy in the minute before, else nothing; ask before the own work starts."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if busy <= BUSY:
+        return ""
+    return f"NOTE: something kept {busy:.1f} CPUs busy before this started: the times are not those of the machine at rest"
+
+
+__all__ = ["load_note", "medians"]

@@ -1,0 +1,180 @@
+"""The floors: imports go down only, libraries stand on the public face alone, and no pass or backend knows operations by name.
+
+Read from the syntax of every file, imports inside functions included; what only type checkers see is free.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import graphc
+
+ROOT = Path(graphc.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+FACE = "the public face"  # `import graphc`, or a public name from it
+
+# Room -> rooms of the package that it may import.
+FLOORS = {
+    "errors": set(),
+    "ir": {"errors", "ir"},
+    "ops": {"errors", "ir", "ops"},
+    "passes": {"errors", "ir", "passes"},
+    "backends": {"errors", "ir", "backends"},
+    "compile": {"errors", "ir", "ops", "passes", "backends"},
+    "gradients": {"errors", "ir", "ops", "passes"},
+    "__init__": {"errors", "ir", "ops", "passes", "backends", "compile", "gradients", "nn", "optim"},
+    "nn": {FACE, "nn"},
+    "optim": {FACE, "optim"},
+    "timing": {FACE},
+    "demo": {FACE, "demo", "timing"},
+    "bench": {FACE, "bench", "timing"},
+    "__main__": {FACE, "demo", "bench"},
+}
+
+# Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
+ELSEWHERE = {
+    "networkx": ("ir/", "passes/"), "numba": ("backends/numba/",), "llvmlite": ("backends/numba/",), "matplotlib": ("demo", "bench"),
+    "mlxtend": ("demo",), "tqdm": ("demo", "bench"),
+}  # fmt: skip
+
+
+def place(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def room(module: str) -> str:
+    """The room of a module: graphc.ops.tensor is in ops."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Every import that runs: all but those under `if TYPE_CHECKING`."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+            continue
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        todo += ast.iter_child_nodes(node)
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The modules that a file imports, as dotted names; `from graphc import x` counts as graphc.x."""
+    package = ["graphc", *file.relative_to(ROOT).parent.parts]
+    for node in statements(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+            continue
+        base = ".".join(package[: len(package) - node.level + 1] if node.level else [])
+        module = ".".join(filter(None, [base, node.module or ""]))
+        yield from (f"{module}.{alias.name}" for alias in node.names) if module == "graphc" else [module]
+
+
+@pytest.mark.parametrize("file", FILES, ids=place)
+def test_imports_go_down_only(file: Path) -> None:
+    allowed = FLOORS[room_of(file)]
+    for module in imported(file):
+        if module.split(".")[0] != "graphc":
+            continue
+        to = room(module)
+        if to not in FLOORS or to == "__init__":
+            to = FACE
+        assert to in allowed, f"{place(file)} imports {module}; {room_of(file)} may import {sorted(allowed)}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=place)
+def test_other_packages_are_imported_where_they_belong(file: Path) -> None:
+    for module in imported(file):
+        package = module.split(".")[0]
+        if package in sys.stdlib_module_names or package in ("graphc", "numpy"):
+            continue
+        assert package in ELSEWHERE, f"{place(file)} imports {module}: not among the dependencies"
+        assert place(file).startswith(ELSEWHERE[package]), f"{place(file)} imports {module}"
+
+
+def test_every_room_has_a_floor_and_every_floor_a_room() -> None:
+    assert {room_of(f) for f in FILES} == set(FLOORS)
+
+
+def test_the_check_of_imports_sees_what_it_must(tmp_path: Path) -> None:
+    text = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numba\n"
+        "def f():\n    from graphc import ops\n    import graphc.backends.numba\n    from graphc.passes.fuse import fuse\n"
+    )
+    found = sorted(ast.unparse(s) for s in statements(ast.parse(text)))
+    assert found == [
+        "from graphc import ops", "from graphc.passes.fuse import fuse", "from typing import TYPE_CHECKING", "import graphc.backends.numba",
+    ]  # fmt: skip
+
+
+def test_importing_graphc_imports_nothing_heavy() -> None:
+    """The time is a matter of the machine; what is loaded is not."""
+    code = "import sys, graphc; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent).stdout.split()
+    assert {"numpy", "networkx", "graphc"} <= set(loaded)
+    assert not {"numba", "llvmlite", "matplotlib", "mlxtend", "scipy", "tqdm", "pandas", "IPython"} & set(loaded)
+
+
+def test_the_interpreter_needs_no_numba() -> None:
+    code = (
+        "import sys, graphc as gx; x = gx.placeholder('x', (2,)); f = gx.compile([x], x + 1, backend='interpreter'); f([1.0, 2.0]);"
+        "assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
+
+
+# --- no pass and no backend asks which operation a node is ------------------------------------------------------------
+
+KNOW_NAMES = {"passes/fold_constants.py", "passes/simplify.py"}  # constants, and the text of rules
+
+
+def name_questions(tree: ast.AST) -> list[int]:
+    """Lines that use `.op.name`, or compare `.op`, outside of text made for people."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            node.values = []  # what is printed decides nothing
+    lines = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr="name", value=ast.Attribute(attr="op")):
+                lines.append(node.lineno)
+            case ast.Compare(left=left, comparators=others) if ast.unparse(others[-1]) != "None":
+                if any(isinstance(side, ast.Attribute) and side.attr == "op" and of_node(side) for side in (left, *others)):
+                    lines.append(node.lineno)
+            case ast.MatchClass(cls=ast.Name(id="Node" | "Operation"), kwd_attrs=attrs) if "name" in attrs:
+                lines.append(node.lineno)
+    return lines
+
+
+def of_node(attribute: ast.Attribute) -> bool:
+    """`node.op`, not the scalar operation of a statement."""
+    return isinstance(attribute.value, ast.Name) and attribute.value.id in ("node", "n", "given", "producer", "user", "root")
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if room_of(f) in ("passes", "backends") and place(f) not in KNOW_NAMES], ids=place
+)
+def test_passes_and_backends_do_not_ask_for_names(file: Path) -> None:
+    assert name_questions(ast.parse(file.read_text())) == [], "match on node.op.lowering instead"
+
+
+def test_the_check_of_names_sees_what_it_must() -> None:
+    assert name_questions(ast.parse('if node.op.name == "exp": pass')) == [1]
+    assert name_questions(ast.parse("names = {exp: 1}[node.op.name]")) == [1]
+    assert name_questions(ast.parse("if node.op is exp: pass")) == [1]
+    assert name_questions(ast.parse('raise GraphError(f"{node.op.name} has no gradient")')) == []
+    assert name_questions(ast.parse("match node.op.lowering:\n    case Reduction(): pass")) == []

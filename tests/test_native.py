@@ -1,0 +1,186 @@
+"""The native backend: matrix products of every shape, determinism over threads, variables updated in place, forks."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+import graphc as gx
+
+RNG = np.random.default_rng(7)
+EDGES = (0, 1, 2, 13, 14, 15, 31, 33, 70)
+
+
+@pytest.fixture(autouse=True)
+def all_threads():
+    before = gx.get_num_threads()
+    yield
+    gx.set_num_threads(before)
+
+
+def close(found, wanted, terms, dtype):
+    """Within the error bound of a sum of `terms` products, taken in any order."""
+    bound = (terms + 2) * np.finfo(dtype).eps * max(1.0, float(np.abs(wanted).max(initial=0))) * 4
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("left", ["n", "t"])
+@pytest.mark.parametrize("right", ["n", "t"])
+def test_matmul_of_every_edge_shape(dtype, left, right):
+    x = gx.placeholder("x", ("k", "m") if left == "t" else ("m", "k"), dtype)
+    y = gx.placeholder("y", ("n", "k") if right == "t" else ("k", "n"), dtype)
+    f = gx.compile([x, y], (x.T if left == "t" else x) @ (y.T if right == "t" else y))
+    for m, k, n in [(m, k, n) for m in EDGES for k in (0, 1, 5, 300, 700) for n in EDGES if (m + k + n) % 3 == 0]:
+        a = RNG.standard_normal((m, k)).astype(dtype)
+        b = RNG.standard_normal((k, n)).astype(dtype)
+        close(f(a.T if left == "t" else a, b.T if right == "t" else b), a @ b, k, dtype)
+    assert f.compilations == 1
+
+
+@pytest.mark.parametrize("shapes", [
+    ((1, 40), (40, 30)), ((30, 40), (40, 1)), ((40,), (40,)), ((40,), (40, 9)), ((9, 40), (40,)), ((3, 5, 7), (7, 2)), ((3, 5, 7), (3, 7, 2)),
+    ((1, 5, 7), (4, 7, 2)), ((2, 1, 5, 7), (3, 7, 2)), ((6, 1), (1, 6)), ((300, 8), (8, 10)), ((5, 2000), (2000, 3)),
+])  # fmt: skip
+def test_matmul_of_numpy_ranks(shapes):
+    x, y = (gx.placeholder(n, s, "float64") for n, s in zip("xy", shapes, strict=True))
+    a, b = (RNG.standard_normal(s) for s in shapes)
+    close(gx.compile([x, y], x @ y)(a, b), a @ b, shapes[0][-1], "float64")
+
+
+def test_integer_matmul_is_exact():
+    x, y = gx.placeholder("x", (17, 33), "int32"), gx.placeholder("y", (33, 21), "int32")
+    a, b = (RNG.integers(-(2**31), 2**31, s).astype("int32") for s in ((17, 33), (33, 21)))
+    np.testing.assert_array_equal(gx.compile([x, y], x @ y)(a, b), a @ b)
+
+
+def test_prologue_and_epilogue_share_the_kernel_of_a_matmul():
+    x, w, b = gx.placeholder("x", ("n", 20)), gx.variable(RNG.standard_normal((20, 30)).astype("f4"), "w"), gx.variable(np.ones(30, "f4"), "b")
+    f = gx.compile([x], gx.maximum((x * 2).T.T @ w + b, 0.0))
+    assert len(f.program.calls) == 1
+    a = RNG.standard_normal((50, 20)).astype("f4")
+    close(f(a), np.maximum((a * 2) @ w.value + 1, 0), 20, "float32")
+
+
+def test_results_do_not_depend_on_threads():
+    x = gx.placeholder("x", ("n", 300))
+    w = gx.variable(RNG.standard_normal((300, 200)).astype("f4"), "w")
+    h = x @ w
+    f = gx.compile([x], [gx.sum(h), gx.sum(h, axis=0), gx.sum(h * h, axis=1), gx.max(h), gx.mean(x * 3), h * 2])
+    for n in (1, 7, 1000):
+        a = RNG.standard_normal((n, 300)).astype("f4")
+        gx.set_num_threads(1)
+        one = [y.copy() for y in f(a)]
+        for threads in (2, 3):
+            gx.set_num_threads(threads)
+            for _ in range(5):
+                for p, q in zip(one, f(a), strict=True):
+                    np.testing.assert_array_equal(p, q)
+
+
+def test_sums_keep_the_error_of_pairwise_summation():
+    x = gx.placeholder("x", ("n",))
+    total = gx.compile([x], gx.sum(x))
+    a = np.full(10_000_000, 0.1, "f4")
+    assert abs(float(total(a)) / (np.float64(np.float32(0.1)) * a.size) - 1) < 1e-6
+    m = gx.placeholder("m", ("n", 3))
+    columns = gx.compile([m], gx.sum(m, axis=0))(a[:9_000_000].reshape(-1, 3))
+    np.testing.assert_allclose(columns, np.float64(np.float32(0.1)) * 3_000_000, rtol=1e-6)
+
+
+def test_infinite_sums_are_not_nan():
+    x = gx.placeholder("x", ("n", "k"), "float64")
+    f = gx.compile([x], [gx.sum(x), gx.sum(x, axis=0), gx.sum(x, axis=1)])
+    a = np.ones((3000, 300))
+    a[5, 7] = np.inf
+    assert all(np.isinf(y).any() and not np.isnan(y).any() for y in f(a))
+
+
+def test_variables_change_all_at_once():
+    a, b = gx.variable(np.arange(5.0), "a"), gx.variable(np.zeros(5), "b")
+    swap = gx.compile([], [a + b], updates={a: b + 0.0, b: a + 0.0})
+    exchange = gx.compile([], [], updates={a: b, b: a})
+    swap()
+    np.testing.assert_array_equal(a.value, np.zeros(5))
+    np.testing.assert_array_equal(b.value, np.arange(5.0))
+    exchange()
+    np.testing.assert_array_equal(a.value, np.arange(5.0))
+    shift = gx.compile([], gx.sum(a), updates={a: gx.flip(a) * 2})
+    assert shift() == 10
+    np.testing.assert_array_equal(a.value, np.arange(5.0)[::-1] * 2)
+
+
+def test_an_update_waits_for_every_reader_of_the_old_value():
+    w = gx.variable(RNG.standard_normal((40, 40)), "w")
+    x = gx.placeholder("x", (40, 40), "float64")
+    new = w - 0.5 * (x @ w)
+    f = gx.compile([x], [w @ w, gx.sum(w, axis=0), new.T], updates={w: new})
+    before, a = w.value, RNG.standard_normal((40, 40))
+    square, columns, transposed = f(a)
+    after = before - 0.5 * (a @ before)
+    close(square, before @ before, 40, "float64")
+    close(columns, before.sum(0), 40, "float64")
+    close(transposed, after.T, 40, "float64")
+    close(w.value, after, 40, "float64")
+
+
+def test_the_arena_is_smaller_than_its_buffers():
+    x = gx.placeholder("x", ("n", "n"), "float64")
+    y = x
+    for _ in range(6):
+        y = y @ y
+    f = gx.compile([x], y)
+    temporary = [b for b in f.program.buffers.values() if b.role == "temporary"]
+    assert len(temporary) == 5 and len(f.program.slots) == 2
+    a = RNG.standard_normal((20, 20)) / 10
+    w = a
+    for _ in range(6):
+        w = w @ w
+    np.testing.assert_allclose(f(a), w, rtol=1e-9, atol=1e-12)
+
+
+def test_outputs_are_not_reused_while_somebody_holds_them():
+    x = gx.placeholder("x", (4,), "float64")
+    f = gx.compile([x], x + 1)
+    first = f(np.zeros(4))
+    part = f(np.ones(4))[1:]
+    f(np.full(4, 7.0))
+    np.testing.assert_array_equal(first, np.ones(4))
+    np.testing.assert_array_equal(part, np.full(3, 2.0))
+
+
+def test_many_threads_call_one_compiled_object():
+    x = gx.placeholder("x", ("n", 64))
+    f = gx.compile([x], gx.sum(x @ x.T, axis=1))
+    inputs = [RNG.standard_normal((n, 64)).astype("f4") for n in (3, 50, 200, 400)]
+    wanted = [f(a).copy() for a in inputs]
+    wrong = []
+
+    def work(i):
+        for _ in range(30):
+            if not np.array_equal(f(inputs[i]), wanted[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_computes():
+    gx.set_num_threads(2)
+    x = gx.placeholder("x", ("n",))
+    f = gx.compile([x], x * 2 + 1)
+    a = np.ones(3_000_000, "f4")
+    f(a)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(f(a), np.full_like(a, 3)) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
