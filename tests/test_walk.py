@@ -302,7 +302,7 @@ def layouts(values: Array) -> Iterator[Array]:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """Every elementwise operation that accepts a data type, compiled for arrays of any size [n, m]."""
+    """Every elementwise operation that accepts a data type, in one compilation."""
 
     ops: tuple[Operation, ...]
     dtype: DType
@@ -313,9 +313,8 @@ class Elementwise:
         numbers = iter((0, 1))
         return [2 if given == "bool" else next(numbers) for given in sample.dtypes or sample.shapes]
 
-    def compile(self) -> gx.Compiled:
-        given = [gx.placeholder("a", ("n", "m"), self.dtype), gx.placeholder("b", ("n", "m"), self.dtype)]
-        given.append(gx.placeholder("c", ("n", "m"), bool))
+    def compile(self, shape: tuple[str, ...]) -> gx.Compiled:
+        given = [gx.placeholder(name, shape, dtype) for name, dtype in (("a", self.dtype), ("b", self.dtype), ("c", bool))]
         return gx.compile(given, [op(*(given[i] for i in self.operands(op))) for op in self.ops], backend=BACKEND)
 
     def check(self, run: gx.Compiled, a: Array, b: Array, c: Array) -> None:
@@ -357,7 +356,7 @@ def test_elementwise_operations_natively(dtype: DType) -> None:
     """On special values, any magnitude, moderate values, every memory layout, and sizes 0, 1, 2 and 7."""
     rng = np.random.default_rng(dtype.bits)
     tested = Elementwise(accepting(dtype), dtype)
-    run = tested.compile()
+    run = tested.compile(("n", "m"))
     values = special(dtype)
     n = len(values)
     a, b = np.broadcast_to(values[:, None], (n, n)), np.broadcast_to(values, (n, n))
@@ -376,20 +375,44 @@ def test_elementwise_operations_natively(dtype: DType) -> None:
     assert run.compilations == compilations
 
 
+@pytest.mark.parametrize("dtype", [t.float32, t.int8], ids=str)
+def test_elementwise_operations_without_axes(dtype: DType) -> None:
+    rng = np.random.default_rng(dtype.bits)
+    tested = Elementwise(accepting(dtype), dtype)
+    run = tested.compile(())
+    values = special(dtype)
+    for a, b in zip(values, rng.permutation(values), strict=True):
+        tested.check(run, a.reshape(()), b.reshape(()), bits(rng, t.bool_, ()))
+
+
+def chosen_samples(dtype: DType) -> list[Case]:
+    """All of float64, whose kernels are the rest's too; the first of each operation for the other data types."""
+    found = []
+    for op in OPERATIONS:
+        if op in set(ELEMENTWISE) or (isinstance(op.lowering, Reduction) and dtype != t.float64):
+            continue  # these have tests of their own
+        for case in cases(op):
+            first = case.sample is op.samples[0] or op.name == "astype"
+            if (case.types[0].dtype if case.types else case.result.dtype) == dtype and (first or dtype == t.float64):
+                found.append(case)
+    return found
+
+
 @pytest.mark.parametrize("dtype", t.DTYPES, ids=str)
 def test_samples_natively(dtype: DType) -> None:
-    """Every sample of the other operations, and of elementwise ones without axes, all outputs of one compilation."""
+    """Samples of operations that are not elementwise, and of casts, all outputs of one compilation."""
     rng = np.random.default_rng(dtype.bits)
-    chosen = [
-        c for op in OPERATIONS for c in cases(op)
-        if (c.types[0].dtype if c.types else c.result.dtype) == dtype and (op not in set(ELEMENTWISE) or c.result.rank == 0)
-    ]  # fmt: skip
-    symbols = [[gx.placeholder(f"x{i}_{k}", x.shape, x.dtype) for k, x in enumerate(c.types)] for i, c in enumerate(chosen)]
-    results = [c.op(*s, **c.sample.attrs) for c, s in zip(chosen, symbols, strict=True)]
-    run = gx.compile([x for s in symbols for x in s], results, backend=BACKEND)
+    chosen = chosen_samples(dtype)
+    symbols: dict[tuple[str, tuple[TensorType, ...]], list[gx.Tensor]] = {}
+    for c in chosen:
+        make = [gx.placeholder(f"x{len(symbols)}_{k}", x.shape, x.dtype) for k, x in enumerate(c.types)]
+        symbols.setdefault((c.op.name, c.types), make)
+    results = [c.op(*symbols[c.op.name, c.types], **c.sample.attrs) for c in chosen]
+    run = gx.compile([x for s in symbols.values() for x in s], results, backend=BACKEND)
     for _ in range(2):
-        arrays = [c.arrays(rng) for c in chosen]
-        for c, given, got in zip(chosen, arrays, run(*(x for a in arrays for x in a)), strict=True):
+        arrays = {(c.op.name, c.types): c.arrays(rng) for c in chosen}
+        for c, got in zip(chosen, run(*(x for key in symbols for x in arrays[key])), strict=True):
+            given = arrays[c.op.name, c.types]
             with np.errstate(all="ignore"):
                 check(c.op, c.sample.attrs, given, got, np.asarray(c.op.reference(*given, **c.sample.attrs)))
 

@@ -38,6 +38,7 @@ from graphc.ir.graph import Graph, Node, origin
 from graphc.ir.operation import VOCABULARY, Operation, Pointwise
 from graphc.ir.types import DTYPES, TensorType
 
+_PYTHON = {"b": bool, "i": int, "u": int, "f": float}  # the type of a fill's number; fold_constants sees to it
 LIMIT = 1000  # rewrites that start from one node of a graph; more means that the rules run in a circle
 
 
@@ -46,7 +47,7 @@ def _is_fill(node: Node) -> bool:
 
 
 def _is_constant(node: Node) -> bool:
-    return _is_fill(node) and isinstance(node.attrs["value"], (bool, int, float))
+    return _is_fill(node) and type(node.attrs["value"]) is _PYTHON[node.type.dtype.kind]
 
 
 KINDS: Mapping[str, Callable[[Node], bool]] = {

@@ -350,8 +350,9 @@ def unravel(linear: Size, shape: Shape, ranges: dims.Ranges = dims.NO_RANGES) ->
         elif axis == 0 or all(n == 1 for n in shape[:axis]):
             index.append(linear)
         else:
-            index.append(dims.mod(linear, shape[axis], ranges))
-            linear = dims.floordiv(linear, shape[axis], ranges)
+            size = shape[axis] or 1  # an empty axis has no elements to find
+            index.append(dims.mod(linear, size, ranges))
+            linear = dims.floordiv(linear, size, ranges)
     return tuple(reversed(index))
 
 

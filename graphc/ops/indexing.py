@@ -67,6 +67,7 @@ take_ = Op(
 
 
 def _put_type(g: TensorType, indices: TensorType, axis: int, size: Size) -> TensorType:
+    _addable("put_add", g)
     return TensorType(g.dtype, (*g.shape[:axis], size, *g.shape[axis + indices.rank :]))
 
 
@@ -135,7 +136,13 @@ along_ = Op(
 )  # fmt: skip
 
 
+def _addable(name: str, g: TensorType) -> None:
+    if g.dtype.is_bool:
+        raise DTypeError(f"{name} adds numbers, got {g}")
+
+
 def _put_along_type(g: TensorType, indices: TensorType, axis: int, size: Size) -> TensorType:
+    _addable("put_along_add", g)
     return TensorType(g.dtype, (*g.shape[:axis], size, *g.shape[axis + 1 :]))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import ShapeError, caller
+from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir.dims import Dim, Size
 from graphc.ir.operation import Contraction, Sample
 from graphc.ir.types import TensorType
@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 def _contract_type(a: TensorType, b: TensorType) -> TensorType:
     if a.rank < 2 or a.rank != b.rank or a.shape[:-2] != b.shape[:-2] or a.dtype != b.dtype:
         raise ShapeError(f"matmul needs matrices of equal batch dimensions and type, got {a} and {b}")
+    if a.dtype.is_bool:
+        raise DTypeError(f"matmul needs numbers, got {a} and {b}", hint="use the logical functions, or astype")
     if a.shape[-1] != b.shape[-2]:
         raise _inner(a, b)
     return TensorType(a.dtype, (*a.shape[:-1], b.shape[-1]))

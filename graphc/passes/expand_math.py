@@ -16,8 +16,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.program import Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, walk
+from graphc.ir.program import Axis, Contract, Gather, Index, Init, Kernel, Load, Loop, Program, Reduce, Statement, walk
 from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
@@ -54,18 +55,24 @@ def is_primitive(op: str, dtype: DType) -> bool:
 
 
 class _Names:
-    """Names that a kernel does not use yet."""
+    """Names that a kernel does not use yet, neither for values nor for buffers, loop variables and sizes."""
 
     def __init__(self, kernel: Kernel) -> None:
-        self._taken = {p.name for p in kernel.params} | {s.name for s in kernel.scratch} | {a.var for a in kernel.parallel}
+        self._taken = {p.name for p in kernel.params} | {s.name for s in kernel.scratch}
+        shapes: list[Index] = [p.type.shape for p in kernel.params] + [s.shape for s in kernel.scratch]
+        axes = list(kernel.parallel)
         for statement in walk(kernel.body):
             match statement:
                 case Let(name=name) | Load(name=name) | Init(name=name) | Reduce(name=name):
                     self._taken.add(name)
-                case Loop(var=var):
-                    self._taken.add(var)
+                case Loop(var=var, start=start, stop=stop):
+                    axes += [Axis(var, start), Axis(var, stop)]
                 case Contract(batch=batch, m=m, n=n, k=k, result=result):
-                    self._taken |= {a.var for a in (*batch, m, n, k)} | {result}
+                    axes += [*batch, m, n, k]
+                    self._taken.add(result)
+        self._taken |= {a.var for a in axes}
+        for size in [a.extent for a in axes] + [n for shape in shapes for n in shape]:
+            self._taken |= dims.names(size)
         self._next = 0
 
     def fresh(self) -> str:

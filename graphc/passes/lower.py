@@ -409,9 +409,10 @@ def _unravel(linear: Size, shape: Shape, ranges: Ranges) -> tuple[Size, ...]:
         if shape[axis] == 1:
             index.append(0)
             continue
+        size = shape[axis] or 1  # an empty axis has no elements to find
         rest = dims.product(shape[:axis])
-        index.append(linear if rest == 1 else dims.mod(linear, shape[axis], ranges))
-        linear = dims.floordiv(linear, shape[axis], ranges)
+        index.append(linear if rest == 1 else dims.mod(linear, size, ranges))
+        linear = dims.floordiv(linear, size, ranges)
     return tuple(reversed(index))
 
 
@@ -485,7 +486,7 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[tuple[Kernel, dict[str, No
         finish = (
             Init("0", acc.dtype, combine),
             Loop(t, count, (Load("1", acc.dtype, "x0", (dims.symbol(t),)), Reduce("0", acc.dtype, combine, Ref("1", acc.dtype)))),
-            Store("y0", (), Ref("0", acc.dtype)),
+            Store("y0", full_index(node, ()), Ref("0", acc.dtype)),
         )
         params = (Param("x0", TensorType(acc.dtype, (count,)), "in"), Param("y0", node.type, "out"))
         kernel = Kernel("k", params, (), finish, where=main.where, nodes=(writer.plan.position[node],))

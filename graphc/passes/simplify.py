@@ -71,6 +71,11 @@ def times(c: Node, d: Node) -> int:
     return wrapped(c.attrs["value"] * d.attrs["value"], c.type.dtype)
 
 
+def minus(c: Node) -> Any:
+    value = c.attrs["value"]
+    return -value if c.type.dtype.is_float else wrapped(-value, c.type.dtype)
+
+
 def larger(c: Node, d: Node) -> Any:
     a, b = c.attrs["value"], d.attrs["value"]
     return a if a > b or a != a else b
@@ -181,7 +186,7 @@ def rank(shape: Shape) -> int:
 HELPERS = {
     f.__name__: f
     for f in (
-        power_of_two, invertible, exponent, below, reciprocal, total, times, larger, smaller, direct, size_in,
+        power_of_two, invertible, exponent, below, reciprocal, total, times, minus, larger, smaller, direct, size_in,
         compose, in_order, moves_ones, whole, affine, strides, same, all_one, stretched, left_over, count, both, rank,
     )
 }  # fmt: skip
@@ -192,7 +197,7 @@ EXACT = """
 # sums and differences; x + 0.0 is not x where x is -0.0
 add_zero: add{x: int, 0} => x
 add_minus_zero: add{x: float, -0.0} => x
-add_false: add{x: bool, false} => x
+add_bool: add(x: bool, y) => logical_or(x, y)
 add_self_negative: add{x: int, negative(x)} => 0
 add_negative: add{x, negative(y)} => subtract(x, y)
 add_constants: add{add{x: int, c: constant}, d: constant} => add(x, total(c, d))
@@ -209,8 +214,7 @@ negative_subtract: negative(subtract(x: int, y)) => subtract(y, x)
 
 # products and quotients
 multiply_one: multiply{x, 1} => x
-multiply_true: multiply{x: bool, true} => x
-multiply_false: multiply{x: bool, false} => false
+multiply_bool: multiply(x: bool, y) => logical_and(x, y)
 multiply_zero: multiply{x: int, 0} => 0
 multiply_minus_one: multiply{x: float|signed, -1} => negative(x)
 multiply_constants: multiply{multiply{x: int, c: constant}, d: constant} => multiply(x, times(c, d))
@@ -220,6 +224,13 @@ divide_one: divide(x, 1) => x
 divide_minus_one: divide(x, -1) => negative(x)
 divide_power: divide(x, c: constant) => multiply(x, reciprocal(c)) if power_of_two(c)
 divide_negatives: divide(negative(x), negative(y)) => divide(x, y)
+multiply_minus: multiply{negative(x), c: constant} => multiply(x, minus(c))     # signs move outwards, to where they are absorbed
+multiply_negative: multiply{negative(x), y} => negative(multiply(x, y))
+divide_negative: divide(negative(x), y) => negative(divide(x, y))
+divide_by_negative: divide(x, negative(y)) => negative(divide(x, y))
+negative_multiply: negative(multiply{x, c: constant}) => multiply(x, minus(c))
+negative_divide: negative(divide(x, c: constant)) => divide(x, minus(c))
+negative_divide_into: negative(divide(c: constant, x)) => divide(minus(c), x)
 floor_divide_one: floor_divide(x: int, 1) => x
 floor_divide_minus_one: floor_divide(x: signed, -1) => negative(x)
 floor_divide_power: floor_divide(x: int, c: constant) => bitwise_right_shift(x, exponent(c)) if power_of_two(c)
@@ -298,7 +309,11 @@ xor_self: logical_xor(x, x) => false
 xor_false: logical_xor{x, false} => x
 xor_true: logical_xor{x, true} => logical_not(x)
 
-# bits
+# bits; of booleans they are logic
+bits_and_bool: bitwise_and(x: bool, y) => logical_and(x, y)
+bits_or_bool: bitwise_or(x: bool, y) => logical_or(x, y)
+bits_xor_bool: bitwise_xor(x: bool, y) => logical_xor(x, y)
+invert_bool: bitwise_invert(x: bool) => logical_not(x)
 bits_and_self: bitwise_and(x, x) => x
 bits_and_zero: bitwise_and{x: int, 0} => 0
 bits_and_ones: bitwise_and{x: signed, -1} => x
