@@ -112,8 +112,12 @@ def tables() -> list[Table]:
         ),
         Table("logarithm.SERIES64", logarithm.SERIES64, twice, (0.0, 0.02945), lambda z: z),
         Table(
-            "logarithm.SOFTPLUS32", logarithm.SOFTPLUS32, at_zero(lambda e: (mp.log1p(e) / e - 1) / e, -0.5), (0.0, 1.0),
+            "logarithm.SOFTPLUS32", logarithm.SOFTPLUS32, at_zero(lambda e: (mp.log1p(e) / e - 1) / e, -0.5), (0.0, 0.4725),
             at_zero(lambda e: e * e / mp.log1p(e), 0), "float32",
+        ),
+        Table(
+            "logarithm.CENTRE32", logarithm.CENTRE32, at_zero(lambda z: mp.log(mp.cosh(mp.sqrt(z) / 2)) / z, 0.125), (0.0, 0.5626),
+            lambda z: z / mp.log1p(mp.exp(-mp.sqrt(z))), "float32",
         ),
         Table("trigonometric.SINE32", trigonometric.SINE32, at_zero(lambda z: mp.sin(mp.sqrt(z) * half) / mp.sqrt(z), half), quarter, lambda z: 1),
         Table("trigonometric.COSINE32", trigonometric.COSINE32, at_zero(lambda z: (mp.cos(mp.sqrt(z) * half) - 1) / z, -half * half / 2), quarter, lambda z: z),

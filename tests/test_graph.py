@@ -141,9 +141,12 @@ def our_dtype(function: Callable[..., Any], *operands: Any) -> str:
         return "refused"
 
 
-@pytest.mark.parametrize("name", ["add", "multiply", "subtract", "divide", "maximum", "equal", "bitwise_and", "pow", "floor_divide", "copysign"])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "multiply", "subtract", "divide", "maximum", "equal", "bitwise_and", "pow", "floor_divide", "copysign", "atan2", "hypot"],
+)
 def test_promotion_is_numpy_s_for_all_pairs_of_types(name: str) -> None:
-    ours, theirs = getattr(gx, name), getattr(np, {"pow": "power"}.get(name, name))
+    ours, theirs = getattr(gx, name), getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, name))
     for p, q in itertools.product(DTYPES, DTYPES):
         got = our_dtype(ours, gx.placeholder("a", (2,), p), gx.placeholder("b", (2,), q))
         want = numpy_dtype(theirs, np.ones(2, p.numpy), np.ones(2, q.numpy))

@@ -218,6 +218,15 @@ class Program:
         """The program with every kernel replaced by `change` of it."""
         return replace(self, calls=tuple(replace(c, kernel=change(c.kernel)) for c in self.calls))
 
+    def named(self) -> Program:
+        """The program with one name for equal kernels: k0, k1, ... in the order of their first call."""
+        names: dict[Kernel, str] = {}
+        calls = []
+        for call in self.calls:
+            name = names.setdefault(replace(call.kernel, name="k"), f"k{len(names)}")
+            calls.append(replace(call, kernel=replace(call.kernel, name=name)))
+        return replace(self, calls=tuple(calls))
+
     def __str__(self) -> str:
         from graphc.ir.text import print_program
 

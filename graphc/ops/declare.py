@@ -79,7 +79,7 @@ def to_float(name: str, operands: Operands) -> tuple[Operands, DType]:
     """Numbers to floats: integers of at most 16 bits and booleans to float32, larger integers to float64."""
     common = _common(operands)
     if not common.is_float:
-        common = t.float32 if common.itemsize <= 2 else t.float64
+        common = t.float32 if all(o.itemsize <= 2 for o in operands) else t.float64
     return (common,) * len(operands), common
 
 

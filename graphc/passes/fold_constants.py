@@ -66,15 +66,21 @@ def _fill(node: Node, found: TensorType, value: Any) -> Node:
 
 def _leaf(node: Node, array: Array) -> Node:
     """A constant, as a fill where its elements are the same bits."""
-    if array.size:
-        first = array.reshape(-1)[:1]
-        if array.tobytes() == first.tobytes() * array.size:
-            return _fill(node, node.type, first[0].item())
+    if _is_uniform(array):
+        return _fill(node, node.type, array.flat[0].item())
     if node.op.name == "constant":
         return node
     with origin(node.where, node.gradient):
         made: Node = VOCABULARY["constant"](value=ArrayValue(array))
     return made
+
+
+def _is_uniform(array: Array) -> bool:
+    """Whether all elements, of which there are some, have the same bits."""
+    if not array.size:
+        return False
+    bits = array.reshape(-1).view(f"u{array.itemsize}")
+    return bool(bits[0] == bits[-1] and (bits == bits[0]).all())
 
 
 def _fold_fills(node: Node) -> Node | None:

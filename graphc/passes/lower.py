@@ -7,12 +7,13 @@ load, else kept in scratch (or in the buffer it has anyway).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
-from graphc.ir.graph import Node
+from graphc.ir.graph import Graph, Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
 from graphc.ir.program import (
@@ -149,8 +150,9 @@ class Code(Scalars):
 class Writer:
     """One kernel under construction."""
 
-    def __init__(self, plan: Plan, cluster: Cluster, crossing: set[Node]) -> None:
+    def __init__(self, plan: Plan, cluster: Cluster, crossing: set[Node], names: Mapping[Node, str]) -> None:
         self.plan = plan
+        self.names = names
         self.cluster = cluster
         self.crossing = crossing
         self.members = set(cluster.nodes)
@@ -197,16 +199,21 @@ class Writer:
             shape = core_shape(node)[self.cluster.prefix :]
             self.scratch[node] = Scratch(f"s{len(self.scratch) + len(self.spare)}", node.type.dtype, shape)
 
-    def kernel(self, parallel: Sequence[Axis], body: Sequence[Statement], partial: Sequence[Param] = (), vector: bool = False) -> Kernel:
+    def call(
+        self, parallel: Sequence[Axis], body: Sequence[Statement], partial: Mapping[Param, str] | None = None, vector: bool = False
+    ) -> Call:
+        """The kernel with this body, called on its nodes' buffers; `partial` adds parameters with buffers of their own."""
+        buffers = {name: self.names[n] for n, name in (*self.given.items(), *self.made.items())}
         params = [Param(name, n.type, "in") for n, name in self.given.items()]
         params += [Param(name, n.type, "out") for n, name in self.made.items()]
-        order = self.plan.position
-        lines = dict.fromkeys(n.where for n in self.cluster.nodes if n.where is not None)
-        kernel = Kernel(
-            "k", (*params, *partial), tuple(parallel), tuple(body), (*self.scratch.values(), *self.spare), vector, tuple(lines),
-            tuple(order[n] for n in self.cluster.nodes),
-        )  # fmt: skip
-        return kernel
+        for param, buffer in (partial or {}).items():
+            params.append(param)
+            buffers[param.name] = buffer
+        scratch = (*self.scratch.values(), *self.spare)
+        lines = tuple(dict.fromkeys(n.where for n in self.cluster.nodes if n.where is not None))
+        places = tuple(self.plan.position[n] for n in self.cluster.nodes)
+        kernel = Kernel("k", tuple(params), tuple(parallel), tuple(body), scratch, vector, lines, places)
+        return Call(kernel, tuple(buffers[p.name] for p in params))
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -368,21 +375,20 @@ def _no_total(scope: Scope, node: Node, value: Arg) -> None:
     raise AssertionError("a total outside a chunked kernel")
 
 
-def lower_rows(writer: Writer) -> list[tuple[Kernel, dict[str, Node]]]:
+def lower_rows(writer: Writer) -> list[Call]:
     rows = Rows(writer)
     if writer.cluster.totals:
         return _lower_totals(writer, rows)
-    flat = rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes)
-    if flat:
-        return [(_lower_flat(writer, rows), {})]
+    if rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes):
+        return [_lower_flat(writer, rows)]
     names = writer.loop_names(rows.prefix)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
     rows.write(row, tuple(dims.symbol(v) for v in names), _no_total)
-    return [(writer.kernel(axes, row.body), {})]
+    return [writer.call(axes, row.body)]
 
 
-def _lower_flat(writer: Writer, rows: Rows) -> Kernel:
+def _lower_flat(writer: Writer, rows: Rows) -> Call:
     """Purely elementwise code: one long loop if every access allows it, else a loop over the last axis."""
     rank = rows.prefix
     size = dims.product(rows.outer)
@@ -390,17 +396,18 @@ def _lower_flat(writer: Writer, rows: Rows) -> Kernel:
         i = writer.loop("i")
         row = Scope(writer, None, {i: size})
         rows.write(row, _unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
-        flat = _flatten(writer.kernel([Axis(i, size)], row.body, vector=True), i)
+        call = writer.call([Axis(i, size)], row.body, vector=True)
+        flat = _flatten(call.kernel, i)
         if flat is not None:
-            return flat
+            return replace(call, kernel=flat)
     names = writer.loop_names(rank)
     index = tuple(dims.symbol(v) for v in names)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
     rows.write(row, index, _no_total)
     if rank == 1:
-        return writer.kernel(axes, row.body, vector=True)
-    return writer.kernel(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])
+        return writer.call(axes, row.body, vector=True)
+    return writer.call(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])
 
 
 def _unravel(linear: Size, shape: Shape, ranges: Ranges) -> tuple[Size, ...]:
@@ -450,11 +457,11 @@ def _flatten(kernel: Kernel, i: str) -> Kernel | None:
                 body.append(statement)
             case _:
                 return None
-    params = tuple(Param(p.name, TensorType(p.type.dtype, (p.type.size,)), p.mode) for p in kernel.params)
-    return Kernel(kernel.name, params, kernel.parallel, tuple(body), kernel.scratch, True, kernel.where, kernel.nodes)
+    params = tuple(replace(p, type=TensorType(p.type.dtype, (p.type.size,))) for p in kernel.params)
+    return replace(kernel, params=params, body=tuple(body))
 
 
-def _lower_totals(writer: Writer, rows: Rows) -> list[tuple[Kernel, dict[str, Node]]]:
+def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
     """Rows in chunks, a partial result of every total from each; then one kernel a total that combines its partials."""
     outer = dims.product(rows.outer)
     length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
@@ -475,23 +482,29 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[tuple[Kernel, dict[str, No
 
     rows.write(row, _unravel(dims.symbol(r), rows.outer, {r: outer}), total)
     body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
-    partial = []
+    partial: dict[Param, str] = {}
     for i, (node, acc) in enumerate(accumulators.items()):
-        partial.append(Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out"))
+        partial[Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out")] = f"{writer.names[node]}.part"
         body.body.append(Store(f"p{i}", (dims.symbol(t),), acc))
-    main = writer.kernel([Axis(t, count)], body.body, partial)
-    result: list[tuple[Kernel, dict[str, Node]]] = [(main, {f"p{i}": n for i, n in enumerate(accumulators)})]
-    for i, (node, acc) in enumerate(accumulators.items()):
-        combine = writer.plan.work[node].combine
-        finish = (
-            Init("0", acc.dtype, combine),
-            Loop(t, count, (Load("1", acc.dtype, "x0", (dims.symbol(t),)), Reduce("0", acc.dtype, combine, Ref("1", acc.dtype)))),
-            Store("y0", full_index(node, ()), Ref("0", acc.dtype)),
-        )
-        params = (Param("x0", TensorType(acc.dtype, (count,)), "in"), Param("y0", node.type, "out"))
-        kernel = Kernel("k", params, (), finish, where=main.where, nodes=(writer.plan.position[node],))
-        result.append((kernel, {"x0": node, f"p{i}": node}))
-    return result
+    calls = [writer.call([Axis(t, count)], body.body, partial)]
+    for node in accumulators:
+        calls.append(_combine_partials(writer, node, count))
+    return calls
+
+
+def _combine_partials(writer: Writer, node: Node, count: Size) -> Call:
+    t = writer.loop("t")
+    combine, dtype = writer.plan.work[node].combine, node.type.dtype
+    acc, part = Ref("0", dtype), Ref("1", dtype)
+    body = (
+        Init(acc.name, dtype, combine),
+        Loop(t, count, (Load(part.name, dtype, "x0", (dims.symbol(t),)), Reduce(acc.name, dtype, combine, part))),
+        Store("y0", full_index(node, ()), acc),
+    )
+    params = (Param("x0", TensorType(dtype, (count,)), "in"), Param("y0", node.type, "out"))
+    where = () if node.where is None else (node.where,)
+    kernel = Kernel("k", params, (), body, where=where, nodes=(writer.plan.position[node],))
+    return Call(kernel, (f"{writer.names[node]}.part", writer.names[node]))
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -506,7 +519,7 @@ def _epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tupl
             scope.store(node, index, found)
 
 
-def lower_columns(writer: Writer) -> Kernel:
+def lower_columns(writer: Writer) -> Call:
     plan = writer.plan
     node = next(n for n in writer.cluster.nodes if plan.work[n].is_reduction)
     work = plan.work[node]
@@ -528,11 +541,11 @@ def lower_columns(writer: Writer) -> Kernel:
 
         row.loops(inner, add)
         _epilogue(writer, row, node, acc, free)
-        return writer.kernel(axes, row.body)
+        return writer.call(axes, row.body)
     return _lower_lanes(writer, node, lane, axes, inner)
 
 
-def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner: list[Axis]) -> Kernel:
+def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner: list[Axis]) -> Call:
     """A reduction over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
     work = writer.plan.work[node]
     names = writer.loop_names(len(work.domain))
@@ -599,21 +612,20 @@ def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner:
         lanes(body, clear(acc))
         body.loops(inner, add)
         lanes(body, lambda s: _epilogue(writer, s, node, s.load(acc, dtype, here), free))
-    return writer.kernel([*axes, Axis(t, tiles)], body.body)
+    return writer.call([*axes, Axis(t, tiles)], body.body)
 
 
 # --- contractions and scatters ---------------------------------------------------------------------------------------
 
 
-def lower_contract(writer: Writer) -> Kernel:
+def lower_contract(writer: Writer) -> Call:
     node = writer.cluster.nodes[0]
     left, right = node.inputs
     rank = node.type.rank
     letters = [writer.loop(f"b{i}") for i in range(rank - 2)]
     batch = tuple(Axis(v, n) for v, n in zip(letters, node.type.shape[:-2], strict=True))
-    m, n, k = (
-        Axis(writer.loop(v), size) for v, size in zip("mnk", (left.type.shape[-2], right.type.shape[-1], left.type.shape[-1]), strict=True)
-    )
+    sizes = (left.type.shape[-2], right.type.shape[-1], left.type.shape[-1])
+    m, n, k = (Axis(writer.loop(v), size) for v, size in zip("mnk", sizes, strict=True))
     ranges = {a.var: a.extent for a in (*batch, m, n, k)}
     at = tuple(dims.symbol(a.var) for a in batch)
     sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
@@ -628,10 +640,10 @@ def lower_contract(writer: Writer) -> Kernel:
     end = Scope(writer, None, ranges)
     _epilogue(writer, end, node, result, core_index(node, (*at, sm, sn)))
     contract = Contract(batch, m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
-    return writer.kernel((), [contract])
+    return writer.call((), [contract])
 
 
-def lower_scatter(writer: Writer) -> Kernel:
+def lower_scatter(writer: Writer) -> Call:
     node = writer.cluster.nodes[0]
     lowering = node.op.lowering
     assert isinstance(lowering, Scatter)
@@ -649,10 +661,11 @@ def lower_scatter(writer: Writer) -> Kernel:
 
     def add(scope: Scope) -> None:
         place = lowering.place(Code(scope, node), at, **node.attrs)
-        scope.body.append(Gather(writer.place(node, core_index(node, place))[0], place, combine, scope.value(node.inputs[0], at)))
+        buffer, _ = writer.place(node, core_index(node, place))
+        scope.body.append(Gather(buffer, place, combine, scope.value(node.inputs[0], at)))
 
     body.loops([Axis(v, n) for v, n in zip(names, update, strict=True)], add)
-    return writer.kernel((), body.body)
+    return writer.call((), body.body)
 
 
 # --- programs --------------------------------------------------------------------------------------------------------
@@ -661,71 +674,54 @@ def lower_scatter(writer: Writer) -> Kernel:
 def lower(plan: Plan) -> Program:
     """The program of a plan."""
     graph = plan.graph
-    name = names_of(graph)
+    names = names_of(graph)
     crossing = plan.crossing()
+    outputs = set(graph.outputs)
     buffers: dict[str, Buffer] = {}
-    inputs, outputs = set(graph.inputs), set(graph.outputs)
-    updates = {v for v, _ in graph.updates}
     for node in graph.nodes:
         if plan.is_leaf(node):
-            constant = "value" in node.attrs
-            role = "constant" if constant else "input" if node in inputs else "variable"
-            value = node.attrs["value"].array if constant else node if role == "variable" else None
-            buffers[name[node]] = Buffer(name[node], node.type, role, value=value)
+            buffers[names[node]] = _leaf_buffer(graph, node, names[node])
         elif node in crossing:
-            buffers[name[node]] = Buffer(name[node], node.type, "output" if node in outputs else "temporary")
+            buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
-    kernels: dict[Kernel, Kernel] = {}
-
-    def call(kernel: Kernel, where: Callable[[str], str]) -> None:
-        known = kernels.get(kernel)
-        if known is None:
-            known = kernels[kernel] = kernel
-        own = Kernel(
-            f"k{list(kernels).index(kernel)}", kernel.params, kernel.parallel, kernel.body, kernel.scratch, kernel.vector, kernel.where,
-            kernel.nodes,
-        )  # fmt: skip
-        calls.append(Call(own, tuple(where(p.name) for p in kernel.params)))
-
     for cluster in plan.order():
-        writer = Writer(plan, cluster, crossing)
-        if cluster.form == "rows":
-            made = lower_rows(writer)
-        elif cluster.form == "columns":
-            made = [(lower_columns(writer), {})]
-        elif cluster.form == "contract":
-            made = [(lower_contract(writer), {})]
-        else:
-            made = [(lower_scatter(writer), {})]
-        known = {p: name[n] for n, p in (*writer.given.items(), *writer.made.items())}
-        for i, (kernel, partial) in enumerate(made):
-            if i == 0:
-                for p, node in partial.items():
-                    kind = next(q.type for q in kernel.params if q.name == p)
-                    buffers[f"{name[node]}.part"] = Buffer(f"{name[node]}.part", kind, "temporary")
-                call(kernel, lambda p, partial=partial: f"{name[partial[p]]}.part" if p in partial else known[p])  # type: ignore[misc]
-            else:
-                call(kernel, lambda p, node=partial["x0"]: f"{name[node]}.part" if p == "x0" else name[node])  # type: ignore[misc]
-    final: list[str] = []
-    for node in graph.outputs:
-        found = name[node]
-        if plan.is_leaf(node):  # an output never aliases an input, a variable or a constant
-            found = f"{found}.copy"
-            if found not in buffers:
-                buffers[found] = Buffer(found, node.type, "output")
-                source = name[node]
-                call(copy_kernel(node.type), lambda p, s=source, d=found: s if p == "x0" else d)  # type: ignore[misc]
-        final.append(found)
-    pairs = []
-    for variable, node in graph.updates:
-        source = name[node]
-        if plan.is_leaf(node) and node in updates:  # all new values are read before any variable is written
-            source = f"{source}.old"
-            if source not in buffers:
-                buffers[source] = Buffer(source, node.type, "temporary")
-                call(copy_kernel(node.type), lambda p, s=name[node], d=source: s if p == "x0" else d)  # type: ignore[misc]
-        pairs.append((name[variable], source))
-    return Program(graph.name, buffers, tuple(calls), tuple(name[n] for n in graph.inputs), tuple(final), tuple(pairs))
+        writer = Writer(plan, cluster, crossing, names)
+        match cluster.form:
+            case "rows":
+                calls += lower_rows(writer)
+            case "columns":
+                calls.append(lower_columns(writer))
+            case "contract":
+                calls.append(lower_contract(writer))
+            case _:
+                calls.append(lower_scatter(writer))
+    for call in tuple(calls):
+        for name, param in zip(call.buffers, call.kernel.params, strict=True):
+            if name not in buffers:
+                buffers[name] = Buffer(name, param.type, "temporary")
+
+    def copied(node: Node, suffix: str, role: str) -> str:
+        """The buffer of a copy of a leaf."""
+        name = f"{names[node]}.{suffix}"
+        if name not in buffers:
+            buffers[name] = Buffer(name, node.type, role)
+            calls.append(Call(copy_kernel(node.type), (names[node], name)))
+        return name
+
+    # An output never aliases an input, a variable or a constant; all new values are read before any variable is written.
+    results = [copied(n, "copy", "output") if plan.is_leaf(n) else names[n] for n in graph.outputs]
+    variables = {v for v, _ in graph.updates}
+    updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
+    program = Program(graph.name, buffers, tuple(calls), tuple(names[n] for n in graph.inputs), tuple(results), tuple(updates))
+    return program.named()
+
+
+def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:
+    if "value" in node.attrs:
+        return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
+    if any(node is n for n in graph.inputs):
+        return Buffer(name, node.type, "input")
+    return Buffer(name, node.type, "variable", value=node)
 
 
 def copy_kernel(kind: TensorType) -> Kernel:

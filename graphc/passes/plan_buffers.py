@@ -22,7 +22,7 @@ from graphc.passes.lower import copy_kernel
 
 
 def plan_buffers(program: Program) -> Program:
-    return _name_kernels(_assign_slots(_overwrite_inputs(_update_in_place(program))))
+    return _assign_slots(_overwrite_inputs(_update_in_place(program))).named()
 
 
 # --- aliasing --------------------------------------------------------------------------------------------------------
@@ -199,14 +199,3 @@ def _choose(slots: list[Size], free: list[int], size: Size) -> int:
                 return slot
     slots.append(size)
     return len(slots) - 1
-
-
-def _name_kernels(program: Program) -> Program:
-    """Equal kernels get one name: k0, k1, ... in the order of their first call."""
-    names: dict[Kernel, str] = {}
-    calls = []
-    for call in program.calls:
-        bare = replace(call.kernel, name="k")
-        name = names.setdefault(bare, f"k{len(names)}")
-        calls.append(replace(call, kernel=replace(call.kernel, name=name)))
-    return replace(program, calls=tuple(calls))

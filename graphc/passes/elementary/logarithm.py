@@ -37,11 +37,13 @@ SERIES64 = (
     0.6666666666666734, 0.3999999999941469, 0.28571428742443217, 0.22222198560888104, 0.18183565311487157,
     0.15314016789886487, 0.14796368083093023,
 )  # fmt: skip
-# (log(1 + e) / e - 1) / e on 0 .. 1
+# (log(1 + e) / e - 1) / e on 0 .. exp(-3/4)
 SOFTPLUS32 = (
-    -0.4999993145465851, 0.33330512046813965, -0.24958586692810059, 0.19695395231246948, -0.1535537987947464,
-    0.10680525749921799, -0.057664137333631516, 0.020204415544867516, -0.003318434115499258,
+    -0.49999964237213135, 0.33331403136253357, -0.24963170289993286, 0.19660381972789764, -0.1493266373872757,
+    0.09075001627206802, -0.02992442063987255,
 )  # fmt: skip
+# log(cosh(x / 2)) / x^2 in powers of x^2, for |x| <= 3/4
+CENTRE32 = (0.1249999850988388, -0.005208082031458616, 0.00034590886207297444, -2.3579630578751676e-05)
 
 # ln2 in two parts, the first with few enough bits that its product with an exponent is exact
 LN2 = {t.float32: (0.693145751953125, 1.428606765330187e-06), t.float64: (0.6931471803691238, 1.9082149292705877e-10)}
@@ -155,15 +157,16 @@ def log1p(k: Scalars, x: Value) -> Value:
 
 
 def softplus(k: Scalars, x: Value) -> Value:
-    """log(1 + e) + max(x, 0), where e = exp(-|x|)."""
+    """log(1 + e) + max(x, 0), where e = exp(-|x|); close to 0 in float32, log(2) + x/2 + log(cosh(x/2))."""
     e = exp_minus_size(k, x)
+    ramp = k.select(x > 0.0, x, 0.0)
     if x.dtype == t.float32:
-        bent = k.fma(e * e, polynomial(k, e, SOFTPLUS32), e)
-    else:  # 1 + e is 2 * (1 + (e - 1) / 2) where it is above sqrt(2)
-        folded = e > math.sqrt(2) - 1
-        n = k.select(folded, k.const(1.0, x.dtype), 0.0)
-        bent = logarithm(k, n, k.select(folded, (e - 1.0) * 0.5, e))
-    return bent + k.select(x > 0.0, x, 0.0)
+        z = x * x
+        centre = k.fma(z, polynomial(k, z, CENTRE32), k.fma(x, 0.5, math.log(2)))
+        return k.select(abs(x) < 0.75, centre, k.fma(e * e, polynomial(k, e, SOFTPLUS32), e) + ramp)
+    folded = e > math.sqrt(2) - 1  # then 1 + e is 2 * (1 + (e - 1) / 2)
+    n = k.select(folded, k.const(1.0, x.dtype), 0.0)
+    return logarithm(k, n, k.select(folded, (e - 1.0) * 0.5, e)) + ramp
 
 
 def asinh(k: Scalars, x: Value) -> Value:
