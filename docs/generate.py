@@ -207,6 +207,8 @@ def _what(op: o.Operation) -> str:
         function = getattr(owner, op.name, None)
         if inspect.isfunction(function):
             return _first_line(function)
+    if op.doc:
+        return _first_line(op)
     if hasattr(np, op.name):
         return f"`numpy.{op.name}`"
     return _first_line(op.reference) if inspect.isfunction(op.reference) and op.reference.__doc__ else ""
@@ -218,9 +220,9 @@ def _functions(module: Any) -> list[tuple[str, Callable[..., Any]]]:
     return sorted((n, f) for n, f in found if home == "graphc" or f.__module__.startswith(home))
 
 
-def _first_line(function: Callable[..., Any]) -> str:
+def _first_line(function: Any) -> str:
     """The first sentence of a docstring, on one line, fit for a table."""
-    paragraph = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+    paragraph = " ".join((inspect.cleandoc(function.__doc__ or "")).split("\n\n")[0].split())
     return paragraph.replace("|", "\\|")
 
 

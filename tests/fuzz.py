@@ -26,7 +26,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa:
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
-from graphc.ir.operation import Contraction, Leaf, Pointwise, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.operation import Contraction, Pointwise, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType  # noqa: E402
 
 Array = np.ndarray[Any, Any]
@@ -55,7 +55,11 @@ FRESH = 250  # graphs a process runs before another takes over: native code is n
 
 FLOATS = ("float32", "float64")
 ANY = tuple(d.name for d in DTYPES)
-ELEMENTWISE = [op for op in operations() if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "where")]
+ELEMENTWISE = [
+    op
+    for op in operations()
+    if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "where")
+]
 
 
 @dataclass
@@ -90,7 +94,9 @@ class Sketch:
 
     def number(self, x: gx.Tensor) -> Any:
         if x.dtype.is_float and self.chance(0.7):
-            return self.one([0.5, -1.5, 2.0, 0.0, -0.0, 1.0, 1e-3, 3.7, math.inf, math.nan] if self.chance(0.3) else [0.5, 2.0, 1.0, -1.5])
+            return self.one(
+                [0.5, -1.5, 2.0, 0.0, -0.0, 1.0, 1e-3, 3.7, math.inf, math.nan] if self.chance(0.3) else [0.5, 2.0, 1.0, -1.5]
+            )
         return self.one([0, 1, 2, 3, 5]) if self.chance(0.8) else self.one([True, 7, 100])
 
     def axis(self, x: gx.Tensor) -> int:
@@ -121,12 +127,34 @@ def elementwise(s: Sketch) -> gx.Tensor:
 def arithmetic(s: Sketch) -> gx.Tensor:
     x = s.pick()
     y = s.beside(x)
-    return s.one([
-        lambda: x + y, lambda: x - y, lambda: x * y, lambda: x / y, lambda: y - x, lambda: y * x, lambda: x * x, lambda: -x,
-        lambda: gx.maximum(x, y), lambda: gx.minimum(y, x), lambda: x**2, lambda: x**3, lambda: x ** s.one([0.5, -1, 4, 1.5, -2]),
-        lambda: 1 / x, lambda: gx.clip(x, -1, s.one([1, 2, None])), lambda: gx.logaddexp(x, y), lambda: abs(x), lambda: gx.square(x),
-        lambda: x // y, lambda: x % y, lambda: gx.reciprocal(x), lambda: x - x, lambda: x * 0, lambda: x + 0,
-    ])()  # fmt: skip
+    return s.one(
+        [
+            lambda: x + y,
+            lambda: x - y,
+            lambda: x * y,
+            lambda: x / y,
+            lambda: y - x,
+            lambda: y * x,
+            lambda: x * x,
+            lambda: -x,
+            lambda: gx.maximum(x, y),
+            lambda: gx.minimum(y, x),
+            lambda: x**2,
+            lambda: x**3,
+            lambda: x ** s.one([0.5, -1, 4, 1.5, -2]),
+            lambda: 1 / x,
+            lambda: gx.clip(x, -1, s.one([1, 2, None])),
+            lambda: gx.logaddexp(x, y),
+            lambda: abs(x),
+            lambda: gx.square(x),
+            lambda: x // y,
+            lambda: x % y,
+            lambda: gx.reciprocal(x),
+            lambda: x - x,
+            lambda: x * 0,
+            lambda: x + 0,
+        ]
+    )()
 
 
 def choose(s: Sketch) -> gx.Tensor:
@@ -142,21 +170,35 @@ def astype(s: Sketch) -> gx.Tensor:
 
 def reshape(s: Sketch) -> gx.Tensor:
     x = s.pick()
-    return s.one([
-        lambda: gx.reshape(x, (-1,)), lambda: gx.reshape(x, (*x.shape[:-2], -1)), lambda: gx.reshape(x, (-1, *x.shape[2:])),
-        lambda: gx.reshape(x, (2, -1)), lambda: gx.reshape(x, (-1, s.one([1, 2, 3]))), lambda: gx.reshape(x, tuple(reversed(x.shape))),
-        lambda: gx.expand_dims(x, int(s.rng.integers(x.ndim + 1))), lambda: gx.squeeze(x), lambda: gx.squeeze(x, 0),
-        lambda: x[..., None], lambda: x[None],
-    ])()  # fmt: skip
+    return s.one(
+        [
+            lambda: gx.reshape(x, (-1,)),
+            lambda: gx.reshape(x, (*x.shape[:-2], -1)),
+            lambda: gx.reshape(x, (-1, *x.shape[2:])),
+            lambda: gx.reshape(x, (2, -1)),
+            lambda: gx.reshape(x, (-1, s.one([1, 2, 3]))),
+            lambda: gx.reshape(x, tuple(reversed(x.shape))),
+            lambda: gx.expand_dims(x, int(s.rng.integers(x.ndim + 1))),
+            lambda: gx.squeeze(x),
+            lambda: gx.squeeze(x, 0),
+            lambda: x[..., None],
+            lambda: x[None],
+        ]
+    )()
 
 
 def permute(s: Sketch) -> gx.Tensor:
     x = s.pick(rank=1)
-    return s.one([
-        lambda: x.T, lambda: gx.permute_dims(x, [int(a) for a in s.rng.permutation(x.ndim)]),
-        lambda: gx.swapaxes(x, s.axis(x), s.axis(x)), lambda: gx.moveaxis(x, s.axis(x), s.axis(x)), lambda: gx.matrix_transpose(x),
-        lambda: gx.flip(x, s.axes(x)),
-    ])()  # fmt: skip
+    return s.one(
+        [
+            lambda: x.T,
+            lambda: gx.permute_dims(x, [int(a) for a in s.rng.permutation(x.ndim)]),
+            lambda: gx.swapaxes(x, s.axis(x), s.axis(x)),
+            lambda: gx.moveaxis(x, s.axis(x), s.axis(x)),
+            lambda: gx.matrix_transpose(x),
+            lambda: gx.flip(x, s.axes(x)),
+        ]
+    )()
 
 
 def broadcast(s: Sketch) -> gx.Tensor:
@@ -240,12 +282,20 @@ def normalised(s: Sketch) -> gx.Tensor:
     """What networks are made of."""
     x = s.pick("f", rank=1)
     top = x - gx.stop_gradient(gx.max(x, axis=-1, keepdims=True))
-    return s.one([
-        lambda: gx.exp(top) / gx.sum(gx.exp(top), axis=-1, keepdims=True), lambda: top - gx.log(gx.sum(gx.exp(top), axis=-1, keepdims=True)),
-        lambda: (x - gx.mean(x, -1, keepdims=True)) / gx.sqrt(gx.var(x, -1, keepdims=True) + 1e-5),
-        lambda: gx.nn.softmax(x), lambda: gx.nn.log_softmax(x), lambda: gx.nn.logsumexp(x, axis=-1), lambda: gx.nn.relu(x),
-        lambda: gx.nn.gelu(x), lambda: gx.nn.layer_norm(x), lambda: gx.nn.mse(x, gx.nn.relu(x)),
-    ])()  # fmt: skip
+    return s.one(
+        [
+            lambda: gx.exp(top) / gx.sum(gx.exp(top), axis=-1, keepdims=True),
+            lambda: top - gx.log(gx.sum(gx.exp(top), axis=-1, keepdims=True)),
+            lambda: (x - gx.mean(x, -1, keepdims=True)) / gx.sqrt(gx.var(x, -1, keepdims=True) + 1e-5),
+            lambda: gx.nn.softmax(x),
+            lambda: gx.nn.log_softmax(x),
+            lambda: gx.nn.logsumexp(x, axis=-1),
+            lambda: gx.nn.relu(x),
+            lambda: gx.nn.gelu(x),
+            lambda: gx.nn.layer_norm(x),
+            lambda: gx.nn.mse(x, gx.nn.relu(x)),
+        ]
+    )()
 
 
 def gradient(s: Sketch) -> gx.Tensor:
@@ -258,9 +308,24 @@ def gradient(s: Sketch) -> gx.Tensor:
 
 
 RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
-    (elementwise, 9), (arithmetic, 6), (choose, 1.5), (astype, 1.5), (reshape, 2), (permute, 1.5), (broadcast, 1.5), (join, 1.5),
-    (index, 2), (pad, 0.8), (reduce, 3), (position, 0.6), (product, 1.5), (take, 1.2), (made, 0.8), (normalised, 1.5), (gradient, 0.6),
-)  # fmt: skip
+    (elementwise, 9),
+    (arithmetic, 6),
+    (choose, 1.5),
+    (astype, 1.5),
+    (reshape, 2),
+    (permute, 1.5),
+    (broadcast, 1.5),
+    (join, 1.5),
+    (index, 2),
+    (pad, 0.8),
+    (reduce, 3),
+    (position, 0.6),
+    (product, 1.5),
+    (take, 1.2),
+    (made, 0.8),
+    (normalised, 1.5),
+    (gradient, 0.6),
+)
 WEIGHTS = np.array([w for _, w in RULES]) / sum(w for _, w in RULES)
 
 
@@ -274,7 +339,9 @@ class Case:
 
     @property
     def sizes(self) -> dict[str, int]:
-        return dims.solve(e for x, v in zip(self.graph.inputs, self.values, strict=True) for e in zip(x.type.shape, v.shape, strict=True))
+        return dims.solve(
+            e for x, v in zip(self.graph.inputs, self.values, strict=True) for e in zip(x.type.shape, v.shape, strict=True)
+        )
 
     @property
     def arrays(self) -> dict[Node, Array]:
@@ -378,7 +445,11 @@ def too_large(graph: Graph, sizes: Mapping[str, int]) -> bool:
 def fits(case: Case) -> bool:
     """Whether the graph accepts these sizes: no empty maximum, no reshape that does not divide."""
     run = gx.compile(list(case.graph.inputs), list(case.graph.outputs), backend="interpreter", passes=())
-    with_updates = gx.compile(list(case.graph.inputs), list(case.graph.roots), backend="interpreter", passes=()) if case.graph.updates else run
+    with_updates = (
+        gx.compile(list(case.graph.inputs), list(case.graph.roots), backend="interpreter", passes=())
+        if case.graph.updates
+        else run
+    )
     try:
         with_updates(*case.values)
     except ShapeError:
@@ -480,9 +551,11 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             bound = np.where(far, np.nan, 2 * (x.size // result.size) * u * np.abs(result))
         case Contraction() | Scatter("add"):
             absolute = [np.abs(g).astype(np.float64) if g.dtype.kind == "f" else g for g in given]
-            total = np.asarray(node.op.reference(*absolute, **{k: bind_dims(v, {}) for k, v in node.attrs.items()}), np.float64) if (
-                isinstance(node.op.lowering, Contraction)
-            ) else np.full(result.shape, np.sum(absolute[0]))
+            total = (
+                np.asarray(node.op.reference(*absolute, **{k: bind_dims(v, {}) for k, v in node.attrs.items()}), np.float64)
+                if (isinstance(node.op.lowering, Contraction))
+                else np.full(result.shape, np.sum(absolute[0]))
+            )
             terms = given[0].shape[-1] if isinstance(node.op.lowering, Contraction) else given[0].size
             if all(g.dtype.kind != "f" or np.array_equal(g, np.rint(g)) for g in given) and bool(np.all(total * u < 0.5)):
                 return result
@@ -570,7 +643,9 @@ def interpreted(case: Case, graph: Graph) -> list[Array]:
 def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
     """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
     graphs = [c.graph for c in cases]
-    run = gx.compile([x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates])
+    run = gx.compile(
+        [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates]
+    )
     values = [v for c in cases for v in c.values]
     before = [v.copy() for v in values]
     states = [c.state for c in cases]
@@ -579,7 +654,9 @@ def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
         gx.set_num_threads(threads)
         try:
             outputs = iter(run(*values))
-            found.append([[*(next(outputs) for _ in g.outputs), *(leaf_value(v, {}).copy() for v, _ in g.updates)] for g in graphs])
+            found.append(
+                [[*(next(outputs) for _ in g.outputs), *(leaf_value(v, {}).copy() for v, _ in g.updates)] for g in graphs]
+            )
         finally:
             for state in states:
                 for v, held in state.items():
@@ -719,9 +796,15 @@ def report(mismatch: Mismatch, seed: int, seconds: float) -> None:
     small = reduce_mismatch(mismatch, seconds)
     print(f"# {small.kind}: {small.why}")
     for x, v in zip(small.case.graph.inputs, small.case.values, strict=True):
-        print(f"# {x.attrs['name']} = {np.array2string(v, threshold=40, separator=', ', floatmode='unique')}".replace("\n", "\n# "))
+        print(
+            f"# {x.attrs['name']} = {np.array2string(v, threshold=40, separator=', ', floatmode='unique')}".replace("\n", "\n# ")
+        )
     for v, held in small.case.state.items():
-        print(f"# variable {v.attrs['name']} = {np.array2string(held, threshold=40, separator=', ', floatmode='unique')}".replace("\n", "\n# "))
+        print(
+            f"# variable {v.attrs['name']} = {np.array2string(held, threshold=40, separator=', ', floatmode='unique')}".replace(
+                "\n", "\n# "
+            )
+        )
     print(small.case.graph, flush=True)
 
 
@@ -763,7 +846,9 @@ def run_in_processes(options: argparse.Namespace) -> int:
     while at < options.graphs:
         count = min(FRESH, options.graphs - at)
         command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(count)]
-        command += ["--group", str(options.group), "--seconds", str(options.seconds)] + ["--interpret-only"] * options.interpret_only
+        command += ["--group", str(options.group), "--seconds", str(options.seconds)] + [
+            "--interpret-only"
+        ] * options.interpret_only
         child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         lines = child.stdout.splitlines()
         if lines and lines[-1].startswith("graphs "):
@@ -775,7 +860,9 @@ def run_in_processes(options: argparse.Namespace) -> int:
         print(child.stdout, end="")
         last = [int(line.split()[1]) for line in child.stderr.splitlines() if line.startswith("@ ")]
         died = last[-1] if last else at
-        print(f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: the process died ({child.returncode})")
+        print(
+            f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: the process died ({child.returncode})"
+        )
         print("\n".join(child.stderr.splitlines()[-12:]), flush=True)
         mismatches += 1 + sum(line.startswith("mismatch ") for line in lines)
         at = died + options.group

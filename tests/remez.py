@@ -116,15 +116,21 @@ def tables() -> list[Table]:
             at_zero(lambda e: e * e / mp.log1p(e), 0), "float32",
         ),
         Table(
-            "logarithm.CENTRE32", logarithm.CENTRE32, at_zero(lambda z: mp.log(mp.cosh(mp.sqrt(z) / 2)) / z, 0.125), (0.0, 0.5626),
-            lambda z: z / mp.log1p(mp.exp(-mp.sqrt(z))), "float32",
+            "logarithm.CENTRE32", logarithm.CENTRE32, at_zero(lambda z: mp.log(mp.cosh(mp.sqrt(z) / 2)) / z, 0.125),
+            (0.0, 0.5626), lambda z: z / mp.log1p(mp.exp(-mp.sqrt(z))), "float32",
         ),
-        Table("trigonometric.SINE32", trigonometric.SINE32, at_zero(lambda z: mp.sin(mp.sqrt(z) * half) / mp.sqrt(z), half), quarter, lambda z: 1),
-        Table("trigonometric.COSINE32", trigonometric.COSINE32, at_zero(lambda z: (mp.cos(mp.sqrt(z) * half) - 1) / z, -half * half / 2), quarter, lambda z: z),
+        Table(
+            "trigonometric.SINE32", trigonometric.SINE32, at_zero(lambda z: mp.sin(mp.sqrt(z) * half) / mp.sqrt(z), half),
+            quarter, lambda z: 1,
+        ),
+        Table(
+            "trigonometric.COSINE32", trigonometric.COSINE32,
+            at_zero(lambda z: (mp.cos(mp.sqrt(z) * half) - 1) / z, -half * half / 2), quarter, lambda z: z,
+        ),
         Table("trigonometric.SINE64", trigonometric.SINE64, odd(mp.sin), eighth, lambda z: z),
         Table(
-            "trigonometric.COSINE64", trigonometric.COSINE64, at_zero(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24),
-            eighth, lambda z: z * z,
+            "trigonometric.COSINE64", trigonometric.COSINE64,
+            at_zero(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24), eighth, lambda z: z * z,
         ),
         Table("inverse.ARCTANGENT", inverse.ARCTANGENT, odd(mp.atan), (0.0, 0.1718), lambda z: z),
         Table("inverse.ARCSINE", inverse.ARCSINE, odd(mp.asin), quarter, lambda z: z),
@@ -135,7 +141,9 @@ def tables() -> list[Table]:
             "error.TAIL64", error.TAIL64, lambda v: mp.erfc(far(v)) * mp.exp(far(v) ** 2), (-1 / 3, 0.5),
             lambda v: mp.exp(-(far(v) ** 2)),
         ),
-        Table("power.SERIES", power.SERIES, at_zero(lambda z: (twice(z) - mp.mpf(2) / 3) / z, 0.4), (0.0, 0.02945), lambda z: z * z),
+        Table(
+            "power.SERIES", power.SERIES, at_zero(lambda z: (twice(z) - mp.mpf(2) / 3) / z, 0.4), (0.0, 0.02945), lambda z: z * z
+        ),
         Table("power.ROOT", power.ROOT, lambda m: 1 / mp.cbrt(m), (1.0, 8.001), mp.cbrt),
     ]  # fmt: skip
 

@@ -385,6 +385,7 @@ GRADIENTS = [
      "sum it, or use gx.vjp or gx.jacobian"),
 ]  # fmt: skip
 
+
 @table(SHAPES + DTYPES + NAMES)
 def test_building_a_node(act: Callable[[], Any], kind: type[errors.GraphError], message: str, hint: str | None) -> None:
     check(act, kind, message, hint)
@@ -505,25 +506,71 @@ CALLS = [
     ("too many", lambda f: f(X, 1, 2), errors.InputError, "f takes 2 inputs, got 3", TAKES),
     ("unknown", lambda f: f(X, t=1), errors.InputError, "f has no input 't'", TAKES),
     ("twice", lambda f: f(X, x=X), errors.InputError, "f got input 'x' twice", TAKES),
-    ("float64", lambda f: f(X.astype("float64"), 1), errors.DTypeError,
-     "input x needs f32[batch, 3], got float64: not a safe cast", "x.astype('float32')"),
-    ("int64", lambda f: f(X.astype("int64"), 1), errors.DTypeError,
-     "input x needs f32[batch, 3], got int64: not a safe cast", "x.astype('float32')"),
-    ("complex", lambda f: f(X * 1j, 1), errors.DTypeError,
-     "input x needs f32[batch, 3], got ndarray of complex64", "give an array of numbers"),
+    (
+        "float64",
+        lambda f: f(X.astype("float64"), 1),
+        errors.DTypeError,
+        "input x needs f32[batch, 3], got float64: not a safe cast",
+        "x.astype('float32')",
+    ),
+    (
+        "int64",
+        lambda f: f(X.astype("int64"), 1),
+        errors.DTypeError,
+        "input x needs f32[batch, 3], got int64: not a safe cast",
+        "x.astype('float32')",
+    ),
+    (
+        "complex",
+        lambda f: f(X * 1j, 1),
+        errors.DTypeError,
+        "input x needs f32[batch, 3], got ndarray of complex64",
+        "give an array of numbers",
+    ),
     ("text", lambda f: f("abc", 1), errors.DTypeError, "input x needs f32[batch, 3], got str of <U3", "give an array of numbers"),
-    ("None", lambda f: f(None, 1), errors.DTypeError, "input x needs f32[batch, 3], got NoneType of object", "give an array of numbers"),
-    ("byte order", lambda f: f(X.astype(">f4"), 1), errors.DTypeError,
-     "input x needs f32[batch, 3], got >f4 in a byte order that is not this machine's", "x.astype('float32')"),
-    ("a symbol", lambda f: f(x, 1), errors.InputError,
-     "input x needs an array, got a symbol: <Tensor input 'x': f32[batch, 3]>", "call with values; symbols are for building graphs"),
-    ("uneven lists", lambda f: f([[1], [2, 3]], 1), errors.ShapeError,
-     "input x needs f32[batch, 3], got a list that makes no array", "its parts have different lengths"),
-    ("rank", lambda f: f(X[0], 1), errors.ShapeError,
-     "input x needs f32[batch, 3], got an array of shape [3]", "it must have 2 axes, not 1"),
-    ("a fixed axis", lambda f: f(np.ones((2, 4), "float32"), 1), errors.ShapeError,
-     "input x needs f32[batch, 3], got an array of shape [2, 4]: axis 1 is 4, but it must be 3", "the size of this axis is fixed"),
-]  # fmt: skip
+    (
+        "None",
+        lambda f: f(None, 1),
+        errors.DTypeError,
+        "input x needs f32[batch, 3], got NoneType of object",
+        "give an array of numbers",
+    ),
+    (
+        "byte order",
+        lambda f: f(X.astype(">f4"), 1),
+        errors.DTypeError,
+        "input x needs f32[batch, 3], got >f4 in a byte order that is not this machine's",
+        "x.astype('float32')",
+    ),
+    (
+        "a symbol",
+        lambda f: f(x, 1),
+        errors.InputError,
+        "input x needs an array, got a symbol: <Tensor input 'x': f32[batch, 3]>",
+        "call with values; symbols are for building graphs",
+    ),
+    (
+        "uneven lists",
+        lambda f: f([[1], [2, 3]], 1),
+        errors.ShapeError,
+        "input x needs f32[batch, 3], got a list that makes no array",
+        "its parts have different lengths",
+    ),
+    (
+        "rank",
+        lambda f: f(X[0], 1),
+        errors.ShapeError,
+        "input x needs f32[batch, 3], got an array of shape [3]",
+        "it must have 2 axes, not 1",
+    ),
+    (
+        "a fixed axis",
+        lambda f: f(np.ones((2, 4), "float32"), 1),
+        errors.ShapeError,
+        "input x needs f32[batch, 3], got an array of shape [2, 4]: axis 1 is 4, but it must be 3",
+        "the size of this axis is fixed",
+    ),
+]
 
 
 @pytest.mark.parametrize("backend", ["interpreter", "numba"])

@@ -40,9 +40,13 @@ FLOORS = {
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
 ELSEWHERE = {
-    "networkx": ("ir/", "passes/"), "numba": ("backends/numba/",), "llvmlite": ("backends/numba/",), "matplotlib": ("demo", "bench"),
-    "mlxtend": ("demo",), "tqdm": ("demo", "bench"),
-}  # fmt: skip
+    "networkx": ("ir/", "passes/"),
+    "numba": ("backends/numba/",),
+    "llvmlite": ("backends/numba/",),
+    "matplotlib": ("demo", "bench"),
+    "mlxtend": ("demo",),
+    "tqdm": ("demo", "bench"),
+}
 
 
 def place(file: Path) -> str:
@@ -117,14 +121,19 @@ def test_the_check_of_imports_sees_what_it_must(tmp_path: Path) -> None:
     )
     found = sorted(ast.unparse(s) for s in statements(ast.parse(text)))
     assert found == [
-        "from graphc import ops", "from graphc.passes.fuse import fuse", "from typing import TYPE_CHECKING", "import graphc.backends.numba",
-    ]  # fmt: skip
+        "from graphc import ops",
+        "from graphc.passes.fuse import fuse",
+        "from typing import TYPE_CHECKING",
+        "import graphc.backends.numba",
+    ]
 
 
 def test_importing_graphc_imports_nothing_heavy() -> None:
     """The time is a matter of the machine; what is loaded is not."""
     code = "import sys, graphc; print(*sorted({m.split('.')[0] for m in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    ).stdout.split()
     assert {"numpy", "networkx", "graphc"} <= set(loaded)
     assert not {"numba", "llvmlite", "matplotlib", "mlxtend", "scipy", "tqdm", "pandas", "IPython"} & set(loaded)
 

@@ -38,48 +38,148 @@ M = rng.integers(1, 5, (3, 4))
 
 # Each is run once on arrays and once on symbols, and gives the same bits.
 OPERATORS: list[Callable[..., Any]] = [
-    lambda a, b, n, m: a + b, lambda a, b, n, m: a - b, lambda a, b, n, m: a * b, lambda a, b, n, m: a / b,
-    lambda a, b, n, m: a // b, lambda a, b, n, m: a % b, lambda a, b, n, m: -a, lambda a, b, n, m: +a, lambda a, b, n, m: abs(a),
-    lambda a, b, n, m: a**2, lambda a, b, n, m: b**0.5, lambda a, b, n, m: n**m, lambda a, b, n, m: a + 1, lambda a, b, n, m: 1 + a,
-    lambda a, b, n, m: 2 - a, lambda a, b, n, m: 2 * a, lambda a, b, n, m: 2 / b, lambda a, b, n, m: 7 // b, lambda a, b, n, m: 7 % b,
-    lambda a, b, n, m: n & m, lambda a, b, n, m: n | m, lambda a, b, n, m: n ^ m, lambda a, b, n, m: ~n, lambda a, b, n, m: n << m,
-    lambda a, b, n, m: n >> m, lambda a, b, n, m: 6 & n, lambda a, b, n, m: 6 | n, lambda a, b, n, m: 6 ^ n, lambda a, b, n, m: 6 << m,
-    lambda a, b, n, m: 600 >> m, lambda a, b, n, m: a < b, lambda a, b, n, m: a <= a, lambda a, b, n, m: a > b,
-    lambda a, b, n, m: a >= a, lambda a, b, n, m: n == m, lambda a, b, n, m: n != m, lambda a, b, n, m: 3 < n,
-    lambda a, b, n, m: divmod(n, m)[0], lambda a, b, n, m: divmod(n, m)[1], lambda a, b, n, m: N + n, lambda a, b, n, m: A * n,
-    lambda a, b, n, m: A[0] - a, lambda a, b, n, m: np.float32(2) * n, lambda a, b, n, m: a @ b.T, lambda a, b, n, m: A.T @ b,
-    lambda a, b, n, m: n @ m[0], lambda a, b, n, m: N[:, 0] @ m, lambda a, b, n, m: a.T, lambda a, b, n, m: a.sum(),
-    lambda a, b, n, m: n.sum(0), lambda a, b, n, m: a.max(1), lambda a, b, n, m: a.min(axis=0, keepdims=True), lambda a, b, n, m: n.prod(1),
-    lambda a, b, n, m: (n > 3).any(0), lambda a, b, n, m: (n > 3).all(), lambda a, b, n, m: a.argmax(), lambda a, b, n, m: a.argmin(1),
-    lambda a, b, n, m: a.reshape(2, 6), lambda a, b, n, m: a.reshape((-1, 2)), lambda a, b, n, m: a.transpose(),
-    lambda a, b, n, m: a.transpose(1, 0), lambda a, b, n, m: a.transpose((1, 0)), lambda a, b, n, m: a.flatten(),
-    lambda a, b, n, m: a.ravel(), lambda a, b, n, m: a[None].squeeze(0), lambda a, b, n, m: n.astype("float32"),
-    lambda a, b, n, m: a.clip(-0.5, 0.5), lambda a, b, n, m: a.take([2, 0], axis=0), lambda a, b, n, m: a[[2, 0, -1]],
-    lambda a, b, n, m: a.dot(b.T), lambda a, b, n, m: a.round(), lambda a, b, n, m: list(a)[1], lambda a, b, n, m: a.mT,
-]  # fmt: skip
+    lambda a, b, n, m: a + b,
+    lambda a, b, n, m: a - b,
+    lambda a, b, n, m: a * b,
+    lambda a, b, n, m: a / b,
+    lambda a, b, n, m: a // b,
+    lambda a, b, n, m: a % b,
+    lambda a, b, n, m: -a,
+    lambda a, b, n, m: +a,
+    lambda a, b, n, m: abs(a),
+    lambda a, b, n, m: a**2,
+    lambda a, b, n, m: b**0.5,
+    lambda a, b, n, m: n**m,
+    lambda a, b, n, m: a + 1,
+    lambda a, b, n, m: 1 + a,
+    lambda a, b, n, m: 2 - a,
+    lambda a, b, n, m: 2 * a,
+    lambda a, b, n, m: 2 / b,
+    lambda a, b, n, m: 7 // b,
+    lambda a, b, n, m: 7 % b,
+    lambda a, b, n, m: n & m,
+    lambda a, b, n, m: n | m,
+    lambda a, b, n, m: n ^ m,
+    lambda a, b, n, m: ~n,
+    lambda a, b, n, m: n << m,
+    lambda a, b, n, m: n >> m,
+    lambda a, b, n, m: 6 & n,
+    lambda a, b, n, m: 6 | n,
+    lambda a, b, n, m: 6 ^ n,
+    lambda a, b, n, m: 6 << m,
+    lambda a, b, n, m: 600 >> m,
+    lambda a, b, n, m: a < b,
+    lambda a, b, n, m: a <= a,
+    lambda a, b, n, m: a > b,
+    lambda a, b, n, m: a >= a,
+    lambda a, b, n, m: n == m,
+    lambda a, b, n, m: n != m,
+    lambda a, b, n, m: 3 < n,
+    lambda a, b, n, m: divmod(n, m)[0],
+    lambda a, b, n, m: divmod(n, m)[1],
+    lambda a, b, n, m: N + n,
+    lambda a, b, n, m: A * n,
+    lambda a, b, n, m: A[0] - a,
+    lambda a, b, n, m: np.float32(2) * n,
+    lambda a, b, n, m: a @ b.T,
+    lambda a, b, n, m: A.T @ b,
+    lambda a, b, n, m: n @ m[0],
+    lambda a, b, n, m: N[:, 0] @ m,
+    lambda a, b, n, m: a.T,
+    lambda a, b, n, m: a.sum(),
+    lambda a, b, n, m: n.sum(0),
+    lambda a, b, n, m: a.max(1),
+    lambda a, b, n, m: a.min(axis=0, keepdims=True),
+    lambda a, b, n, m: n.prod(1),
+    lambda a, b, n, m: (n > 3).any(0),
+    lambda a, b, n, m: (n > 3).all(),
+    lambda a, b, n, m: a.argmax(),
+    lambda a, b, n, m: a.argmin(1),
+    lambda a, b, n, m: a.reshape(2, 6),
+    lambda a, b, n, m: a.reshape((-1, 2)),
+    lambda a, b, n, m: a.transpose(),
+    lambda a, b, n, m: a.transpose(1, 0),
+    lambda a, b, n, m: a.transpose((1, 0)),
+    lambda a, b, n, m: a.flatten(),
+    lambda a, b, n, m: a.ravel(),
+    lambda a, b, n, m: a[None].squeeze(0),
+    lambda a, b, n, m: n.astype("float32"),
+    lambda a, b, n, m: a.clip(-0.5, 0.5),
+    lambda a, b, n, m: a.take([2, 0], axis=0),
+    lambda a, b, n, m: a[[2, 0, -1]],
+    lambda a, b, n, m: a.dot(b.T),
+    lambda a, b, n, m: a.round(),
+    lambda a, b, n, m: list(a)[1],
+    lambda a, b, n, m: a.mT,
+]
 
 NUMPY: list[Callable[..., Any]] = [
-    lambda a, b, n, m: np.exp(a), lambda a, b, n, m: np.tanh(a), lambda a, b, n, m: np.log1p(b), lambda a, b, n, m: np.arctan2(a, b),
-    lambda a, b, n, m: np.add(a, B), lambda a, b, n, m: np.add(A, b), lambda a, b, n, m: np.absolute(a), lambda a, b, n, m: np.power(b, a),
-    lambda a, b, n, m: np.mod(n, m), lambda a, b, n, m: np.rint(a), lambda a, b, n, m: np.square(a), lambda a, b, n, m: np.reciprocal(b),
-    lambda a, b, n, m: np.maximum(a, b), lambda a, b, n, m: np.invert(n), lambda a, b, n, m: np.left_shift(n, m),
-    lambda a, b, n, m: np.logical_and(n > 3, m > 2), lambda a, b, n, m: np.isnan(a), lambda a, b, n, m: np.negative(a),
-    lambda a, b, n, m: np.sqrt(b), lambda a, b, n, m: np.hypot(a, b), lambda a, b, n, m: np.cbrt(b), lambda a, b, n, m: np.sign(a),
-    lambda a, b, n, m: np.sum(n), lambda a, b, n, m: np.sum(n, axis=1), lambda a, b, n, m: np.sum(n, axis=0, keepdims=True),
-    lambda a, b, n, m: np.prod(n, axis=1), lambda a, b, n, m: np.max(a, axis=0), lambda a, b, n, m: np.amin(a), lambda a, b, n, m: np.any(n > 8),
-    lambda a, b, n, m: np.all(n > 0, axis=1), lambda a, b, n, m: np.argmax(a, axis=1), lambda a, b, n, m: np.mean(n, axis=0),
-    lambda a, b, n, m: np.concatenate([n, m]), lambda a, b, n, m: np.concatenate([n, M], axis=1), lambda a, b, n, m: np.stack([n, m], axis=1),
-    lambda a, b, n, m: np.transpose(a), lambda a, b, n, m: np.transpose(a, (1, 0)), lambda a, b, n, m: np.reshape(a, (6, 2)),
-    lambda a, b, n, m: np.where(a > 0, a, b), lambda a, b, n, m: np.where(A > 0, n, 0), lambda a, b, n, m: np.clip(a, -1, 1),
-    lambda a, b, n, m: np.expand_dims(a, 1), lambda a, b, n, m: np.squeeze(a[:1], 0), lambda a, b, n, m: np.flip(a, 1),
-    lambda a, b, n, m: np.pad(n, 1), lambda a, b, n, m: np.pad(n, ((0, 1), (2, 0))), lambda a, b, n, m: np.broadcast_to(n[0], (2, 4)),
-    lambda a, b, n, m: np.matmul(n, m.T), lambda a, b, n, m: np.outer(n[0], m[1]), lambda a, b, n, m: np.take(a, [1, 0], axis=1),
-    lambda a, b, n, m: np.take_along_axis(a, np.argmax(a, axis=1)[:, None], axis=1), lambda a, b, n, m: np.swapaxes(a, 0, 1),
-    lambda a, b, n, m: np.moveaxis(a, 0, 1), lambda a, b, n, m: np.zeros_like(n), lambda a, b, n, m: np.ones_like(a),
-    lambda a, b, n, m: np.full_like(n, 7), lambda a, b, n, m: np.tensordot(n, m, axes=([0, 1], [0, 1])), lambda a, b, n, m: np.dot(n, m.T),
-    lambda a, b, n, m: np.add.reduce(n), lambda a, b, n, m: np.maximum.reduce(n, axis=1), lambda a, b, n, m: np.ravel(n),
-    lambda a, b, n, m: np.signbit(a), lambda a, b, n, m: np.copysign(b, a), lambda a, b, n, m: np.around(a), lambda a, b, n, m: np.trunc(a),
-]  # fmt: skip
+    lambda a, b, n, m: np.exp(a),
+    lambda a, b, n, m: np.tanh(a),
+    lambda a, b, n, m: np.log1p(b),
+    lambda a, b, n, m: np.arctan2(a, b),
+    lambda a, b, n, m: np.add(a, B),
+    lambda a, b, n, m: np.add(A, b),
+    lambda a, b, n, m: np.absolute(a),
+    lambda a, b, n, m: np.power(b, a),
+    lambda a, b, n, m: np.mod(n, m),
+    lambda a, b, n, m: np.rint(a),
+    lambda a, b, n, m: np.square(a),
+    lambda a, b, n, m: np.reciprocal(b),
+    lambda a, b, n, m: np.maximum(a, b),
+    lambda a, b, n, m: np.invert(n),
+    lambda a, b, n, m: np.left_shift(n, m),
+    lambda a, b, n, m: np.logical_and(n > 3, m > 2),
+    lambda a, b, n, m: np.isnan(a),
+    lambda a, b, n, m: np.negative(a),
+    lambda a, b, n, m: np.sqrt(b),
+    lambda a, b, n, m: np.hypot(a, b),
+    lambda a, b, n, m: np.cbrt(b),
+    lambda a, b, n, m: np.sign(a),
+    lambda a, b, n, m: np.sum(n),
+    lambda a, b, n, m: np.sum(n, axis=1),
+    lambda a, b, n, m: np.sum(n, axis=0, keepdims=True),
+    lambda a, b, n, m: np.prod(n, axis=1),
+    lambda a, b, n, m: np.max(a, axis=0),
+    lambda a, b, n, m: np.amin(a),
+    lambda a, b, n, m: np.any(n > 8),
+    lambda a, b, n, m: np.all(n > 0, axis=1),
+    lambda a, b, n, m: np.argmax(a, axis=1),
+    lambda a, b, n, m: np.mean(n, axis=0),
+    lambda a, b, n, m: np.concatenate([n, m]),
+    lambda a, b, n, m: np.concatenate([n, M], axis=1),
+    lambda a, b, n, m: np.stack([n, m], axis=1),
+    lambda a, b, n, m: np.transpose(a),
+    lambda a, b, n, m: np.transpose(a, (1, 0)),
+    lambda a, b, n, m: np.reshape(a, (6, 2)),
+    lambda a, b, n, m: np.where(a > 0, a, b),
+    lambda a, b, n, m: np.where(A > 0, n, 0),
+    lambda a, b, n, m: np.clip(a, -1, 1),
+    lambda a, b, n, m: np.expand_dims(a, 1),
+    lambda a, b, n, m: np.squeeze(a[:1], 0),
+    lambda a, b, n, m: np.flip(a, 1),
+    lambda a, b, n, m: np.pad(n, 1),
+    lambda a, b, n, m: np.pad(n, ((0, 1), (2, 0))),
+    lambda a, b, n, m: np.broadcast_to(n[0], (2, 4)),
+    lambda a, b, n, m: np.matmul(n, m.T),
+    lambda a, b, n, m: np.outer(n[0], m[1]),
+    lambda a, b, n, m: np.take(a, [1, 0], axis=1),
+    lambda a, b, n, m: np.take_along_axis(a, np.argmax(a, axis=1)[:, None], axis=1),
+    lambda a, b, n, m: np.swapaxes(a, 0, 1),
+    lambda a, b, n, m: np.moveaxis(a, 0, 1),
+    lambda a, b, n, m: np.zeros_like(n),
+    lambda a, b, n, m: np.ones_like(a),
+    lambda a, b, n, m: np.full_like(n, 7),
+    lambda a, b, n, m: np.tensordot(n, m, axes=([0, 1], [0, 1])),
+    lambda a, b, n, m: np.dot(n, m.T),
+    lambda a, b, n, m: np.add.reduce(n),
+    lambda a, b, n, m: np.maximum.reduce(n, axis=1),
+    lambda a, b, n, m: np.ravel(n),
+    lambda a, b, n, m: np.signbit(a),
+    lambda a, b, n, m: np.copysign(b, a),
+    lambda a, b, n, m: np.around(a),
+    lambda a, b, n, m: np.trunc(a),
+]
 
 
 @pytest.mark.parametrize("functions", [OPERATORS, NUMPY], ids=["operators", "numpy"])
@@ -99,9 +199,14 @@ def test_symbols_do_what_arrays_do(functions: list[Callable[..., Any]]) -> None:
 def test_statistics_are_near_numpy_s() -> None:
     a = gx.placeholder("a", A.shape, "float64")
     for y, want in (
-        (np.mean(a), np.mean(A)), (np.var(a, axis=1), np.var(A, axis=1)), (np.std(a, axis=0), np.std(A, axis=0)), (a.mean(0), A.mean(0)),
-        (a.var(1, correction=1), A.var(1, ddof=1)), (gx.std(a, keepdims=True), A.std(keepdims=True)), (np.logaddexp(a, B), np.logaddexp(A, B)),
-    ):  # fmt: skip
+        (np.mean(a), np.mean(A)),
+        (np.var(a, axis=1), np.var(A, axis=1)),
+        (np.std(a, axis=0), np.std(A, axis=0)),
+        (a.mean(0), A.mean(0)),
+        (a.var(1, correction=1), A.var(1, ddof=1)),
+        (gx.std(a, keepdims=True), A.std(keepdims=True)),
+        (np.logaddexp(a, B), np.logaddexp(A, B)),
+    ):
         np.testing.assert_allclose(value(y, {a: A}), want, rtol=1e-14)
 
 
@@ -143,7 +248,20 @@ def our_dtype(function: Callable[..., Any], *operands: Any) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["add", "multiply", "subtract", "divide", "maximum", "equal", "bitwise_and", "pow", "floor_divide", "copysign", "atan2", "hypot"],
+    [
+        "add",
+        "multiply",
+        "subtract",
+        "divide",
+        "maximum",
+        "equal",
+        "bitwise_and",
+        "pow",
+        "floor_divide",
+        "copysign",
+        "atan2",
+        "hypot",
+    ],
 )
 def test_promotion_is_numpy_s_for_all_pairs_of_types(name: str) -> None:
     ours, theirs = getattr(gx, name), getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, name))
@@ -163,7 +281,9 @@ def test_python_numbers_take_the_type_beside_them() -> None:
     for dtype, number in itertools.product(DTYPES, (True, 2, 2.5)):
         a = gx.placeholder("a", (2,), dtype)
         for function in (lambda p, q: p + q, lambda p, q: q * p):
-            assert our_dtype(function, a, number) == numpy_dtype(function, np.ones(2, dtype.numpy), number), f"{dtype} and {number}"
+            assert our_dtype(function, a, number) == numpy_dtype(function, np.ones(2, dtype.numpy), number), (
+                f"{dtype} and {number}"
+            )
 
 
 def test_values_of_mixed_types() -> None:
@@ -257,9 +377,24 @@ def test_indexing() -> None:
     data = np.arange(24).reshape(2, 3, 4)
     x = gx.placeholder("x", (2, 3, 4), "int64")
     for key in [
-        0, -1, (0, 1), (0, 1, 2), (slice(None), 1), (..., 0), (0, ..., 1), (None, 0), (..., None), (slice(None), None, 1, ...),
-        (slice(0, 0),), (..., slice(1, 3)), (), ..., np.int8(1), (slice(None), slice(None), slice(None), None), (0, None, slice(None, None, -1)),
-    ]:  # fmt: skip
+        0,
+        -1,
+        (0, 1),
+        (0, 1, 2),
+        (slice(None), 1),
+        (..., 0),
+        (0, ..., 1),
+        (None, 0),
+        (..., None),
+        (slice(None), None, 1, ...),
+        (slice(0, 0),),
+        (..., slice(1, 3)),
+        (),
+        ...,
+        np.int8(1),
+        (slice(None), slice(None), slice(None), None),
+        (0, None, slice(None, None, -1)),
+    ]:
         y = x[key]
         assert y.shape == data[key].shape, key
         same(value(y, {x: data}), data[key])
@@ -268,7 +403,11 @@ def test_indexing() -> None:
 @BACKENDS
 def test_reshapes_of_named_sizes_run_at_every_size(backend: str) -> None:
     x = gx.placeholder("x", ("n", 4), "int64")
-    f = gx.compile([x], [gx.reshape(x, (2, -1)), gx.reshape(x, (-1, 2)), gx.reshape(x, (-1,))[::-1], gx.concat([x, x * 2], 0)], backend=backend)
+    f = gx.compile(
+        [x],
+        [gx.reshape(x, (2, -1)), gx.reshape(x, (-1, 2)), gx.reshape(x, (-1,))[::-1], gx.concat([x, x * 2], 0)],
+        backend=backend,
+    )
     for n in (0, 1, 2, 5):
         data = np.arange(4 * n).reshape(n, 4)
         wanted = [data.reshape(2, 2 * n), data.reshape(2 * n, 2), data.reshape(-1)[::-1], np.concatenate([data, data * 2])]
@@ -428,7 +567,13 @@ def test_the_forms_of_outputs(backend: str) -> None:
 def test_the_forms_of_inputs(backend: str) -> None:
     a, b = gx.placeholder("a", ("n",), "float64"), gx.placeholder("b", (), "float32")
     f = gx.compile([a, b], a * b, backend=backend)
-    for got in (f([1, 2], 3), f(a=[1.0, 2.0], b=3.0), f([1, 2], b=3), f(b=np.float32(3), a=np.array([1, 2], "int32")), f((1, 2), True)):
+    for got in (
+        f([1, 2], 3),
+        f(a=[1.0, 2.0], b=3.0),
+        f([1, 2], b=3),
+        f(b=np.float32(3), a=np.array([1, 2], "int32")),
+        f((1, 2), True),
+    ):
         want = [1.0, 2.0] if got[0] == 1 else [3.0, 6.0]
         same(got, want)
     same(f(np.array([1, 2], "float32"), 3), [3.0, 6.0])
@@ -446,7 +591,18 @@ def test_inputs_of_any_layout_are_read_and_never_written(backend: str) -> None:
     read_only = whole.copy()
     read_only.flags.writeable = False
     row = np.broadcast_to(whole[0], (5, 8))
-    for given in (whole, whole.T, whole[::-1], whole[::2, 1::3], whole[:, ::-2], misaligned, read_only, row, whole[:0], whole[:, :0]):
+    for given in (
+        whole,
+        whole.T,
+        whole[::-1],
+        whole[::2, 1::3],
+        whole[:, ::-2],
+        misaligned,
+        read_only,
+        row,
+        whole[:0],
+        whole[:, :0],
+    ):
         before = given.copy()
         double, total = f(given)
         same(double, before * 2)

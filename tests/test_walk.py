@@ -28,10 +28,20 @@ ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and
 
 # NumPy's own names of functions that the Array API renames.
 NUMPY_NAMES = {
-    "abs": "absolute", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
-    "atanh": "arctanh", "bitwise_invert": "invert", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
-    "pow": "power", "round": "rint",
-}  # fmt: skip
+    "abs": "absolute",
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "atanh": "arctanh",
+    "bitwise_invert": "invert",
+    "bitwise_left_shift": "left_shift",
+    "bitwise_right_shift": "right_shift",
+    "pow": "power",
+    "round": "rint",
+}
 
 # Where the type of a result differs from NumPy's: (operation, or * for any) and operand types -> (graphc's, NumPy's).
 DIFFERENCES = {
@@ -201,7 +211,25 @@ def test_gradients_are_the_central_differences_to_second_order(op: Operation) ->
 # --- native code -----------------------------------------------------------------------------------------------------
 
 BACKEND = "numba"
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1.5, 3.0, 1e-40, -1e-310, 5e-324, 1e30, -3.5e38, 1.7e308, math.inf, -math.inf, math.nan)
+SPECIAL = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -2.5,
+    1.5,
+    3.0,
+    1e-40,
+    -1e-310,
+    5e-324,
+    1e30,
+    -3.5e38,
+    1.7e308,
+    math.inf,
+    -math.inf,
+    math.nan,
+)
 
 
 def wide(x: Array) -> Array:
@@ -214,7 +242,9 @@ def exact(op: Operation, arrays: Sequence[Array], attrs: Any) -> Array:
     with np.errstate(all="ignore"):
         if op.name == "erf" and arrays[0].dtype == np.float64:  # its reference is float64 inside
             with mpmath.workdps(30):
-                values = [np.longdouble(v) if math.isnan(v) else np.longdouble(str(mpmath.erf(v))) for v in map(float, arrays[0].flat)]
+                values = [
+                    np.longdouble(v) if math.isnan(v) else np.longdouble(str(mpmath.erf(v))) for v in map(float, arrays[0].flat)
+                ]
             return np.array(values).reshape(arrays[0].shape)
         return np.asarray(op.reference(*map(wide, arrays), **attrs))
 
@@ -258,10 +288,14 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
         case Pointwise() if op.name in ULP:
             truth = exact(op, arrays, attrs)
             with np.errstate(all="ignore"):
-                unit = wide(np.abs(np.spacing(np.clip(truth, -np.finfo(got.dtype).max, np.finfo(got.dtype).max).astype(got.dtype))))
+                unit = wide(
+                    np.abs(np.spacing(np.clip(truth, -np.finfo(got.dtype).max, np.finfo(got.dtype).max).astype(got.dtype)))
+                )
             assert_within(got, truth, ULP[op.name] * np.where(np.isnan(unit), 0, unit), what)
             number = ~np.isnan(got)
-            assert np.array_equal(np.signbit(got[number]), np.signbit(want[number])), f"{what}: the sign of {got} is not that of {want}"
+            assert np.array_equal(np.signbit(got[number]), np.signbit(want[number])), (
+                f"{what}: the sign of {got} is not that of {want}"
+            )
         case Reduction("add"):  # pairwise: blocks of at most 128 elements summed in 8 lanes, then a tree of their sums
             n = arrays[0].size // got.size
             with np.errstate(all="ignore"):
@@ -486,13 +520,27 @@ def symbolic(x: gx.Tensor, y: gx.Tensor, i: gx.Tensor) -> dict[str, gx.Tensor]:
     """Functions of x [n, m], y [m] and integers i [n] that move elements about; sizes are expressions of n and m."""
     n, m = x.shape
     return {
-        "reshape": gx.reshape(x, (-1,)), "transpose": x.T + 1, "concat": gx.concat([x, x[:, ::-1], x * 2], 0), "every other": x[::2, 1:],
-        "backwards": x[::-3, :-1], "middle": x[1:-1], "past the end": x[5:], "last three": x[-3:], "pad": gx.pad(x, ((1, 2), (0, 1))),
-        "stack": gx.stack([x, x + 1], 1), "flip": gx.flip(x, 0), "broadcast": gx.broadcast_to(y, (n, 2, m)), "outer": y[:, None] * y,
-        "take": gx.take(gx.pad(x, ((0, 1), (0, 0))), i, axis=0), "one_hot": gx.one_hot(i, 4), "mean": gx.mean(gx.pad(x, (0, 1)), 0),
-        "count": gx.sum(x > 0, axis=1), "halves": gx.reshape(gx.concat([x, x], 1), (n, 2, m))[:, 1], "arange": gx.arange(n + 2 * m),
+        "reshape": gx.reshape(x, (-1,)),
+        "transpose": x.T + 1,
+        "concat": gx.concat([x, x[:, ::-1], x * 2], 0),
+        "every other": x[::2, 1:],
+        "backwards": x[::-3, :-1],
+        "middle": x[1:-1],
+        "past the end": x[5:],
+        "last three": x[-3:],
+        "pad": gx.pad(x, ((1, 2), (0, 1))),
+        "stack": gx.stack([x, x + 1], 1),
+        "flip": gx.flip(x, 0),
+        "broadcast": gx.broadcast_to(y, (n, 2, m)),
+        "outer": y[:, None] * y,
+        "take": gx.take(gx.pad(x, ((0, 1), (0, 0))), i, axis=0),
+        "one_hot": gx.one_hot(i, 4),
+        "mean": gx.mean(gx.pad(x, (0, 1)), 0),
+        "count": gx.sum(x > 0, axis=1),
+        "halves": gx.reshape(gx.concat([x, x], 1), (n, 2, m))[:, 1],
+        "arange": gx.arange(n + 2 * m),
         "size": x * 0 + gx.full((), n * m, x.dtype),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("dtype", [t.float32, t.int16], ids=str)
@@ -506,7 +554,11 @@ def test_symbolic_sizes_natively(dtype: DType) -> None:
     compilations = run.compilations
     for n in (0, 1, 2, 7):
         for m in (0, 1, 2, 7):
-            values = [draw(rng, TensorType(dtype, (n, m)), (-9, 9)), draw(rng, TensorType(dtype, (m,)), (-9, 9)), rng.integers(-9, 9, (n,))]
+            values = [
+                draw(rng, TensorType(dtype, (n, m)), (-9, 9)),
+                draw(rng, TensorType(dtype, (m,)), (-9, 9)),
+                rng.integers(-9, 9, (n,)),
+            ]
             got, want = run(*values), oracle(*values)
             for name in results:
                 if name == "mean":

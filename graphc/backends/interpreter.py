@@ -34,7 +34,8 @@ def leaf_value(node: Node, inputs: Mapping[Node, Array], variables: Mapping[Node
         return variables[node]
     data = getattr(node, "data", None)
     if data is None:
-        raise GraphError(f"input {node.attrs['name']}: {node.type} has no value", where=node.where, hint="list it among the inputs")
+        name = node.attrs["name"]
+        raise GraphError(f"input {name}: {node.type} has no value", where=node.where, hint="list it among the inputs")
     return data  # type: ignore[no-any-return]
 
 

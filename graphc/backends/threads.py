@@ -15,7 +15,10 @@ def available() -> int:
 
 
 def get_num_threads() -> int:
-    """The number of threads that native programs use: what `set_num_threads` said, else GRAPHC_NUM_THREADS, else all processors."""
+    """The number of threads that native programs use.
+
+    That is what `set_num_threads` said, else the environment's GRAPHC_NUM_THREADS, else the number of processors.
+    """
     if _chosen:
         return _chosen[-1]
     text = os.environ.get("GRAPHC_NUM_THREADS", "")

@@ -111,12 +111,15 @@ class Operation:
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
     arity: int | None = None
+    doc: str = field(default="", repr=False)
     build: Callable[[Operation, tuple[Node, ...], dict[str, Any]], Node] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
+        if self.doc:
+            object.__setattr__(self, "__doc__", self.doc)
 
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         assert self.build is not None

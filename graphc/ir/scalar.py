@@ -31,12 +31,18 @@ COMPARISONS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Const:
-    """A literal of a data type."""
+    """A literal of a data type; equal to another only to the bit, so that kernels of 0.0 and of -0.0 stay two."""
 
     value: Any
     dtype: DType
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Const) and self.dtype == other.dtype and repr(self.value) == repr(other.value)
+
+    def __hash__(self) -> int:
+        return hash((repr(self.value), self.dtype))
 
     def __str__(self) -> str:
         return repr(self.value)

@@ -18,30 +18,30 @@ from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 Array = np.ndarray[Any, Any]
 
 
-def _float(name: str, reference: Any, vjp: Any, domain: tuple[float, float] = (-3.0, 3.0)) -> Op:
-    return elementwise(name, dtype=to_float, reference=reference, scalar=name + "({0})", vjp=vjp, domain=domain)
+def _float(name: str, reference: Any, vjp: Any, domain: tuple[float, float] = (-3.0, 3.0), doc: str = "") -> Op:
+    return elementwise(name, dtype=to_float, reference=reference, scalar=name + "({0})", vjp=vjp, domain=domain, doc=doc)
 
 
-exp = _float("exp", np.exp, lambda g, y, x: (g * y,))
-exp2 = _float("exp2", np.exp2, lambda g, y, x: (g * y * math.log(2),))
-expm1 = _float("expm1", np.expm1, lambda g, y, x: (g * (y + 1),))
-log = _float("log", np.log, lambda g, y, x: (g / x,), (0.1, 5))
-log2 = _float("log2", np.log2, lambda g, y, x: (g / (x * math.log(2)),), (0.1, 5))
-log10 = _float("log10", np.log10, lambda g, y, x: (g / (x * math.log(10)),), (0.1, 5))
-log1p = _float("log1p", np.log1p, lambda g, y, x: (g / (x + 1),), (-0.8, 5))
-sin = _float("sin", np.sin, lambda g, y, x: (g * cos(x),))
-cos: Op = _float("cos", np.cos, lambda g, y, x: (-g * sin(x),))
-tan = _float("tan", np.tan, lambda g, y, x: (g * (1 + y * y),), (-1.2, 1.2))
-asin = _float("asin", np.arcsin, lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9))
-acos = _float("acos", np.arccos, lambda g, y, x: (-g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9))
-atan = _float("atan", np.arctan, lambda g, y, x: (g / (1 + x * x),))
-sinh = _float("sinh", np.sinh, lambda g, y, x: (g * cosh(x),))
-cosh: Op = _float("cosh", np.cosh, lambda g, y, x: (g * sinh(x),))
-tanh = _float("tanh", np.tanh, lambda g, y, x: (g * (1 - y * y),))
-asinh = _float("asinh", np.arcsinh, lambda g, y, x: (g / sqrt(x * x + 1),))
-acosh = _float("acosh", np.arccosh, lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), (1.2, 5))
-atanh = _float("atanh", np.arctanh, lambda g, y, x: (g / ((1 - x) * (1 + x)),), (-0.9, 0.9))
-cbrt = _float("cbrt", np.cbrt, lambda g, y, x: (g / (3 * y * y),), (0.2, 5))
+exp = _float("exp", np.exp, lambda g, y, x: (g * y,), doc="e to the power x.")
+exp2 = _float("exp2", np.exp2, lambda g, y, x: (g * y * math.log(2),), doc="2 to the power x.")
+expm1 = _float("expm1", np.expm1, lambda g, y, x: (g * (y + 1),), doc="exp(x) - 1, exact near 0.")
+log = _float("log", np.log, lambda g, y, x: (g / x,), (0.1, 5), doc="The natural logarithm; NaN below 0.")
+log2 = _float("log2", np.log2, lambda g, y, x: (g / (x * math.log(2)),), (0.1, 5), doc="The logarithm to base 2.")
+log10 = _float("log10", np.log10, lambda g, y, x: (g / (x * math.log(10)),), (0.1, 5), doc="The logarithm to base 10.")
+log1p = _float("log1p", np.log1p, lambda g, y, x: (g / (x + 1),), (-0.8, 5), doc="log(1 + x), exact near 0.")
+sin = _float("sin", np.sin, lambda g, y, x: (g * cos(x),), doc="The sine of x in radians.")
+cos: Op = _float("cos", np.cos, lambda g, y, x: (-g * sin(x),), doc="The cosine of x in radians.")
+tan = _float("tan", np.tan, lambda g, y, x: (g * (1 + y * y),), (-1.2, 1.2), doc="The tangent of x in radians.")
+asin = _float("asin", np.arcsin, lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The angle in radians, from -pi/2 to pi/2, whose sine is x.")
+acos = _float("acos", np.arccos, lambda g, y, x: (-g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The angle in radians, from 0 to pi, whose cosine is x.")
+atan = _float("atan", np.arctan, lambda g, y, x: (g / (1 + x * x),), doc="The angle in radians, from -pi/2 to pi/2, whose tangent is x.")
+sinh = _float("sinh", np.sinh, lambda g, y, x: (g * cosh(x),), doc="The hyperbolic sine.")
+cosh: Op = _float("cosh", np.cosh, lambda g, y, x: (g * sinh(x),), doc="The hyperbolic cosine.")
+tanh = _float("tanh", np.tanh, lambda g, y, x: (g * (1 - y * y),), doc="The hyperbolic tangent.")
+asinh = _float("asinh", np.arcsinh, lambda g, y, x: (g / sqrt(x * x + 1),), doc="The inverse of sinh.")
+acosh = _float("acosh", np.arccosh, lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), (1.2, 5), doc="The inverse of cosh, from 1 on.")
+atanh = _float("atanh", np.arctanh, lambda g, y, x: (g / ((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The inverse of tanh, from -1 to 1.")
+cbrt = _float("cbrt", np.cbrt, lambda g, y, x: (g / (3 * y * y),), (0.2, 5), doc="The cube root.")
 
 
 def sqrt(x: TensorLike) -> Tensor:
@@ -50,10 +50,10 @@ def sqrt(x: TensorLike) -> Tensor:
 
 atan2 = elementwise(
     "atan2", dtype=to_float, reference=np.arctan2, scalar="atan2({0}, {1})",
-    vjp=lambda g, y, a, b: (g * b / (a * a + b * b), -g * a / (a * a + b * b)),
+    vjp=lambda g, y, a, b: (g * b / (a * a + b * b), -g * a / (a * a + b * b)), doc="The angle in radians of the point (b, a), from -pi to pi."
 )  # fmt: skip
 hypot = elementwise(
-    "hypot", dtype=to_float, reference=np.hypot, scalar="hypot({0}, {1})", vjp=lambda g, y, a, b: (g * a / y, g * b / y)
+    "hypot", dtype=to_float, reference=np.hypot, scalar="hypot({0}, {1})", vjp=lambda g, y, a, b: (g * a / y, g * b / y), doc="sqrt(a*a + b*b) without overflow."
 )
 
 
@@ -120,9 +120,9 @@ def softplus_reference(x: Array) -> Array:
         return np.asarray(np.log1p(np.exp(-np.abs(x))) + np.where(x > 0, x, np.where(np.isnan(x), x, 0)))
 
 
-erf = _float("erf", erf_reference, lambda g, y, x: (g * exp(-x * x) * (2 / math.sqrt(math.pi)),))
-sigmoid = _float("sigmoid", sigmoid_reference, lambda g, y, x: (g * y * (1 - y),))
-softplus = _float("softplus", softplus_reference, lambda g, y, x: (g * sigmoid(x),))
+erf = _float("erf", erf_reference, lambda g, y, x: (g * exp(-x * x) * (2 / math.sqrt(math.pi)),), doc="The error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x.")
+sigmoid = _float("sigmoid", sigmoid_reference, lambda g, y, x: (g * y * (1 - y),), doc="1 / (1 + exp(-x)).")
+softplus = _float("softplus", softplus_reference, lambda g, y, x: (g * sigmoid(x),), doc="log(1 + exp(x)).")
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ def _overwrite_inputs(program: Program) -> Program:
             if made not in buffers or buffers[made].role != "temporary":
                 continue
             for given in sorted(_reads(calls[i])):
-                if given in buffers and buffers[given].role == "temporary" and last[given] == i and _sharable(calls[i], given, made):
+                dies = given in buffers and buffers[given].role == "temporary" and last[given] == i
+                if dies and _sharable(calls[i], given, made):
                     calls[i] = _merge_params(calls[i], given, made)
                     calls = [replace(c, buffers=tuple(given if b == made else b for b in c.buffers)) for c in calls]
                     del buffers[made]
@@ -190,7 +191,12 @@ def _assign_slots(program: Program) -> Program:
 
 def _choose(slots: list[Size], free: list[int], size: Size) -> int:
     """A free slot that fits, one that can grow, or a new one."""
-    for fits in (lambda s: s == size, lambda s: dims.is_nonnegative(dims.sub(s, size)), lambda s: dims.is_nonnegative(dims.sub(size, s))):
+    tests = (
+        lambda slot: slot == size,
+        lambda slot: dims.is_nonnegative(dims.sub(slot, size)),
+        lambda slot: dims.is_nonnegative(dims.sub(size, slot)),
+    )
+    for fits in tests:
         for slot in free:
             if fits(slots[slot]):
                 free.remove(slot)

@@ -231,7 +231,8 @@ def print_contract(printer: Printer, contract: Contract) -> Tiles:
     names = {}
     for i, (name, offset) in enumerate(zip("ABC", tiles.offsets, strict=True)):
         line(1, f"{name} = {at}(scratch + {offset})")
-        names[name] = use(f"load{base + i}", intrinsics.load(base + i, False)), use(f"store{base + i}", intrinsics.store(base + i, False))
+        reads, writes = intrinsics.load(base + i, False), intrinsics.store(base + i, False)
+        names[name] = use(f"load{base + i}", reads), use(f"store{base + i}", writes)
     m, n, k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
     big_m, big_n, big_k = (wide(a.extent) for a in (contract.m, contract.n, contract.k))
     columns = dims.floordiv(dims.add(contract.n.extent, tiles.nc - 1), tiles.nc)

@@ -170,9 +170,8 @@ class Native:
         self.kernels = [compile_kernel(k) for k in distinct.values()]
         self.by_name = {k.name: k for k in self.kernels}
         self.compilations = 1
-        self.data = {
-            b.name: b.value if b.role == "constant" else b.value.data for b in program.buffers.values() if b.role in ("constant", "variable")
-        }
+        held = [b for b in program.buffers.values() if b.role in ("constant", "variable")]
+        self.data = {b.name: b.value if b.role == "constant" else b.value.data for b in held}
         self.output_buffers = list(dict.fromkeys(program.outputs))
         self._order = [self.output_buffers.index(b) for b in program.outputs]
         self._repeats = len(self.output_buffers) != len(self._order)

@@ -132,8 +132,8 @@ def call_llvm(builder: Any, name: str, args: list[Any], result: Any = None) -> A
     """A call of an LLVM intrinsic that is overloaded by its first argument's type."""
     kind = args[0].type
     suffix = {"float": "f32", "double": "f64"}.get(str(kind), str(kind))
-    function = builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), ir.FunctionType(result or kind, [a.type for a in args]))
-    return builder.call(function, args)
+    signature = ir.FunctionType(result or kind, [a.type for a in args])
+    return builder.call(builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), signature), args)
 
 
 def _llvm_unary(name: str) -> Any:

@@ -5,7 +5,7 @@
 x * 2/pi is taken modulo 4: 2/pi is a row of chunks of bits, and the products of x with the first ones, as far as they are
 multiples of 4, drop out exactly (M. Payne, R. Hanek, "Radian reduction for trigonometric functions", 1983). In float32 each
 product is exact in float64. In float64 a product is a pair, and the chunks that matter are moved to the front by selects,
-doubling as in a barrel shifter, while x is scaled down alike. Polynomials are minimax, found by the Remez algorithm in 150-bit
+doubling as in a barrel shifter, while x is scaled down alike. Polynomials are minimax, found by the Remez algorithm in 180-bit
 arithmetic; float64 ones are arranged as in Sun's fdlibm (k_sin.c, k_cos.c), with the low part of the argument.
 """
 
@@ -29,15 +29,15 @@ BITS = 1219
 
 # sin(r * pi/2) / r and (cos(r * pi/2) - 1) / r^2 in powers of r^2, for |r| <= 1/2
 SINE32 = (1.5707963267880998, -0.6459640961463478, 0.0796925827079981, -0.004681266088358806, 0.00015820585584349185)
-COSINE32 = (-1.2337005433465995, 0.2536692437427041, -0.020860285905304816, 0.0009040151584035987)
+COSINE32 = (-1.233700543342758, 0.2536692437156484, -0.02086028597263107, 0.0009040156302895183)
 # (sin(y) - y) / y^3 and (cos(y) - 1 + y^2/2) / y^4 in powers of y^2, for |y| <= pi/4
 SINE64 = (
-    -0.16666666666666632, 0.008333333333322436, -0.00019841269829823065, 2.755731369626162e-06, -2.505075866012944e-08,
-    1.58968205069877e-10,
+    -0.16666666666666632, 0.008333333333322413, -0.0001984126982980773, 2.7557313691884037e-06, -2.5050758109517197e-08,
+    1.5896795312486547e-10,
 )  # fmt: skip
 COSINE64 = (
-    0.0416666666666666, -0.0013888888888874127, 2.48015872894832e-05, -2.755731435247673e-07, 2.0875723278513288e-09,
-    -1.1359647538257128e-11,
+    0.0416666666666666, -0.0013888888888874123, 2.4801587289482025e-05, -2.755731435228962e-07, 2.087572326756306e-09,
+    -1.1359647514607118e-11,
 )  # fmt: skip
 
 
