@@ -63,7 +63,9 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
     pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates or ())
     for variable, value in pairs:
         if not isinstance(variable, Variable):
-            raise InputError(f"compile: only variables can be updated, got {variable!r}", where=caller(), hint="make it with gx.variable")
+            raise InputError(
+                f"compile: only variables can be updated, got {variable!r}", where=caller(), hint="make it with gx.variable"
+            )
         if not isinstance(value, Tensor) or value.type != variable.type:
             got = value.type if isinstance(value, Tensor) else type(value).__name__
             raise (ShapeError if isinstance(value, Tensor) and value.dtype == variable.dtype else DTypeError)(
@@ -103,9 +105,13 @@ def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:
 def _flatten(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
-    items = list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs) if isinstance(outputs, (list, tuple)) else None
+    items = (
+        list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs) if isinstance(outputs, (list, tuple)) else None
+    )
     if items is None or not all(isinstance(x, Tensor) for x in items):
-        raise InputError(f"compile: outputs must be symbols, got {outputs!r}", where=caller(), hint="a symbol, or a list, tuple or dict")
+        raise InputError(
+            f"compile: outputs must be symbols, got {outputs!r}", where=caller(), hint="a symbol, or a list, tuple or dict"
+        )
     return items
 
 
@@ -189,7 +195,9 @@ class Compiled:
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):
-            raise InputError(f"{self.graph.name} takes {len(self._names)} inputs, got {len(args)}", where=caller(), hint=self._takes())
+            raise InputError(
+                f"{self.graph.name} takes {len(self._names)} inputs, got {len(args)}", where=caller(), hint=self._takes()
+            )
         given = dict(zip(self._names, args, strict=False))
         for key, value in named.items():
             if key not in self._names:
@@ -199,7 +207,9 @@ class Compiled:
             given[key] = value
         missing = [n for n in self._names if n not in given]
         if missing:
-            raise InputError(f"{self.graph.name} misses input {', '.join(map(repr, missing))}", where=caller(), hint=self._takes())
+            raise InputError(
+                f"{self.graph.name} misses input {', '.join(map(repr, missing))}", where=caller(), hint=self._takes()
+            )
         return tuple(given[n] for n in self._names)
 
     def _takes(self) -> str:
@@ -209,7 +219,9 @@ class Compiled:
         name, dtype = self._names[i], want.dtype.numpy
         if isinstance(value, Tensor):
             raise InputError(
-                f"input {name} needs an array, got a symbol: {value!r}", where=caller(), hint="call with values; symbols are for building graphs"
+                f"input {name} needs an array, got a symbol: {value!r}",
+                where=caller(),
+                hint="call with values; symbols are for building graphs",
             )
         try:
             array = np.asarray(value)
@@ -220,7 +232,9 @@ class Compiled:
             ) from None  # fmt: skip
         if array.dtype.hasobject or array.dtype.kind not in "biuf":
             raise DTypeError(
-                f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}", where=caller(), hint="give an array of numbers"
+                f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}",
+                where=caller(),
+                hint="give an array of numbers",
             )
         if not array.dtype.isnative:
             raise DTypeError(
@@ -230,7 +244,9 @@ class Compiled:
         exact = isinstance(value, (np.ndarray, np.generic))
         if not np.can_cast(array.dtype, dtype, "safe" if exact else "same_kind") and not (not exact and array.size == 0):
             raise DTypeError(
-                f"input {name} needs {want}, got {array.dtype}: not a safe cast", where=caller(), hint=f"{name}.astype({dtype.name!r})"
+                f"input {name} needs {want}, got {array.dtype}: not a safe cast",
+                where=caller(),
+                hint=f"{name}.astype({dtype.name!r})",
             )
         return array.astype(dtype)
 
@@ -253,10 +269,13 @@ class Compiled:
                 unknown = dims.names(size) - sizes.keys()
                 expected = None if unknown else dims.evaluate(size, sizes)
                 if expected != n:
-                    reason = f"{size} is {expected}" if isinstance(size, dims.Dim) and expected is not None else f"it must be {size}"
+                    reason = (
+                        f"{size} is {expected}" if isinstance(size, dims.Dim) and expected is not None else f"it must be {size}"
+                    )
                     first = "".join(f" by axis {blame[d]}" for d in sorted(dims.names(size)) if d in blame)
                     raise ShapeError(
-                        f"input {name} needs {want}, got an array of shape {list(a.shape)}: axis {axis} is {n}, but {reason}{first}",
+                        f"input {name} needs {want}, got an array of shape {list(a.shape)}: "
+                        f"axis {axis} is {n}, but {reason}{first}",
                         where=caller(), hint=_size_hint(size, first != ""),
                     )  # fmt: skip
                 for d in dims.names(size):
@@ -268,7 +287,9 @@ class Compiled:
                 bound = ", ".join(f"{d} = {sizes[d]}" for d in named)
                 given = "; ".join(f"{d} is axis {blame[d]}" for d in named if d in blame)
                 raise ShapeError(
-                    f"{r.message}: {left} is {'not' if r.relation == '==' else 'less than'} {right} where {bound}", where=where, hint=given
+                    f"{r.message}: {left} is {'not' if r.relation == '==' else 'less than'} {right} where {bound}",
+                    where=where,
+                    hint=given,
                 )
         return sizes
 

@@ -18,7 +18,9 @@ def _check(name: str, what: str, tensors: Sequence[Any]) -> None:
             raise GradientError(f"{name}: {what} must be a symbol, got {type(x).__name__}", where=caller())
         if not x.dtype.is_float:
             raise GradientError(
-                f"{name}: {what} must be of floats, got {x.type}", where=caller(), hint="astype('float32') first: only floats have gradients"
+                f"{name}: {what} must be of floats, got {x.type}",
+                where=caller(),
+                hint="astype('float32') first: only floats have gradients",
             )
 
 
@@ -88,7 +90,9 @@ def _fit(name: str, like: Tensor, value: TensorLike) -> Tensor:
     try:
         return ops.broadcast_to(made, like.shape)
     except ShapeError:
-        raise ShapeError(f"{name}: {made.type} does not fit {like.type}", where=caller(), hint="it must broadcast to that shape") from None
+        raise ShapeError(
+            f"{name}: {made.type} does not fit {like.type}", where=caller(), hint="it must broadcast to that shape"
+        ) from None
 
 
 def jvp(outputs: Any, inputs: Any, tangents: Any) -> Any:

@@ -1,7 +1,7 @@
 """Random typed graphs through every level: python tests/fuzz.py --graphs N --seed S
 
-Each graph is built with the public functions from all of the vocabulary, sizes named and fixed, gradients and updates included, and
-is run on random values among them NaN, infinities, signed zeros, subnormals and the extremes of integers. Compared are
+Each graph is built with the public functions from all of the vocabulary, sizes named and fixed, gradients and updates included,
+and is run on random values, among them NaN, infinities, signed zeros, subnormals and the extremes of integers. Compared are
 
     print      print, parse and print again: the same text
     optimised  the optimised graph with the declared one in the interpreter, bit for bit
@@ -45,6 +45,7 @@ from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Pointwise, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType  # noqa: E402
+from graphc.ir.verify import verify  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
@@ -676,7 +677,7 @@ def check_graph(case: Case) -> Mismatch | None:
         kind = "optimised"
         optimised = case.graph
         for change in gx.passes.DEFAULT:
-            optimised = change(optimised)
+            optimised = verify(change(optimised))
         text = str(optimised)
         if str(ir.text.parse(text)) != text:
             return Mismatch("print", "print, parse and print of the optimised graph gives another text", case)
@@ -849,7 +850,7 @@ def run_in_processes(options: argparse.Namespace) -> int:
         command += ["--group", str(options.group), "--seconds", str(options.seconds)] + [
             "--interpret-only"
         ] * options.interpret_only
-        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = subprocess.run(command, capture_output=True, text=True)
         lines = child.stdout.splitlines()
         if lines and lines[-1].startswith("graphs "):
             print("\n".join(lines[:-1]), end="\n" if lines[:-1] else "")
@@ -861,7 +862,8 @@ def run_in_processes(options: argparse.Namespace) -> int:
         last = [int(line.split()[1]) for line in child.stderr.splitlines() if line.startswith("@ ")]
         died = last[-1] if last else at
         print(
-            f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: the process died ({child.returncode})"
+            f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: "
+            f"the process died ({child.returncode})"
         )
         print("\n".join(child.stderr.splitlines()[-12:]), flush=True)
         mismatches += 1 + sum(line.startswith("mismatch ") for line in lines)

@@ -627,7 +627,7 @@ def test_requirements_that_only_a_call_can_break_name_the_line_of_the_node() -> 
     def breaks(node: gx.Tensor, line: int, n: int, message: str) -> None:
         for backend in ("interpreter", "numba"):
             f = gx.compile([q], node, backend=backend)
-            check(lambda: f(floats(n)), errors.ShapeError, message, given, line)
+            check(lambda f=f: f(floats(n)), errors.ShapeError, message, given, line)
             f(floats(8))
 
     node, line = gx.reshape(q, (2, -1)), here()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 import ulp
@@ -12,6 +13,7 @@ from graphc.ir.operation import VOCABULARY, Pointwise
 from graphc.ir.program import Axis, Init, Kernel, Load, Loop, Param, Program, Reduce, Store, walk
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.types import TensorType
+from graphc.passes.elementary import inverse, logarithm, power, trigonometric
 from graphc.passes.expand_math import expand_kernel, expand_math, is_primitive
 
 ROUNDED = {*ulp.UNARY, *ulp.BINARY}
@@ -94,6 +96,20 @@ def test_errors_in_ulp(dtype, names):
     assert all(w.good for w in found), "\n".join(map(str, found))
 
 
+def test_constants_are_those_of_mathematics():
+    with mpmath.workprec(1400):
+        pi, ln2 = +mpmath.pi, mpmath.log(2)
+        assert int(mpmath.floor(mpmath.ldexp(2 / pi, trigonometric.BITS))) == trigonometric.TWO_OVER_PI
+        pairs = [
+            (inverse.PI, pi), (trigonometric.HALF_PI, pi / 2), (inverse.QUARTER_PI, pi / 4), (logarithm.LN2[t.float64], ln2),
+            (logarithm.LOG2E, 1 / ln2), (logarithm.LOG10E, 1 / mpmath.log(10)), (logarithm.LOG10_2, mpmath.log10(2)),
+            (power.THIRDS, mpmath.mpf(2) / 3),
+        ]  # fmt: skip
+        for (high, low), exact in pairs:
+            assert low == float(exact - high)
+        assert logarithm.LN2[t.float32][1] == pytest.approx(float(ln2 - logarithm.LN2[t.float32][0]), rel=1e-7)
+
+
 # --- the pass itself -------------------------------------------------------------------------------------------------
 
 
@@ -133,12 +149,13 @@ def test_primitives_stay():
 
 
 def test_every_let_of_a_program_is_primitive_with_a_name_of_its_own():
-    x = gx.placeholder("t0", ("n", 3), "float32")  # the name of the first temporary
+    x = gx.placeholder("x", ("t0", "t1"), "float32")  # dimensions with the names of the first temporaries
     y = gx.softplus(x) / gx.sum(gx.exp(x) * gx.tanh(x), axis=1, keepdims=True)
     f = gx.compile([x], [gx.sum(gx.erf(y @ gx.permute_dims(gx.sigmoid(x), (1, 0)))), y])
     assert len(f.program.calls) > 1
     for call in f.program.calls:
         assert_primitive(call.kernel)
+        assert not {s.name for s in walk(call.kernel.body) if isinstance(s, Let)} & {"t0", "t1"}
 
 
 def test_sine_and_cosine_share_their_reduction():

@@ -1,4 +1,4 @@
-"""Symbols as users meet them: operators, methods, NumPy's protocols, sizes, gradients, variables, and the forms of a compiled call."""
+"""Symbols as users meet them: operators, methods, NumPy's protocols, sizes, gradients, variables, and the forms of a call."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ OPERATORS: list[Callable[..., Any]] = [
     lambda a, b, n, m: a >= a,
     lambda a, b, n, m: n == m,
     lambda a, b, n, m: n != m,
-    lambda a, b, n, m: 3 < n,
+    lambda a, b, n, m: 3 < n,  # noqa: SIM300
     lambda a, b, n, m: divmod(n, m)[0],
     lambda a, b, n, m: divmod(n, m)[1],
     lambda a, b, n, m: N + n,

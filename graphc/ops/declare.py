@@ -183,7 +183,9 @@ def _literal(name: str, value: Any, dtype: DType) -> Tensor:
         info = np.iinfo(dtype.numpy)
         if not info.min <= value <= info.max:
             raise DTypeError(
-                f"{name}: the Python integer {value} does not fit {dtype}", where=caller(), hint="astype the array to a wider type"
+                f"{name}: the Python integer {value} does not fit {dtype}",
+                where=caller(),
+                hint="astype the array to a wider type",
             )
     return ops.full((), value, dtype=dtype)
 
@@ -215,7 +217,9 @@ def elementwise(
             raise GraphError(f"{name} takes {arity} operands, got {len(operands)}")
         shapes = {o.shape for o in operands}
         if len(shapes) != 1:
-            raise ShapeError(f"{name} needs equal shapes, got {' and '.join(map(str, operands))}", hint="broadcast_to one of them")
+            raise ShapeError(
+                f"{name} needs equal shapes, got {' and '.join(map(str, operands))}", hint="broadcast_to one of them"
+            )
         for o in operands[:free]:
             if not o.dtype.is_bool:
                 raise DTypeError(f"{name} needs a boolean condition, got {o}", hint="compare it, or astype('bool')")

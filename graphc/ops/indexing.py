@@ -116,7 +116,9 @@ def _indices(name: str, value: TensorLike) -> Tensor:
 
 
 def _along_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
-    same = x.rank == indices.rank and all(a == axis or n == m for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)))
+    same = x.rank == indices.rank and all(
+        a == axis or n == m for a, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True))
+    )
     if not same:
         raise ShapeError(f"take_along_axis along {axis} needs equal other axes, got {x} and {indices}")
     if x.shape[axis] == 0:
@@ -188,8 +190,8 @@ def one_hot(indices: TensorLike, num_classes: Any, dtype: object = "float32", ax
     """
     indices = _indices("one_hot", indices)
     count = t.as_size(num_classes)
-    hot = ops.equal(ops.expand_dims(indices, -1), ops.arange(count, dtype=indices.dtype if indices.dtype.itemsize > 2 else t.int64))
+    hot = ops.equal(
+        ops.expand_dims(indices, -1), ops.arange(count, dtype=indices.dtype if indices.dtype.itemsize > 2 else t.int64)
+    )
     result = ops.astype(hot, dtype)
     return result if axis in (-1, indices.ndim) else ops.moveaxis(result, -1, axis)
-
-

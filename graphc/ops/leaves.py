@@ -41,7 +41,8 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """A copy of what the variable holds; setting it writes an array of the same shape and of a type that casts without a loss of kind."""
+        """A copy of what the variable holds. Setting it writes an array of the same shape: a float64 into a float32 too, but no float
+        into an integer."""
         with STATE.reading():
             return self._data.copy()
 
@@ -55,7 +56,9 @@ class Variable(Tensor):
             )  # fmt: skip
         if not np.can_cast(array.dtype, self._data.dtype, "same_kind"):
             raise DTypeError(
-                f"variable {self.name} is {self.type}, got {array.dtype}", where=caller(), hint=f"astype({str(self.dtype)!r}) first"
+                f"variable {self.name} is {self.type}, got {array.dtype}",
+                where=caller(),
+                hint=f"astype({str(self.dtype)!r}) first",
             )
         self._data[...] = array
 
@@ -125,7 +128,9 @@ def variable(value: Any, name: str | None = None, dtype: object = None) -> Varia
     <Variable 'w': f32[784, 10]>
     """
     if isinstance(value, Tensor):
-        raise InputError("a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array")
+        raise InputError(
+            "a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array"
+        )
     _check_name("variable", name or "v")
     array = _array("variable", value, dtype)
     node = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
@@ -163,9 +168,13 @@ def _array(what: str, value: Any, dtype: object) -> Array:
             raise
         if isinstance(error, OverflowError):
             raise DTypeError(f"{what}: {error}", where=caller(), hint="choose a wider dtype") from None
-        raise InputError(f"{what}: a {type(value).__name__} that makes no array: {error}", where=caller(), hint=_NUMBERS) from None
+        raise InputError(
+            f"{what}: a {type(value).__name__} that makes no array: {error}", where=caller(), hint=_NUMBERS
+        ) from None
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS)
+        raise DTypeError(
+            f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS
+        )
     return array
 
 
@@ -175,7 +184,9 @@ _NUMBERS = "give numbers or booleans, or an array of them"
 def _check_name(what: str, name: object) -> None:
     if not isinstance(name, str) or not name.replace(".", "_").isidentifier():
         raise InputError(
-            f"{what}: {name!r} is not a name", where=caller(), hint="use letters, digits, _ and dots, and do not begin with a digit"
+            f"{what}: {name!r} is not a name",
+            where=caller(),
+            hint="use letters, digits, _ and dots, and do not begin with a digit",
         )
 
 

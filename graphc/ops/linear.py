@@ -60,7 +60,9 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
     """
     (a, b), _ = promote_operands("matmul", (x1, x2), numeric)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError(f"matmul needs at least one axis each, got {a.type} and {b.type}", where=caller(), hint="use * for scalars")
+        raise ShapeError(
+            f"matmul needs at least one axis each, got {a.type} and {b.type}", where=caller(), hint="use * for scalars"
+        )
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else -1]:
         error = _inner(a.type, b.type)
         error.where = caller()

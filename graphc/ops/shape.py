@@ -64,7 +64,9 @@ def reshape(x: TensorLike, shape: Any) -> Tensor:
         raise ShapeError(f"reshape: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
     free = [i for i, n in enumerate(wanted) if n == -1]
     if len(free) > 1 or any(isinstance(n, int) and n < -1 for n in wanted):
-        raise ShapeError(f"reshape of {x.type} to {wanted}: at most one size may be -1, others cannot be negative", where=caller())
+        raise ShapeError(
+            f"reshape of {x.type} to {wanted}: at most one size may be -1, others cannot be negative", where=caller()
+        )
     if free:
         rest = dims.product(n for n in wanted if n != -1)
         if rest == 0 or (isinstance(x.size, int) and isinstance(rest, int) and x.size % rest):
@@ -312,7 +314,9 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     else:
         pairs = [tuple(w) for w in widths] * (x.ndim if len(widths) == 1 else 1)
     if len(pairs) != x.ndim or any(len(p) != 2 or any(isinstance(w, int) and w < 0 for w in p) for p in pairs):
-        raise ShapeError(f"pad: pad_width {pad_width} does not fit {x.type}", where=caller(), hint="give a pair (before, after) an axis")
+        raise ShapeError(
+            f"pad: pad_width {pad_width} does not fit {x.type}", where=caller(), hint="give a pair (before, after) an axis"
+        )
     shape = tuple(dims.add(dims.add(n, a), b) for n, (a, b) in zip(x.shape, pairs, strict=True))
     value = x.dtype.numpy.type(constant_values).item()
     start = tuple(a for a, _ in pairs)

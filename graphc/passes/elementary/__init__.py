@@ -1,7 +1,7 @@
 """Formulas of transcendental functions in primitives, a file for each family.
 
 Every function takes a recorder and float32 or float64 values, and gives the value. Errors are at most 2 ulp, 4 for pow;
-`tests/ulp.py` measures them.
+`tests/ulp.py` measures them. Polynomials are minimax; `tests/remez.py` computes their coefficients.
 """
 
 from __future__ import annotations

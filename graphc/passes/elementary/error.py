@@ -4,7 +4,7 @@
     float32      1 - p(|x|)^4, where p approximates the fourth root of erfc: far out, a rough p is enough
     float64      1 - exp(-x^2) * p((|x| - 2) / (|x| + 2)), where p approximates exp(x^2) * erfc(x) as closely as is needed
 
-Minimax polynomials, found by the Remez algorithm in 180-bit arithmetic, with the weight with which their errors count.
+The weight of an error of a polynomial is that with which it counts in the result.
 """
 
 from __future__ import annotations

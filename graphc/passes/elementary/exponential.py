@@ -3,9 +3,8 @@
     x = n*ln2 + r,  |r| <= ln2/2,  exp(x) = 2^n * exp(r)
 
 n comes from adding a large number, whose low bits then hold n with the exponent's bias already in: shifted to the exponent's
-place they are 2^(n-1). exp(r) is a minimax polynomial, found by the Remez algorithm in 180-bit arithmetic. ln2 is taken off in
-two parts, of which the first has so few bits that its product with n is exact (W. J. Cody, W. Waite, "Software Manual for
-the Elementary Functions", 1980).
+place they are 2^(n-1). exp(r) is a polynomial. ln2 is taken off in two parts, of which the first has so few bits that its
+product with n is exact (W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980).
 """
 
 from __future__ import annotations

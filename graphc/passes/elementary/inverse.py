@@ -1,6 +1,7 @@
 """Inverse trigonometric functions: asin, acos, atan, atan2.
 
-Minimax polynomials are found by the Remez algorithm in 180-bit arithmetic.
+    asin(x) = x + x^3 * P(x^2),  and pi/2 - 2*asin(sqrt((1 - |x|) / 2)) where |x| > 1/2
+    atan(x) = x + x^3 * P(x^2),  brought to |x| <= tan(pi/8) by atan(x) = pi/4 + atan((x - 1) / (x + 1)) = pi/2 - atan(1/x)
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from graphc.passes.elementary.pieces import (
     polynomial,
     with_sign,
 )  # fmt: skip
+from graphc.passes.elementary.trigonometric import HALF_PI
 
+# Constants in two parts.
 PI = (3.141592653589793, 1.2246467991473532e-16)
-HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
 QUARTER_PI = (0.7853981633974483, 3.061616997868383e-17)
 
 # (atan(v) - v) / v^3 in powers of v^2, for |v| <= sqrt(2) - 1

@@ -2,10 +2,8 @@
 
     x = 2^n * (1 + f),  log(x) = n*ln2 + log(1 + f)
 
-In float32, 1 + f lies in 2/3 .. 4/3 and log(1 + f) is a minimax polynomial in f. In float64, 1 + f lies in
-sqrt(1/2) .. sqrt(2) and log(1 + f) is 2*atanh(s) with s = f / (2 + f), in the arrangement of
-Sun's fdlibm (e_log.c): f - (f^2/2 - s*(f^2/2 + R(s^2))). Minimax polynomials are found by the Remez algorithm in 180-bit
-arithmetic.
+In float32, 1 + f lies in 2/3 .. 4/3 and log(1 + f) is a polynomial in f. In float64, 1 + f lies in sqrt(1/2) .. sqrt(2) and
+log(1 + f) is 2*atanh(s) with s = f / (2 + f), in the arrangement of Sun's fdlibm (e_log.c): f - (f^2/2 - s*(f^2/2 + R(s^2))).
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import math
 
 from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
-from graphc.passes.elementary.exponential import exp_minus_size
+from graphc.passes.elementary.exponential import EXPONENTIALS, exp_minus_size
 from graphc.passes.elementary.pieces import (
     Pair,
     bits,
@@ -45,16 +43,16 @@ SOFTPLUS32 = (
 # log(cosh(x / 2)) / x^2 in powers of x^2, for |x| <= 3/4
 CENTRE32 = (0.1249999850988388, -0.005208082031458616, 0.00034590886207297444, -2.3579630578751676e-05)
 
-# ln2 in two parts, the first with few enough bits that its product with an exponent is exact
-LN2 = {t.float32: (0.693145751953125, 1.428606765330187e-06), t.float64: (0.6931471803691238, 1.9082149292705877e-10)}
 START = {t.float32: 0x3F2AAAAB, t.float64: 0x3FE6A09E667F3BCD}  # the bits of 2/3 and of sqrt(1/2)
+# Constants in two parts. The first parts of ln2 and log10(2) have so few bits that their products with n are exact.
+LN2 = {dtype: e.ln2 for dtype, e in EXPONENTIALS.items()}
 LOG2E = (1.4426950408889634, 2.0355273740931033e-17)
 LOG10E = (0.4342944819032518, 1.098319650216765e-17)
-LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)  # its first part is exact times an exponent
+LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)
 
 
 def exponent(k: Scalars, u: Value) -> tuple[Value, Value]:
-    """(e, n) of a positive normal u: n, and the bits that n occupies in the exponent's place."""
+    """(e, n) of a positive normal u: n, and before it the integer that has n in the exponent's place."""
     form = layout(u)
     e = (bits(k, u) - START[u.dtype]) & ~form.fraction
     if u.dtype == t.float32:

@@ -5,8 +5,8 @@
 x * 2/pi is taken modulo 4: 2/pi is a row of chunks of bits, and the products of x with the first ones, as far as they are
 multiples of 4, drop out exactly (M. Payne, R. Hanek, "Radian reduction for trigonometric functions", 1983). In float32 each
 product is exact in float64. In float64 a product is a pair, and the chunks that matter are moved to the front by selects,
-doubling as in a barrel shifter, while x is scaled down alike. Polynomials are minimax, found by the Remez algorithm in 180-bit
-arithmetic; float64 ones are arranged as in Sun's fdlibm (k_sin.c, k_cos.c), with the low part of the argument.
+doubling as in a barrel shifter, while x is scaled down alike. The polynomials of float64 are arranged as in Sun's fdlibm
+(k_sin.c, k_cos.c), with the low part of the argument.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
 from graphc.passes.elementary.pieces import Pair, bits, fast_two_sum, layout, polynomial, two_product, two_sum
 
-HALF_PI = (1.5707963267948966, 6.123233995736766e-17)
+HALF_PI = (1.5707963267948966, 6.123233995736766e-17)  # in two parts
 
 # the first 1219 bits of 2/pi
 TWO_OVER_PI = int(
