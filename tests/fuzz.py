@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,7 @@ from graphc.ir.verify import verify  # noqa: E402
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
 LARGEST = 300_000  # elements of any one value
-FRESH = 250  # graphs a process runs before another takes over: native code is never unloaded
+FRESH = 100  # graphs a process runs before another takes over: native code is never unloaded
 
 # --- building graphs -------------------------------------------------------------------------------------------------
 
@@ -550,23 +552,25 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             limits = np.finfo(result.dtype)
             far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
             bound = np.where(far, np.nan, 2 * (x.size // result.size) * u * np.abs(result))
-        case Contraction() | Scatter("add"):
-            absolute = [np.abs(g).astype(np.float64) if g.dtype.kind == "f" else g for g in given]
-            total = (
-                np.asarray(node.op.reference(*absolute, **{k: bind_dims(v, {}) for k, v in node.attrs.items()}), np.float64)
-                if (isinstance(node.op.lowering, Contraction))
-                else np.full(result.shape, np.sum(absolute[0]))
-            )
-            terms = given[0].shape[-1] if isinstance(node.op.lowering, Contraction) else given[0].size
-            if all(g.dtype.kind != "f" or np.array_equal(g, np.rint(g)) for g in given) and bool(np.all(total * u < 0.5)):
-                return result
-            bound = 2 * (terms + 1) * u * total + np.where(total >= top / 4, np.nan, 0.0)
-            bound = np.where(np.isfinite(result), bound, 0) if not all(np.isfinite(g).all() for g in given) else bound
+        case Contraction():
+            a, b = (np.abs(g).astype(np.float64) for g in given)
+            bound = in_any_order(given, result, np.matmul(a, b), a.shape[-1], u)
+        case Scatter("add"):
+            total = np.full(result.shape, np.sum(np.abs(given[0].astype(np.float64))))
+            bound = in_any_order(given[:1], result, total, given[0].size, u)
         case _:
             return result
     sign = rng.choice([-1.0, 1.0]) if rng.random() < 0.3 else rng.choice([-1.0, 1.0], result.shape)
     off = sign * rng.uniform(0.5, 1.0, result.shape) * bound
     return np.asarray(np.where(np.isfinite(result) | np.isnan(bound), result + off, result)).astype(result.dtype)
+
+
+def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int, u: float) -> Array:
+    """How far a sum of `terms` products may be off, of magnitudes that add up to `total`: 0 for whole numbers in the mantissa."""
+    if all(np.array_equal(g, np.rint(g)) for g in given) and np.all(total * u < 0.5):
+        return np.zeros(result.shape)
+    bound = 2 * (terms + 1) * u * total + np.where(total >= float(np.finfo(result.dtype).max) / 4, np.nan, 0.0)
+    return bound if all(np.isfinite(g).all() for g in given) else np.where(np.isfinite(result), bound, 0)
 
 
 def whole(x: Array, total: Array, u: float) -> bool:
@@ -841,33 +845,40 @@ def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret
     return mismatches
 
 
-def run_in_processes(options: argparse.Namespace) -> int:
-    """All graphs, some at a time in a fresh process; one that dies counts as a mismatch, and the rest goes on."""
-    mismatches, at = 0, 0
-    while at < options.graphs:
-        count = min(FRESH, options.graphs - at)
-        command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(count)]
+def run_chunk(options: argparse.Namespace, first: int, count: int) -> tuple[int, str]:
+    """Mismatches among `count` graphs in fresh processes, and what is printed; a process that dies is a mismatch too."""
+    mismatches, at, text = 0, first, ""
+    while at < first + count:
+        command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(first + count - at)]
         command += ["--group", str(options.group), "--seconds", str(options.seconds)] + [
             "--interpret-only"
         ] * options.interpret_only
         child = subprocess.run(command, capture_output=True, text=True)
         lines = child.stdout.splitlines()
+        mismatches += sum(line.startswith("mismatch ") for line in lines)
         if lines and lines[-1].startswith("graphs "):
-            print("\n".join(lines[:-1]), end="\n" if lines[:-1] else "")
-            mismatches += int(lines[-1].split()[-1])
-            at += count
-            print(f"{at} graphs, {mismatches} mismatches", file=sys.stderr, flush=True)
-            continue
-        print(child.stdout, end="")
+            return mismatches, text + "".join(line + "\n" for line in lines[:-1])
         last = [int(line.split()[1]) for line in child.stderr.splitlines() if line.startswith("@ ")]
         died = last[-1] if last else at
-        print(
-            f"mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: "
-            f"the process died ({child.returncode})"
-        )
-        print("\n".join(child.stderr.splitlines()[-12:]), flush=True)
-        mismatches += 1 + sum(line.startswith("mismatch ") for line in lines)
+        text += f"{child.stdout}mismatch in graphs {died} to {died + options.group - 1} of seed {options.seed}: "
+        text += f"the process died ({child.returncode})\n" + "\n".join(child.stderr.splitlines()[-12:]) + "\n"
+        mismatches += 1
         at = died + options.group
+    return mismatches, text
+
+
+def run_in_processes(options: argparse.Namespace) -> int:
+    """All graphs, some at a time, as many processes at once as there are jobs."""
+    mismatches = done = 0
+    starts = range(0, options.graphs, FRESH)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        chunks = [pool.submit(run_chunk, options, at, min(FRESH, options.graphs - at)) for at in starts]
+        for chunk, at in zip(chunks, starts, strict=True):
+            found, text = chunk.result()
+            mismatches += found
+            done = min(at + FRESH, options.graphs)
+            print(text, end="", flush=True)
+            print(f"{done} graphs, {mismatches} mismatches", file=sys.stderr, flush=True)
     return mismatches
 
 
@@ -879,6 +890,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, help="the number of the first graph; all run in this process")
     parser.add_argument("--group", type=int, default=8, help="graphs that share a compilation")
     parser.add_argument("--seconds", type=float, default=60, help="time to reduce a mismatch")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
     options = parser.parse_args()
     if not options.interpret_only and not has_native():

@@ -24,26 +24,91 @@ def _whole(function: Any) -> Any:
     return lambda x: np.array(x) if x.dtype.kind != "f" else function(x)
 
 
-add = elementwise("add", dtype=any_type, reference=np.add, scalar="add({0}, {1})", vjp=lambda g, y, a, b: (g, g), doc="a + b; of booleans, a or b.")
+add = elementwise(
+    "add",
+    dtype=any_type,
+    reference=np.add,
+    scalar="add({0}, {1})",
+    vjp=lambda g, y, a, b: (g, g),
+    doc="a + b; of booleans, a or b.",
+)
 subtract = elementwise(
     "subtract", dtype=numeric, reference=np.subtract, scalar="sub({0}, {1})", vjp=lambda g, y, a, b: (g, -g), doc="a - b."
 )
 multiply = elementwise(
-    "multiply", dtype=any_type, reference=np.multiply, scalar="mul({0}, {1})", vjp=lambda g, y, a, b: (g * b, g * a), doc="a * b; of booleans, a and b."
+    "multiply",
+    dtype=any_type,
+    reference=np.multiply,
+    scalar="mul({0}, {1})",
+    vjp=lambda g, y, a, b: (g * b, g * a),
+    doc="a * b; of booleans, a and b.",
 )
 divide = elementwise(
-    "divide", dtype=true_division, reference=np.divide, scalar="div({0}, {1})", vjp=lambda g, y, a, b: (g / b, -g * y / b), doc="a / b; integers are divided as float64."
+    "divide",
+    dtype=true_division,
+    reference=np.divide,
+    scalar="div({0}, {1})",
+    vjp=lambda g, y, a, b: (g / b, -g * y / b),
+    doc="a / b; integers are divided as float64.",
 )
 negative = elementwise("negative", dtype=numeric, reference=np.negative, scalar="neg({0})", vjp=lambda g, y, x: (-g,), doc="-x.")
 sqrt = elementwise(
-    "sqrt", dtype=to_float, reference=np.sqrt, scalar="sqrt({0})", domain=(0.1, 4), vjp=lambda g, y, x: (g / (y + y),), doc="The square root; NaN below 0."
+    "sqrt",
+    dtype=to_float,
+    reference=np.sqrt,
+    scalar="sqrt({0})",
+    domain=(0.1, 4),
+    vjp=lambda g, y, x: (g / (y + y),),
+    doc="The square root; NaN below 0.",
 )
-abs = elementwise("abs", dtype=any_type, reference=np.abs, scalar="abs({0})", vjp=lambda g, y, x: (g * sign(x),), doc="The absolute value; the smallest integer stays itself.")
-sign: Op = elementwise("sign", dtype=numeric, reference=np.sign, scalar="sign({0})", vjp=lambda g, y, x: (None,), doc="-1, 0 or 1 by the sign of x; NaN stays.")
-floor = elementwise("floor", dtype=numeric, reference=_whole(np.floor), scalar="floor({0})", vjp=lambda g, y, x: (None,), doc="The largest whole number that is not above x.")
-ceil = elementwise("ceil", dtype=numeric, reference=_whole(np.ceil), scalar="ceil({0})", vjp=lambda g, y, x: (None,), doc="The smallest whole number that is not below x.")
-trunc = elementwise("trunc", dtype=numeric, reference=_whole(np.trunc), scalar="trunc({0})", vjp=lambda g, y, x: (None,), doc="x without its fraction.")
-round = elementwise("round", dtype=numeric, reference=np.round, scalar="rint({0})", vjp=lambda g, y, x: (None,), doc="The nearest whole number, halves to the even one.")
+abs = elementwise(
+    "abs",
+    dtype=any_type,
+    reference=np.abs,
+    scalar="abs({0})",
+    vjp=lambda g, y, x: (g * sign(x),),
+    doc="The absolute value; the smallest integer stays itself.",
+)
+sign: Op = elementwise(
+    "sign",
+    dtype=numeric,
+    reference=np.sign,
+    scalar="sign({0})",
+    vjp=lambda g, y, x: (None,),
+    doc="-1, 0 or 1 by the sign of x; NaN stays.",
+)
+floor = elementwise(
+    "floor",
+    dtype=numeric,
+    reference=_whole(np.floor),
+    scalar="floor({0})",
+    vjp=lambda g, y, x: (None,),
+    doc="The largest whole number that is not above x.",
+)
+ceil = elementwise(
+    "ceil",
+    dtype=numeric,
+    reference=_whole(np.ceil),
+    scalar="ceil({0})",
+    vjp=lambda g, y, x: (None,),
+    doc="The smallest whole number that is not below x.",
+)
+trunc = elementwise(
+    "trunc",
+    dtype=numeric,
+    reference=_whole(np.trunc),
+    scalar="trunc({0})",
+    vjp=lambda g, y, x: (None,),
+    doc="x without its fraction.",
+)
+round = elementwise(
+    "round",
+    dtype=numeric,
+    reference=np.round,
+    scalar="rint({0})",
+    vjp=lambda g, y, x: (None,),
+    doc="The nearest whole number, halves to the even one.",
+)
 
 
 def _quiet(function: Any) -> Any:
@@ -56,11 +121,13 @@ def _quiet(function: Any) -> Any:
 
 floor_divide = elementwise(
     "floor_divide", dtype=numeric, reference=_quiet(np.floor_divide), scalar="floor_divide({0}, {1})",
-    vjp=lambda g, y, a, b: (None, None), domain=(0.5, 9), doc="The floor of a / b; of integers by 0, 0."
+    vjp=lambda g, y, a, b: (None, None), domain=(0.5, 9),
+    doc="The floor of a / b; of integers by 0, 0.",
 )  # fmt: skip
 remainder = elementwise(
     "remainder", dtype=numeric, reference=_quiet(np.remainder), scalar="remainder({0}, {1})",
-    vjp=lambda g, y, a, b: (g, -g * floor_divide(a, b)), domain=(0.5, 9), doc="a - b * floor(a / b), with the sign of b; of integers by 0, 0."
+    vjp=lambda g, y, a, b: (g, -g * floor_divide(a, b)), domain=(0.5, 9),
+    doc="a - b * floor(a / b), with the sign of b; of integers by 0, 0.",
 )  # fmt: skip
 
 
@@ -75,11 +142,13 @@ def _tie(g: Tensor, a: Tensor, b: Tensor, first: Tensor) -> Tensor:
 
 maximum = elementwise(
     "maximum", dtype=any_type, scalar="maximum({0}, {1})", reference=lambda a, b: _choose(a > b, a, b),
-    vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)), doc="The larger of a and b; NaN if one is. Where both are equal, each gets half the gradient."
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)),
+    doc="The larger of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", dtype=any_type, scalar="minimum({0}, {1})", reference=lambda a, b: _choose(a < b, a, b),
-    vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)), doc="The smaller of a and b; NaN if one is. Where both are equal, each gets half the gradient."
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)),
+    doc="The smaller of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 copysign: Op = elementwise(
     "copysign", dtype=to_float, reference=np.copysign, scalar="copysign({0}, {1})",

@@ -32,15 +32,33 @@ log1p = _float("log1p", np.log1p, lambda g, y, x: (g / (x + 1),), (-0.8, 5), doc
 sin = _float("sin", np.sin, lambda g, y, x: (g * cos(x),), doc="The sine of x in radians.")
 cos: Op = _float("cos", np.cos, lambda g, y, x: (-g * sin(x),), doc="The cosine of x in radians.")
 tan = _float("tan", np.tan, lambda g, y, x: (g * (1 + y * y),), (-1.2, 1.2), doc="The tangent of x in radians.")
-asin = _float("asin", np.arcsin, lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The angle in radians, from -pi/2 to pi/2, whose sine is x.")
-acos = _float("acos", np.arccos, lambda g, y, x: (-g / sqrt((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The angle in radians, from 0 to pi, whose cosine is x.")
-atan = _float("atan", np.arctan, lambda g, y, x: (g / (1 + x * x),), doc="The angle in radians, from -pi/2 to pi/2, whose tangent is x.")
+asin = _float(
+    "asin",
+    np.arcsin,
+    lambda g, y, x: (g / sqrt((1 - x) * (1 + x)),),
+    (-0.9, 0.9),
+    doc="The angle in radians, from -pi/2 to pi/2, whose sine is x.",
+)
+acos = _float(
+    "acos",
+    np.arccos,
+    lambda g, y, x: (-g / sqrt((1 - x) * (1 + x)),),
+    (-0.9, 0.9),
+    doc="The angle in radians, from 0 to pi, whose cosine is x.",
+)
+atan = _float(
+    "atan", np.arctan, lambda g, y, x: (g / (1 + x * x),), doc="The angle in radians, from -pi/2 to pi/2, whose tangent is x."
+)
 sinh = _float("sinh", np.sinh, lambda g, y, x: (g * cosh(x),), doc="The hyperbolic sine.")
 cosh: Op = _float("cosh", np.cosh, lambda g, y, x: (g * sinh(x),), doc="The hyperbolic cosine.")
 tanh = _float("tanh", np.tanh, lambda g, y, x: (g * (1 - y * y),), doc="The hyperbolic tangent.")
 asinh = _float("asinh", np.arcsinh, lambda g, y, x: (g / sqrt(x * x + 1),), doc="The inverse of sinh.")
-acosh = _float("acosh", np.arccosh, lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), (1.2, 5), doc="The inverse of cosh, from 1 on.")
-atanh = _float("atanh", np.arctanh, lambda g, y, x: (g / ((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The inverse of tanh, from -1 to 1.")
+acosh = _float(
+    "acosh", np.arccosh, lambda g, y, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), (1.2, 5), doc="The inverse of cosh, from 1 on."
+)
+atanh = _float(
+    "atanh", np.arctanh, lambda g, y, x: (g / ((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The inverse of tanh, from -1 to 1."
+)
 cbrt = _float("cbrt", np.cbrt, lambda g, y, x: (g / (3 * y * y),), (0.2, 5), doc="The cube root.")
 
 
@@ -50,10 +68,16 @@ def sqrt(x: TensorLike) -> Tensor:
 
 atan2 = elementwise(
     "atan2", dtype=to_float, reference=np.arctan2, scalar="atan2({0}, {1})",
-    vjp=lambda g, y, a, b: (g * b / (a * a + b * b), -g * a / (a * a + b * b)), doc="The angle in radians of the point (b, a), from -pi to pi."
+    vjp=lambda g, y, a, b: (g * b / (a * a + b * b), -g * a / (a * a + b * b)),
+    doc="The angle in radians of the point (b, a), from -pi to pi.",
 )  # fmt: skip
 hypot = elementwise(
-    "hypot", dtype=to_float, reference=np.hypot, scalar="hypot({0}, {1})", vjp=lambda g, y, a, b: (g * a / y, g * b / y), doc="sqrt(a*a + b*b) without overflow."
+    "hypot",
+    dtype=to_float,
+    reference=np.hypot,
+    scalar="hypot({0}, {1})",
+    vjp=lambda g, y, a, b: (g * a / y, g * b / y),
+    doc="sqrt(a*a + b*b) without overflow.",
 )
 
 
@@ -120,7 +144,12 @@ def softplus_reference(x: Array) -> Array:
         return np.asarray(np.log1p(np.exp(-np.abs(x))) + np.where(x > 0, x, np.where(np.isnan(x), x, 0)))
 
 
-erf = _float("erf", erf_reference, lambda g, y, x: (g * exp(-x * x) * (2 / math.sqrt(math.pi)),), doc="The error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x.")
+erf = _float(
+    "erf",
+    erf_reference,
+    lambda g, y, x: (g * exp(-x * x) * (2 / math.sqrt(math.pi)),),
+    doc="The error function, 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x.",
+)
 sigmoid = _float("sigmoid", sigmoid_reference, lambda g, y, x: (g * y * (1 - y),), doc="1 / (1 + exp(-x)).")
 softplus = _float("softplus", softplus_reference, lambda g, y, x: (g * sigmoid(x),), doc="log(1 + exp(x)).")
 
@@ -187,5 +216,3 @@ def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     high = ops.maximum(a, b)
     gap = ops.where(a == b, 0.0, a - b)  # equal infinities have no difference
     return high + log1p(exp(-ops.abs(gap)))
-
-

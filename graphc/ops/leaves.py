@@ -41,8 +41,10 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """A copy of what the variable holds. Setting it writes an array of the same shape: a float64 into a float32 too, but no float
-        into an integer."""
+        """A copy of what the variable holds.
+
+        Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer.
+        """
         with STATE.reading():
             return self._data.copy()
 

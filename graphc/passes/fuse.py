@@ -36,8 +36,8 @@ SMALL = 16384  # elements that one thread handles without others' help
 EXPENSIVE = 8  # the weight from which a scalar operation is dearer than a store and a load
 _WEIGHTS = {"index": 0, "cast": 1, "div": 3, "sqrt": 3, "floor_divide": 8, "remainder": 8, "fmod": 8, "quot": 4, "rem": 4}
 _CHEAP = frozenset(
-    "add sub mul neg abs floor ceil trunc rint eq ne lt le gt ge and or xor not select sign maximum minimum copysign signbit isnan "
-    "isinf isfinite left_shift right_shift shl shr bitcast fma".split()
+    "add sub mul neg abs floor ceil trunc rint eq ne lt le gt ge and or xor not select sign maximum minimum copysign signbit "
+    "isnan isinf isfinite left_shift right_shift shl shr bitcast fma".split()
 )
 
 

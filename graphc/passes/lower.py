@@ -42,6 +42,7 @@ from graphc.passes.fuse import Cluster, Plan, core_index, core_shape, full_index
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
 CHUNK = 8192  # elements of a total that one thread adds up
+NO_PARTIALS: Mapping[Param, str] = {}
 _LETTERS = "ijklmnopqrst"
 
 
@@ -200,13 +201,17 @@ class Writer:
             self.scratch[node] = Scratch(f"s{len(self.scratch) + len(self.spare)}", node.type.dtype, shape)
 
     def call(
-        self, parallel: Sequence[Axis], body: Sequence[Statement], partial: Mapping[Param, str] | None = None, vector: bool = False
+        self,
+        parallel: Sequence[Axis],
+        body: Sequence[Statement],
+        partial: Mapping[Param, str] = NO_PARTIALS,
+        vector: bool = False,
     ) -> Call:
         """The kernel with this body, called on its nodes' buffers; `partial` adds parameters with buffers of their own."""
         buffers = {name: self.names[n] for n, name in (*self.given.items(), *self.made.items())}
         params = [Param(name, n.type, "in") for n, name in self.given.items()]
         params += [Param(name, n.type, "out") for n, name in self.made.items()]
-        for param, buffer in (partial or {}).items():
+        for param, buffer in partial.items():
             params.append(param)
             buffers[param.name] = buffer
         scratch = (*self.scratch.values(), *self.spare)

@@ -91,7 +91,7 @@ def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
     panels = 8 if mr <= 16 else 4
     if isinstance(contract.m.extent, int):
         mr = min(mr, max(1, contract.m.extent))
-        panels = min(panels, -(-contract.m.extent // mr))
+        panels = min(panels, max(1, -(-contract.m.extent // mr)))
     columns = 8
     if isinstance(contract.n.extent, int):
         columns = min(columns, max(1, -(-contract.n.extent // nr)))

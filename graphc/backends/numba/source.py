@@ -174,12 +174,12 @@ class Printer:
     def load(self, buffer: str, index: tuple[Size, ...]) -> str:
         boolean = self.dtypes[buffer].is_bool
         name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer], boolean))
-        return f"{name}({self.variable(buffer)}, {self.address(buffer, index)})"
+        return f"{name}({buffer}, {self.address(buffer, index)})"
 
     def store(self, buffer: str, index: tuple[Size, ...], value: str) -> str:
         boolean = self.dtypes[buffer].is_bool
         name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer], boolean))
-        return f"{name}({self.variable(buffer)}, {self.address(buffer, index)}, {value})"
+        return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
     def body(self, body: tuple[Statement, ...], depth: int) -> None:
         started = [s.name for s in body if isinstance(s, Init)]
@@ -334,12 +334,12 @@ class Printer:
         self.line(0, f"def {kernel.name}(pointers, sizes, lo, hi, scratch):")
         for i, p in enumerate(kernel.params):
             at = self.use(f"{p.type.dtype.short}_at", intrinsics.pointer(p.type.dtype))
-            self.line(1, f"{self.variable(p.name)} = {at}(pointers[{i}])")
+            self.line(1, f"{p.name} = {at}(pointers[{i}])")
         for i, name in enumerate(self.dims):
             self.line(1, f"{self.variable(name)} = sizes[{i}]")
         for i, s in enumerate(kernel.scratch):
             at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
-            self.line(1, f"{self.variable(s.name)} = {at}(scratch + sizes[{len(self.dims) + i}])")
+            self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
         if len(kernel.body) == 1 and isinstance(kernel.body[0], Contract):
             tiles = print_contract(self, kernel.body[0])
         else:
