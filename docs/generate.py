@@ -235,7 +235,7 @@ rsqrt = elementwise(
 )  # fmt: skip
 """
 _EDITS = {  # file -> (text that stands there once, what becomes of it)
-    "graphc/ops/arithmetic.py": [('abs = elementwise("abs"', f'{_DECLARATION}abs = elementwise("abs"')],
+    "graphc/ops/arithmetic.py": [("\nabs = elementwise(\n", f"\n{_DECLARATION}abs = elementwise(\n")],
     "graphc/ops/__init__.py": [(" round,", " round, rsqrt,"), ('"round",', '"round", "rsqrt",')],
     "graphc/__init__.py": [(" round,", " round, rsqrt,"), ('"round",', '"round", "rsqrt",')],
 }
