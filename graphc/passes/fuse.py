@@ -13,167 +13,24 @@ Every node is inlined (moving elements costs no more than loading them), or belo
 
 A node joins a cluster of a producer if it needs nothing from that cluster but the same row, and if no path leaves the
 cluster and returns. Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has.
-passes/lower.py writes the kernels' bodies.
+passes/lowering/ writes the kernels' bodies.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Leaf, Pointwise, Reduction, Scatter
+from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
 from graphc.ir.program import Program
-from graphc.ir.scalar import Arg, Const, Ref, Scalars, Value
-from graphc.ir.types import DType, TensorType
+from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
 
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 MAX_INLINE = 12  # nested inlined nodes
 SMALL = 16384  # elements that one thread handles without others' help
-EXPENSIVE = 8  # the weight from which a scalar operation is dearer than a store and a load
-_WEIGHTS = {"index": 0, "cast": 1, "div": 3, "sqrt": 3, "floor_divide": 8, "remainder": 8, "fmod": 8, "quot": 4, "rem": 4}
-_CHEAP = frozenset(
-    "add sub mul neg abs floor ceil trunc rint eq ne lt le gt ge and or xor not select sign maximum minimum copysign signbit "
-    "isnan isinf isfinite left_shift right_shift shl shr bitcast fma".split()
-)
-
-
-def core_shape(node: Node) -> Shape:
-    """A value's shape without its axes of size 1, which neither loops nor addresses need."""
-    return tuple(n for n in node.type.shape if n != 1)
-
-
-def core_index(node: Node, index: tuple[Size, ...]) -> tuple[Size, ...]:
-    """An index of a value without its axes of size 1."""
-    return tuple(i for i, n in zip(index, node.type.shape, strict=True) if n != 1)
-
-
-def full_index(node: Node, core: tuple[Size, ...]) -> tuple[Size, ...]:
-    """The index of a value that `core_index` came from."""
-    rest = iter(core)
-    return tuple(0 if n == 1 else next(rest) for n in node.type.shape)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one node computes: an expression over a domain, some of whose axes are reduced.
-
-    The result's axes are the domain's other axes, in order; those of size 1 are left out on both sides. `places` maps
-    the axes of the operation's own index space to the domain (None for an axis of size 1).
-    """
-
-    node: Node
-    domain: Shape
-    places: tuple[int | None, ...]
-    reduced: tuple[int, ...] = ()
-    combine: str = ""
-
-    @property
-    def free(self) -> tuple[int, ...]:
-        return tuple(a for a in range(len(self.domain)) if a not in self.reduced)
-
-    @property
-    def is_reduction(self) -> bool:
-        return bool(self.combine)
-
-
-def _work(node: Node, space: Shape, reduced: tuple[int, ...] = (), combine: str = "") -> Work:
-    kept = [a for a, n in enumerate(space) if n != 1 or a in reduced]
-    places = tuple(kept.index(a) if a in kept else None for a in range(len(space)))
-    return Work(node, tuple(space[a] for a in kept), places, tuple(kept.index(a) for a in reduced), combine)
-
-
-def work_of(node: Node) -> Work | None:
-    """The work of a node, or None if it is a leaf, a scatter or a real contraction."""
-    match node.op.lowering:
-        case Pointwise():
-            return _work(node, node.type.shape)
-        case Reduction(combine, axes):
-            return _work(node, node.inputs[0].type.shape, axes(node.attrs), combine)
-        case Contraction():
-            left, right = (i.type.shape for i in node.inputs)
-            if 1 in (left[-2], right[-1]) or not node.type.dtype.is_float:  # a matrix times a vector is a plain sum of products
-                return _work(node, (*node.type.shape, left[-1]), (len(left),), "add")
-    return None
-
-
-def work_value(k: Scalars, work: Work, core: tuple[Size, ...]) -> Value:
-    """The expression of a node's work at an index of its domain."""
-    node = work.node
-    index = tuple(0 if p is None else core[p] for p in work.places)
-    match node.op.lowering:
-        case Pointwise(body):
-            return body(k, index, **node.attrs)  # type: ignore[no-any-return]
-        case Reduction():
-            value = k.load(0, index)
-            return value if work.combine.startswith("arg") else k.cast(value, node.type.dtype)
-        case Contraction():
-            *batch, m, n, inner = index
-            return k.load(0, (*batch, m, inner)) * k.load(1, (*batch, inner, n))
-    raise AssertionError(node)
-
-
-def axis_names(rank: int) -> tuple[Size, ...]:
-    """The index of a domain in its own variables, whose names no dimension can have."""
-    return tuple(dims.symbol(f"d.{a}") for a in range(rank))
-
-
-@dataclass(frozen=True)
-class Read:
-    """A materialised value that a node needs, at a core index in the node's own domain variables."""
-
-    node: Node
-    index: tuple[Size, ...]
-
-
-class _Probe(Scalars):
-    """Runs scalar rules without recording code, to learn what they read and what they cost."""
-
-    def __init__(self, plan: Plan, node: Node, ranges: dims.Ranges) -> None:
-        self.plan = plan
-        self.node = node
-        self._ranges = ranges
-        self.reads: list[Read] = []
-        self.weight = 0
-        self.loads = 0
-        self.count = 0
-
-    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        self.weight += _WEIGHTS.get(op, 1 if op in _CHEAP else 3 * EXPENSIVE)
-        self.count += 1
-        return Ref(f"p{self.count}", dtype)
-
-    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
-        given = self.node.inputs[operand]
-        self.loads += 1
-        if self.plan.inlined(given):
-            inner = _Probe(self.plan, given, self._ranges)
-            inner.count = self.count + 1000 * self.loads
-            value = given.op.lowering.body(inner, tuple(index), **given.attrs)  # type: ignore[union-attr]
-            self.reads += inner.reads
-            self.weight += inner.weight
-            return Value(self, Const(0, value.dtype) if isinstance(value.arg, Const) else value.arg)
-        self.reads.append(Read(given, core_index(given, tuple(index))))
-        self.count += 1
-        return Value(self, Ref(f"p{self.count}", given.type.dtype))
-
-    @property
-    def ranges(self) -> dims.Ranges:
-        return self._ranges
-
-    @property
-    def operands(self) -> int:
-        return len(self.node.inputs)
-
-    def type(self, operand: int) -> TensorType:
-        return self.node.inputs[operand].type
-
-    @property
-    def result(self) -> TensorType:
-        return self.node.type
 
 
 @dataclass
@@ -241,11 +98,11 @@ class Plan:
     def _probe(self, node: Node) -> None:
         work = self.work.get(node)
         if work is not None:
-            probe = _Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
+            probe = Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
             work_value(probe, work, axis_names(len(work.domain)))
         else:
             rank = len(node.inputs[0].type.shape)
-            probe = _Probe(self, node, {})
+            probe = Probe(self, node, {})
             match node.op.lowering:
                 case Contraction():
                     *batch, m, k, n = axis_names(rank + 1)
@@ -268,7 +125,9 @@ class Plan:
             target = users[0]
             while self.inlined(target) and len(self.users[target]) == 1:
                 target = self.users[target][0]
-            if target in self.work and self.form(target) == "columns" and depth <= MAX_INLINE and len(self.reads[node]) <= 4:
+            if target not in self.work or self.form(target) != "columns" or depth > MAX_INLINE or len(self.reads[node]) > 4:
+                continue
+            if len(core_shape(node)) == len(self.work[target].domain):  # a smaller value would be computed many times
                 self.depth[node] = depth
                 self._probe(target)
 
@@ -489,8 +348,6 @@ class Plan:
 
 def fuse(graph: Graph) -> Program:
     """The program of a graph: its kernels in order, over buffers not yet planned."""
-    from graphc.passes.lower import lower
+    from graphc.passes.lowering import lower
 
     return lower(Plan(graph))
-
-

@@ -18,7 +18,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Buffer, Call, Contract, Gather, Index, Kernel, Load, Loop, Program, Statement, Store, rewrite
-from graphc.passes.lower import copy_kernel
+from graphc.passes.lowering import copy_kernel
 
 
 def plan_buffers(program: Program) -> Program:

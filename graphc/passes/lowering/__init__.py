@@ -1,0 +1,83 @@
+"""Write the kernels of the clusters that `fuse` chose: a file for each form of cluster.
+
+scope.py       statements in nested blocks, and the memory of values
+rows.py        elementwise code and reductions, row by row
+columns.py     reductions over leading or scattered axes
+products.py    contractions and scatters
+"""
+
+from __future__ import annotations
+
+from graphc.ir import dims
+from graphc.ir.graph import Graph, Node
+from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store
+from graphc.ir.scalar import Ref
+from graphc.ir.text import names_of
+from graphc.ir.types import TensorType
+from graphc.passes.fuse import Plan
+from graphc.passes.lowering.columns import lower_columns
+from graphc.passes.lowering.products import lower_contract, lower_scatter
+from graphc.passes.lowering.rows import lower_rows
+from graphc.passes.lowering.scope import Writer
+
+
+def lower(plan: Plan) -> Program:
+    """The program of a plan."""
+    graph = plan.graph
+    names = names_of(graph)
+    crossing = plan.crossing()
+    outputs = set(graph.outputs)
+    buffers: dict[str, Buffer] = {}
+    for node in graph.nodes:
+        if plan.is_leaf(node):
+            buffers[names[node]] = _leaf_buffer(graph, node, names[node])
+        elif node in crossing:
+            buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
+    calls: list[Call] = []
+    for cluster in plan.order():
+        writer = Writer(plan, cluster, crossing, names)
+        match cluster.form:
+            case "rows":
+                calls += lower_rows(writer)
+            case "columns":
+                calls.append(lower_columns(writer))
+            case "contract":
+                calls.append(lower_contract(writer))
+            case _:
+                calls.append(lower_scatter(writer))
+    for call in tuple(calls):
+        for name, param in zip(call.buffers, call.kernel.params, strict=True):
+            if name not in buffers:
+                buffers[name] = Buffer(name, param.type, "temporary")
+
+    def copied(node: Node, suffix: str, role: str) -> str:
+        """The buffer of a copy of a leaf."""
+        name = f"{names[node]}.{suffix}"
+        if name not in buffers:
+            buffers[name] = Buffer(name, node.type, role)
+            calls.append(Call(copy_kernel(node.type), (names[node], name)))
+        return name
+
+    # An output never aliases an input, a variable or a constant; all new values are read before any variable is written.
+    results = [copied(n, "copy", "output") if plan.is_leaf(n) else names[n] for n in graph.outputs]
+    variables = {v for v, _ in graph.updates}
+    updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
+    program = Program(graph.name, buffers, tuple(calls), tuple(names[n] for n in graph.inputs), tuple(results), tuple(updates))
+    return program.named()
+
+
+def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:
+    if "value" in node.attrs:
+        return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
+    if any(node is n for n in graph.inputs):
+        return Buffer(name, node.type, "input")
+    return Buffer(name, node.type, "variable", value=node)
+
+
+def copy_kernel(kind: TensorType) -> Kernel:
+    """y = x."""
+    flat = TensorType(kind.dtype, (kind.size,))
+    i = "i" if "i" not in dims.names(kind.size) else "i_"
+    at = (dims.symbol(i),)
+    body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
+    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body, vector=True)

@@ -1,0 +1,130 @@
+"""Columns kernels: a reduction over leading or scattered axes, and elementwise code on its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.graph import Node
+from graphc.ir.neutral import neutral
+from graphc.ir.program import (
+    Axis,
+    Call,
+    Gather,
+    Init,
+    Loop,
+    Reduce,
+    Store,
+)  # fmt: skip
+from graphc.ir.scalar import Arg, Const, Ref
+from graphc.ir.types import bool_
+from graphc.passes.lowering.scope import Scope, Writer
+
+TILE = 128  # lanes of a column reduction that one thread keeps in scratch
+BLOCK = 64  # rows added up before their sum joins the compensated total
+
+
+def epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tuple[Size, ...]) -> None:
+    """The elementwise code on a contraction's or a column reduction's result."""
+    for node in writer.cluster.nodes:
+        found = value if node is first else scope.compute(node, index)
+        scope.know((node, index), found)
+        if writer.keeps(node):
+            scope.store(node, index, found)
+
+
+def lower_columns(writer: Writer) -> Call:
+    plan = writer.plan
+    node = next(n for n in writer.cluster.nodes if plan.work[n].is_reduction)
+    work = plan.work[node]
+    lane = None if work.combine.startswith("arg") else plan.lane(node)
+    names = writer.loop_names(len(work.domain))
+    index = tuple(dims.symbol(v) for v in names)
+    free = tuple(index[a] for a in work.free)
+    axes = [Axis(names[a], work.domain[a]) for a in work.free if a != lane]
+    inner = [Axis(names[a], work.domain[a]) for a in work.reduced]
+    if lane is None:
+        row = Scope(writer, None, {a.var: a.extent for a in axes})
+        dtype = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
+        acc = Ref(writer.fresh(), node.type.dtype)
+        row.body.append(Init(acc.name, dtype, work.combine))
+        position = index[work.reduced[0]] if work.combine.startswith("arg") else None
+
+        def add(scope: Scope) -> None:
+            scope.body.append(Reduce(acc.name, node.type.dtype, work.combine, scope.compute(node, index), position))
+
+        row.loops(inner, add)
+        epilogue(writer, row, node, acc, free)
+        return writer.call(axes, row.body)
+    return _lower_lanes(writer, node, lane, axes, inner)
+
+
+def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner: list[Axis]) -> Call:
+    """A reduction over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
+    work = writer.plan.work[node]
+    names = writer.loop_names(len(work.domain))
+    index = tuple(dims.symbol(v) for v in names)
+    free = tuple(index[a] for a in work.free)
+    width = work.domain[lane]
+    tiles = dims.floordiv(dims.add(width, TILE - 1), TILE)
+    t, u = writer.loop("t"), writer.loop("u")
+    start = dims.mul(dims.symbol(t), TILE)
+    stop = dims.minimum(width, dims.add(start, TILE))
+    here = (dims.sub(index[lane], start),)
+    dtype = node.type.dtype
+    size: Size = min(TILE, width) if isinstance(width, int) else TILE
+    zero = neutral(work.combine, dtype)
+    body = Scope(writer, None, {**{a.var: a.extent for a in axes}, t: tiles})
+
+    def lanes(scope: Scope, write: Callable[[Scope], None]) -> None:
+        into = Scope(writer, scope, {names[lane]: width})
+        write(into)
+        scope.body.append(Loop(names[lane], stop, tuple(into.body), start))
+
+    def clear(*buffers: str) -> Callable[[Scope], None]:
+        return lambda scope: scope.body.extend(Store(b, here, zero) for b in buffers)
+
+    acc = writer.new_scratch(dtype, (size,))
+
+    def add(scope: Scope) -> None:
+        lanes(scope, lambda s: s.body.append(Gather(acc, here, work.combine, s.compute(node, index))))
+
+    if work.combine == "add" and dtype.is_float:
+        # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
+        # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
+        total, lost = writer.new_scratch(dtype, (size,)), writer.new_scratch(dtype, (size,))
+        lanes(body, clear(total, lost))
+        first, *others = inner
+        blocks = dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
+        begin = dims.mul(dims.symbol(u), BLOCK)
+        block = Scope(writer, body, {u: blocks})
+        lanes(block, clear(acc))
+        run = Scope(writer, block, {first.var: first.extent})
+        run.loops(others, add)
+        block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
+
+        def join(scope: Scope) -> None:
+            a, b, c = (scope.load(s, dtype, here) for s in (total, acc, lost))
+            s = scope.let("add", (a, b), dtype)
+            part = scope.let("sub", (s, a), dtype)
+            one, two = scope.let("sub", (a, scope.let("sub", (s, part), dtype)), dtype), scope.let("sub", (b, part), dtype)
+            error = scope.let("add", (one, two), dtype)
+            scope.body.append(Store(total, here, s))
+            scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
+
+        lanes(block, join)
+        body.body.append(Loop(u, blocks, tuple(block.body)))
+
+        def finish(scope: Scope) -> None:
+            a, c = (scope.load(s, dtype, here) for s in (total, lost))
+            whole = scope.let("add", (a, c), dtype)  # where the total is infinite or NaN, the error is NaN: keep the total
+            finite = scope.let("eq", (scope.let("sub", (a, a), dtype), Const(0.0, dtype)), bool_)
+            epilogue(writer, scope, node, scope.let("select", (finite, whole, a), dtype), free)
+
+        lanes(body, finish)
+    else:
+        lanes(body, clear(acc))
+        body.loops(inner, add)
+        lanes(body, lambda s: epilogue(writer, s, node, s.load(acc, dtype, here), free))
+    return writer.call([*axes, Axis(t, tiles)], body.body)

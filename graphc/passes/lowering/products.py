@@ -1,0 +1,70 @@
+"""Contractions with the elementwise code on their results, and scatters."""
+
+from __future__ import annotations
+
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.graph import Node
+from graphc.ir.neutral import neutral
+from graphc.ir.operation import Scatter
+from graphc.ir.program import (
+    Axis,
+    Block,
+    Call,
+    Contract,
+    Gather,
+)  # fmt: skip
+from graphc.ir.scalar import Ref
+from graphc.passes.lowering.columns import epilogue
+from graphc.passes.lowering.scope import Code, Scope, Writer
+from graphc.passes.work import core_index
+
+
+def lower_contract(writer: Writer) -> Call:
+    node = writer.cluster.nodes[0]
+    left, right = node.inputs
+    rank = node.type.rank
+    letters = [writer.loop(f"b{i}") for i in range(rank - 2)]
+    batch = tuple(Axis(v, n) for v, n in zip(letters, node.type.shape[:-2], strict=True))
+    sizes = (left.type.shape[-2], right.type.shape[-1], left.type.shape[-1])
+    m, n, k = (Axis(writer.loop(v), size) for v, size in zip("mnk", sizes, strict=True))
+    ranges = {a.var: a.extent for a in (*batch, m, n, k)}
+    at = tuple(dims.symbol(a.var) for a in batch)
+    sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
+
+    def operand(given: Node, index: tuple[Size, ...]) -> Block:
+        scope = Scope(writer, None, ranges)
+        value = scope.value(given, index)
+        return Block(tuple(scope.body), value)
+
+    a, b = operand(left, (*at, sm, sk)), operand(right, (*at, sk, sn))
+    result = Ref(writer.fresh(), node.type.dtype)
+    end = Scope(writer, None, ranges)
+    epilogue(writer, end, node, result, core_index(node, (*at, sm, sn)))
+    contract = Contract(batch, m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
+    return writer.call((), [contract])
+
+
+def lower_scatter(writer: Writer) -> Call:
+    node = writer.cluster.nodes[0]
+    lowering = node.op.lowering
+    assert isinstance(lowering, Scatter)
+    combine = "or" if node.type.dtype.is_bool and lowering.combine == "add" else lowering.combine
+    body = Scope(writer)
+    names = writer.loop_names(node.type.rank)
+    index = tuple(dims.symbol(v) for v in names)
+    body.loops(
+        [Axis(v, n) for v, n in zip(names, node.type.shape, strict=True)],
+        lambda scope: scope.store(node, core_index(node, index), neutral(combine, node.type.dtype)),
+    )
+    update = node.inputs[0].type.shape
+    names = writer.loop_names(len(update))
+    at = tuple(dims.symbol(v) for v in names)
+
+    def add(scope: Scope) -> None:
+        place = lowering.place(Code(scope, node), at, **node.attrs)
+        buffer, _ = writer.place(node, core_index(node, place))
+        scope.body.append(Gather(buffer, place, combine, scope.value(node.inputs[0], at)))
+
+    body.loops([Axis(v, n) for v, n in zip(names, update, strict=True)], add)
+    return writer.call((), body.body)

@@ -1,0 +1,323 @@
+"""Rows kernels: an outer space in parallel, and inside one row elementwise code and reductions of the axes that are left.
+
+The code of a row is cut into levels: what needs a reduction's result comes one level later, in a loop of its own. A value
+needed in a later loop is computed again if that costs no more than a load, else kept in scratch (or in the buffer it has
+anyway). Reductions over everything take a partial result from each chunk of rows, which a second kernel combines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from graphc.ir import dims
+from graphc.ir.dims import Ranges, Shape, Size
+from graphc.ir.graph import Node
+from graphc.ir.neutral import neutral
+from graphc.ir.program import (
+    Axis,
+    Call,
+    Gather,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Param,
+    Reduce,
+    Statement,
+    Store,
+)  # fmt: skip
+from graphc.ir.scalar import Arg, Let, Ref
+from graphc.ir.types import TensorType
+from graphc.passes.lowering.scope import Scope, Writer
+from graphc.passes.work import core_shape, full_index
+
+CHUNK = 8192  # elements of a total that one thread adds up
+
+
+Stage = tuple[int, Shape, bool]  # level, axes inside the row, whether it searches a position (which does not vectorise)
+
+
+class Rows:
+    """The body of a rows kernel."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.plan = writer.plan
+        self.cluster = writer.cluster
+        self.prefix = writer.cluster.prefix
+        self.outer: Shape = writer.cluster.shape[: self.prefix]
+        self.level: dict[Node, int] = {}
+        self.again: dict[Node, set[Stage]] = {}
+        for node in self.cluster.nodes:
+            self._set_level(node)
+        for node in reversed(self.cluster.nodes):
+            self._keep_or_repeat(node)
+
+    def rest(self, node: Node) -> Shape:
+        return self.plan.work[node].domain[self.prefix :]
+
+    def home(self, node: Node) -> Stage:
+        return self.level[node], self.rest(node), self.plan.work[node].combine.startswith("arg")
+
+    def is_scalar(self, node: Node) -> bool:
+        """Whether a member has one value a row."""
+        return len(core_shape(node)) <= self.prefix
+
+    def _set_level(self, node: Node) -> None:
+        level = 0
+        domain = self.plan.work[node].domain
+        for read in self.plan.reads[node]:
+            if read.node in self.writer.members:
+                other = self.plan.work[read.node]
+                later = other.is_reduction or (not self.is_scalar(read.node) and len(core_shape(read.node)) < len(domain))
+                level = max(level, self.level[read.node] + later)
+        self.level[node] = level
+
+    def _keep_or_repeat(self, node: Node) -> None:
+        work = self.plan.work[node]
+        stages = self.again[node] = {self.home(node)}
+        if self.is_scalar(node):
+            return
+        later = set()
+        for user in self.cluster.nodes:
+            if any(read.node is node for read in self.plan.reads[user]):
+                later |= self.again[user]
+        later -= stages
+        if work.is_reduction:
+            self.writer.keep_in_scratch(node)
+        elif later and self._cheap(node) and all(rest == self.rest(node) for _, rest, _ in later):
+            stages |= later
+        elif later:
+            self.writer.keep_in_scratch(node)
+
+    def _cheap(self, node: Node) -> bool:
+        def at_hand(other: Node) -> bool:
+            return other not in self.writer.members or self.is_scalar(other)
+
+        return self.plan.weight[node] <= 2 and all(at_hand(read.node) for read in self.plan.reads[node])
+
+    def write(self, row: Scope, index: tuple[Size, ...], total: Callable[[Scope, Node, Arg], None]) -> None:
+        """The code of one row."""
+        stages: dict[Stage, list[Node]] = {}
+        for node in self.cluster.nodes:
+            for stage in self.again[node]:
+                stages.setdefault(stage, []).append(node)
+        for level in range(1 + max(self.level.values())):
+            for node in stages.get((level, (), False), []):
+                self._scalar(row, node, index, total)
+            for (at, rest, _), nodes in sorted(stages.items(), key=lambda item: item[0][2]):
+                if at == level and rest:
+                    self._nest(row, level, rest, nodes, index, total)
+
+    def _scalar(self, row: Scope, node: Node, index: tuple[Size, ...], total: Callable[[Scope, Node, Arg], None]) -> None:
+        value = row.compute(node, index)
+        if node in self.cluster.totals:
+            total(row, node, value)
+            return
+        core = index[: len(core_shape(node))]
+        row.know((node, core), value)
+        if self.writer.keeps(node):
+            row.store(node, core, value)
+
+    def _nest(
+        self, row: Scope, level: int, rest: Shape, nodes: list[Node], index: tuple[Size, ...],
+        total: Callable[[Scope, Node, Arg], None],
+    ) -> None:  # fmt: skip
+        """One loop nest over the rest of a row: elementwise code, and the reductions that end in it."""
+        p = self.prefix
+        names = self.writer.loop_names(p + len(rest))[p:]
+        axes = [Axis(v, n) for v, n in zip(names, rest, strict=True)]
+        full = index + tuple(dims.symbol(v) for v in names)
+        local = [n for n in nodes if self.plan.work[n].is_reduction]
+        scopes = [row]
+        for axis in axes:
+            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.extent}))
+        depth: dict[Node, int] = {}
+        accumulator: dict[Node, Ref] = {}
+        for node in local:
+            work = self.plan.work[node]
+            first = p if node in self.cluster.totals else work.reduced[0]
+            if (work.reduced[-1] - work.reduced[0] + 1 == len(work.reduced) and work.reduced[-1] == len(work.domain) - 1) or (
+                node in self.cluster.totals
+            ):
+                depth[node] = first - p
+                accumulator[node] = Ref(self.writer.fresh(), node.type.dtype)
+                combine_type = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
+                scopes[depth[node]].body.append(Init(accumulator[node].name, combine_type, work.combine))
+            else:
+                self._clear(row, node, index)
+        inner = scopes[-1]
+        for node in nodes:
+            value = inner.compute(node, full)
+            work = self.plan.work[node]
+            if node in accumulator:
+                position = full[work.reduced[0]] if work.combine.startswith("arg") else None
+                inner.body.append(Reduce(accumulator[node].name, node.type.dtype, work.combine, value, position))
+            elif work.is_reduction:
+                buffer, at = self.writer.place(node, tuple(full[a] for a in work.free))
+                inner.body.append(Gather(buffer, at, work.combine, value))
+            else:
+                inner.know((node, full), value)
+                if self.level[node] == level and (self.writer.keeps(node) or node in self.writer.scratch):
+                    inner.store(node, full, value)
+        for d in range(len(axes), 0, -1):
+            scopes[d - 1].body.append(Loop(axes[d - 1].var, axes[d - 1].extent, tuple(scopes[d].body)))
+            for node in local:
+                if depth.get(node) == d - 1:
+                    self._finish(scopes[d - 1], node, accumulator[node], full, total)
+
+    def _clear(self, row: Scope, node: Node, index: tuple[Size, ...]) -> None:
+        work = self.plan.work[node]
+        p = self.prefix
+        names = self.writer.loop_names(len(work.domain))
+        axes = [Axis(names[a], work.domain[a]) for a in work.free[p:]]
+        at = index + tuple(dims.symbol(a.var) for a in axes)
+        row.loops(axes, lambda scope: scope.store(node, at, neutral(work.combine, node.type.dtype)))
+
+    def _finish(
+        self, scope: Scope, node: Node, value: Ref, full: tuple[Size, ...], total: Callable[[Scope, Node, Arg], None]
+    ) -> None:
+        if node in self.cluster.totals:
+            total(scope, node, value)
+            return
+        at = tuple(full[a] for a in self.plan.work[node].free)
+        scope.know((node, at), value)
+        if self.writer.keeps(node) or node in self.writer.scratch:
+            scope.store(node, at, value)
+
+
+def _no_total(scope: Scope, node: Node, value: Arg) -> None:
+    raise AssertionError("a total outside a chunked kernel")
+
+
+def lower_rows(writer: Writer) -> list[Call]:
+    rows = Rows(writer)
+    if writer.cluster.totals:
+        return _lower_totals(writer, rows)
+    if rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes):
+        return [_lower_flat(writer, rows)]
+    names = writer.loop_names(rows.prefix)
+    axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
+    row = Scope(writer, None, {a.var: a.extent for a in axes})
+    rows.write(row, tuple(dims.symbol(v) for v in names), _no_total)
+    return [writer.call(axes, row.body)]
+
+
+def _lower_flat(writer: Writer, rows: Rows) -> Call:
+    """Purely elementwise code: one long loop if every access allows it, else a loop over the last axis."""
+    rank = rows.prefix
+    size = dims.product(rows.outer)
+    if rank > 1:
+        i = writer.loop("i")
+        row = Scope(writer, None, {i: size})
+        rows.write(row, _unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
+        call = writer.call([Axis(i, size)], row.body, vector=True)
+        flat = _flatten(call.kernel, i)
+        if flat is not None:
+            return replace(call, kernel=flat)
+    names = writer.loop_names(rank)
+    index = tuple(dims.symbol(v) for v in names)
+    axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
+    row = Scope(writer, None, {a.var: a.extent for a in axes})
+    rows.write(row, index, _no_total)
+    if rank == 1:
+        return writer.call(axes, row.body, vector=True)
+    return writer.call(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])
+
+
+def _unravel(linear: Size, shape: Shape, ranges: Ranges) -> tuple[Size, ...]:
+    index: list[Size] = []
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1:
+            index.append(0)
+            continue
+        size = shape[axis] or 1  # an empty axis has no elements to find
+        rest = dims.product(shape[:axis])
+        index.append(linear if rest == 1 else dims.mod(linear, size, ranges))
+        linear = dims.floordiv(linear, size, ranges)
+    return tuple(reversed(index))
+
+
+def _ravel(index: Sequence[Size], shape: Shape) -> Size:
+    linear: Size = 0
+    for i, n in zip(index, shape, strict=True):
+        linear = dims.add(dims.mul(linear, n), i)
+    return linear
+
+
+def _flatten(kernel: Kernel, i: str) -> Kernel | None:
+    """The kernel with one-dimensional parameters, if no address needs a division."""
+    shapes = {p.name: p.type.shape for p in kernel.params}
+
+    def divides(size: Size) -> bool:
+        return isinstance(size, dims.Dim) and any(isinstance(a, dims.FloorDiv) and i in dims.names(a.numerator)
+                                                  for m, _ in size.terms for a in m)  # fmt: skip
+
+    body: list[Statement] = []
+    for statement in kernel.body:
+        match statement:
+            case Load(name, dtype, buffer, index, guard):
+                at = _ravel(index, shapes[buffer])
+                if divides(at):
+                    return None
+                body.append(Load(name, dtype, buffer, (at,), guard))
+            case Store(buffer, index, value):
+                at = _ravel(index, shapes[buffer])
+                if divides(at):
+                    return None
+                body.append(Store(buffer, (at,), value))
+            case Let(index=at):
+                if divides(at):
+                    return None
+                body.append(statement)
+            case _:
+                return None
+    params = tuple(replace(p, type=TensorType(p.type.dtype, (p.type.size,))) for p in kernel.params)
+    return replace(kernel, params=params, body=tuple(body))
+
+
+def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
+    """Rows in chunks, a partial result of every total from each; then one kernel a total that combines its partials."""
+    outer = dims.product(rows.outer)
+    length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
+    chunk = max(1, CHUNK // max(1, length)) if isinstance(length, int) else 16
+    count = dims.floordiv(dims.add(outer, chunk - 1), chunk)
+    t, r = writer.loop("t"), writer.loop("r")
+    start = dims.mul(dims.symbol(t), chunk)
+    body = Scope(writer, None, {t: count})
+    row = Scope(writer, body, {r: outer})
+    accumulators: dict[Node, Ref] = {}
+    for node in writer.cluster.nodes:
+        if node in writer.cluster.totals:
+            accumulators[node] = Ref(writer.fresh(), node.type.dtype)
+            body.body.append(Init(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine))
+
+    def total(scope: Scope, node: Node, value: Arg) -> None:
+        scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
+
+    rows.write(row, _unravel(dims.symbol(r), rows.outer, {r: outer}), total)
+    body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
+    partial: dict[Param, str] = {}
+    for i, (node, acc) in enumerate(accumulators.items()):
+        partial[Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out")] = f"{writer.names[node]}.part"
+        body.body.append(Store(f"p{i}", (dims.symbol(t),), acc))
+    calls = [writer.call([Axis(t, count)], body.body, partial)]
+    for node in accumulators:
+        calls.append(_combine_partials(writer, node, count))
+    return calls
+
+
+def _combine_partials(writer: Writer, node: Node, count: Size) -> Call:
+    t = writer.loop("t")
+    combine, dtype = writer.plan.work[node].combine, node.type.dtype
+    acc, part = Ref("0", dtype), Ref("1", dtype)
+    body = (
+        Init(acc.name, dtype, combine),
+        Loop(t, count, (Load(part.name, dtype, "x0", (dims.symbol(t),)), Reduce(acc.name, dtype, combine, part))),
+        Store("y0", full_index(node, ()), acc),
+    )
+    params = (Param("x0", TensorType(dtype, (count,)), "in"), Param("y0", node.type, "out"))
+    where = () if node.where is None else (node.where,)
+    kernel = Kernel("k", params, (), body, where=where, nodes=(writer.plan.position[node],))
+    return Call(kernel, (f"{writer.names[node]}.part", writer.names[node]))
