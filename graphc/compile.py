@@ -21,6 +21,7 @@ from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 Pass = Callable[[Graph], Graph]
+_MAX_SIZES = 1024  # shapes of arguments whose check is remembered
 
 
 def compile(
@@ -187,6 +188,8 @@ class Compiled:
         sizes = self._sizes.get(key)
         if sizes is None:
             sizes = self._bind(arrays)
+            if len(self._sizes) >= _MAX_SIZES:
+                self._sizes.clear()
             self._sizes[key] = sizes
         if not self._reads:
             return self._form(self._executable.run(arrays, sizes, key))

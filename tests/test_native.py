@@ -196,3 +196,11 @@ def test_any_name_of_a_dimension_will_do(name):
     wanted = [np.exp(a) * 2, a.sum(0), a.sum(), a.T @ a, a.reshape(-1)[1:], a.mean(1)]
     for found, want in zip(f(a), wanted, strict=True):
         np.testing.assert_allclose(found, want, rtol=1e-12, atol=1e-12)
+
+
+def test_memory_does_not_grow_with_the_number_of_sizes():
+    x = gx.placeholder("x", ("n",))
+    f = gx.compile([x], gx.sum(x * 2) + x)
+    for n in range(1, 200):
+        f(np.ones(n, "f4"))
+    assert len(f._executable._bindings) <= 64

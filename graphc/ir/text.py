@@ -108,7 +108,7 @@ def print_program(program: Program) -> str:
     kernels: dict[str, Kernel] = {}
     for call in program.calls:
         kernels.setdefault(call.kernel.name, call.kernel)
-        given = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode == "in")
+        given = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "out")
         made = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in")
         lines.append(f"  {made} = {call.kernel.name}({given})")
     lines += [f"  update %{v} = %{b}" for v, b in program.updates]

@@ -254,6 +254,9 @@ class Tensor(Node):
     def round(self) -> Tensor:
         return ops.round(self)
 
+    def __round__(self, ndigits: None = None) -> Tensor:
+        return ops.round(self)
+
     # --- NumPy's protocols, and what a symbol cannot do ---
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -17,6 +17,7 @@ from graphc.ir.program import Contract, Kernel, Loop, Program, Statement
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
 MAX_TILES = 4096
+MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first
 
 
 def _aligned(n: int) -> int:
@@ -182,6 +183,8 @@ class Native:
         with self._lock:
             binding = self._bindings.get(key)
             if binding is None:
+                while len(self._bindings) >= MAX_BINDINGS:
+                    del self._bindings[next(iter(self._bindings))]
                 binding = self._bindings[key] = Binding(self, sizes)
             return binding
 
