@@ -1,7 +1,7 @@
 """Time several functions against each other, in turns within one process.
 
-Thread pools wait for more work by spinning: that of NumPy's BLAS for tens of milliseconds, graphc's for less than one. What runs
-while another's threads still spin is slowed down by them. So every turn starts with a rest, and its first call is not counted.
+Thread pools wait for more work by spinning: that of NumPy's BLAS for about a tenth of a second, graphc's for less than a
+millisecond. What runs while another's threads still spin is slowed down by them. So every turn starts with a rest, and its first call is not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-REST = 0.04  # seconds before a turn
+REST = 0.2  # seconds before a turn
 TURN = 0.02  # seconds that the counted calls of a turn take at least
 TURNS = 3  # at least
 BUSY = 0.5  # CPUs at work for others that make times doubtful
