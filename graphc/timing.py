@@ -1,7 +1,8 @@
 """Time several functions against each other, in turns within one process.
 
 Thread pools wait for more work by spinning: that of NumPy's BLAS for about a tenth of a second, graphc's for less than a
-millisecond. What runs while another's threads still spin is slowed down by them. So every turn starts with a rest, and its first call is not counted.
+millisecond. What runs while another's threads still spin is slowed down by them. So every turn starts with a rest, and its first
+call is not counted.
 """
 
 from __future__ import annotations
