@@ -204,3 +204,23 @@ def test_memory_does_not_grow_with_the_number_of_sizes():
     for n in range(1, 200):
         f(np.ones(n, "f4"))
     assert len(f._executable._bindings) <= 64
+
+
+def test_a_system_without_semaphores_is_told_that_one_thread_runs(monkeypatch):
+    from graphc.backends.numba import pool
+
+    def refuse(workers):
+        raise OSError("this system has no unnamed semaphores")
+
+    x = gx.placeholder("x", ("n",))
+    f = gx.compile([x], x * 2)
+    a = np.ones(3_000_000, "f4")
+    gx.set_num_threads(1)
+    f(a)
+    monkeypatch.setattr(pool, "Pool", refuse)
+    monkeypatch.setattr(pool, "_refused", [])
+    monkeypatch.setattr(pool, "_current", [])
+    gx.set_num_threads(2)
+    with pytest.warns(gx.errors.GraphWarning, match="native programs run on one thread: this system has no unnamed semaphores"):
+        f(a)
+    np.testing.assert_array_equal(f(a), a * 2)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from graphc.backends.threads import get_num_threads
+from graphc.errors import GraphWarning
 
 ROW = 8  # words of a table row
 _SPINS = 20_000  # looks for work before a thread sleeps: some ten microseconds
@@ -221,6 +223,7 @@ class Pool:
 
 
 _current: list[Pool] = []
+_refused: list[OSError] = []  # why this system can have no pool
 _changing = threading.Lock()
 
 
@@ -229,11 +232,17 @@ def pool() -> Pool | None:
     workers = get_num_threads() - 1
     if _current and len(_current[0].threads) == workers:
         return _current[0]
+    if _refused:
+        return None
     with _changing:
         if _current and len(_current[0].threads) != workers:
             _current.pop().stop()
         if workers and not _current:
-            _current.append(Pool(workers))
+            try:
+                _current.append(Pool(workers))
+            except OSError as error:
+                _refused.append(error)
+                warnings.warn(f"native programs run on one thread: {error}", GraphWarning, stacklevel=2)
         return _current[0] if _current else None
 
 
