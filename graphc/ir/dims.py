@@ -12,7 +12,7 @@ The same algebra serves as index arithmetic inside kernels, where names are loop
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
@@ -422,6 +422,37 @@ def names(*sizes: Size) -> frozenset[str]:
                     case Max0(a):
                         todo.append(a)
     return frozenset(found)
+
+
+def ravel(index: Sequence[Size], shape: Shape) -> Size:
+    """The position of an index in row-major order.
+
+    >>> ravel((symbol("i"), symbol("j")), (2, 3))
+    3*i+j
+    """
+    linear: Size = 0
+    for i, n in zip(index, shape, strict=True):
+        linear = add(mul(linear, n), i)
+    return linear
+
+
+def unravel(linear: Size, shape: Shape, ranges: Ranges = NO_RANGES) -> tuple[Size, ...]:
+    """The index of an element by its position in row-major order.
+
+    >>> unravel(symbol("i"), (dim("n"), 3))
+    (i//3, i-3*(i//3))
+    """
+    index: list[Size] = []
+    for axis in reversed(range(len(shape))):
+        if shape[axis] == 1:
+            index.append(0)
+        elif all(n == 1 for n in shape[:axis]):
+            index.append(linear)
+        else:
+            size = shape[axis] or 1  # an empty axis has no elements to find
+            index.append(mod(linear, size, ranges))
+            linear = floordiv(linear, size, ranges)
+    return tuple(reversed(index))
 
 
 def substitute(size: Size, env: Mapping[str, Size], ranges: Ranges = NO_RANGES) -> Size:

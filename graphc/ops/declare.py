@@ -14,7 +14,6 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, GraphError, ShapeError, caller
-from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
@@ -346,31 +345,8 @@ def normalize_axes(name: str, axis: Any, x: TensorType) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
-def unravel(linear: Size, shape: Shape, ranges: dims.Ranges = dims.NO_RANGES) -> tuple[Size, ...]:
-    """The index of an element by its position in row-major order."""
-    index: list[Size] = []
-    for axis in reversed(range(len(shape))):
-        if shape[axis] == 1:
-            index.append(0)
-        elif axis == 0 or all(n == 1 for n in shape[:axis]):
-            index.append(linear)
-        else:
-            size = shape[axis] or 1  # an empty axis has no elements to find
-            index.append(dims.mod(linear, size, ranges))
-            linear = dims.floordiv(linear, size, ranges)
-    return tuple(reversed(index))
-
-
-def ravel(index: Sequence[Size], shape: Shape) -> Size:
-    """The position of an index in row-major order."""
-    linear: Size = 0
-    for i, n in zip(index, shape, strict=True):
-        linear = dims.add(dims.mul(linear, n), i)
-    return linear
-
-
 __all__ = [
     "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
-    "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "ravel", "reduction", "shift", "to_bool",
-    "to_float", "true_division", "unravel", "weak",
+    "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
+    "to_float", "true_division", "weak",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, index_map, normalize_axes, normalize_axis, pointwise, ravel, unravel
+from graphc.ops.declare import Op, build, index_map, normalize_axes, normalize_axis, pointwise
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
 
 def _reshape_body(k: Scalars, index: tuple[Size, ...], shape: Shape) -> Any:
     source = k.type(0).shape
-    return k.load(0, unravel(ravel(index, shape), source, k.ranges))
+    return k.load(0, dims.unravel(dims.ravel(index, shape), source, k.ranges))
 
 
 def _reshape_requires(x: TensorType, shape: Shape) -> list[Requirement]:

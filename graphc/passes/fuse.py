@@ -161,9 +161,7 @@ class Plan:
     def _stride(self, read: Read, axis: int) -> Size:
         """How far apart in memory neighbours along a domain axis are."""
         name = f"d.{axis}"
-        linear: Size = 0
-        for i, n in zip(read.index, core_shape(read.node), strict=True):
-            linear = dims.add(dims.mul(linear, n), i)
+        linear = dims.ravel(read.index, core_shape(read.node))
         return dims.sub(dims.substitute(linear, {name: 1}), dims.substitute(linear, {name: 0}))
 
     # --- clusters ---

@@ -117,7 +117,24 @@ class Inlining(Protocol):
     def inlined(self, node: Node) -> bool: ...
 
 
-class Probe(Scalars):
+class NodeScalars(Scalars):
+    """Scalar code of one node."""
+
+    node: Node
+
+    @property
+    def operands(self) -> int:
+        return len(self.node.inputs)
+
+    def type(self, operand: int) -> TensorType:
+        return self.node.inputs[operand].type
+
+    @property
+    def result(self) -> TensorType:
+        return self.node.type
+
+
+class Probe(NodeScalars):
     """Runs scalar rules without recording code, to learn what they read and what they cost."""
 
     def __init__(self, plan: Inlining, node: Node, ranges: dims.Ranges) -> None:
@@ -151,14 +168,3 @@ class Probe(Scalars):
     @property
     def ranges(self) -> dims.Ranges:
         return self._ranges
-
-    @property
-    def operands(self) -> int:
-        return len(self.node.inputs)
-
-    def type(self, operand: int) -> TensorType:
-        return self.node.inputs[operand].type
-
-    @property
-    def result(self) -> TensorType:
-        return self.node.type

@@ -166,10 +166,7 @@ class Printer:
     # --- statements ---
 
     def address(self, buffer: str, index: tuple[Size, ...]) -> str:
-        linear: Size = 0
-        for i, n in zip(index, self.shapes[buffer], strict=True):
-            linear = dims.add(dims.mul(linear, n), i)
-        return self.size(linear)
+        return self.size(dims.ravel(index, self.shapes[buffer]))
 
     def load(self, buffer: str, index: tuple[Size, ...]) -> str:
         boolean = self.dtypes[buffer].is_bool

@@ -8,15 +8,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
-from graphc.ir.program import (
-    Axis,
-    Call,
-    Gather,
-    Init,
-    Loop,
-    Reduce,
-    Store,
-)  # fmt: skip
+from graphc.ir.program import Axis, Call, Gather, Init, Loop, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
 from graphc.ir.types import bool_
 from graphc.passes.lowering.scope import Scope, Writer

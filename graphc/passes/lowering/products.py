@@ -7,13 +7,7 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
-from graphc.ir.program import (
-    Axis,
-    Block,
-    Call,
-    Contract,
-    Gather,
-)  # fmt: skip
+from graphc.ir.program import Axis, Block, Call, Contract, Gather
 from graphc.ir.scalar import Ref
 from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer

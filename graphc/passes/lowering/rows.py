@@ -7,26 +7,14 @@ anyway). Reductions over everything take a partial result from each chunk of row
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
-from graphc.ir.dims import Ranges, Shape, Size
+from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
-from graphc.ir.program import (
-    Axis,
-    Call,
-    Gather,
-    Init,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Reduce,
-    Statement,
-    Store,
-)  # fmt: skip
+from graphc.ir.program import Axis, Call, Gather, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
 from graphc.passes.lowering.scope import Scope, Writer
@@ -211,7 +199,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
     if rank > 1:
         i = writer.loop("i")
         row = Scope(writer, None, {i: size})
-        rows.write(row, _unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
+        rows.write(row, dims.unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
         call = writer.call([Axis(i, size)], row.body, vector=True)
         flat = _flatten(call.kernel, i)
         if flat is not None:
@@ -226,26 +214,6 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
     return writer.call(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])
 
 
-def _unravel(linear: Size, shape: Shape, ranges: Ranges) -> tuple[Size, ...]:
-    index: list[Size] = []
-    for axis in reversed(range(len(shape))):
-        if shape[axis] == 1:
-            index.append(0)
-            continue
-        size = shape[axis] or 1  # an empty axis has no elements to find
-        rest = dims.product(shape[:axis])
-        index.append(linear if rest == 1 else dims.mod(linear, size, ranges))
-        linear = dims.floordiv(linear, size, ranges)
-    return tuple(reversed(index))
-
-
-def _ravel(index: Sequence[Size], shape: Shape) -> Size:
-    linear: Size = 0
-    for i, n in zip(index, shape, strict=True):
-        linear = dims.add(dims.mul(linear, n), i)
-    return linear
-
-
 def _flatten(kernel: Kernel, i: str) -> Kernel | None:
     """The kernel with one-dimensional parameters, if no address needs a division."""
     shapes = {p.name: p.type.shape for p in kernel.params}
@@ -258,12 +226,12 @@ def _flatten(kernel: Kernel, i: str) -> Kernel | None:
     for statement in kernel.body:
         match statement:
             case Load(name, dtype, buffer, index, guard):
-                at = _ravel(index, shapes[buffer])
+                at = dims.ravel(index, shapes[buffer])
                 if divides(at):
                     return None
                 body.append(Load(name, dtype, buffer, (at,), guard))
             case Store(buffer, index, value):
-                at = _ravel(index, shapes[buffer])
+                at = dims.ravel(index, shapes[buffer])
                 if divides(at):
                     return None
                 body.append(Store(buffer, (at,), value))
@@ -296,7 +264,7 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
     def total(scope: Scope, node: Node, value: Arg) -> None:
         scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
 
-    rows.write(row, _unravel(dims.symbol(r), rows.outer, {r: outer}), total)
+    rows.write(row, dims.unravel(dims.symbol(r), rows.outer, {r: outer}), total)
     body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
     partial: dict[Param, str] = {}
     for i, (node, acc) in enumerate(accumulators.items()):

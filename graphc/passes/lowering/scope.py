@@ -8,21 +8,11 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.program import (
-    Axis,
-    Call,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Scratch,
-    Statement,
-    Store,
-)  # fmt: skip
-from graphc.ir.scalar import Arg, Let, Ref, Scalars, Value
-from graphc.ir.types import DType, TensorType
+from graphc.ir.program import Axis, Call, Kernel, Load, Loop, Param, Scratch, Statement, Store
+from graphc.ir.scalar import Arg, Let, Ref, Value
+from graphc.ir.types import DType
 from graphc.passes.fuse import Cluster, Plan
-from graphc.passes.work import core_index, core_shape, full_index, work_value
+from graphc.passes.work import NodeScalars, core_index, core_shape, full_index, work_value
 
 NO_PARTIALS: Mapping[Param, str] = {}
 _LETTERS = "ijklmnopqrst"
@@ -97,7 +87,7 @@ class Scope:
             outer.body.append(Loop(axis.var, axis.extent, tuple(inner.body)))
 
 
-class Code(Scalars):
+class Code(NodeScalars):
     """The `k` of an operation's rule: records into a scope, reads through it."""
 
     def __init__(self, scope: Scope, node: Node, guard: Arg | None = None) -> None:
@@ -117,17 +107,6 @@ class Code(Scalars):
     @property
     def ranges(self) -> Ranges:
         return self.scope.ranges
-
-    @property
-    def operands(self) -> int:
-        return len(self.node.inputs)
-
-    def type(self, operand: int) -> TensorType:
-        return self.node.inputs[operand].type
-
-    @property
-    def result(self) -> TensorType:
-        return self.node.type
 
 
 class Writer:
