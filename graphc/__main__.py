@@ -1,4 +1,4 @@
-"""The command line: python -m graphc demo | bench."""
+"""The command line: python -m graphc demo | bench | cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,22 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="compiled against interpreted")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios (needs matplotlib)")
+    cache = commands.add_parser("cache", help="where compiled kernels are kept, and how many there are")
+    cache.add_argument("--clear", action="store_true", help="remove them")
     return parser
+
+
+def _cache(clear: bool) -> None:
+    from graphc.backends.numba import cache
+
+    folder = cache.directory()
+    if folder is None:
+        print("compiled kernels are not kept on disk (GRAPHC_CACHE=0, or there is no directory of the user's alone)")
+        return
+    if clear:
+        print(f"{cache.clear()} kernels removed")
+    found = cache.entries()
+    print(f"{folder}: {len(found)} kernels, {sum(size for _, size in found):,} of at most {cache.MAX_BYTES:,} bytes")
 
 
 def _positive(text: str) -> int:
@@ -35,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from graphc.demo import demo
 
             demo(epochs=chosen.epochs, out=chosen.out)
+        elif chosen.command == "cache":
+            _cache(chosen.clear)
         else:
             from graphc.bench import bench
 

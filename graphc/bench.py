@@ -19,7 +19,8 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -280,6 +281,27 @@ def bench(
     if plot_file is not None:
         import matplotlib  # noqa: F401  (what is missing should be said before the measurement, not after it)
     note = load_note()
+    with _without_cache():
+        return _bench(json_file, plot_file, scale, seconds, backend, note)
+
+
+@contextmanager
+def _without_cache() -> Iterator[None]:
+    """Compilation is timed cold: what earlier processes kept on disk is left aside."""
+    before = os.environ.get("GRAPHC_CACHE")
+    os.environ["GRAPHC_CACHE"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GRAPHC_CACHE"]
+        else:
+            os.environ["GRAPHC_CACHE"] = before
+
+
+def _bench(
+    json_file: Path | None, plot_file: Path | None, scale: float, seconds: float, backend: str, note: str
+) -> list[Figures]:  # fmt: skip
     x = gx.placeholder("x", ("n",))
     gx.compile([x], x + 1, backend=backend)(np.zeros(3, np.float32))  # loads Numba
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} CPUs, backend {backend}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +14,14 @@ import graphc as gx
 from graphc.ir.verify import verify
 
 Pass = Callable[[gx.ir.Graph], gx.ir.Graph]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """All processes of a test run share a cache of compiled kernels of their own."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="graphc-tests-")
+        os.environ["GRAPHC_CACHE_DIR"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -909,4 +909,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    os.environ["GRAPHC_CACHE"] = "0"  # random kernels are of no use to anybody again
     sys.exit(main())

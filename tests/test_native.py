@@ -224,3 +224,26 @@ def test_a_system_without_semaphores_is_told_that_one_thread_runs(monkeypatch):
     with pytest.warns(gx.errors.GraphWarning, match="native programs run on one thread: this system has no unnamed semaphores"):
         f(a)
     np.testing.assert_array_equal(f(a), a * 2)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_reductions_larger_than_a_block(rank):
+    """Every set of axes, at sizes beyond the blocks, tiles and chunks that reductions are cut into."""
+    x = gx.placeholder("x", ("a", "b", "c")[:rank], "float64")
+    sets = [tuple(a for a in range(rank) if bits >> a & 1) for bits in range(1, 2**rank)]
+    outputs = []
+    for axes in sets:
+        outputs += [gx.sum(x, axis=axes), gx.max(x, axis=axes), gx.prod(1 + x / 1e4, axis=axes), gx.any(x > 3.5, axis=axes)]
+        outputs.append(gx.sum(gx.exp(x - gx.max(x, axis=axes, keepdims=True)) * x, axis=axes))
+    arg = [gx.argmin(x, axis=axis) for axis in range(rank)]
+    f = gx.compile([x], outputs + arg)
+    shapes = {1: [(20_000,), (257,)], 2: [(300, 700), (9000, 3), (3, 9000), (129, 1)], 3: [(3, 300, 130), (257, 2, 40)]}
+    for shape in shapes[rank]:
+        a = RNG.standard_normal(shape)
+        wanted = []
+        for axes in sets:
+            off = np.exp(a - a.max(axis=axes, keepdims=True)) * a
+            wanted += [a.sum(axes), a.max(axes), (1 + a / 1e4).prod(axes), (a > 3.5).any(axes), off.sum(axes)]
+        wanted += [a.argmin(axis) for axis in range(rank)]
+        for found, want in zip(f(a), wanted, strict=True):
+            np.testing.assert_allclose(found, want, rtol=1e-11, atol=1e-9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,9 +168,9 @@ class Native:
         distinct: dict[str, Kernel] = {}
         for call in program.calls:
             distinct.setdefault(call.kernel.name, call.kernel)
-        self.kernels = [compile_kernel(k) for k in distinct.values()]
+        self.compilations = 0
+        self.kernels = self._compile(distinct.values())
         self.by_name = {k.name: k for k in self.kernels}
-        self.compilations = 1
         held = [b for b in program.buffers.values() if b.role in ("constant", "variable")]
         self.data = {b.name: b.value if b.role == "constant" else b.value.data for b in held}
         self.output_buffers = list(dict.fromkeys(program.outputs))
@@ -178,6 +178,10 @@ class Native:
         self._repeats = len(self.output_buffers) != len(self._order)
         self._bindings: dict[Any, Binding] = {}
         self._lock = threading.Lock()
+
+    def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
+        self.compilations += 1
+        return [compile_kernel(k) for k in kernels]
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with self._lock:
