@@ -35,7 +35,7 @@ FLOORS = {
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
-    "__main__": {FACE, "demo", "bench"},
+    "__main__": {FACE, "demo", "bench", "backends"},  # the cache that it reports on is the backend's own
 }
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
