@@ -159,7 +159,6 @@ class Kernel:
     parallel: tuple[Axis, ...]
     body: tuple[Statement, ...]
     scratch: tuple[Scratch, ...] = ()
-    vector: bool = False  # the parallel loop itself is the loop to vectorise
     where: tuple[Where, ...] = field(default=(), compare=False)
     nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
 

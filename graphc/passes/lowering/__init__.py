@@ -80,4 +80,4 @@ def copy_kernel(kind: TensorType) -> Kernel:
     i = "i" if "i" not in dims.names(kind.size) else "i_"
     at = (dims.symbol(i),)
     body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body, vector=True)
+    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body)

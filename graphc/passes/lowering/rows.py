@@ -200,7 +200,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
         i = writer.loop("i")
         row = Scope(writer, None, {i: size})
         rows.write(row, dims.unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
-        call = writer.call([Axis(i, size)], row.body, vector=True)
+        call = writer.call([Axis(i, size)], row.body)
         flat = _flatten(call.kernel, i)
         if flat is not None:
             return replace(call, kernel=flat)
@@ -210,7 +210,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
     row = Scope(writer, None, {a.var: a.extent for a in axes})
     rows.write(row, index, _no_total)
     if rank == 1:
-        return writer.call(axes, row.body, vector=True)
+        return writer.call(axes, row.body)
     return writer.call(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])
 
 

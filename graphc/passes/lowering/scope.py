@@ -166,7 +166,6 @@ class Writer:
         parallel: Sequence[Axis],
         body: Sequence[Statement],
         partial: Mapping[Param, str] = NO_PARTIALS,
-        vector: bool = False,
     ) -> Call:
         """The kernel with this body, called on its nodes' buffers; `partial` adds parameters with buffers of their own."""
         buffers = {name: self.names[n] for n, name in (*self.given.items(), *self.made.items())}
@@ -178,5 +177,5 @@ class Writer:
         scratch = (*self.scratch.values(), *self.spare)
         lines = tuple(dict.fromkeys(n.where for n in self.cluster.nodes if n.where is not None))
         places = tuple(self.plan.position[n] for n in self.cluster.nodes)
-        kernel = Kernel("k", tuple(params), tuple(parallel), tuple(body), scratch, vector, lines, places)
+        kernel = Kernel("k", tuple(params), tuple(parallel), tuple(body), scratch, lines, places)
         return Call(kernel, tuple(buffers[p.name] for p in params))
