@@ -533,12 +533,15 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
     """A result off by about its error bound; NaN where the order of additions or products decides whether it overflows."""
     u = float(np.finfo(result.dtype).eps) / 2
     top = float(np.finfo(result.dtype).max)
+    finite = [np.where(np.isfinite(g), np.abs(g.astype(np.float64)), 0.0) for g in given]
+    added: Any = 0.0  # what the finite magnitudes that are added up come to
     match node.op.lowering:
         case Pointwise() if node.op.name in ULP:
             bound = 4.0 * ULP[node.op.name] * np.spacing(np.abs(result))
         case Reduction("add", axes=axes):
             x = given[0].astype(np.float64)
             total = np.sum(np.abs(x), axis=axes(node.attrs))
+            added = np.sum(finite[0], axis=axes(node.attrs))
             if whole(x, total, u):
                 return result
             bound = 2 * (20 + math.log2(max(x.size, 2))) * u * total + np.where(total >= top / 4, np.nan, 0.0)
@@ -555,14 +558,20 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
         case Contraction():
             a, b = (np.abs(g).astype(np.float64) for g in given)
             bound = in_any_order(given, result, np.matmul(a, b), a.shape[-1], u)
+            added = np.matmul(finite[0], finite[1])
         case Scatter("add"):
             total = np.full(result.shape, np.sum(np.abs(given[0].astype(np.float64))))
             bound = in_any_order(given[:1], result, total, given[0].size, u)
+            added = np.sum(finite[0])
         case _:
             return result
     sign = rng.choice([-1.0, 1.0]) if rng.random() < 0.3 else rng.choice([-1.0, 1.0], result.shape)
     off = sign * rng.uniform(0.5, 1.0, result.shape) * bound
-    return np.asarray(np.where(np.isfinite(result) | np.isnan(bound), result + off, result)).astype(result.dtype)
+    found = np.where(np.isfinite(result) | np.isnan(bound), result + off, result)
+    # Finite terms that overflow beside an infinite one: whether the sum is infinite or NaN depends on the order, and on whether
+    # a product is rounded before it is added.
+    either = ~np.isfinite(result) & (added >= top / 4) & (rng.random(result.shape) < 0.5)
+    return np.asarray(np.where(either, rng.choice([np.inf, -np.inf, np.nan], result.shape), found)).astype(result.dtype)
 
 
 def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int, u: float) -> Array:

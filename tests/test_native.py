@@ -247,3 +247,12 @@ def test_reductions_larger_than_a_block(rank):
         wanted += [a.argmin(axis) for axis in range(rank)]
         for found, want in zip(f(a), wanted, strict=True):
             np.testing.assert_allclose(found, want, rtol=1e-11, atol=1e-9)
+
+
+def test_an_infinite_sum_with_products_that_overflow_is_infinite_or_nan():
+    """Which of both depends on the order, and on whether a product is rounded before it is added; it is never a number."""
+    x = gx.placeholder("x", ("n", "n"))
+    a = np.full((40, 40), -2.0, "f4")
+    a[0, 0], a[0, 1] = np.inf, 3e38
+    found = gx.compile([x], x @ x)(a)
+    assert not np.isfinite(found[0]).any() and not (found[0] == -np.inf)[1:].any() and np.isfinite(found[2:, 2:]).all()
