@@ -255,4 +255,4 @@ def test_an_infinite_sum_with_products_that_overflow_is_infinite_or_nan():
     a = np.full((40, 40), -2.0, "f4")
     a[0, 0], a[0, 1] = np.inf, 3e38
     found = gx.compile([x], x @ x)(a)
-    assert not np.isfinite(found[0]).any() and not (found[0] == -np.inf)[1:].any() and np.isfinite(found[2:, 2:]).all()
+    assert not np.isfinite(found[0]).any() and found[0, 0] != -np.inf and np.isfinite(found[1:, 2:]).all()
