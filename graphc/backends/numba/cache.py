@@ -1,7 +1,7 @@
 """Object code on disk, found by a digest of everything it depends on.
 
-A key is a digest of the kernel's source, the source of the intrinsics it calls, the processor and its features, and the
-versions of graphc, Python, Numba and llvmlite. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
+A key is a digest of the kernel's source, the files of graphc that turn it into machine code, the processor and its features,
+and the versions of Python, Numba and llvmlite. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
 Mach-O or COFF object. Nothing is ever unpickled. Entries are written to a temporary file and renamed, so that processes may
 race; one that is damaged is reported once and compiled again. The directory belongs to the user alone (mode 0700), or is not
 used. The entries used longest ago go when there are too many.
