@@ -205,8 +205,8 @@ def _right_by_row(contract: Contract) -> bool:
     return True
 
 
-def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
-    """Print the loops of a contraction; the bytes of scratch they need."""
+def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
+    """Print the loops of a contraction."""
     tiles = choose_tiles(contract, _by_row(contract))
     dtype = contract.dtype
     use = printer.use
@@ -217,10 +217,10 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
     at = use(f"{dtype.short}_at", intrinsics.pointer(dtype))
     pick = printer.intrinsic("minimum")
     wide = printer.size
-    base = len(printer.scope)
+    base = len(printer.scope) + 3 * printer.contractions  # memory and alias scopes of their own: no two may overlap
     names = {}
     for i, (name, offset) in enumerate(zip("ABC", tiles.offsets, strict=True)):
-        line(2, f"{name} = {at}(scratch + {offset})")
+        line(2, f"{name} = {at}(scratch + {printer.reserve + offset})")
         reads, writes = intrinsics.load(base + i, False), intrinsics.store(base + i, False)
         names[name] = use(f"load{base + i}", reads), use(f"store{base + i}", writes)
     m, n, k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
@@ -245,8 +245,7 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
 
     # A: in the order its elements have in memory; missing rows of the last register tile are zeros.
     stride = tiles.left_stride
-    place = f"(m - m0)*{stride} + (k - k0)" if tiles.left_by_row else f"(k - k0)*{stride} + (m - m0)"
-    place = place.replace("m -", f"{m} -").replace("k -", f"{k} -")
+    place = f"({m} - m0)*{stride} + ({k} - k0)" if tiles.left_by_row else f"({k} - k0)*{stride} + ({m} - m0)"
     loops = [(m, "m0", "m0 + mc"), (k, "k0", "k0 + kc")]
     if not tiles.left_by_row:
         loops.reverse()
@@ -281,7 +280,8 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
         line(6, f"{names['B'][1]}(B, {spot}, {zero})")
 
     row, step = (stride, 1) if tiles.left_by_row else (1, stride)
-    tile = use("register_tile", register_tile(dtype, tiles.mr, tiles.nr, row, step, tiles.nc))
+    name = f"register_tile_{tiles.mr}x{tiles.nr}_{row}_{step}_{tiles.nc}"
+    tile = use(name, register_tile(dtype, tiles.mr, tiles.nr, row, step, tiles.nc))
     forward = use("forward", _forward)
     line(3, f"for p in range(0, nc, {tiles.nr}):")
     line(4, f"for q in range(0, mc, {tiles.mr}):")
@@ -293,7 +293,8 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
     line(3, f"for {n} in range(n0, n0 + nc):")
     line(4, f"{printer.variable(contract.result)} = {names['C'][0]}(C, ({m} - m0)*{tiles.nc} + ({n} - n0))")
     printer.body(contract.epilogue, depth + 2)
-    return tiles.scratch_bytes
+    printer.reserve += tiles.scratch_bytes
+    printer.contractions += 1
 
 
 @intrinsic

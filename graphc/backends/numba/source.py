@@ -40,7 +40,7 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt 
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|[mnk]_stop|k_start|width|forward|register_tile|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|[mnk]_stop|k_start|width|forward|register_tile.*|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -96,6 +96,7 @@ class Printer:
         self.combines: dict[str, Init] = {}
         self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
         self.reserve = 0
+        self.contractions = 0
         self.block: set[str] = set()  # accumulators that the loop being printed adds up in a block of their own
 
     def line(self, depth: int, text: str) -> None:
@@ -209,7 +210,7 @@ class Printer:
                         if self.lossy[name] and _taken((statement,), name) != 0:
                             self.finish(name, depth)
                 case Contract():
-                    self.reserve = max(self.reserve, print_contract(self, statement, depth))
+                    print_contract(self, statement, depth)
 
     def let(self, let: Let) -> str:
         if let.op == "index":
