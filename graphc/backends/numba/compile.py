@@ -1,31 +1,27 @@
-"""Compile kernels to machine code: one Numba function each, without Python wrappers; or find their code in the cache."""
+"""Source to machine code, once in a process, and once on a machine while the cache lasts.
+
+    text of kernels  ->  LLVM (frontend.py)  ->  optimised for this processor  ->  an object  ->  addresses
+"""
 
 from __future__ import annotations
 
-import linecache
+import os
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from llvmlite import binding
-from numba import njit, types
 
 from graphc.backends.numba import cache
-from graphc.backends.numba.source import Source, print_source
+from graphc.backends.numba.intrinsics import Intrinsic
+from graphc.backends.numba.source import print_source
 from graphc.ir.program import Kernel
 
-_WORDS = types.CPointer(types.int64)
-SIGNATURE = types.void(_WORDS, _WORDS, types.int64, types.int64, types.int64)
-_LOCK = threading.Lock()
-_KNOWN: dict[str, Code] = {}
-
-
-@dataclass(frozen=True)
-class Code:
-    """Machine code in memory, and the object that keeps it there."""
-
-    address: int
-    owner: Any
+_LOCK = threading.RLock()
+_KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
 
 @dataclass(frozen=True)
@@ -38,45 +34,101 @@ class CompiledKernel:
     dims: tuple[str, ...]
     tiles: Any
     address: int
-    owner: Any  # keeps the code alive
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
 
 
 def compile_kernel(kernel: Kernel) -> CompiledKernel:
-    """The machine code of a kernel; equal sources are compiled once in a process, and once on a machine while the cache lasts."""
+    """The machine code of a kernel; equal sources are compiled once."""
     source = print_source(kernel)
     text = source.text.replace(f"def {kernel.name}(", "def kernel(", 1)
-    key = cache.key_of(f"{text}\n{sorted(source.names)}\n{source.tiles}")
+    address = functions(text, source.names)("kernel")
+    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.tiles, address)
+
+
+def functions(text: str, names: Mapping[str, Any]) -> Callable[[str], int]:
+    """The addresses, by name, of the functions in a source text; `names` maps what they use to intrinsics and constants."""
+    used = sorted((name, value) for name, value in names.items() if isinstance(value, (Intrinsic, int, float, np.uint64)))
+    for _, value in used:
+        if isinstance(value, Intrinsic) and value.definition is not None:
+            library(value.name, value.definition)
+    if os.environ.get("GRAPHC_FRONT_END") == "numba":
+        from graphc.backends.numba.oracle import by_numba
+
+        return by_numba(text, names).__getitem__
+
+    def write(prefix: str) -> str:
+        from graphc.backends.numba.frontend import translate
+
+        return translate(text, names, prefix)
+
+    described = (f"{name} = {value.name if isinstance(value, Intrinsic) else value!r}" for name, value in used)
     with _LOCK:
-        found = _KNOWN.get(key)
-        if found is None:
-            entry = cache.get(key)
-            found = _KNOWN[key] = _compile(source, key) if entry is None else _load(entry)
-    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.tiles, found.address, found.owner)
+        prefix = _known(cache.key_of("\n".join((text, *described))), write)
+    return lambda name: _address(prefix + name)
 
 
-def _compile(source: Source, key: str) -> Code:
-    file = f"<graphc kernel {source.name} {len(_KNOWN)}>"
-    linecache.cache[file] = (len(source.text), None, source.text.splitlines(True), file)
-    space = dict(source.names)
-    exec(compile(source.text, file, "exec"), space)
-    function = njit(
-        SIGNATURE, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", nogil=True, boundscheck=False
-    )(space[source.name])
-    (compiled,) = function.overloads.values()
-    symbol = compiled.fndesc.llvm_func_name
-    address = compiled.library.get_pointer_to_function(symbol)
-    emit = getattr(compiled.library, "_get_compiled_object", None)  # what Numba's own file cache calls; not a public name
-    if emit is not None and cache.directory() is not None:
-        cache.put(key, cache.Entry(symbol, emit()))
-    return Code(address, function)
+def library(symbol: str, write: Callable[[], str]) -> int:
+    """The address of a function that all kernels may call as `external(symbol, ...)`, from LLVM text that defines it.
+
+    The symbol must name everything that the text depends on, beside the files of this package.
+    """
+    with _LOCK:
+        _known(cache.key_of(f"library {symbol}"), lambda prefix: write())
+        address = _address(symbol)
+        binding.add_symbol(symbol, address)
+    return address
 
 
-def _load(entry: cache.Entry) -> Code:
-    machine = binding.Target.from_default_triple().create_target_machine()
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
-    engine.finalize_object()
-    return Code(engine.get_function_address(entry.symbol), engine)
+def _known(key: str, write: Callable[[str], str]) -> str:
+    """Have the code of a key in memory; `write` gives its LLVM text, with a prefix for the names of functions."""
+    if key not in _KNOWN:
+        entry = cache.get(key)
+        if entry is None:
+            prefix = f"graphc_{key[:32]}_"
+            entry = cache.Entry(prefix, _compile(write(prefix)))
+            cache.put(key, entry)
+        engine = _engine()
+        engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
+        engine.finalize_object()
+        _KNOWN[key] = entry.symbol
+    return _KNOWN[key]
+
+
+def _address(symbol: str) -> int:
+    return int(_engine().get_function_address(symbol))
+
+
+def _compile(text: str) -> bytes:
+    """LLVM text to an object for this processor: all of LLVM's optimisation, with loops as vectors.
+
+    Runs of equal statements are not made into vectors (slp): Numba turned that off for wrong code (numba#8705), and kernels are loops.
+    """
+    machine = _machine()
+    module = binding.parse_assembly(text)
+    module.verify()
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.slp_vectorization = True, False
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+@lru_cache(maxsize=1)
+def _machine() -> Any:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, reloc="default",
+        codemodel="jitdefault", jit=True,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """What holds all machine code of the process."""
+    _machine()
+    machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)

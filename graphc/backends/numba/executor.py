@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.numba.compile import CompiledKernel, compile_kernel
-from graphc.backends.numba.pool import ROW, pool, walk_alone
+from graphc.backends.numba import walk
+from graphc.backends.numba.pool import native, pool
 from graphc.ir import dims
 from graphc.ir.program import Contract, Kernel, Loop, Program, Statement
 
@@ -74,6 +75,9 @@ def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[lis
     return offsets, at
 
 
+_run_alone, _lead = native("run_alone", 1), native("lead", 2)
+
+
 class Binding:
     """A program at given sizes: everything but the addresses of inputs, outputs and the arena."""
 
@@ -113,7 +117,7 @@ class Context:
         self.binding = binding
         self.arena, arena = _empty(binding.arena_bytes)
         self.scratch, self.scratch_at = _empty(binding.scratch_bytes)
-        self.table = np.zeros((len(program.calls), ROW), np.int64)
+        self.table = np.zeros((len(program.calls), walk.ROW_BYTES // 8), np.int64)
         self.pointers = np.zeros(max(1, sum(len(c.buffers) for c in program.calls)), np.int64)
         self.sizes = np.array([n for _, sizes, *_ in binding.rows for n in sizes] or [0], np.int64)
         self.places: dict[str, list[int]] = {}
@@ -133,7 +137,8 @@ class Context:
             s += len(sizes)
         self.inputs = [(i, self.places[name]) for i, name in enumerate(program.inputs) if name in self.places]
         self.made = [self.places.get(b, []) for b, _, _ in binding.outputs]
-        self.table_at = self.table.ctypes.data
+        self.job = np.array([self.table.ctypes.data, len(self.table), self.scratch_at], np.int64)
+        self.job_at = self.job.ctypes.data
 
     def run(self, arrays: Sequence[Array]) -> list[Array]:
         for i, places in self.inputs:
@@ -149,14 +154,13 @@ class Context:
                 for place in self.made[j]:
                     self.pointers[place] = address
             results.append(array)
-        calls = len(self.table)
         workers = pool() if self.binding.parallel else None
-        done = False
-        if workers is not None:
-            self.table[:, 6:8] = 0
-            done = workers.run(self.table_at, calls, self.scratch_at, self.binding.scratch_bytes)
-        if not done:
-            walk_alone(self.table_at, calls, self.scratch_at)
+        if workers is None:
+            _run_alone(self.job_at)
+        else:
+            if workers.scratch_bytes < self.binding.scratch_bytes:
+                workers.reserve(self.binding.scratch_bytes)
+            _lead(workers.state_at, self.job_at)
         return results
 
 

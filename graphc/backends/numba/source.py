@@ -88,7 +88,7 @@ class Printer:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"range": range}
+        self.names: dict[str, Any] = {}
         self.dims = kernel_dims(kernel)
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
         self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
@@ -169,13 +169,11 @@ class Printer:
         return self.size(dims.ravel(index, self.shapes[buffer]))
 
     def load(self, buffer: str, index: tuple[Size, ...]) -> str:
-        boolean = self.dtypes[buffer].is_bool
-        name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer], boolean))
+        name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)})"
 
     def store(self, buffer: str, index: tuple[Size, ...], value: str) -> str:
-        boolean = self.dtypes[buffer].is_bool
-        name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer], boolean))
+        name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
     def body(self, body: tuple[Statement, ...], depth: int) -> None:
