@@ -91,7 +91,7 @@ def test_the_key_is_everything_that_matters(monkeypatch):
     key = cache.key_of("def kernel(): ...")
     assert key == cache.key_of("def kernel(): ...") != cache.key_of("def kernel(): pass")
     cache._environment.cache_clear()
-    monkeypatch.setattr(cache.numba, "__version__", "0.0")
+    monkeypatch.setattr(cache.llvmlite, "__version__", "0.0")
     assert cache.key_of("def kernel(): ...") != key
     monkeypatch.undo()
     cache._environment.cache_clear()

@@ -43,7 +43,12 @@ def compile_kernel(kernel: Kernel) -> CompiledKernel:
     """The machine code of a kernel; equal sources are compiled once."""
     source = print_source(kernel)
     text = source.text.replace(f"def {kernel.name}(", "def kernel(", 1)
-    address = functions(text, source.names)("kernel")
+    if os.environ.get("GRAPHC_FRONT_END") == "numba":
+        from graphc.backends.numba.oracle import by_numba
+
+        address = by_numba(text, source.names)
+    else:
+        address = functions(text, source.names)("kernel")
     return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.tiles, address)
 
 
@@ -53,10 +58,6 @@ def functions(text: str, names: Mapping[str, Any]) -> Callable[[str], int]:
     for _, value in used:
         if isinstance(value, Intrinsic) and value.definition is not None:
             library(value.name, value.definition)
-    if os.environ.get("GRAPHC_FRONT_END") == "numba":
-        from graphc.backends.numba.oracle import by_numba
-
-        return by_numba(text, names).__getitem__
 
     def write(prefix: str) -> str:
         from graphc.backends.numba.frontend import translate
@@ -101,16 +102,18 @@ def _address(symbol: str) -> int:
 
 
 def _compile(text: str) -> bytes:
-    """LLVM text to an object for this processor: all of LLVM's optimisation, with loops as vectors.
+    """LLVM text to an object for this processor: LLVM's optimisation, loops as vectors.
 
-    Runs of equal statements are not made into vectors (slp): Numba turned that off for wrong code (numba#8705), and kernels are loops.
+    Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
+    three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
+    (numba#8705).
     """
     machine = _machine()
     module = binding.parse_assembly(text)
     module.verify()
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.slp_vectorization = True, False
+    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.numba.compile import CompiledKernel, compile_kernel
 from graphc.backends.numba import walk
+from graphc.backends.numba.compile import CompiledKernel, compile_kernel
 from graphc.backends.numba.pool import native, pool
 from graphc.ir import dims
 from graphc.ir.program import Contract, Kernel, Loop, Program, Statement

@@ -18,16 +18,18 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
 
-from graphc.backends.numba.intrinsics import WORD, Intrinsic, Type, llvm_type
 from graphc.backends.numba import intrinsics
+from graphc.backends.numba.intrinsics import WORD, Intrinsic, Type, llvm_type
 from graphc.ir import types as t
 from graphc.ir.types import DType
 
+UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
 Typed = tuple[Any, Any]  # an LLVM value and its type
 _COMPARE = {
     ast.Eq: intrinsics.eq, ast.NotEq: intrinsics.ne, ast.Lt: intrinsics.lt, ast.LtE: intrinsics.le, ast.Gt: intrinsics.gt,
@@ -51,6 +53,13 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
     return str(module)
 
 
+def _unroll(module: Any) -> Any:
+    """The mark of one loop that LLVM is to write out in full; a loop's mark names itself first."""
+    mark = module.add_metadata([f"loop {len(module.metadata)}", module.add_metadata(["llvm.loop.unroll.full"])])
+    mark.operands = (mark, *mark.operands)
+    return mark
+
+
 class _Function:
     """Writes one function."""
 
@@ -69,6 +78,7 @@ class _Function:
         changed = Counter(n.target.id for n in ast.walk(definition) if isinstance(n, ast.AugAssign))  # type: ignore[union-attr]
         self.assigned = Counter(stored) - looped + changed
         self.exits: list[Any] = []  # the blocks behind the loops around here
+        self.turns = 1  # of the loops that were marked since the one around here began
 
     def write(self) -> None:
         self.body(self.definition.body)
@@ -141,13 +151,23 @@ class _Function:
         builder.position_at_end(inside)
         self.values[name] = at, t.int64
         self.exits.append(behind)
+        around, self.turns = self.turns, 1
         self.body(body)
         self.exits.pop()
         del self.values[name]
         if not builder.block.is_terminated:
             at.add_incoming(builder.add(at, step, flags=("nsw",)), builder.block)
-            builder.branch(head)
+            self.written_out(builder.branch(head), start, stop, step)
+        self.turns = max(self.turns, around)
         builder.position_at_end(behind)
+
+    def written_out(self, back: Any, start: Any, stop: Any, step: Any) -> None:
+        """Mark a loop of few turns; those of the loops in it count."""
+        if all(isinstance(n, ir.Constant) for n in (start, stop, step)):
+            turns = self.turns * -(-(stop.constant - start.constant) // step.constant)
+            if 1 < turns <= UNROLLED:
+                self.turns = turns
+                back.set_metadata("llvm.loop", _unroll(back.module))
 
     def loop_while(self, test: ast.expr, body: list[ast.stmt]) -> None:
         builder = self.builder
@@ -205,10 +225,8 @@ class _Function:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
                 return self.apply(node, _COMPARE[type(op)], [self.value(left), self.value(right)])
             case ast.BoolOp(op=op, values=values):  # no operand does anything but compute, so all may be computed
-                result = self.truth(values[0])
-                for value in values[1:]:
-                    result = (self.builder.and_ if isinstance(op, ast.And) else self.builder.or_)(result, self.truth(value))
-                return result, t.bool_
+                join = self.builder.and_ if isinstance(op, ast.And) else self.builder.or_
+                return reduce(join, [self.truth(v) for v in values]), t.bool_
             case ast.Subscript(value=base, slice=index):
                 memory = self.builder.inttoptr(self.word(base), WORD.as_pointer())
                 return self.builder.load(self.builder.gep(memory, [self.word(index)])), t.int64

@@ -247,11 +247,12 @@ class Printer:
         v = self.variable(init.name)
         self.combines[init.name] = init
         start = neutral_text(self, init)
-        self.line(depth, f"{v} = {start}")
         if init.combine.startswith("arg"):
             self.line(depth, f"{v}_value = {start}")
             self.line(depth, f"{v} = {self.const(Const(0, t.int64))}")
-        elif self._compensates(init):
+            return
+        self.line(depth, f"{v} = {start}")
+        if self._compensates(init):
             self.line(depth, f"{v}_lost = {start}")
 
     def _compensates(self, init: Init) -> bool:

@@ -12,7 +12,8 @@ ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
 TABLE, CALLS, SCRATCH = 0, 1, 2
 
-SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56  # words of the pool's state, a cache line each
+# Words of the pool's state, a cache line each.
+SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56
 STATE_WORDS = 72  # a sem_t takes the last 16
 SPINS = 20_000  # looks for work before a worker sleeps
 YIELD = 2_000  # looks before a waiting thread gives its processor away
