@@ -47,7 +47,7 @@ def _to_numba(kind: Type) -> Any:
         case None:
             return types.void
         case Pointer(element):
-            return types.CPointer(types.uint8 if element.is_bool else _NUMBA[element])
+            return types.CPointer(_NUMBA[element])
         case _:
             return _NUMBA[kind]
 
