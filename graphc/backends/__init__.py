@@ -33,6 +33,10 @@ class Executable(Protocol):
         """The outputs for checked inputs; then variables are updated. `key` stands for the sizes."""
         ...
 
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
+        ...
+
 
 @dataclass(frozen=True)
 class Backend:

@@ -7,10 +7,10 @@
             store1(y0, i, v0 * v0)                        %1 = fmul float %v0, %v0
 
 The words: assignments, `for` over range with a positive step, while, if, break, return, calls of intrinsics and of functions in
-the same text, + - * / and comparisons of two values of one type, and, or, constants. Every parameter is a 64-bit word, and
-`word[i]` is the i-th word of the memory at that address. Integers wrap, division is IEEE's, nothing is checked, and no
-arithmetic is reordered or contracted: what the text says is what runs. A name that is assigned once is the value itself; others
-are memory that LLVM turns into registers. A loop's variable ends with the loop.
+the same text, + - * / and comparisons of two values of one type, and, or, constants. Every parameter is a 64-bit word, so is a
+result, and `word[i]` is the i-th word of the memory at that address. Integers wrap, division is IEEE's, nothing is checked, and
+no arithmetic is reordered or contracted: what the text says is what runs. A name that is assigned once is the value itself;
+others are memory that LLVM turns into registers. A loop's variable ends with the loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
     definitions = [s for s in ast.parse(text).body if isinstance(s, ast.FunctionDef)]
     functions = {}
     for definition in definitions:
-        kind = ir.FunctionType(ir.VoidType(), [WORD] * len(definition.args.args))
+        gives = isinstance(definition.returns, ast.Name)  # `-> int`; a kernel's end, and `-> None`, give nothing
+        kind = ir.FunctionType(WORD if gives else ir.VoidType(), [WORD] * len(definition.args.args))
         functions[definition.name] = function = ir.Function(module, kind, prefix + definition.name)
         function.attributes.add("nounwind")
     for definition in definitions:
@@ -68,6 +69,7 @@ class _Function:
         self.functions = functions
         self.names = names
         function = functions[definition.name]
+        self.gives = function.function_type.return_type is WORD
         self.entry = ir.IRBuilder(function.append_basic_block("entry"))  # memory of names is allocated here
         self.builder = ir.IRBuilder(function.append_basic_block("start"))
         parameters = zip(definition.args.args, function.args, strict=True)
@@ -83,6 +85,8 @@ class _Function:
     def write(self) -> None:
         self.body(self.definition.body)
         if not self.builder.block.is_terminated:
+            if self.gives:
+                raise self.error(self.definition.body[-1], "the function ends without its result")
             self.builder.ret_void()
         self.entry.branch(self.functions[self.definition.name].basic_blocks[1])
 
@@ -113,8 +117,10 @@ class _Function:
                 self.choose(test, body, orelse)
             case ast.Break() if self.exits:
                 self.builder.branch(self.exits[-1])
-            case ast.Return(value=None):
+            case ast.Return(value=None) if not self.gives:
                 self.builder.ret_void()
+            case ast.Return(value=ast.expr() as value) if self.gives:
+                self.builder.ret(self.word(value))
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 pass
             case _:
@@ -262,7 +268,9 @@ class _Function:
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 given = [self.value(a) for a in args]
                 if name in self.functions:
-                    return self.builder.call(self.functions[name], [value for value, _ in given]), None
+                    called = self.functions[name]
+                    result = t.int64 if called.function_type.return_type is WORD else None
+                    return self.builder.call(called, [value for value, _ in given]), result
                 function = self.names.get(name)
                 if isinstance(function, Intrinsic):
                     return self.apply(node, function, given)

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from graphc.errors import GraphWarning
 
 
 @lru_cache(maxsize=4)
-def native(name: str, words: int) -> Callable[..., None]:
-    """A function of `walk.py` that takes a number of words. It runs without the GIL."""
-    kind = ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * words)
-    return kind(_functions()(name))
+def native(name: str) -> Callable[..., int]:
+    """A function of `walk.py`. It runs without the GIL."""
+    words = len(signature(getattr(walk, name)).parameters)
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *(ctypes.c_void_p,) * words)(_functions()(name))
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +50,7 @@ class Pool:
         self._growing = threading.Lock()
         self._scratch: list[np.ndarray[Any, Any]] = []  # what a running job may still use is kept
         self.places = np.zeros((workers, 8), np.int64)
-        run = native("work", 2)
+        run = native("work")
         self.threads = [
             threading.Thread(target=run, args=(self.state_at, self.places[i].ctypes.data), daemon=True, name=f"graphc-{i}")
             for i in range(workers)
