@@ -75,10 +75,13 @@ class _Function:
         parameters = zip(definition.args.args, function.args, strict=True)
         self.values: dict[str, Typed] = {a.arg: (value, t.int64) for a, value in parameters}
         self.memory: dict[str, Typed] = {}  # names that are assigned more than once
-        stored = (n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-        looped = Counter(n.target.id for n in ast.walk(definition) if isinstance(n, ast.For) and isinstance(n.target, ast.Name))
-        changed = Counter(n.target.id for n in ast.walk(definition) if isinstance(n, ast.AugAssign))  # type: ignore[union-attr]
-        self.assigned = Counter(stored) - looped + changed
+        self.assigned: Counter[str] = Counter()
+        for node in ast.walk(definition):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    self.assigned[name] += 1
+                case ast.AugAssign(target=ast.Name(id=name)):
+                    self.assigned[name] += 2
         self.exits: list[Any] = []  # the blocks behind the loops around here
         self.turns = 1  # of the loops that were marked since the one around here began
 

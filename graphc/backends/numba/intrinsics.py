@@ -89,21 +89,32 @@ def _is_signed(kind: Type) -> bool:
     return isinstance(kind, DType) and kind.kind == "i"
 
 
-_SCOPES: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()  # module -> the scopes of its buffers
+class _Scopes:
+    """The alias scopes of one module's buffers."""
+
+    def __init__(self, module: Any) -> None:
+        domain = module.add_metadata(["graphc"])
+        self.all = [module.add_metadata([f"buffer {i}", domain]) for i in range(SCOPES)]
+        self.made: dict[int, dict[str, Any]] = {}
+
+    def of(self, module: Any, number: int) -> dict[str, Any]:
+        """What marks an access to a buffer: its own scope, and all others, with which it does not overlap."""
+        if number not in self.made:
+            others = [scope for i, scope in enumerate(self.all) if i != number]
+            own, rest = module.add_metadata([self.all[number]]), module.add_metadata(others)
+            self.made[number] = {"alias.scope": own, "noalias": rest}
+        return self.made[number]
+
+
+_SCOPES: WeakKeyDictionary[Any, _Scopes] = WeakKeyDictionary()
 
 
 def _mark(instruction: Any, module: Any, number: int) -> Any:
     """Say that an access is to buffer `number` and to no other."""
     if number < SCOPES:
-        if module not in _SCOPES:
-            domain = module.add_metadata(["graphc"])
-            scopes = [module.add_metadata([f"buffer {i}", domain]) for i in range(SCOPES)]
-            _SCOPES[module] = [
-                (module.add_metadata([s]), module.add_metadata([other for other in scopes if other is not s])) for s in scopes
-            ]
-        own, others = _SCOPES[module][number]
-        instruction.set_metadata("alias.scope", own)
-        instruction.set_metadata("noalias", others)
+        scopes = _SCOPES.get(module) or _SCOPES.setdefault(module, _Scopes(module))
+        for kind, value in scopes.of(module, number).items():
+            instruction.set_metadata(kind, value)
     return instruction
 
 
