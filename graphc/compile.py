@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -149,9 +149,7 @@ class Compiled:
         self._input_types = [n.type for n in self.inputs]
         self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
-        self._hold: AbstractContextManager[None] = (
-            STATE.writing if graph.updates else STATE.reading if graph.variables else nullcontext()
-        )
+        self._hold = STATE.writing if graph.updates else STATE.reading if graph.variables else None
         self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         chosen = load_backend(backend)
@@ -161,6 +159,7 @@ class Compiled:
                 program = step(program)
                 self.stages.append((step.__name__, program))
         self._executable = chosen.build(program)
+        self._again = self._executable.again
 
     @property
     def program(self) -> Program:
@@ -183,16 +182,15 @@ class Compiled:
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:
             args = self._by_name(args, named)
-        with self._hold:
-            results = self._executable.again(args)
-            if results is not None:
-                return self._form(results)
-        arrays, sizes, key = self._checked(args)
-        with self._hold:
-            return self._form(self._executable.run(arrays, sizes, key))
+        if self._hold is None:
+            results = self._again(args)
+        else:
+            with self._hold:
+                results = self._again(args)
+        return self._form(self._first(args) if results is None else results)
 
-    def _checked(self, args: tuple[Any, ...]) -> tuple[list[Array], dict[str, int], Any]:
-        """The arguments as arrays of the inputs' types, the sizes they have, and what stands for these sizes."""
+    def _first(self, args: tuple[Any, ...]) -> list[Array]:
+        """The outputs for arguments that are to be checked and made arrays of the inputs' types."""
         if len(args) != len(self._names):
             args = self._by_name(args, {})
         arrays = [
@@ -206,7 +204,8 @@ class Compiled:
             if len(self._sizes) >= _MAX_SIZES:
                 self._sizes.clear()
             self._sizes[key] = sizes
-        return arrays, sizes, key
+        with self._hold or nullcontext():
+            return self._executable.run(arrays, sizes, key)
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):

@@ -159,7 +159,7 @@ class Context:
             self._join_pool()
         status = _call(self.job_at)
         if status == walk.NO_RESULT:
-            frame[1] = [np.empty(shape, dtype) for _, shape, dtype in self.binding.outputs]
+            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.binding.outputs], frame[1]
             status = _call(self.job_at)
         frame[0] = ()
         return None if status == walk.OTHER_ARGUMENTS else frame[1 + status][:]
