@@ -42,7 +42,7 @@ def test_what_was_compiled_once_is_loaded(folder, monkeypatch):
     first = run()
     assert len(cache.entries()) == 2
     assert folder.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(compile, "_compile", refuse)
+    monkeypatch.setattr(compile, "compile_text", refuse)
     np.testing.assert_array_equal(run(), first)
 
 

@@ -10,7 +10,7 @@ import pytest
 from test_golden import PROGRAMS
 
 import graphc as gx
-from graphc.backends.numba import compile, intrinsics
+from graphc.backends.numba import compile, intrinsics, llvm
 from graphc.backends.numba.frontend import translate
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external, fixed
 from graphc.ir import types as t
@@ -64,7 +64,7 @@ def test_the_bits_are_those_of_numba(make, monkeypatch):
 
 def run(text, *words, **names):
     """Run the function `kernel` of a text."""
-    address = compile.functions(text, {**vars(intrinsics), **names})("kernel")
+    address = compile.functions([compile.Text(text, {**vars(intrinsics), **names})])[0]("kernel")
     ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * len(words))(address)(*words)
 
 
@@ -154,3 +154,44 @@ def test_equal_texts_that_mean_different_things_are_told_apart():
         given = Intrinsic(name, fixed(t.int64), lambda builder, args, types, value=value: intrinsics.WORD(value))
         run("def kernel(p):\n    write(p, 0, number())\n", memory.ctypes.data + 8 * i, number=given)
     assert memory.tolist() == [1, 2]
+
+
+LLVM = "define void @{}(i64 %p) {{\n %q = inttoptr i64 %p to i64*\n store i64 7, i64* %q\n ret void\n}}\n"
+
+
+def test_a_second_process_compiles_the_same():
+    assistant = llvm.Assistant()
+    try:
+        for name in ("one", "two"):
+            assert assistant.compile_text(LLVM.format(name)) == llvm.compile_text(LLVM.format(name))
+        assistant.process.kill()
+        with pytest.raises(OSError):
+            assistant.compile_text(LLVM.format("three"))
+    finally:
+        assistant.close()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_all_texts_are_compiled_whether_or_not_the_second_process_lives(monkeypatch, dies):
+    made = []
+
+    class Assistant(llvm.Assistant):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+            if dies:
+                self.process.kill()
+
+    monkeypatch.setattr(compile, "Assistant", Assistant)
+    monkeypatch.setattr(compile, "available", lambda: 2)
+    texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
+    assert compile._compile(texts) == {key: llvm.compile_text(LLVM.format(f"graphc_{key}_")) for key in texts}
+    assert len(made) == 1 and made[0].process.poll() is not None
+
+
+def test_what_cannot_be_compiled_is_an_error_of_this_process(monkeypatch):
+    monkeypatch.setattr(compile, "available", lambda: 2)
+    texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
+    texts["key3"] = lambda prefix: "define nonsense"
+    with pytest.raises(RuntimeError, match="parsing error"):
+        compile._compile(texts)

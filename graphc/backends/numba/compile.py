@@ -1,15 +1,19 @@
 """Source to machine code, once in a process, and once on a machine while the cache lasts.
 
-    text of kernels  ->  LLVM (frontend.py)  ->  optimised for this processor  ->  an object  ->  addresses
+    text of kernels  ->  LLVM (frontend.py)  ->  an object (llvm.py), or one from the cache  ->  addresses
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +21,12 @@ from llvmlite import binding
 
 from graphc.backends.numba import cache
 from graphc.backends.numba.intrinsics import Intrinsic
+from graphc.backends.numba.llvm import Assistant, compile_text, machine
 from graphc.backends.numba.source import print_source
+from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 
+ASSISTED = 4  # texts from which on a second process compiles too
 _LOCK = threading.RLock()
 _KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
@@ -39,35 +46,54 @@ class CompiledKernel:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
 
 
-def compile_kernel(kernel: Kernel) -> CompiledKernel:
-    """The machine code of a kernel; equal sources are compiled once."""
-    source = print_source(kernel)
-    text = source.text.replace(f"def {kernel.name}(", "def kernel(", 1)
+@dataclass(frozen=True)
+class Text:
+    """A source text of functions, and what the names in it mean: intrinsics and constants."""
+
+    text: str
+    names: Mapping[str, Any]
+
+    @property
+    def used(self) -> dict[str, Any]:
+        return {name: v for name, v in sorted(self.names.items()) if isinstance(v, (Intrinsic, int, float, np.uint64))}
+
+    @property
+    def key(self) -> str:
+        meanings = (f"{name} = {v.name if isinstance(v, Intrinsic) else v!r}" for name, v in self.used.items())
+        return cache.key_of("\n".join((self.text, *meanings)))
+
+    def llvm(self, prefix: str) -> str:
+        from graphc.backends.numba.frontend import translate
+
+        return translate(self.text, self.names, prefix)
+
+
+def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
+    """The machine code of kernels; equal sources are compiled once."""
+    sources = [(kernel, print_source(kernel)) for kernel in kernels]
+    texts = [Text(s.text.replace(f"def {s.name}(", "def kernel(", 1), s.names) for _, s in sources]
     if os.environ.get("GRAPHC_FRONT_END") == "numba":
         from graphc.backends.numba.oracle import by_numba
 
-        address = by_numba(text, source.names)
+        addresses = [by_numba(text.text, text.names) for text in texts]
     else:
-        address = functions(text, source.names)("kernel")
-    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.tiles, address)
+        addresses = [find("kernel") for find in functions(texts)]
+    return [
+        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.tiles, address)
+        for (kernel, s), address in zip(sources, addresses, strict=True)
+    ]
 
 
-def functions(text: str, names: Mapping[str, Any]) -> Callable[[str], int]:
-    """The addresses, by name, of the functions in a source text; `names` maps what they use to intrinsics and constants."""
-    used = sorted((name, value) for name, value in names.items() if isinstance(value, (Intrinsic, int, float, np.uint64)))
-    for _, value in used:
-        if isinstance(value, Intrinsic) and value.definition is not None:
-            library(value.name, value.definition)
-
-    def write(prefix: str) -> str:
-        from graphc.backends.numba.frontend import translate
-
-        return translate(text, names, prefix)
-
-    described = (f"{name} = {value.name if isinstance(value, Intrinsic) else value!r}" for name, value in used)
+def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
+    """For each text, the addresses of its functions by name."""
+    keyed = [(text.key, text) for text in texts]
+    for _, text in keyed:
+        for value in text.used.values():
+            if isinstance(value, Intrinsic) and value.definition is not None:
+                library(value.name, value.definition)
     with _LOCK:
-        prefix = _known(cache.key_of("\n".join((text, *described))), write)
-    return lambda name: _address(prefix + name)
+        _load({key: text.llvm for key, text in keyed})
+        return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 
 
 def library(symbol: str, write: Callable[[], str]) -> int:
@@ -76,62 +102,79 @@ def library(symbol: str, write: Callable[[], str]) -> int:
     The symbol must name everything that the text depends on, beside the files of this package.
     """
     with _LOCK:
-        _known(cache.key_of(f"library {symbol}"), lambda prefix: write())
-        address = _address(symbol)
+        _load({cache.key_of(f"library {symbol}"): lambda prefix: write()})
+        address = _address("", symbol)
         binding.add_symbol(symbol, address)
     return address
 
 
-def _known(key: str, write: Callable[[str], str]) -> str:
-    """Have the code of a key in memory; `write` gives its LLVM text, with a prefix for the names of functions."""
-    if key not in _KNOWN:
-        entry = cache.get(key)
-        if entry is None:
-            prefix = f"graphc_{key[:32]}_"
-            entry = cache.Entry(prefix, _compile(write(prefix)))
-            cache.put(key, entry)
-        engine = _engine()
-        engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
-        engine.finalize_object()
-        _KNOWN[key] = entry.symbol
-    return _KNOWN[key]
+def _load(texts: Mapping[str, Callable[[str], str]]) -> None:
+    """Have the code of keys in memory; their values write the LLVM text, with a prefix for the names of functions."""
+    missing = {}
+    for key, write in texts.items():
+        if key not in _KNOWN:
+            entry = cache.get(key)
+            if entry is None:
+                missing[key] = write
+            else:
+                _add(key, entry)
+    for key, code in _compile(missing).items():
+        entry = cache.Entry(_prefix(key), code)
+        cache.put(key, entry)
+        _add(key, entry)
 
 
-def _address(symbol: str) -> int:
-    return int(_engine().get_function_address(symbol))
+def _prefix(key: str) -> str:
+    return f"graphc_{key[:32]}_"
 
 
-def _compile(text: str) -> bytes:
-    """LLVM text to an object for this processor: LLVM's optimisation, loops as vectors.
+def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
+    """The object of each text; the second process and this one take the next text as soon as they are done with one."""
+    todo, done = deque(texts), {}
 
-    Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
-    three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
-    (numba#8705).
-    """
-    machine = _machine()
-    module = binding.parse_assembly(text)
-    module.verify()
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
-    builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return bytes(machine.emit_object(module))
+    def work(compile_one: Callable[[str], bytes]) -> None:
+        while todo:
+            try:
+                key = todo.popleft()
+            except IndexError:  # the other was faster
+                return
+            try:
+                done[key] = compile_one(texts[key](_prefix(key)))
+            except Exception:
+                todo.append(key)
+                raise
+
+    def assist() -> None:
+        with suppress(Exception):  # what fails there is tried here, and fails here
+            work(assistant.compile_text)
+
+    if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
+        assistant = Assistant()
+        thread = threading.Thread(target=assist)
+        thread.start()
+        try:
+            work(compile_text)
+            thread.join()
+        finally:
+            assistant.close()
+    work(compile_text)
+    return done
 
 
-@lru_cache(maxsize=1)
-def _machine() -> Any:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, reloc="default",
-        codemodel="jitdefault", jit=True,
-    )  # fmt: skip
+def _add(key: str, entry: cache.Entry) -> None:
+    engine = _engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
+    engine.finalize_object()
+    _KNOWN[key] = entry.symbol
+
+
+def _address(prefix: str, name: str) -> int:
+    return int(_engine().get_function_address(prefix + name))
 
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     """What holds all machine code of the process."""
-    _machine()
-    machine = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
-    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+    machine()
+    own = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), own)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.numba import walk
-from graphc.backends.numba.compile import CompiledKernel, compile_kernel
+from graphc.backends.numba.compile import CompiledKernel, compile_kernels
 from graphc.backends.numba.pool import Pool, native, pool
 from graphc.errors import GraphError
 from graphc.ir import dims
@@ -212,7 +212,7 @@ class Native:
 
     def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
         self.compilations += 1
-        return [compile_kernel(k) for k in kernels]
+        return compile_kernels(kernels)
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with self._lock:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.numba import walk
-from graphc.backends.numba.compile import functions
+from graphc.backends.numba.compile import Text, functions
 from graphc.backends.threads import get_num_threads
 from graphc.errors import GraphWarning
 
@@ -33,7 +33,7 @@ def native(name: str) -> Callable[..., int]:
 
 @lru_cache(maxsize=1)
 def _functions() -> Callable[[str], int]:
-    return functions(Path(walk.__file__).read_text(), vars(walk))
+    return functions([Text(Path(walk.__file__).read_text(), vars(walk))])[0]
 
 
 class Pool:

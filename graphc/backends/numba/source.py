@@ -1,4 +1,4 @@
-"""Print a kernel as Python source for Numba: readable, over pointers and sizes.
+"""Print a kernel as Python source: readable, over pointers and sizes.
 
     def k0(pointers, sizes, lo, hi, scratch):
         x0 = f32_at(pointers[0])
