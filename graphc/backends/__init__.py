@@ -1,4 +1,4 @@
-"""What runs: the NumPy interpreter, which is the oracle, and native code through Numba.
+"""What runs: the NumPy interpreter, which is the oracle, and native code.
 
 The interpreter runs a graph; native backends run the program that the last passes make of it.
 """
@@ -48,7 +48,7 @@ class Backend:
 
 
 def load_backend(name: str) -> Backend:
-    """The backend called `name`; Numba is imported when it is first asked for."""
+    """The backend called `name`; LLVM is loaded when it is first asked for."""
     if name == "interpreter":
         from graphc.backends.interpreter import Interpreted
 
