@@ -14,11 +14,11 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import binding, ir
-from numba import types
-from numba.extending import intrinsic
 
 from graphc.backends.numba import intrinsics
+from graphc.backends.numba.intrinsics import Intrinsic, Pointer, fixed
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.program import Block, Contract, Load
 from graphc.ir.scalar import Const
 from graphc.ir.types import DType
@@ -93,25 +93,19 @@ def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
 
 
 @cache
-def register_tile(dtype: DType, mr: int, nr: int, row: int, step: int, out: int) -> Any:
+def register_tile(dtype: DType, mr: int, nr: int, row: int, step: int, out: int) -> Intrinsic:
     """(a, b, c, count, first): c[mr, nr] = (0 if first else c) + sum over `count` steps of a's column times b's row.
 
     a[i, k] lies at i*row + k*step, b[k, j] at k*nr + j, c[i, j] at i*out + j.
     """
-    scalar = intrinsics.NUMBA[dtype]
-    p = types.CPointer(scalar)
+    p = Pointer(dtype)
     lanes = vector_bytes() // dtype.itemsize
-    vectors = nr // lanes
 
-    @intrinsic
-    def tile(typingctx: Any, a: Any, b: Any, c: Any, count: Any, first: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            _emit_tile(builder, args, mr, vectors, lanes, row, step, out, dtype)
-            return context.get_dummy_value()
+    def emit(builder: Any, args: Any, types: Any) -> None:
+        _emit_tile(builder, args, mr, nr // lanes, lanes, row, step, out, dtype)
 
-        return types.void(p, p, p, types.int64, types.boolean), codegen
-
-    return tile
+    name = f"tile_{dtype.short}_{mr}x{nr}_{row}_{step}_{out}_{lanes}"
+    return Intrinsic(name, fixed(None, p, p, p, t.int64, t.bool_), emit)
 
 
 def _emit_tile(builder: Any, args: Any, mr: int, vectors: int, lanes: int, row: int, step: int, out: int, dtype: DType) -> None:
@@ -221,7 +215,7 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     names = {}
     for i, (name, offset) in enumerate(zip("ABC", tiles.offsets, strict=True)):
         line(2, f"{name} = {at}(scratch + {printer.reserve + offset})")
-        reads, writes = intrinsics.load(base + i, False), intrinsics.store(base + i, False)
+        reads, writes = intrinsics.load(base + i), intrinsics.store(base + i)
         names[name] = use(f"load{base + i}", reads), use(f"store{base + i}", writes)
     m, n, k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
     udiv = printer.intrinsic("udiv")
@@ -282,7 +276,7 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     row, step = (stride, 1) if tiles.left_by_row else (1, stride)
     name = f"register_tile_{tiles.mr}x{tiles.nr}_{row}_{step}_{tiles.nc}"
     tile = use(name, register_tile(dtype, tiles.mr, tiles.nr, row, step, tiles.nc))
-    forward = use("forward", _forward)
+    forward = printer.intrinsic("forward")
     line(3, f"for p in range(0, nc, {tiles.nr}):")
     line(4, f"for q in range(0, mc, {tiles.mr}):")
     left = f"{forward}(A, q*{row})"
@@ -295,13 +289,3 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     printer.body(contract.epilogue, depth + 2)
     printer.reserve += tiles.scratch_bytes
     printer.contractions += 1
-
-
-@intrinsic
-def _forward(typingctx: Any, p: Any, count: Any) -> Any:
-    """The pointer `count` elements on."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
-
-    return p(p, types.int64), codegen
