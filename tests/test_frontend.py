@@ -206,7 +206,8 @@ def test_numba_is_not_imported_and_what_is_kept_is_not_translated(tmp_path):
         "import sys, graphc as gx; x = gx.placeholder('x', ('n',)); print(gx.compile([x], x + 1)([1, 2]),"
         "*(m in sys.modules for m in ('numba', 'graphc.backends.numba.frontend')))"
     )
-    environment = {**os.environ, "GRAPHC_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONPATH": str(Path(gx.__file__).parent.parent)}
+    root = str(Path(gx.__file__).parent.parent)
+    environment = {**os.environ, "GRAPHC_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONPATH": root}
     for expected in ("[2. 3.] False True\n", "[2. 3.] False False\n"):
         found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
         assert (found.stdout, found.stderr) == (expected, "")
