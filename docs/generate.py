@@ -76,7 +76,7 @@ variable itself, since every reader of the old one has read it by then.""",
 _KERNELS = """\
 ## The code that runs
 
-Each distinct kernel is printed as Python source, which is compiled through LLVM. `lo .. hi` is the part of the parallel loop that one
+Each distinct kernel is printed as Python source, and compiled through LLVM. `lo .. hi` is the part of the parallel loop that one
 thread has taken.
 """
 

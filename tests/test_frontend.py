@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,3 +199,15 @@ def test_what_cannot_be_compiled_is_an_error_of_this_process(monkeypatch):
     texts["key3"] = lambda prefix: "define nonsense"
     with pytest.raises(RuntimeError, match="parsing error"):
         compile._compile(texts)
+
+
+def test_numba_is_not_imported_and_what_is_kept_is_not_translated(tmp_path):
+    program = (
+        "import sys, graphc as gx; x = gx.placeholder('x', ('n',)); print(gx.compile([x], x + 1)([1, 2]),"
+        "*(m in sys.modules for m in ('numba', 'graphc.backends.numba.frontend')))"
+    )
+    root = str(Path(gx.__file__).parent.parent)
+    environment = {**os.environ, "GRAPHC_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONPATH": root}
+    for expected in ("[2. 3.] False True\n", "[2. 3.] False False\n"):
+        found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+        assert (found.stdout, found.stderr) == (expected, "")

@@ -183,7 +183,7 @@ class _Function:
         head, inside, behind = (builder.append_basic_block(n) for n in ("while", "while.body", "while.end"))
         builder.branch(head)
         builder.position_at_end(head)
-        builder.cbranch(self.truth(test), inside, behind)
+        self.branch(test, inside, behind)
         builder.position_at_end(inside)
         self.exits.append(behind)
         self.body(body)
@@ -192,11 +192,22 @@ class _Function:
             builder.branch(head)
         builder.position_at_end(behind)
 
+    def branch(self, test: ast.expr, yes: Any, no: Any) -> None:
+        """Go to one of two blocks; what is not needed to know which is not computed."""
+        match test:
+            case ast.BoolOp(op=op, values=values):
+                for value in values[:-1]:
+                    following = self.builder.append_basic_block("test")
+                    self.branch(value, *((following, no) if isinstance(op, ast.And) else (yes, following)))
+                    self.builder.position_at_end(following)
+                self.branch(values[-1], yes, no)
+            case _:
+                self.builder.cbranch(self.truth(test), yes, no)
+
     def choose(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
         builder = self.builder
-        truth = self.truth(test)
         yes, no, behind = (builder.append_basic_block(n) for n in ("if", "else", "if.end"))
-        builder.cbranch(truth, yes, no)
+        self.branch(test, yes, no)
         for block, statements in ((yes, body), (no, orelse)):
             builder.position_at_end(block)
             self.body(statements)
