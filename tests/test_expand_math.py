@@ -74,6 +74,32 @@ def test_exact_operations_give_the_bits_of_numpy(dtype):
         assert bad.size == 0, f"{name} of {a[bad[0]]}, {b[bad[0]]} is {got[bad[0]]}, not {wanted[bad[0]]}"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_remainders_have_the_bits_of_numpy_for_quotients_of_any_size(dtype):
+    x, y = gx.placeholder("x", ("n",), dtype), gx.placeholder("y", ("n",), dtype)
+    r = np.random.default_rng(2)
+    info, count = np.finfo(dtype), 20_000
+    integer = {"float32": np.uint32, "float64": np.uint64}[dtype]
+
+    def scattered():
+        return r.integers(0, np.iinfo(integer).max, count, integer, endpoint=True).view(dtype)
+
+    small = r.integers(0, 2**20, count).astype(integer).view(dtype)
+    large = (info.max * r.uniform(0.5, 1, count)).astype(dtype)
+    unit = (1 + r.integers(0, 4, count) * info.eps).astype(dtype)
+    mid = (r.standard_normal(count) * 10).astype(dtype)
+    multiples = (mid * r.integers(-(10**6), 10**6, count)).astype(dtype)
+    dividends = np.concatenate([scattered(), scattered(), large, large, large, small, multiples])
+    divisors = np.concatenate([scattered(), small, small, unit, (2 - unit / 2).astype(dtype), r.permutation(small), mid])
+    with np.errstate(all="ignore"):
+        wanted = {"quotient": np.floor_divide(dividends, divisors), "rest": np.remainder(dividends, divisors)}
+    got = gx.compile([x, y], {"quotient": gx.floor_divide(x, y), "rest": gx.remainder(x, y)})(dividends, divisors)
+    for name in wanted:
+        number = ~np.isnan(wanted[name])
+        np.testing.assert_array_equal(got[name], wanted[name])
+        np.testing.assert_array_equal(np.signbit(got[name][number]), np.signbit(wanted[name][number]))
+
+
 @pytest.mark.parametrize("dtype", t.INTEGERS, ids=str)
 def test_integer_powers_wrap(dtype):
     x, y = gx.placeholder("x", ("n",), dtype), gx.placeholder("y", ("n",), dtype)

@@ -22,6 +22,7 @@ from graphc.ir.program import Axis, Contract, Gather, Index, Init, Kernel, Load,
 from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
+from graphc.passes.elementary.modulo import fmod
 
 _SIGNED = {8: t.int8, 16: t.int16, 32: t.int32, 64: t.int64}
 
@@ -235,7 +236,7 @@ def _remainder(k: Scalars, a: Value, b: Value) -> Value:
 
 def _float_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
     """NumPy's algorithm (npy_divmod): from C's fmod, moved by one divisor where the signs differ."""
-    mod = k.op("fmod", a, b)
+    mod = fmod(k, a, b)
     div = (a - mod) / b
     moved = (mod != 0) & ((b < 0) ^ (mod < 0))
     div = k.select(moved, div - 1.0, div)
