@@ -35,11 +35,13 @@ Array = np.ndarray[Any, Any]
 
 UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh",
-    "asinh", "acosh", "atanh", "erf", "sigmoid", "softplus", "cbrt",
+    "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "sigmoid", "softplus", "cbrt",
 )  # fmt: skip
 BINARY = ("atan2", "hypot", "pow")
-BOUNDS = {name: 4.0 if name == "pow" else 2.0 for name in UNARY + BINARY}
-SATURATED = ("exp", "exp2", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf")  # beyond +-2000 NumPy is exact
+BOUNDS = {name: 4.0 if name in ("pow", "lgamma", "digamma", "erfinv") else 2.0 for name in UNARY + BINARY}
+# Below 0 lgamma and digamma are differences, which are 0 here and there: an ulp is at least that of this number.
+FLOORS = {"lgamma": lambda x: 1.0, "digamma": lambda x: max(1.0, math.log1p(-x))}
+SATURATED = ("exp", "exp2", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "erfc")  # beyond +-2000 NumPy is exact
 LINEAR = ("expm1", "log1p", "sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh")  # close to 0 they are their argument
 EXACT = {
     "log2": lambda x: mpmath.log(x) / mpmath.log(2),
@@ -47,6 +49,7 @@ EXACT = {
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
     "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
+    "lgamma": lambda x: mpmath.loggamma(x) if x > 0 else mpmath.log(mpmath.pi / abs(mpmath.sinpi(x))) - mpmath.loggamma(1 - x),
     "pow": mpmath.power,
 }  # fmt: skip
 
@@ -185,7 +188,8 @@ def error64(name: str, got: float, numpy: float, args: tuple[float, ...]) -> tup
             exact = mpmath.inf
     if not mpmath.isfinite(exact) or exact == 0:
         return (0.0 if same else math.inf), repr(numpy)
-    exponent = min(max(mpmath.frexp(exact)[1] - 53, -1074), 971)
+    size = max(abs(exact), FLOORS[name](args[0])) if name in FLOORS and args[0] < 0 else exact
+    exponent = min(max(mpmath.frexp(size)[1] - 53, -1074), 971)
     value = mpmath.mpf(got)
     if math.isinf(got):
         value = mpmath.ldexp(1 if got > 0 else -1, 1024)
