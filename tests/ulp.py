@@ -40,7 +40,7 @@ UNARY = (
 BINARY = ("atan2", "hypot", "pow")
 BOUNDS = {name: 4.0 if name in ("pow", "lgamma", "digamma", "erfinv") else 2.0 for name in UNARY + BINARY}
 # Below 0 lgamma and digamma are differences, which are 0 here and there: an ulp is at least that of this number.
-FLOORS = {"lgamma": lambda x: 1.0, "digamma": lambda x: max(1.0, math.log1p(-x))}
+FLOORS = {"lgamma": np.ones_like, "digamma": lambda x: np.maximum(1.0, np.log1p(-x))}
 SATURATED = ("exp", "exp2", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "erf", "erfc")  # beyond +-2000 NumPy is exact
 LINEAR = ("expm1", "log1p", "sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh")  # close to 0 they are their argument
 EXACT = {
@@ -188,7 +188,7 @@ def error64(name: str, got: float, numpy: float, args: tuple[float, ...]) -> tup
             exact = mpmath.inf
     if not mpmath.isfinite(exact) or exact == 0:
         return (0.0 if same else math.inf), repr(numpy)
-    size = max(abs(exact), FLOORS[name](args[0])) if name in FLOORS and args[0] < 0 else exact
+    size = max(abs(exact), float(FLOORS[name](args[0]))) if name in FLOORS and args[0] < 0 else exact
     exponent = min(max(mpmath.frexp(size)[1] - 53, -1074), 971)
     value = mpmath.mpf(got)
     if math.isinf(got):
