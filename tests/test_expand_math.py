@@ -97,7 +97,9 @@ def test_remainders_have_the_bits_of_numpy_for_quotients_of_any_size(dtype):
     divisors = np.concatenate([scattered(), small, small, unit, (2 - unit / 2).astype(dtype), r.permutation(small), mid])
     with np.errstate(all="ignore"):
         wanted = {"quotient": np.floor_divide(dividends, divisors), "rest": np.remainder(dividends, divisors)}
-    got = gx.compile([x, y], {"quotient": gx.floor_divide(x, y), "rest": gx.remainder(x, y)})(dividends, divisors)
+        wanted["left"] = np.fmod(dividends, divisors)
+    functions = {"quotient": gx.floor_divide(x, y), "rest": gx.remainder(x, y), "left": gx.fmod(x, y)}
+    got = gx.compile([x, y], functions)(dividends, divisors)
     for name in wanted:
         number = ~np.isnan(wanted[name])
         np.testing.assert_array_equal(got[name], wanted[name])
@@ -233,7 +235,7 @@ def test_polygamma_is_the_derivative_of_digamma():
             gx.polygamma(wrong, x)
 
 
-@pytest.mark.parametrize("name", [*ulp.UNARY, *ulp.BINARY, "floor_divide", "remainder"])
+@pytest.mark.parametrize("name", [*ulp.UNARY, *ulp.BINARY, "floor_divide", "remainder", "fmod"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_formulas_are_straight_code_of_vectors(name, dtype, monkeypatch):
     """Machine code without a call of a library, and arithmetic on several elements at once."""
@@ -269,7 +271,7 @@ def test_constants_are_those_of_mathematics():
         ]  # fmt: skip
         for (high, low), exact in pairs:
             assert low == float(exact - high)
-        assert gamma.CONSTANT == float((mpmath.log(2 * pi) - 1) / 2)
+        assert float((mpmath.log(2 * pi) - 1) / 2) == gamma.CONSTANT
         assert inverse.PI[t.float32] == (np.float32(np.pi), np.float32(float(pi - float(np.float32(np.pi)))))
         assert logarithm.LN2[t.float32][1] == pytest.approx(float(ln2 - logarithm.LN2[t.float32][0]), rel=1e-7)
 

@@ -55,7 +55,7 @@ DIFFERENCES = {
     **{("round", d): (d, "float32") for d in ("int16", "uint16")},
     **{("round", d): (d, "float64") for d in ("int32", "uint32", "int64", "uint64")},
     # booleans are not numbers: use the logical functions
-    **{(name, "bool"): ("refused", "int8") for name in ("floor_divide", "remainder", "pow")},
+    **{(name, "bool"): ("refused", "int8") for name in ("floor_divide", "remainder", "fmod", "pow")},
     **{(name, "bool"): ("refused", "bool") for name in ("floor", "ceil", "trunc")},
     ("round", "bool"): ("refused", "float16"),
 }

@@ -249,6 +249,15 @@ def _float_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
     return div, k.select(b == 0, mod, clean)
 
 
+def _fmod(k: Scalars, a: Value, b: Value) -> Value:
+    if a.dtype.is_float:
+        return fmod(k, a, b)
+    rest = _integer_divmod(k, a, b)[1]
+    if a.dtype.kind == "u":
+        return rest
+    return k.select((rest != 0) & ((a ^ b) < 0), rest - b, rest)
+
+
 def _integer_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
     """Quotient rounded down and what is left; 0 where b is 0."""
     zero, one = k.const(0, a.dtype), k.const(1, a.dtype)
@@ -343,6 +352,7 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "rint": _same,
     "floor_divide": _floor_divide,
     "remainder": _remainder,
+    "fmod": _fmod,
     "left_shift": _left_shift,
     "right_shift": _right_shift,
 }
