@@ -272,6 +272,9 @@ This table is written by `python tests/ulp.py --write`: for each function the la
 place of the exact result, and where. float32 functions of one argument were tried at every one of the 2^32 floats. Half an ulp
 is what rounding the exact result costs. `tests/ulp.py` says what the results are compared with.
 
+Below 0, `lgamma` and `digamma` are differences of two numbers, and 0 between any two poles. There the float64 bound is absolute:
+an ulp of `lgamma` is at least that of 1, an ulp of `digamma` at least that of 1 and of log(1 - x).
+
 | function | type | arguments tried | largest error | allowed | at | result there |
 |---|---|---|---|---|---|---|
 """
