@@ -219,6 +219,24 @@ def test_lgamma_follows_its_recurrence_across_the_poles(dtype):
         np.testing.assert_allclose(upper, lower + np.log(np.abs(at)), rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("name", ["lgamma", "digamma"])
+def test_float32_is_within_its_bound_beside_the_zeros_below_0(name):
+    """Where the float64 formulas, which float32 is rounded from, have lost most of their digits."""
+    x = gx.placeholder("x", ("n",), "float32")
+    run = gx.compile([x], getattr(gx, name)(x))
+    grid = -np.geomspace(0.01, 60, 400_000).astype(np.float32)
+    y = run(grid)
+    crossings = grid[:-1][(np.sign(y[:-1]) * np.sign(y[1:]) < 0) & (np.abs(y[:-1]) < 3)]
+    beside = (crossings[:, None] + np.arange(-200, 200) * np.spacing(crossings)[:, None]).astype(np.float32).ravel()
+    smallest = beside[np.argsort(np.abs(run(beside)))[:300]]
+    assert len(crossings) > 8
+    with mpmath.workprec(120):
+        exact = [ulp.EXACT.get(name, mpmath.digamma)(mpmath.mpf(float(v))) for v in smallest]
+        errors = [abs(mpmath.mpf(float(g)) - e) for g, e in zip(run(smallest), exact, strict=True)]
+    units = [float(np.spacing(np.float32(abs(e)))) for e in exact]
+    assert max(float(e) / u for e, u in zip(errors, units, strict=True)) <= ulp.BOUNDS[name]
+
+
 def test_polygamma_is_the_derivative_of_digamma():
     at = np.array([1e-3, 0.1, 0.7, 1.0, 1.4616, 3.3, 12.0, 1e4])
     x = gx.placeholder("x", ("n",), "float64")
