@@ -78,10 +78,10 @@ class Contender:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(request).encode() + b"\n")
 
-    def receive(self, seconds: float) -> dict[str, Any]:
+    def receive(self, patience: float) -> dict[str, Any]:
         """The answer. Raises Late where none comes in time, RuntimeError where it is an error or the process has ended."""
         assert self.process.stdout is not None
-        stop, found = time.monotonic() + seconds, b""
+        stop, found = time.monotonic() + patience, b""
         while not found.endswith(b"\n"):
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, stop - time.monotonic()))
             if not ready:
@@ -95,9 +95,9 @@ class Contender:
             raise RuntimeError(reply["error"])
         return reply
 
-    def ask(self, seconds: float, **request: Any) -> dict[str, Any]:
+    def ask(self, patience: float, **request: Any) -> dict[str, Any]:
         self.send(**request)
-        return self.receive(seconds)
+        return self.receive(patience)
 
 
 class Conductor:

@@ -12,11 +12,11 @@ from benchmarks.workloads.onnx import session
 
 
 def scalar_call() -> Workload:
-    """2 x + 1 of one number: nothing but what a call costs."""
+    """2 x + 1 of one number: nothing but what the call of something compiled costs."""
     return Workload(
         "call of a scalar graph", lambda: (np.array(3.0, np.float32),),
         {
-            "graphc": _scalar_graphc, "numpy": _scalar_numpy, "jax": _scalar_jax, "torch": _scalar_torch,
+            "graphc": _scalar_graphc, "jax": _scalar_jax, "torch": _scalar_torch,
             "torch.compile": partial(_scalar_torch, compiled=True), "pytensor": _scalar_pytensor, "numexpr": _scalar_numexpr,
             "onnxruntime": _scalar_onnx,
         },
@@ -28,10 +28,6 @@ def _scalar_graphc(x: Array, backend: str = "numba") -> Run:
     s = gx.placeholder("x", (), "float32")
     f = gx.compile([s], s * 2 + 1, backend=backend)
     return pure(lambda: f(x))
-
-
-def _scalar_numpy(x: Array) -> Run:
-    return pure(lambda: x * 2 + 1)
 
 
 def _scalar_jax(x: Array) -> Run:
