@@ -55,4 +55,7 @@ ROWS = (
     Row(chain(10_000), kind="growth", at_most=10.0, only=_TWO),
 )
 
-__all__ = ["BANDWIDTH", "PEAK", "ROWS"]
+__all__ = [
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "gpt", "heat", "layer", "layer_norm",
+    "logistic", "matmul", "mlp", "scalar_call", "softmax", "tanh_exp",
+]  # fmt: skip
