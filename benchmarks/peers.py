@@ -44,11 +44,13 @@ def cpu() -> str:
     return ", ".join(filter(None, [names[0] if names else platform.machine(), vectors]))
 
 
-def save(file: Path | None, machine: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
-    """In the order of the table; rows that the table no longer has are left out."""
+def save(file: Path | None, machine: dict[str, Any], measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The figures, in the order of the table; rows that the table no longer has are left out."""
+    machine, rows = report.judged(machine, [measured[r.name] for r in ROWS if r.name in measured])
+    figures = {"machine": machine, "rows": rows}
     if file is not None:
-        ordered = [rows[r.name] for r in ROWS if r.name in rows]
-        file.write_text(json.dumps({"machine": machine, "rows": ordered}, indent=1) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return figures
 
 
 def main() -> int:
@@ -86,8 +88,7 @@ def main() -> int:
             found = report.judge(conductor.measure(row), machine)
             measured[row.name] = {**found, "date": datetime.datetime.now().isoformat(timespec="seconds")}
             print(report.line(found), flush=True)
-            save(given.json, machine, measured)
-    figures = {"machine": machine, "rows": [measured[r.name] for r in ROWS if r.name in measured]}
+            figures = save(given.json, machine, measured)
     for row in rows:
         for name, why in measured[row.name]["notes"].items():
             if why not in ("not served", "not installed"):

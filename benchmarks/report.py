@@ -8,6 +8,7 @@ The JSON: `machine` says where it was measured; `rows` has for each row
     best, ratio                      the best peer, and its figure over graphc's: over 1 means that graphc is ahead
     limit_s                          the seconds that the machine needs at least, by its measured peak and bandwidth; 0: unknown
     differences, tolerance           how far each contender's results are from graphc's, and may be
+    least                            contender -> the least of its samples: closer to a machine at rest where this one was busy
     spread                           contender -> interquartile range of its samples over their median
     calls                            of the rows on growth: contender -> seconds of a call
     date                             when the row was measured
@@ -36,6 +37,17 @@ def judge(row: Figures, machine: Figures) -> Figures:
     if row["kind"] == "call":
         limit = max(row["flops"] / machine["flops_per_s"], row["bytes"] / machine["bytes_per_s"])
     return {**row, "best": best, "ratio": ratio, "limit_s": limit}
+
+
+def judged(machine: Figures, rows: Sequence[Figures]) -> tuple[Figures, list[Figures]]:
+    """The machine and all rows; what a contender reached in a row is possible, so it raises the machine's limits."""
+    machine = dict(machine)
+    for row in rows:
+        if row["kind"] == "call" and row["figures"]:
+            least = min(row["figures"].values())
+            machine["flops_per_s"] = max(machine["flops_per_s"], row["flops"] / least)
+            machine["bytes_per_s"] = max(machine["bytes_per_s"], row["bytes"] / least)
+    return machine, [judge(row, machine) for row in rows]
 
 
 def fell_short(row: Figures) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import graphc as gx
 from benchmarks.workload import Array, Run, Workload, normal
 
-FLOW, STEP, SOFT = 0.1, 1e-3, 1e-2
+FLOW, STEP, SOFT = 0.1, 0.05, 1e-2  # a step so long that the velocities show the force
 
 
 # --- heat: u += 0.1 (north + south + west + east - 4 u) inside, the rim stays 0 --------------------------------------
