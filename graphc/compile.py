@@ -158,6 +158,8 @@ class Compiled:
             for step in all_passes.LOWERING:
                 program = step(program)
                 self.stages.append((step.__name__, program))
+                if isinstance(program, Graph):
+                    self.graph = program
         self._executable = chosen.build(program)
         self._again = self._executable.again
 

@@ -142,3 +142,9 @@ def test_an_epilogue_may_see_the_product_in_another_shape():
     assert forms(f) == ["C"]
     compare([x, w, b, r, p], [y, gx.sum(y, axis=-1), gx.reshape(y, (-1, 4)), x @ w], arrays)
     compare([x, w, b, r, p], gx.grad(gx.sum(y * y), [x, w, b, r, p]), arrays)
+
+
+def test_rows_after_a_product_that_is_seen_in_another_shape():
+    x, w = gx.placeholder("x", ("b", 7, 6), "float64"), gx.placeholder("w", (6, 8), "float64")
+    arrays = [RNG.standard_normal((3, 7, 6)), RNG.standard_normal((6, 8))]
+    compare([x, w], [gx.nn.layer_norm(x @ w + x[:, :, :1])], arrays)

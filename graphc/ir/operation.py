@@ -34,11 +34,13 @@ class Leaf:
 class Pointwise:
     """out[index] = body(k, index, **attrs), where k is a `Scalars` (see ir/scalar.py).
 
-    `elementwise` says that every operand has the result's shape and is read at the result's own index.
+    `elementwise` says that every operand has the result's shape and is read at the result's own index. What is made of
+    values read `later` alone is computed where it is needed, not where they are made.
     """
 
     body: Callable[..., Any]
     elementwise: bool = False
+    later: bool = False
 
 
 @dataclass(frozen=True)

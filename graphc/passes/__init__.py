@@ -17,6 +17,7 @@ from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
 from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.plan_buffers import plan_buffers
+from graphc.passes.rematerialize import rematerialize
 from graphc.passes.simplify import simplify, simplify_fast
 
 Pass = Callable[[Graph], Graph]
@@ -30,14 +31,14 @@ DEFAULT: tuple[Pass, ...] = (
     eliminate_dead,    # last: what the others left behind
 )  # fmt: skip
 
-LOWERING: tuple[Callable[[Any], Program], ...] = (
-    fuse,          # the one step from Graph to Program
+LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    rematerialize,  # after all passes that would merge again what it computes twice
+    fuse,           # the one step from Graph to Program
     expand_math,
     plan_buffers,
 )  # fmt: skip
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
-    "infer_shapes", "plan_buffers", "simplify",
-    "simplify_fast", "specialize",
+    "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize",
 ]  # fmt: skip

@@ -67,6 +67,7 @@ class Plan:
         self.reads: dict[Node, list[Read]] = {}
         self.weight: dict[Node, int] = {}
         self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
+        self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
@@ -95,6 +96,8 @@ class Plan:
         if work is not None:
             self.work[node] = work
         self._probe(node)
+        if self._reads_later(node):
+            self.later.add(node)
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
             probe = self._last
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
@@ -102,6 +105,12 @@ class Plan:
                 self.depth[node] = depth
         elif work is not None:
             self._moves(node)
+
+    def _reads_later(self, node: Node) -> bool:
+        if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
+            return True
+        found = [i in self.later for i in node.inputs if i.inputs or (self.is_leaf(i) and "value" not in i.attrs)]
+        return bool(found) and all(found)
 
     def _moves(self, node: Node) -> bool:
         """Note a node that does nothing but put the axes of a contraction's result in another order: the contraction does so."""
@@ -117,6 +126,10 @@ class Plan:
             return False
         self.moved[node] = tuple(names.index(i) for i in read.index)
         return True
+
+    def product_of(self, cluster: Cluster) -> Node:
+        """The contraction of a cluster of that form."""
+        return next(n for n in cluster.nodes if n not in self.work)
 
     def index_of(self, node: Node, index: tuple[Size, ...], shape: Shape, ranges: dims.Ranges) -> tuple[Size, ...]:
         """The index of the element of a node that an epilogue makes at an index of its result, which has a shape."""
@@ -205,9 +218,13 @@ class Plan:
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
-            if cluster is not None and cluster is not own:
-                own = self._merge(cluster, own) or own
-        if not producers and own.form == "rows":
+            if cluster is None or cluster is own or (node in self.later and any(n not in self.later for n in cluster.nodes)):
+                continue
+            merged = self._merge(cluster, own)
+            if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
+                merged = self._merge(own, cluster)
+            own = merged or own
+        if not producers and own.form == "rows" and node not in self.later:
             self._join_sibling(node, own)
 
     def _new(self, node: Node) -> Cluster:
@@ -254,7 +271,7 @@ class Plan:
         prefix = self._prefix(first, second)
         if prefix is None:
             return None
-        if len(first.shape) < len(second.shape):
+        if first.form == "rows" and len(first.shape) < len(second.shape):
             first.shape = second.shape
         first.prefix = prefix
         first.totals |= second.totals
@@ -319,12 +336,15 @@ class Plan:
         size = dims.product(first.shape)
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
-        for node in second.nodes:
+        for node in (*first.nodes, *second.nodes):
             if dims.product(core_shape(node)) != size:
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
+            product = node not in self.work or self.work[node].is_reduction
             for read in self.reads[node]:
                 if read.node in members:
+                    if product:  # it needs more than one element
+                        return False
                     found = tuple(dims.substitute(i, here, ranges) for i in read.index)
                     if found != self.index_of(read.node, index, first.shape, ranges):
                         return False

@@ -17,7 +17,7 @@ TILE = (128, 256)  # rows and columns of a result that one thread computes at a 
 
 
 def lower_contract(writer: Writer) -> Call:
-    node = writer.cluster.nodes[0]
+    node = writer.plan.product_of(writer.cluster)
     left = node.inputs[0]
     batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
@@ -38,7 +38,7 @@ def lower_contract(writer: Writer) -> Call:
 
 def contraction(writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis) -> Contract:
     """The contraction of a cluster at a place in its batch, over a part of its rows and columns."""
-    node = writer.cluster.nodes[0]
+    node = writer.plan.product_of(writer.cluster)
     left, right = node.inputs
     rows, columns = node.type.shape[-2:]
     ranges = {**ranges, m.var: rows, n.var: columns, k.var: k.stop}

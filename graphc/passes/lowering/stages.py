@@ -48,7 +48,7 @@ def lower_stages(writer: Writer) -> Call:
     for stage in cluster.stages:
         writer.enter(stage)
         if stage.form == "contract":
-            node = stage.nodes[0]
+            node = writer.plan.product_of(stage)
             size = len(stage.shape)
             within = [*inner, *(Axis(names[a], stage.shape[a]) for a in range(prefix, size))]
             core = iter(names)

@@ -1,0 +1,189 @@
+"""Compute again what is dear to keep: Graph -> Graph.
+
+    %4 = exp(%3)                      %4 = exp(%3)
+    %5 = sum(%4)                      %5 = sum(%4)
+    ...                          =>   ...
+    %9 = multiply(%8, %4)             %10 = again(%3)            # %3 is kept anyway
+                                      %11 = exp(%10)
+                                      %9 = multiply(%8, %11)
+
+The gradient reads values of the forward side. One that would only be stored for it is computed again where the values that
+it is made of are stored anyway or are smaller. Which values to keep is a minimum cut: a value weighs its bytes, and between
+what cannot be computed again (sums, products of matrices, variables) and the gradient something must be kept. Products whose
+result is far larger than their operands, as the scores of attention, count as computed again.
+
+Jain et al. 2020, "Checkmate", state the problem; the cut is that of the partitioner of PyTorch's AOTAutograd.
+
+Afterwards forward and gradient side have the same values; the gradient side may compute some a second time.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from graphc.ir import dims
+from graphc.ir.graph import Graph, Node, origin
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise
+from graphc.passes.fuse import Cluster, Plan
+from graphc.passes.work import core_shape
+
+TYPICAL = 64  # what a symbolic size is taken for
+WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
+STORED = 0.25  # the weight of a byte that the forward side stores anyway
+
+
+def rematerialize(graph: Graph) -> Graph:
+    """The graph with values computed again on its gradient side."""
+    if not any(n.gradient for n in graph.nodes):
+        return graph
+    return _Choice(graph).apply()
+
+
+class _Choice:
+    """What of a graph is kept for its gradient."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.plan = Plan(graph)
+        self.late: set[Node] = set()  # the gradient side, and what follows from it
+        self.wide: set[Node] = set()
+        self.sources: dict[Node, frozenset[Node]] = {}  # the values with memory or a kernel that a node reads, or itself
+        for node in graph.nodes:
+            if not node.is_leaf and (node.gradient or any(i in self.late for i in node.inputs)):
+                self.late.add(node)
+            if self._is_wide(node):
+                self.wide.add(node)
+            if self.plan.inlined(node):
+                self.sources[node] = frozenset().union(*(self.sources[i] for i in node.inputs))
+            else:
+                self.sources[node] = frozenset((node,))
+        self.homes = self._homes()
+        self.crossing = self.plan.crossing()
+
+    def _is_wide(self, node: Node) -> bool:
+        match node.op.lowering:
+            case Contraction():
+                batched = node not in self.plan.work and len(core_shape(node)) > 2
+                return batched and _size(node) >= WIDE * sum(_size(i) for i in node.inputs)
+            case Pointwise():
+                return any(i in self.wide and _size(i) == _size(node) for i in node.inputs)
+        return False
+
+    def _homes(self) -> dict[Node, set[int]]:
+        """The kernels in which a node is computed."""
+        homes: dict[Node, set[int]] = {}
+        users = self.plan.users
+        for node in reversed(self.graph.nodes):
+            if node in self.plan.home:
+                homes[node] = {self.plan.home[node].number}
+            else:
+                homes[node] = set().union(*(homes[u] for u in users[node])) if users[node] else set()
+        return homes
+
+    def _crosses(self, given: Node, user: Node) -> bool:
+        """Whether a forward value reaches a node of the gradient side through memory."""
+        for source in self.sources[given]:
+            home: Cluster | None = self.plan.home.get(source)
+            if home is not None and self.homes[user] != {home.number}:
+                return True
+        return False
+
+    def _again(self, node: Node) -> bool:
+        """Whether a forward value may be computed again."""
+        if node in self.wide:
+            return True
+        if not isinstance(node.op.lowering, Pointwise):
+            return False
+        return self.plan.inlined(node) or not self._feeds_product(node)
+
+    def _feeds_product(self, node: Node) -> bool:
+        """Whether a product on the gradient side reads the value itself: it would have to be stored again."""
+        todo = [node]
+        while todo:
+            for user in self.plan.users[todo.pop()]:
+                if user not in self.late:
+                    continue
+                if isinstance(user.op.lowering, Contraction):
+                    return True
+                if self.plan.inlined(user):
+                    todo.append(user)
+        return False
+
+    def _kept(self) -> set[Node]:
+        """The forward values that the gradient reads from memory: a minimum cut."""
+        network = nx.DiGraph()  # two vertices for a value, an edge between them whose capacity is what keeping it costs
+        forward, gradient = -1, -2
+        place = self.plan.position
+        todo = []
+        for node in self.graph.nodes:
+            if node in self.late:
+                todo += [i for i in node.inputs if i not in self.late and not i.is_leaf and self._crosses(i, node)]
+        for node in todo:
+            network.add_edge(2 * place[node] + 1, gradient)  # an edge without capacity has no limit
+        seen: set[Node] = set()
+        while todo:
+            node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            into, out = 2 * place[node], 2 * place[node] + 1
+            weight = self._weight(node)
+            network.add_edge(into, out, **({} if weight is None else {"capacity": weight}))
+            if not self._again(node):
+                network.add_edge(forward, into)
+                continue
+            for given in node.inputs:
+                if not given.is_leaf:
+                    network.add_edge(2 * place[given] + 1, into)
+                    todo.append(given)
+        if forward not in network or gradient not in network:
+            return set()
+        _, (before, _) = nx.minimum_cut(network, forward, gradient)
+        return {n for n in seen if 2 * place[n] in before and 2 * place[n] + 1 not in before}
+
+    def _weight(self, node: Node) -> float | None:
+        """What keeping a value costs; None if it has no memory of its own."""
+        if self.plan.inlined(node):
+            return None
+        size = _size(node) * node.type.dtype.itemsize
+        early = {h for u in self.plan.users[node] if u not in self.late for h in self.homes[u]}
+        stored = node in self.plan.roots or bool(early - self.homes[node])
+        return size * STORED if stored else size
+
+    def apply(self) -> Graph:
+        kept = self._kept()
+        again: dict[Node, Node] = {}
+
+        def repeat(node: Node) -> Node:
+            """A forward value, computed again from what is kept."""
+            todo = [node]
+            while todo:
+                top = todo[-1]
+                waiting = [i for i in top.inputs if i not in again]
+                if top in again:
+                    todo.pop()
+                elif top in kept or top.is_leaf or not self._again(top):
+                    with origin(top.where, True):
+                        again[top] = top if "value" in top.attrs else VOCABULARY["again"](top)
+                elif waiting:
+                    todo += waiting
+                else:
+                    with origin(top.where, True):
+                        again[top] = top.op(*(again[i] for i in top.inputs), **top.attrs) if top.inputs else top
+            return again[node]
+
+        def given(i: Node, user: Node) -> Node:
+            if i in self.late or i.is_leaf:
+                return new[i]
+            return repeat(i) if self._crosses(i, user) else i
+
+        new: dict[Node, Node] = {}
+        for node in self.graph.nodes:
+            new[node] = node.with_inputs(tuple(given(i, node) for i in node.inputs)) if node in self.late else node
+        return self.graph.replaced(new)
+
+
+def _size(node: Node) -> float:
+    shape = core_shape(node)
+    names = dims.names(*shape)
+    return float(dims.evaluate(dims.product(shape), dict.fromkeys(names, TYPICAL)))
