@@ -122,19 +122,22 @@ class Conductor:
 
     def measure(self, row: Row) -> Figures:
         """The figures of a row: seconds or bytes for each contender, or in `notes` the reason why it has none."""
+        return self._measure(row, self.names)
+
+    def _measure(self, row: Row, wanted: Sequence[str]) -> Figures:
         figures: Figures = {"name": row.name, "kind": row.kind, "wanted": row.wanted, "at_most": row.at_most}
-        notes = {n: "not installed" for n in row.contenders if n in self.names and not self._installed(n)}
-        names = [n for n in row.contenders if n in self.names and n not in notes]
-        notes |= {n: "not served" for n in self.names if n not in row.contenders}
+        notes = {n: "not installed" for n in row.contenders if n in wanted and not self._installed(n)}
+        names = [n for n in row.contenders if n in wanted and n not in notes]
+        notes |= {n: "not served" for n in wanted if n not in row.contenders}
         measure = {"call": self._calls, "growth": self._growth}.get(row.kind, self._fresh)
         found = measure(row, names, notes)
         return {**figures, **found, "notes": notes, "flops": row.workload.flops, "bytes": row.workload.bytes}
 
     def limits(self, peak: Workload, bandwidth: Workload) -> dict[str, float]:
-        """FLOPs and bytes a second: the best sample of all contenders at each."""
+        """FLOPs and bytes a second: the best sample of all contenders at each; two are always there."""
         best = {}
         for key, workload, amount in (("flops_per_s", peak, peak.flops), ("bytes_per_s", bandwidth, bandwidth.bytes)):
-            figures = self.measure(Row(workload, only=("graphc", "numpy", "jax", "torch")))
+            figures = self._measure(Row(workload), ("graphc", "numpy", *self.names))
             best[key] = amount / min(figures["least"].values())
         return best
 

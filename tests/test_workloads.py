@@ -320,7 +320,7 @@ def test_contenders_in_processes() -> None:
         with pytest.raises(RuntimeError, match="KeyError"):
             leader.alive["numpy"].ask(60, do="build", row="no such row")
         with pytest.raises(conductor.Late):
-            leader.alive["numpy"].ask(0, do="build", row=row.workload.name)
+            leader.alive["numpy"].ask(0.05, do="turn", seconds=5)
 
 
 def test_who_differs_is_not_timed(tmp_path: Path) -> None:
