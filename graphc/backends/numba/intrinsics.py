@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from inspect import signature
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -64,24 +63,18 @@ class Intrinsic:
     emit: Callable[[Any, Sequence[Any], tuple[Any, ...]], Any]
     definition: Callable[[], str] | None = None
 
-    @property
-    def arity(self) -> int:
-        return len(signature(self.result).parameters)
-
     def __call__(self, *args: Any) -> Any:
         raise TypeError(f"{self.name} exists in compiled code alone")
 
 
 def fixed(result: Type, *wanted: Type) -> Callable[..., Type]:
     """The type rule of an intrinsic that takes these types and no others."""
-    names = ", ".join(f"x{i}" for i in range(len(wanted)))
 
     def rule(*types: Type) -> Type:
         if types != wanted:
             raise TypeError(f"takes {wanted}, got {types}")
         return result
 
-    rule.__signature__ = signature(eval(f"lambda {names}: None"))  # type: ignore[attr-defined]
     return rule
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,13 +21,15 @@ _KEPT: list[Any] = []  # what holds the machine code
 
 def by_numba(text: str, names: Mapping[str, Any]) -> int:
     """The address of a kernel, called `kernel` in its source."""
-    space = {name: _wrapped(value) if isinstance(value, Intrinsic) else value for name, value in names.items()}
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    arity = {node.func.id: len(node.args) for node in calls if isinstance(node.func, ast.Name)}
+    space = {name: _wrapped(v, arity.get(name, 0)) if isinstance(v, Intrinsic) else v for name, v in names.items()}
     exec(text, space)
     _KEPT.append(cfunc(_SIGNATURE, error_model="numpy", boundscheck=False)(space["kernel"]))
     return int(_KEPT[-1].address)
 
 
-def _wrapped(function: Intrinsic) -> Any:
+def _wrapped(function: Intrinsic, arity: int) -> Any:
     def typed(*args: Any) -> tuple[Any, Any]:
         kinds = tuple(_from_numba(types.unliteral(a)) for a in args)
 
@@ -36,10 +39,8 @@ def _wrapped(function: Intrinsic) -> Any:
 
         return _to_numba(function.result(*kinds))(*(_to_numba(k) for k in kinds)), codegen
 
-    arguments = ", ".join(f"x{i}" for i in range(function.arity))
-    space = {"typed": typed}
-    exec(f"def {function.name}(context, {arguments}): return typed({arguments})", space)
-    return intrinsic(space[function.name])
+    arguments = ", ".join(f"x{i}" for i in range(arity))  # Numba wants to see how many there are
+    return intrinsic(eval(f"lambda context, {arguments}: typed({arguments})", {"typed": typed}))
 
 
 def _to_numba(kind: Type) -> Any:
