@@ -1,0 +1,118 @@
+"""Packing of the right operand into panels that the register tile reads from end to end.
+
+A panel holds two vectors of columns for every k; the last one holds one vector if that is enough. Columns beyond the last are
+zeros. Panel p begins at p * k * (two vectors).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.backends.numba.tiles.machine import Machine
+from graphc.backends.numba.tiles.writing import HALF, Writer, word
+
+ARGUMENTS = "piiip"  # the operand, its stride, the number of k, the number of columns, the panels
+
+
+def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """Neighbours in memory lie along the columns: element [k, n] at k*stride + n."""
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    b, stride, count, columns, panels = w.args
+    build, lanes = w.build, w.lanes
+    width = 2 * lanes
+    whole = build.mul(build.sdiv(columns, word(width)), word(width))
+    size = build.mul(count, word(width))
+    rest = build.sub(columns, whole)
+    last = w.at(panels, build.mul(whole, count))
+    narrow = build.icmp_signed("<=", rest, word(lanes))
+    last_width = build.select(narrow, word(lanes), word(width))
+    masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
+
+    def row(k: Any) -> None:
+        source = w.at(b, build.mul(k, stride))
+        here = w.at(panels, build.mul(k, word(width)))
+
+        def panel(n: Any) -> None:
+            target = w.at(here, build.mul(build.sdiv(n, word(width)), size))
+            for v in range(2):
+                w.store(w.load(w.at(source, n), v * lanes), target, v * lanes)
+
+        w.loop("panel", word(0), whole, word(width), panel)
+
+        def edge() -> None:
+            target = w.at(last, build.mul(k, last_width))
+            tail = w.at(source, whole)
+            w.store(w.load_masked(tail, masks[0]), target)
+            w.when("second", build.not_(narrow), lambda: w.store(w.load_masked(w.at(tail, lanes), masks[1]), target, lanes))
+
+        w.when("edge", build.icmp_signed(">", rest, word(0)), edge)
+
+    w.loop("row", word(0), count, word(1), row)
+    build.ret_void()
+
+
+def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
+
+    The last square of a panel may write past its end, where the next panel is written later; after the last panel this needs room
+    for `lanes - 1` rows.
+    """
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    b, stride, count, columns, panels = w.args
+    build, lanes = w.build, w.lanes
+    width = 2 * lanes
+    whole = build.and_(count, word(-lanes))
+
+    def group(n: Any) -> None:
+        """One vector of columns."""
+        first = build.and_(n, word(-width))
+        narrow = build.icmp_signed("<=", build.sub(columns, first), word(lanes))
+        row = build.select(narrow, word(lanes), word(width))
+        target = w.at(w.at(panels, build.mul(first, count)), build.sub(n, first))
+        source = w.at(b, build.mul(n, stride))
+        rest = build.sub(columns, n)
+        full = build.icmp_signed(">=", rest, word(lanes))
+
+        def square(k: Any, mask: Any) -> None:
+            place = w.at(source, k)
+            lines = []
+            for i in range(lanes):
+                lines.append(w.load(place) if mask is None else w.load_masked(place, mask(i)))
+                if i + 1 < lanes:
+                    place = w.at(place, stride)
+            place = w.at(target, build.mul(k, row))
+            for line in _transposed(w, lines):
+                w.store(line, place)
+                place = w.at(place, row)
+
+        plain = build.select(full, whole, word(0))
+        w.loop("square", word(0), plain, word(lanes), lambda k: square(k, None))
+
+        def edge(k: Any) -> None:
+            there = build.sub(count, k)
+            square(k, lambda i: w.below(build.select(build.icmp_signed("<", word(i), rest), there, word(0))))
+
+        w.loop("edge", plain, count, word(lanes), edge)
+
+    w.loop("group", word(0), columns, word(lanes), group)
+    build.ret_void()
+
+
+def _transposed(w: Writer, lines: list[Any]) -> list[Any]:
+    """The columns of a square of lanes: at each distance d the off-diagonal blocks of pairs (r, r + d) change places."""
+    lanes = w.lanes
+    distance = lanes // 2
+    while distance:
+        upper = [i + lanes - distance if i & distance else i for i in range(lanes)]
+        lower = [i + lanes if i & distance else i + distance for i in range(lanes)]
+        changed = list(lines)
+        for r in range(lanes):
+            if not r & distance:
+                pair = lines[r], lines[r + distance]
+                changed[r] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), upper))
+                changed[r + distance] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), lower))
+        lines = changed
+        distance //= 2
+    return lines
