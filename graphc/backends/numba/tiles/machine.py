@@ -28,6 +28,10 @@ class Machine:
         """The tallest tile of this many vectors: sums, one row of the right operand and one element of the left fit registers."""
         return (self.registers - vectors - 1) // vectors
 
+    def vectors(self, rows: int) -> int:
+        """The widest tile of this many rows that is some whole panels, up to four: what keeps short tiles from waiting for sums."""
+        return next(v for v in (8, 6, 4, 2) if self.rows(v) >= rows)
+
 
 def host(features: dict[str, bool], processor: str = "x86_64") -> Machine:
     """The machine that has these features.

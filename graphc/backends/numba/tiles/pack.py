@@ -1,7 +1,11 @@
-"""Packing of the right operand into panels that the register tile reads from end to end.
+"""The right operand as panels that the register tile reads from end to end.
 
-A panel holds two vectors of columns for every k; the last one holds one vector if that is enough. Columns beyond the last are
-zeros. Panel p begins at p * k * (two vectors).
+A panel holds two vectors of columns for every k; the last one, where columns are left over, holds one vector if that is enough.
+Columns beyond the last are zeros. Panel p begins at p * k * (two vectors).
+
+A header before the panels says where they are: the address of the first whole panel, the distance between its rows, the distance
+between panels, the address of the last panel. Few rows on the left do not pay for copying: then the whole panels stay where the
+operand has them, and only the last one is copied.
 """
 
 from __future__ import annotations
@@ -11,35 +15,70 @@ from typing import Any
 from llvmlite import ir
 
 from graphc.backends.numba.tiles.machine import Machine
-from graphc.backends.numba.tiles.writing import HALF, Writer, word
+from graphc.backends.numba.tiles.writing import HALF, POINTER, WORD, Writer, word
 
-ARGUMENTS = "piiip"  # the operand, its stride, the number of k, the number of columns, the panels
+HEADER = 64  # bytes
+IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies
+
+ARGUMENTS = "piiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
+
+
+def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any) -> None:
+    for i, value in enumerate((whole, step, distance, last)):
+        w.build.store(value, w.build.gep(place, [word(i)], source_etype=WORD))
+
+
+def read_header(w: Writer, place: Any) -> tuple[Any, Any, Any, Any]:
+    """The first whole panel, the distance of its rows, the distance of panels, the last panel."""
+    first, step, distance, last = (
+        w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate((POINTER, WORD, WORD, POINTER))
+    )
+    return first, step, distance, last
+
+
+def _panels(w: Writer, count: Any, columns: Any, place: Any) -> tuple[Any, Any, Any]:
+    """The columns in whole panels, the first panel, the last one; the header says that all are packed."""
+    width = 2 * w.lanes
+    whole = w.build.and_(columns, word(-width))
+    first = w.at(place, HEADER // w.itemsize)
+    last = w.at(first, w.build.mul(whole, count))
+    _write_header(w, place, first, word(width), w.build.mul(count, word(width)), last)
+    return whole, first, last
+
+
+def write_lay_out(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """The header alone, for panels that others fill: arguments are the number of k, of columns, the memory of the panels."""
+    w = Writer(module, machine, itemsize, name, "iip")
+    _panels(w, *w.args)
+    w.build.ret_void()
 
 
 def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
     """Neighbours in memory lie along the columns: element [k, n] at k*stride + n."""
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    b, stride, count, columns, panels = w.args
+    b, stride, count, columns, rows, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
-    whole = build.mul(build.sdiv(columns, word(width)), word(width))
+    whole, first, last = _panels(w, count, columns, place)
+    few = build.icmp_signed("<=", rows, word(IN_PLACE))
+    w.when("place", few, lambda: _write_header(w, place, b, stride, word(width), last))
     size = build.mul(count, word(width))
     rest = build.sub(columns, whole)
-    last = w.at(panels, build.mul(whole, count))
     narrow = build.icmp_signed("<=", rest, word(lanes))
     last_width = build.select(narrow, word(lanes), word(width))
     masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
+    copied = build.select(few, word(0), whole)
 
     def row(k: Any) -> None:
         source = w.at(b, build.mul(k, stride))
-        here = w.at(panels, build.mul(k, word(width)))
+        here = w.at(first, build.mul(k, word(width)))
 
         def panel(n: Any) -> None:
             target = w.at(here, build.mul(build.sdiv(n, word(width)), size))
             for v in range(2):
                 w.store(w.load(w.at(source, n), v * lanes), target, v * lanes)
 
-        w.loop("panel", word(0), whole, word(width), panel)
+        w.loop("panel", word(0), copied, word(width), panel)
 
         def edge() -> None:
             target = w.at(last, build.mul(k, last_width))
@@ -49,7 +88,8 @@ def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: st
 
         w.when("edge", build.icmp_signed(">", rest, word(0)), edge)
 
-    w.loop("row", word(0), count, word(1), row)
+    copies = build.or_(build.icmp_signed(">", copied, word(0)), build.icmp_signed(">", rest, word(0)))
+    w.loop("row", word(0), build.select(copies, count, word(0)), word(1), row)
     build.ret_void()
 
 
@@ -60,9 +100,10 @@ def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name:
     for `lanes - 1` rows.
     """
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    b, stride, count, columns, panels = w.args
+    b, stride, count, columns, _, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
+    _, panels, _ = _panels(w, count, columns, place)
     whole = build.and_(count, word(-lanes))
 
     def group(n: Any) -> None:

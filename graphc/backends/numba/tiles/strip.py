@@ -1,11 +1,12 @@
 """A strip: a few rows of the result, over all panels of the right operand and all k.
 
     for start in range(0, k, run):
-        tile(rows x 2 vectors) over the whole panels
+        tile(rows x 2 vectors, or more where panels lie side by side) over the whole panels
         tile(rows x 1 or 2 vectors) over the last panel
 
-The right operand's whole panels and its last one are given apart, so that the former may be read where they lie. The sum over k is
-cut into equal runs of at most `STEPS`, which depend on k alone.
+Results of whole panels and of the last one go to different places, so that the former can be where they are wanted and the
+latter, which has columns beyond the last, in scratch. The sum over k is cut into equal runs of at most `STEPS`, which depend on k
+alone.
 """
 
 from __future__ import annotations
@@ -15,54 +16,68 @@ from typing import Any
 from llvmlite import ir
 
 from graphc.backends.numba.tiles.machine import STEPS, Machine
+from graphc.backends.numba.tiles.pack import read_header
 from graphc.backends.numba.tiles.tile import ARGUMENTS as TILE
 from graphc.backends.numba.tiles.tile import write_tile
-from graphc.backends.numba.tiles.writing import POINTER, Writer, signature, word
+from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, signature, word
 
-ARGUMENTS = "ipipiiipipi"  # rows, a, stride, whole panels, step, distance, columns, last panel, k, c, row of c
+ARGUMENTS = "ipipiipipi"  # rows, a, stride, panels, columns, k, results, their row, last results, their row
 
 
 def write_strip(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, name: str) -> None:
     """The function of a strip, with the register tiles of every height."""
     tiles = {
         (rows, vectors): write_tile(module, machine, itemsize, by_rows, rows, vectors)
-        for vectors in (1, 2)
         for rows in range(1, machine.rows() + 1)
+        for vectors in {1, 2, machine.vectors(rows)}
     }
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    rows, a, stride, b, step, distance, columns, last, count, c, row = w.args
+    rows, a, stride, panels_at, columns, count, c, row, last_c, last_row = w.args
     build, lanes = w.build, w.lanes
+    b, step, distance, last = read_header(w, panels_at)
     kind = signature(TILE).as_pointer()
 
-    def table(vectors: int) -> Any:
-        functions = [tiles[r, vectors] for r in range(1, machine.rows() + 1)]
-        array = ir.GlobalVariable(module, ir.ArrayType(POINTER, len(functions)), f"heights_{vectors}")
-        array.initializer = ir.Constant(array.value_type, functions)
+    def table(name: str, items: list[Any], each: Any, typ: Any) -> Any:
+        """What a table of heights holds for this strip's."""
+        array = ir.GlobalVariable(module, ir.ArrayType(each, len(items)), name)
+        array.initializer = ir.Constant(array.value_type, items)
         array.global_constant, array.linkage = True, "internal"
-        place = build.gep(array, [build.sub(rows, word(1))], source_etype=POINTER)
-        return build.load(place, typ=kind)
+        return build.load(build.gep(array, [build.sub(rows, word(1))], source_etype=each), typ=typ)
 
-    wide, thin = table(2), table(1)
+    heights = range(1, machine.rows() + 1)
+    thin = table("thin", [tiles[r, 1] for r in heights], POINTER, kind)
+    even = table("even", [tiles[r, 2] for r in heights], POINTER, kind)
+    wide = table("wide", [tiles[r, machine.vectors(r)] for r in heights], POINTER, kind)
+    joined = table("joined", [word(machine.vectors(r) // 2) for r in heights], WORD, WORD)
     width = 2 * lanes
+    joined = build.select(build.icmp_signed("==", distance, word(width)), joined, word(1))  # panels side by side in memory
+    broad = build.select(build.icmp_signed("==", joined, word(1)), even, wide)
     panels = build.sdiv(columns, word(width))
     rest = build.sub(columns, build.mul(panels, word(width)))
     narrow = build.icmp_signed("<=", rest, word(lanes))
-    last_tile = build.select(narrow, thin, wide)
+    last_tile = build.select(narrow, thin, even)
+    groups = build.sdiv(panels, joined)
+    grouped = build.mul(groups, joined)
+    single = build.sub(panels, grouped)
+    ahead = build.mul(distance, joined)
+    skipped = build.mul(distance, grouped)
+    single_c = w.at(c, build.mul(grouped, word(width)))
     last_step = build.select(narrow, word(lanes), word(width))
     some = build.zext(build.icmp_signed(">", rest, word(0)), rest.type)
-    last_c = w.at(c, build.mul(panels, word(width)))
     parts = build.sdiv(build.add(count, word(STEPS - 1)), word(STEPS))
     parts = build.select(build.icmp_signed("<", parts, word(1)), word(1), parts)
     run = build.and_(build.add(build.sdiv(build.add(count, build.sub(parts, word(1))), parts), word(15)), word(-16))
     run = build.select(build.icmp_signed("<", run, word(1)), word(1), run)
 
     def part(k: Any) -> None:
-        here = w.at(a, k if by_rows else build.mul(k, stride))
-        steps = w.least(run, build.sub(count, k))
-        build.call(wide, [here, stride, w.at(b, build.mul(k, step)), step, distance, c, row, panels, steps, k])
+        here, steps = w.at(a, k if by_rows else build.mul(k, stride)), w.least(run, build.sub(count, k))
+        right = w.at(b, build.mul(k, step))
+        build.call(broad, [here, stride, right, step, ahead, c, row, groups, steps, k])
+        build.call(even, [here, stride, w.at(right, skipped), step, distance, single_c, row, single, steps, k])
         there = w.at(last, build.mul(k, last_step))
-        build.call(last_tile, [here, stride, there, last_step, word(0), last_c, row, some, steps, k])
+        build.call(last_tile, [here, stride, there, last_step, word(0), last_c, last_row, some, steps, k])
 
     stop = build.select(build.icmp_signed("<", count, word(1)), word(1), count)
     w.loop("part", word(0), stop, run, part)
     build.ret_void()
+
