@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphc.errors import Where
+from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.scalar import Arg, Let
 from graphc.ir.types import DType, TensorType
@@ -98,10 +99,19 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A loop variable and its extent."""
+    """A loop variable and its range, start .. stop."""
 
     var: str
-    extent: Size
+    stop: Size
+    start: Size = 0
+
+    @property
+    def extent(self) -> Size:
+        """How many values it takes."""
+        return self.stop if self.start == 0 else dims.sub(self.stop, self.start)
+
+    def __str__(self) -> str:
+        return f"{self.var} < {self.stop}" if self.start == 0 else f"{self.var} in {self.start} .. {self.stop}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +124,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """%result[m, n] = sum over k of left * right, for every index of the batch axes; then the epilogue.
+    """%result = sum over k of left * right, for every m and n; then the epilogue.
 
-    `left` and `right` are scalar code over (batch, m, k) and (batch, k, n); `epilogue` is code over (batch, m, n) that may use
-    %result and stores what is kept.
+    `left` and `right` are scalar code over (m, k) and (k, n); `epilogue` is code over (m, n) that may use %result and stores
+    what is kept.
     """
 
-    batch: tuple[Axis, ...]
     m: Axis
     n: Axis
     k: Axis

@@ -21,7 +21,7 @@ from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import VOCABULARY
-from graphc.ir.program import Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
+from graphc.ir.program import Axis, Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
 from graphc.ir.scalar import Let
 from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, as_dtype
 
@@ -122,7 +122,7 @@ def print_kernel(kernel: Kernel) -> str:
     given = ", ".join(f"%{p.name}: {p.type}" for p in kernel.params if p.mode != "out")
     made = ", ".join(f"%{p.name}: {p.type}" for p in kernel.params if p.mode != "in")
     lines = [f"kernel {kernel.name}({given}) -> {made} {{"]
-    axes = ", ".join(f"{a.var} < {a.extent}" for a in kernel.parallel)
+    axes = ", ".join(map(str, kernel.parallel))
     indent = "  "
     if axes:
         lines.append(f"  parallel {axes} {{")
@@ -153,12 +153,10 @@ def _body(body: tuple[Statement, ...], indent: str) -> list[str]:
             case Gather(buffer, index, combine, value):
                 lines.append(f"{indent}{combine} into %{buffer}[{_index(index)}], {value}")
             case Loop(var, stop, inner, start):
-                lines.append(f"{indent}for {var} {'' if start == 0 else f'in {start} .. '}{'< ' if start == 0 else ''}{stop} {{")
+                lines.append(f"{indent}for {Axis(var, stop, start)} {{")
                 lines += [*_body(inner, indent + "  "), indent + "}"]
             case Contract():
-                batch = "".join(f"{a.var} < {a.extent}, " for a in statement.batch)
-                m, n, k = statement.m, statement.n, statement.k
-                lines.append(f"{indent}contract {batch}{m.var} < {m.extent}, {n.var} < {n.extent}, {k.var} < {k.extent} {{")
+                lines.append(f"{indent}contract {statement.m}, {statement.n}, {statement.k} {{")
                 for side, block in (("left", statement.left), ("right", statement.right)):
                     lines += [f"{indent}  {side} {{", *_body(block.body, indent + "    "), f"{indent}    {block.value}"]
                     lines.append(f"{indent}  }}")

@@ -66,12 +66,12 @@ class _Names:
                 case Let(name=name) | Load(name=name) | Init(name=name) | Reduce(name=name):
                     self._taken.add(name)
                 case Loop(var=var, start=start, stop=stop):
-                    axes += [Axis(var, start), Axis(var, stop)]
-                case Contract(batch=batch, m=m, n=n, k=k, result=result):
-                    axes += [*batch, m, n, k]
+                    axes.append(Axis(var, stop, start))
+                case Contract(m=m, n=n, k=k, result=result):
+                    axes += [m, n, k]
                     self._taken.add(result)
         self._taken |= {a.var for a in axes}
-        for size in [a.extent for a in axes] + [n for shape in shapes for n in shape]:
+        for size in [n for a in axes for n in (a.start, a.stop)] + [n for shape in shapes for n in shape]:
             self._taken |= dims.names(size)
         self._next = 0
 

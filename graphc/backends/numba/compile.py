@@ -36,7 +36,7 @@ class CompiledKernel:
     kernel: Kernel
     source: str
     dims: tuple[str, ...]
-    tiles: Any
+    reserve: int  # bytes of scratch before its own arrays
     address: int
     owner: Any  # keeps the code alive
 
@@ -48,13 +48,13 @@ def compile_kernel(kernel: Kernel) -> CompiledKernel:
     """The machine code of a kernel; equal sources are compiled once in a process, and once on a machine while the cache lasts."""
     source = print_source(kernel)
     text = source.text.replace(f"def {kernel.name}(", "def kernel(", 1)
-    key = cache.key_of(f"{text}\n{sorted(source.names)}\n{source.tiles}")
+    key = cache.key_of(f"{text}\n{sorted(source.names)}\n{source.reserve}")
     with _LOCK:
         found = _KNOWN.get(key)
         if found is None:
             entry = cache.get(key)
             found = _KNOWN[key] = _compile(source, key) if entry is None else _load(entry)
-    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.tiles, found.address, found.owner)
+    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.reserve, found.address, found.owner)
 
 
 def _compile(source: Source, key: str) -> Code:

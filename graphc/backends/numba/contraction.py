@@ -19,7 +19,6 @@ from numba.extending import intrinsic
 
 from graphc.backends.numba import intrinsics
 from graphc.ir import dims
-from graphc.ir.dims import Size
 from graphc.ir.program import Block, Contract, Load
 from graphc.ir.scalar import Const
 from graphc.ir.types import DType
@@ -39,9 +38,6 @@ class Tiles:
     kc: int
     itemsize: int
     left_by_row: bool
-    batch: tuple[Size, ...]
-    m: Size
-    n: Size
 
     @property
     def left_stride(self) -> int:
@@ -58,13 +54,6 @@ class Tiles:
     @property
     def scratch_bytes(self) -> int:
         return self.offsets[2] + _align(self.mc * self.nc * self.itemsize)
-
-    @property
-    def extent(self) -> Size:
-        """The number of tiles."""
-        rows = dims.floordiv(dims.add(self.m, self.mc - 1), self.mc)
-        columns = dims.floordiv(dims.add(self.n, self.nc - 1), self.nc)
-        return dims.product((*self.batch, rows, columns))
 
 
 def _align(n: int) -> int:
@@ -100,10 +89,7 @@ def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
         blocks = max(1, -(-contract.k.extent // 320))
         kc = max(1, -(-contract.k.extent // blocks))
         kc = -(-kc // 16) * 16
-    batch = tuple(a.extent for a in contract.batch)
-    return Tiles(
-        mr, nr, mr * panels, nr * columns, kc, contract.dtype.itemsize, left_by_row, batch, contract.m.extent, contract.n.extent
-    )
+    return Tiles(mr, nr, mr * panels, nr * columns, kc, contract.dtype.itemsize, left_by_row)
 
 
 @cache
@@ -219,44 +205,43 @@ def _right_by_row(contract: Contract) -> bool:
     return True
 
 
-def print_contract(printer: Printer, contract: Contract) -> Tiles:
-    """The loops of a contraction kernel as source."""
+def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
+    """Print the loops of a contraction; the bytes of scratch they need."""
     tiles = choose_tiles(contract, _by_row(contract))
     dtype = contract.dtype
-    line, use = printer.line, printer.use
+    use = printer.use
+
+    def line(level: int, text: str) -> None:
+        printer.line(depth + level - 2, text)
+
     at = use(f"{dtype.short}_at", intrinsics.pointer(dtype))
     pick = printer.intrinsic("minimum")
     wide = printer.size
     base = len(printer.scope)
     names = {}
     for i, (name, offset) in enumerate(zip("ABC", tiles.offsets, strict=True)):
-        line(1, f"{name} = {at}(scratch + {offset})")
+        line(2, f"{name} = {at}(scratch + {offset})")
         reads, writes = intrinsics.load(base + i, False), intrinsics.store(base + i, False)
         names[name] = use(f"load{base + i}", reads), use(f"store{base + i}", writes)
     m, n, k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
-    big_m, big_n, big_k = (wide(a.extent) for a in (contract.m, contract.n, contract.k))
-    columns = dims.floordiv(dims.add(contract.n.extent, tiles.nc - 1), tiles.nc)
-    rows = dims.floordiv(dims.add(contract.m.extent, tiles.mc - 1), tiles.mc)
     udiv = printer.intrinsic("udiv")
-    line(1, "for tile in range(lo, hi):")
-    rest = "tile"
-    spaces = [("tile_n", columns), ("tile_m", rows)] + [(printer.variable(a.var), a.extent) for a in reversed(contract.batch)]
-    for name, extent in spaces[:-1]:
-        line(2, f"{name}_rest = {udiv}({rest}, {wide(extent)})")
-        line(2, f"{name} = {rest} - {name}_rest*{printer.atom_size(extent)}")
-        rest = f"{name}_rest"
-    line(2, f"{spaces[-1][0]} = {rest}")
-    line(2, f"m0 = tile_m*{tiles.mc}")
-    line(2, f"n0 = tile_n*{tiles.nc}")
-    line(2, f"mc = {pick}({wide(tiles.mc)}, {big_m} - m0)")
-    line(2, f"nc = {pick}({wide(tiles.nc)}, {big_n} - n0)")
-    line(2, f"for k0 in range(0, {printer.intrinsic('maximum')}({big_k}, {wide(1)}), {tiles.kc}):")
-    line(3, f"kc = {pick}({wide(tiles.kc)}, {big_k} - k0)")
+    line(2, f"m_stop = {wide(contract.m.stop)}")
+    line(2, f"n_stop = {wide(contract.n.stop)}")
+    line(2, f"k_start = {wide(contract.k.start)}")
+    line(2, f"k_stop = {wide(contract.k.stop)}")
+    line(2, f"for n0 in range({wide(contract.n.start)}, n_stop, {tiles.nc}):")
+    depth += 1
+    line(2, f"for m0 in range({wide(contract.m.start)}, m_stop, {tiles.mc}):")
+    depth += 1
+    line(2, f"mc = {pick}({wide(tiles.mc)}, m_stop - m0)")
+    line(2, f"nc = {pick}({wide(tiles.nc)}, n_stop - n0)")
+    line(2, f"for k0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {tiles.kc}):")
+    line(3, f"kc = {pick}({wide(tiles.kc)}, k_stop - k0)")
     zero = printer.const(Const(0.0, dtype))
 
-    def pack(block: Block, store: Callable[[str], str], depth: int) -> None:
-        printer.body(block.body, depth)
-        line(depth, store(printer.arg(block.value)))
+    def pack(block: Block, store: Callable[[str], str], level: int) -> None:
+        printer.body(block.body, depth + level - 2)
+        line(level, store(printer.arg(block.value)))
 
     # A: in the order its elements have in memory; missing rows of the last register tile are zeros.
     stride = tiles.left_stride
@@ -265,8 +250,8 @@ def print_contract(printer: Printer, contract: Contract) -> Tiles:
     loops = [(m, "m0", "m0 + mc"), (k, "k0", "k0 + kc")]
     if not tiles.left_by_row:
         loops.reverse()
-    for depth, (var, start, stop) in enumerate(loops):
-        line(3 + depth, f"for {var} in range({start}, {stop}):")
+    for level, (var, start, stop) in enumerate(loops):
+        line(3 + level, f"for {var} in range({start}, {stop}):")
     pack(contract.left, lambda value: f"{names['A'][1]}(A, {place}, {value})", 5)
     line(3, f"for {m} in range(m0 + mc, m0 + {udiv}(mc + {tiles.mr - 1}, {wide(tiles.mr)})*{tiles.mr}):")
     line(4, f"for {k} in range(k0, k0 + kc):")
@@ -301,14 +286,14 @@ def print_contract(printer: Printer, contract: Contract) -> Tiles:
     line(3, f"for p in range(0, nc, {tiles.nr}):")
     line(4, f"for q in range(0, mc, {tiles.mr}):")
     left = f"{forward}(A, q*{row})"
-    line(5, f"{tile}({left}, {forward}(B, p*{tiles.kc}), {forward}(C, q*{tiles.nc} + p), kc, k0 == 0)")
+    line(5, f"{tile}({left}, {forward}(B, p*{tiles.kc}), {forward}(C, q*{tiles.nc} + p), kc, k0 == k_start)")
 
     # the epilogue
     line(2, f"for {m} in range(m0, m0 + mc):")
     line(3, f"for {n} in range(n0, n0 + nc):")
     line(4, f"{printer.variable(contract.result)} = {names['C'][0]}(C, ({m} - m0)*{tiles.nc} + ({n} - n0))")
-    printer.body(contract.epilogue, 4)
-    return tiles
+    printer.body(contract.epilogue, depth + 2)
+    return tiles.scratch_bytes
 
 
 @intrinsic

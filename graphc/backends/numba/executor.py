@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,8 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
                 low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
                 bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
                 total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
+            case Contract(m=m, n=n, k=k):
+                total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 16
             case _:
                 total += 1
     return total
@@ -46,28 +49,19 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
 
 def extent_of(kernel: CompiledKernel, env: Mapping[str, int]) -> int:
     """The parallel extent of a kernel."""
-    if kernel.tiles is not None:
-        return dims.evaluate(kernel.tiles.extent, env)
     return dims.evaluate(dims.product(a.extent for a in kernel.kernel.parallel), env)
 
 
 def tile_of(kernel: CompiledKernel, env: Mapping[str, int], extent: int) -> int:
     """How much of the extent one tile takes: enough work, and no more tiles than needed."""
-    if kernel.tiles is not None:
-        (contract,) = kernel.kernel.body
-        assert isinstance(contract, Contract)
-        unit = kernel.tiles.mc * kernel.tiles.nc * max(1, dims.evaluate(contract.k.extent, env)) / 16
-    else:
-        bound = {a.var: 0 for a in kernel.kernel.parallel}
-        unit = _cost(kernel.kernel.body, {**env, **bound})
+    bound = {a.var: 0 for a in kernel.kernel.parallel}
+    unit = _cost(kernel.kernel.body, {**env, **bound})
     return max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
 
 
 def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
     """The byte offsets of a kernel's scratch arrays, and the bytes they take."""
-    if kernel.tiles is not None:
-        return [], kernel.tiles.scratch_bytes
-    offsets, at = [], 0
+    offsets, at = [], kernel.reserve
     for s in kernel.kernel.scratch:
         offsets.append(at)
         at += _aligned(dims.evaluate(dims.product(s.shape), env) * s.dtype.itemsize)

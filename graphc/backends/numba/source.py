@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.numba import intrinsics
-from graphc.backends.numba.contraction import Tiles, print_contract
+from graphc.backends.numba.contraction import print_contract
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
@@ -40,7 +40,7 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt 
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|width|forward|register_tile|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|[mnk]_stop|k_start|width|forward|register_tile|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -53,7 +53,7 @@ class Source:
     text: str
     names: dict[str, Any]
     dims: tuple[str, ...]  # the order of its sizes
-    tiles: Tiles | None = None  # how a contraction is cut
+    reserve: int = 0  # bytes of scratch that the contractions need before the kernel's own arrays
 
 
 def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
@@ -76,9 +76,9 @@ def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
             case Reduce(position=position) if position is not None:
                 sizes.append(position)
             case Contract():
-                for axis in (*statement.batch, statement.m, statement.n, statement.k):
+                for axis in (statement.m, statement.n, statement.k):
                     bound.add(axis.var)
-                    sizes.append(axis.extent)
+                    sizes += [axis.start, axis.stop]
     return tuple(sorted(n for n in dims.names(*sizes) - bound if not n.startswith("%")))
 
 
@@ -95,6 +95,7 @@ class Printer:
         self.scope = {name: i for i, name in enumerate(self.shapes)}
         self.combines: dict[str, Init] = {}
         self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
+        self.reserve = 0
         self.block: set[str] = set()  # accumulators that the loop being printed adds up in a block of their own
 
     def line(self, depth: int, text: str) -> None:
@@ -208,7 +209,7 @@ class Printer:
                         if self.lossy[name] and _taken((statement,), name) != 0:
                             self.finish(name, depth)
                 case Contract():
-                    raise AssertionError("a contraction is the whole body of its kernel")
+                    self.reserve = max(self.reserve, print_contract(self, statement, depth))
 
     def let(self, let: Let) -> str:
         if let.op == "index":
@@ -327,7 +328,6 @@ class Printer:
 
     def function(self) -> Source:
         kernel = self.kernel
-        tiles = None
         self.line(0, f"def {kernel.name}(pointers, sizes, lo, hi, scratch):")
         for i, p in enumerate(kernel.params):
             at = self.use(f"{p.type.dtype.short}_at", intrinsics.pointer(p.type.dtype))
@@ -337,12 +337,9 @@ class Printer:
         for i, s in enumerate(kernel.scratch):
             at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
             self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
-        if len(kernel.body) == 1 and isinstance(kernel.body[0], Contract):
-            tiles = print_contract(self, kernel.body[0])
-        else:
-            self._mark_lossy(kernel.body)
-            self.parallel()
-        return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, tiles)
+        self._mark_lossy(kernel.body)
+        self.parallel()
+        return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, self.reserve)
 
     def parallel(self) -> None:
         axes = self.kernel.parallel

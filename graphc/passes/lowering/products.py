@@ -13,17 +13,27 @@ from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer
 from graphc.passes.work import core_index
 
+TILE = (128, 256)  # rows and columns of a result that one thread computes at a time
+
 
 def lower_contract(writer: Writer) -> Call:
     node = writer.cluster.nodes[0]
     left, right = node.inputs
-    rank = node.type.rank
-    letters = [writer.loop(f"b{i}") for i in range(rank - 2)]
-    batch = tuple(Axis(v, n) for v, n in zip(letters, node.type.shape[:-2], strict=True))
-    sizes = (left.type.shape[-2], right.type.shape[-1], left.type.shape[-1])
-    m, n, k = (Axis(writer.loop(v), size) for v, size in zip("mnk", sizes, strict=True))
-    ranges = {a.var: a.extent for a in (*batch, m, n, k)}
+    batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
+    tiles, axes = [], []
+    for letter, size, tile in zip("mn", node.type.shape[-2:], TILE, strict=True):
+        count = dims.floordiv(dims.add(size, tile - 1), tile)
+        if count == 1 or size == 0:
+            axes.append(Axis(writer.loop(letter), size))
+            continue
+        tiles.append(Axis(writer.loop(f"t{letter}"), count))
+        start = dims.mul(dims.symbol(tiles[-1].var), tile)
+        axes.append(Axis(writer.loop(letter), dims.minimum(size, dims.add(start, tile)), start))
+    m, n = axes
+    k = Axis(writer.loop("k"), left.type.shape[-1])
+    ranges = {a.var: a.extent for a in (*batch, *tiles)}
+    ranges |= {m.var: node.type.shape[-2], n.var: node.type.shape[-1], k.var: k.stop}
     sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
 
     def operand(given: Node, index: tuple[Size, ...]) -> Block:
@@ -35,8 +45,7 @@ def lower_contract(writer: Writer) -> Call:
     result = Ref(writer.fresh(), node.type.dtype)
     end = Scope(writer, None, ranges)
     epilogue(writer, end, node, result, core_index(node, (*at, sm, sn)))
-    contract = Contract(batch, m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
-    return writer.call((), [contract])
+    return writer.call((*batch, *tiles), [Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))])
 
 
 def lower_scatter(writer: Writer) -> Call:

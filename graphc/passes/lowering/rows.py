@@ -120,7 +120,7 @@ class Rows:
         local = [n for n in nodes if self.plan.work[n].is_reduction]
         scopes = [row]
         for axis in axes:
-            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.extent}))
+            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.stop}))
         depth: dict[Node, int] = {}
         accumulator: dict[Node, Ref] = {}
         for node in local:
@@ -150,7 +150,7 @@ class Rows:
                 if self.level[node] == level and (self.writer.keeps(node) or node in self.writer.scratch):
                     inner.store(node, full, value)
         for d in range(len(axes), 0, -1):
-            scopes[d - 1].body.append(Loop(axes[d - 1].var, axes[d - 1].extent, tuple(scopes[d].body)))
+            scopes[d - 1].body.append(Loop(axes[d - 1].var, axes[d - 1].stop, tuple(scopes[d].body), axes[d - 1].start))
             for node in local:
                 if depth.get(node) == d - 1:
                     self._finish(scopes[d - 1], node, accumulator[node], full, total)

@@ -81,10 +81,10 @@ class Scope:
         """Nested loops around what `inside` writes."""
         scopes = [self]
         for axis in axes:
-            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.extent}))
+            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.stop}))
         inside(scopes[-1])
         for axis, inner, outer in zip(reversed(axes), reversed(scopes[1:]), reversed(scopes[:-1]), strict=True):
-            outer.body.append(Loop(axis.var, axis.extent, tuple(inner.body)))
+            outer.body.append(Loop(axis.var, axis.stop, tuple(inner.body), axis.start))
 
 
 class Code(NodeScalars):
