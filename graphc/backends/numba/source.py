@@ -40,7 +40,8 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt 
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|[mnk]_stop|k_start|width|forward|register_tile|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_)\w*|run|top|bottom|wide|row|panel|forward|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 

@@ -21,6 +21,7 @@ HEADER = 64  # bytes
 IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies
 
 ARGUMENTS = "piiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
+LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
 
 
 def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any) -> None:
@@ -47,8 +48,8 @@ def _panels(w: Writer, count: Any, columns: Any, place: Any) -> tuple[Any, Any, 
 
 
 def write_lay_out(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
-    """The header alone, for panels that others fill: arguments are the number of k, of columns, the memory of the panels."""
-    w = Writer(module, machine, itemsize, name, "iip")
+    """The header alone, for panels that others fill."""
+    w = Writer(module, machine, itemsize, name, LAY_OUT_ARGUMENTS)
     _panels(w, *w.args)
     w.build.ret_void()
 

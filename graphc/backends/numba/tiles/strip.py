@@ -1,12 +1,10 @@
-"""A strip: a few rows of the result, over all panels of the right operand and all k.
+"""A strip: a few rows of the result, over all panels of the right operand and one run of k.
 
-    for start in range(0, k, run):
-        tile(rows x 2 vectors, or more where panels lie side by side) over the whole panels
-        tile(rows x 1 or 2 vectors) over the last panel
+    tile(rows x 2 vectors, or more where panels lie side by side) over the whole panels
+    tile(rows x 1 or 2 vectors) over the last panel
 
 Results of whole panels and of the last one go to different places, so that the former can be where they are wanted and the
-latter, which has columns beyond the last, in scratch. The sum over k is cut into equal runs of at most `STEPS`, which depend on k
-alone.
+latter, which has columns beyond the last, in scratch.
 """
 
 from __future__ import annotations
@@ -15,16 +13,16 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.numba.tiles.machine import STEPS, Machine
+from graphc.backends.numba.tiles.machine import Machine
 from graphc.backends.numba.tiles.pack import read_header
 from graphc.backends.numba.tiles.tile import ARGUMENTS as TILE
 from graphc.backends.numba.tiles.tile import write_tile
 from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, signature, word
 
-ARGUMENTS = "ipipiipipi"  # rows, a, stride, panels, columns, k, results, their row, last results, their row
+ARGUMENTS = "ipipiipipii"  # rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added
 
 
-def write_strip(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, name: str) -> None:
+def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, by_rows: bool) -> None:
     """The function of a strip, with the register tiles of every height."""
     tiles = {
         (rows, vectors): write_tile(module, machine, itemsize, by_rows, rows, vectors)
@@ -32,7 +30,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, by_rows: boo
         for vectors in {1, 2, machine.vectors(rows)}
     }
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    rows, a, stride, panels_at, columns, count, c, row, last_c, last_row = w.args
+    rows, a, stride, panels_at, columns, count, c, row, last_c, last_row, more = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last = read_header(w, panels_at)
     kind = signature(TILE).as_pointer()
@@ -64,20 +62,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, by_rows: boo
     single_c = w.at(c, build.mul(grouped, word(width)))
     last_step = build.select(narrow, word(lanes), word(width))
     some = build.zext(build.icmp_signed(">", rest, word(0)), rest.type)
-    parts = build.sdiv(build.add(count, word(STEPS - 1)), word(STEPS))
-    parts = build.select(build.icmp_signed("<", parts, word(1)), word(1), parts)
-    run = build.and_(build.add(build.sdiv(build.add(count, build.sub(parts, word(1))), parts), word(15)), word(-16))
-    run = build.select(build.icmp_signed("<", run, word(1)), word(1), run)
-
-    def part(k: Any) -> None:
-        here, steps = w.at(a, k if by_rows else build.mul(k, stride)), w.least(run, build.sub(count, k))
-        right = w.at(b, build.mul(k, step))
-        build.call(broad, [here, stride, right, step, ahead, c, row, groups, steps, k])
-        build.call(even, [here, stride, w.at(right, skipped), step, distance, single_c, row, single, steps, k])
-        there = w.at(last, build.mul(k, last_step))
-        build.call(last_tile, [here, stride, there, last_step, word(0), last_c, last_row, some, steps, k])
-
-    stop = build.select(build.icmp_signed("<", count, word(1)), word(1), count)
-    w.loop("part", word(0), stop, run, part)
+    build.call(broad, [a, stride, b, step, ahead, c, row, groups, count, more])
+    build.call(even, [a, stride, w.at(b, skipped), step, distance, single_c, row, single, count, more])
+    build.call(last_tile, [a, stride, last, last_step, word(0), last_c, last_row, some, count, more])
     build.ret_void()
-
