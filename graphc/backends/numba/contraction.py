@@ -114,7 +114,7 @@ class _Contraction:
         self.run = STEPS if run is None else run
         self.fixed_run = run
         self.runs_once = run is not None and contract.k.extent <= run  # type: ignore[operator]
-        self.height = self.machine.rows()
+        self.height = self.machine.rows
 
     def _kept(self) -> Plain | None:
         """Where results go as they are, if storing them there is the whole epilogue."""

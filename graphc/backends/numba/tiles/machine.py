@@ -13,8 +13,8 @@ STEPS = 512  # the longest run of products that is summed in registers before th
 class Machine:
     """Vector registers: their width in bytes, their number, and whether a multiplication and an addition are one instruction.
 
-    >>> Machine(64, 32).rows(), Machine(32, 16).rows(), Machine(16, 32).rows()
-    (14, 6, 14)
+    >>> Machine(64, 32).rows, Machine(32, 16).rows, Machine(64, 32).vectors(3)
+    (12, 6, 6)
     """
 
     vector_bytes: int
@@ -24,13 +24,14 @@ class Machine:
     def lanes(self, itemsize: int) -> int:
         return self.vector_bytes // itemsize
 
-    def rows(self, vectors: int = 2) -> int:
-        """The tallest tile of this many vectors: sums, one row of the right operand and one element of the left fit registers."""
-        return (self.registers - vectors - 1) // vectors
+    @property
+    def rows(self) -> int:
+        """The tallest tile of two vectors. Three quarters of the registers hold sums: compilers want some room for operands."""
+        return self.registers * 3 // 8
 
     def vectors(self, rows: int) -> int:
-        """The widest tile of this many rows that is some whole panels, up to four: what keeps short tiles from waiting for sums."""
-        return next(v for v in (8, 6, 4, 2) if self.rows(v) >= rows)
+        """The widest tile of this many rows, whole panels of two vectors: short narrow tiles would wait for their sums."""
+        return next(v for v in (8, 6, 4, 2) if v == 2 or (rows + 1) * v < self.registers and rows * v <= self.registers * 3 // 4)
 
 
 def host(features: dict[str, bool], processor: str = "x86_64") -> Machine:

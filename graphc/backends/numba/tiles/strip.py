@@ -26,7 +26,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, b
     """The function of a strip, with the register tiles of every height."""
     tiles = {
         (rows, vectors): write_tile(module, machine, itemsize, by_rows, rows, vectors)
-        for rows in range(1, machine.rows() + 1)
+        for rows in range(1, machine.rows + 1)
         for vectors in {1, 2, machine.vectors(rows)}
     }
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
@@ -42,7 +42,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, b
         array.global_constant, array.linkage = True, "internal"
         return build.load(build.gep(array, [build.sub(rows, word(1))], source_etype=each), typ=typ)
 
-    heights = range(1, machine.rows() + 1)
+    heights = range(1, machine.rows + 1)
     thin = table("thin", [tiles[r, 1] for r in heights], POINTER, kind)
     even = table("even", [tiles[r, 2] for r in heights], POINTER, kind)
     wide = table("wide", [tiles[r, machine.vectors(r)] for r in heights], POINTER, kind)
