@@ -159,6 +159,15 @@ class _Contraction:
         second = first + _aligned(results)
         return 0, first, second, second + _aligned(packed)
 
+    def _parts(self) -> tuple[str, ...]:
+        """The functions of a strip that its columns need."""
+        n = self.contract.n.extent
+        if not isinstance(n, int):
+            return "strip", "last"
+        if 0 < n <= self.lanes:
+            return ("last",)
+        return ("strip", "last") if 0 < n % self.panel <= self.lanes else ("strip",)
+
     # --- source ---
 
     def line(self, level: int, text: str) -> None:
@@ -217,9 +226,10 @@ class _Contraction:
             whole = f"{udiv}(columns, {self.panel})*{self.panel}"
             first = f"{first} + {whole}" if first else whole
             places = (scratch, width, f"{forward}({results}, {first})", width)
-        name = "strip_rows" if self.left_by_row else "strip_columns"
-        call = self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start")
-        line(4, call)
+        kind = "rows" if self.left_by_row else "columns"
+        for part in self._parts():
+            name = f"{part}_{kind}"
+            line(4, self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start"))
         self._print_epilogue(results, run)
         return end
 

@@ -1,6 +1,7 @@
 """The native functions by name: each is compiled on its own, once, and called by all kernels.
 
     strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
+    last_rows, last_columns       its last columns
     pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
     lay_out                       panels that the caller fills
 """
@@ -18,6 +19,8 @@ from graphc.backends.numba.tiles.machine import Machine
 _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] = {
     "strip_rows": (strip.ARGUMENTS, lambda *args: strip.write_strip(*args, by_rows=True)),
     "strip_columns": (strip.ARGUMENTS, lambda *args: strip.write_strip(*args, by_rows=False)),
+    "last_rows": (strip.ARGUMENTS, lambda *args: strip.write_last(*args, by_rows=True)),
+    "last_columns": (strip.ARGUMENTS, lambda *args: strip.write_last(*args, by_rows=False)),
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),

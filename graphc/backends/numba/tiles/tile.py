@@ -13,6 +13,7 @@ multiply-adds over k in ascending order, so it has the same bits in a tile of an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -30,9 +31,16 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
     a, stride, b, step, distance, c, row, panels, count, more = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
     spots = [(i, v) for i in range(rows) for v in range(vectors)]
+
+    def lines(start: Any) -> Iterator[tuple[int, Any]]:
+        """The addresses of the rows of results."""
+        for i in range(rows):
+            yield i, start
+            start = w.at(start, row)
+
     entry = build.block
-    head, inside, end, plus, fresh, following, done = (
-        w.block(n) for n in ("panel", "products", "results", "add", "set", "next", "done")
+    head, inside, end, plus, keep, following, done = (
+        w.block(n) for n in ("panel", "products", "results", "add", "keep", "next", "done")
     )
     build.cbranch(build.icmp_signed(">", panels, word(0)), head, done)
 
@@ -65,19 +73,20 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
         sums[spot].add_incoming(new[spot], inside)
         total[spot].add_incoming(w.zero, head)
         total[spot].add_incoming(new[spot], inside)
-    build.cbranch(build.icmp_signed("!=", more, word(0)), plus, fresh)
-    for block in (plus, fresh):
-        build.position_at_end(block)
-        place = out
-        for i in range(rows):
-            for v in range(vectors):
-                value = total[i, v]
-                if block is plus:
-                    value = build.fadd(w.load(place, v * lanes), value)
-                w.store(value, place, v * lanes)
-            if i + 1 < rows:
-                place = w.at(place, row)
-        build.branch(following)
+    build.cbranch(build.icmp_signed("!=", more, word(0)), plus, keep)
+
+    build.position_at_end(plus)
+    joined = {(i, v): build.fadd(w.load(place, v * lanes), total[i, v]) for i, place in lines(out) for v in range(vectors)}
+    build.branch(keep)
+
+    build.position_at_end(keep)
+    final = {spot: build.phi(vector) for spot in spots}
+    for i, place in lines(out):
+        for v in range(vectors):
+            final[i, v].add_incoming(total[i, v], end)
+            final[i, v].add_incoming(joined[i, v], plus)
+            w.store(final[i, v], place, v * lanes)
+    build.branch(following)
 
     build.position_at_end(following)
     rest = build.sub(left, word(1))
