@@ -59,8 +59,8 @@ def test_lengths(k: int) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sizes_of_a_call(dtype: Any) -> None:
     """One kernel serves every number of rows and every length."""
-    x, y = gx.placeholder("x", ("rows", "run"), np.dtype(dtype).name), gx.placeholder("y", ("run", "columns"), np.dtype(dtype).name)
-    bias = gx.placeholder("bias", ("columns",), np.dtype(dtype).name)
+    shapes = {"x": ("rows", "run"), "y": ("run", "columns"), "bias": ("columns",)}
+    x, y, bias = (gx.placeholder(name, shape, np.dtype(dtype).name) for name, shape in shapes.items())
     step = gx.compile([x, y, bias], gx.maximum(x @ y + bias, 0))
     for m, k, n in ((1, 1, 1), (HEIGHT, 3, 40), (300, 20, 7), (5, 1100, 130), (33, 0, 65), (0, 4, 5), (257, 600, 129)):
         a, b, c = (numbers(*shape, dtype=dtype) for shape in ((m, k), (k, n), (n,)))
@@ -71,7 +71,8 @@ def test_sizes_of_a_call(dtype: Any) -> None:
 def test_operands_that_are_computed() -> None:
     """Operands are read through any index map and scalar code."""
     a, b, s = numbers(40, 50), numbers(50, 70), numbers(50)
-    x, y, z = gx.placeholder("x", (40, 50), "float32"), gx.placeholder("y", (50, 70), "float32"), gx.placeholder("z", (50,), "float32")
+    shapes = {"x": (40, 50), "y": (50, 70), "z": (50,)}
+    x, y, z = (gx.placeholder(name, shape, "float32") for name, shape in shapes.items())
     cases = {
         "scaled": ((x * z) @ y, (a * s) @ b),
         "both": (gx.maximum(x, 0) @ (y * y), np.maximum(a, 0) @ (b * b)),

@@ -71,7 +71,7 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     return Plain(buffer, address, *steps)
 
 
-def run_length(k: Size) -> Size | None:
+def run_length(k: Size) -> int | None:
     """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows."""
     if not isinstance(k, int):
         return None
@@ -113,7 +113,7 @@ class _Contraction:
         run = run_length(contract.k.extent)
         self.run = STEPS if run is None else run
         self.fixed_run = run
-        self.runs_once = run is not None and contract.k.extent <= run  # type: ignore[operator]
+        self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
         self.height = self.machine.rows
 
     def _kept(self) -> Plain | None:
@@ -253,7 +253,10 @@ class _Contraction:
         line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
         line(4, f"panel = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
         spot = f"({self.k} - step0)*row + ({self.n} - column0 - panel0)"
-        loops = [f"for {self.k} in range(step0, step0 + steps):", f"for {self.n} in range(column0 + panel0, column0 + panel0 + wide):"]
+        loops = [
+            f"for {self.k} in range(step0, step0 + steps):",
+            f"for {self.n} in range(column0 + panel0, column0 + panel0 + wide):",
+        ]
         if not _along(contract.right, contract.n.var, contract.k.var):
             loops.reverse()
         line(4, loops[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from llvmlite import ir
 
@@ -17,10 +18,10 @@ from graphc.backends.numba.tiles import pack, strip
 from graphc.backends.numba.tiles.machine import Machine
 
 _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] = {
-    "strip_rows": (strip.ARGUMENTS, lambda *args: strip.write_strip(*args, by_rows=True)),
-    "strip_columns": (strip.ARGUMENTS, lambda *args: strip.write_strip(*args, by_rows=False)),
-    "last_rows": (strip.ARGUMENTS, lambda *args: strip.write_last(*args, by_rows=True)),
-    "last_columns": (strip.ARGUMENTS, lambda *args: strip.write_last(*args, by_rows=False)),
+    "strip_rows": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=True)),
+    "strip_columns": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=False)),
+    "last_rows": (strip.ARGUMENTS, partial(strip.write_last, by_rows=True)),
+    "last_columns": (strip.ARGUMENTS, partial(strip.write_last, by_rows=False)),
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
@@ -29,7 +30,7 @@ _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] 
 
 @dataclass(frozen=True)
 class Native:
-    """A native function: its symbol, which names everything it depends on, and a letter for each argument (p: pointer, i: integer)."""
+    """A native function: its symbol, which names everything it depends on, and its arguments (p: a pointer, i: an integer)."""
 
     symbol: str
     arguments: str

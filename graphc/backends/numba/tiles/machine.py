@@ -31,7 +31,8 @@ class Machine:
 
     def vectors(self, rows: int) -> int:
         """The widest tile of this many rows, whole panels of two vectors: short narrow tiles would wait for their sums."""
-        return next(v for v in (8, 6, 4, 2) if v == 2 or (rows + 1) * v < self.registers and rows * v <= self.registers * 3 // 4)
+        sums = self.registers * 3 // 4
+        return next(v for v in (8, 6, 4, 2) if v == 2 or (rows * v <= sums and rows * v + v < self.registers))
 
 
 def host(features: dict[str, bool], processor: str = "x86_64") -> Machine:

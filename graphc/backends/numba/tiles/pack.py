@@ -31,8 +31,9 @@ def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, l
 
 def read_header(w: Writer, place: Any) -> tuple[Any, Any, Any, Any]:
     """The first whole panel, the distance of its rows, the distance of panels, the last panel."""
+    kinds = (POINTER, WORD, WORD, POINTER)
     first, step, distance, last = (
-        w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate((POINTER, WORD, WORD, POINTER))
+        w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate(kinds)
     )
     return first, step, distance, last
 

@@ -28,7 +28,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, b
     shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, machine.vectors(rows))})
     tiles = {shape: write_tile(module, machine, itemsize, by_rows, *shape) for shape in shapes}
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    rows, a, stride, panels_at, columns, count, c, row, last_c, last_row, more = w.args
+    _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last = read_header(w, panels_at)
     kind = signature(TILE).as_pointer()
@@ -53,7 +53,7 @@ def write_last(module: ir.Module, machine: Machine, itemsize: int, name: str, by
     """The last panel, if it has one vector."""
     tiles = [write_tile(module, machine, itemsize, by_rows, rows, 1) for rows in range(1, machine.rows + 1)]
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    rows, a, stride, panels_at, columns, count, _, _, last_c, last_row, more = w.args
+    _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more = w.args
     build, lanes = w.build, w.lanes
     *_, last = read_header(w, panels_at)
     one = _table(w, "one", tiles, POINTER, signature(TILE).as_pointer())

@@ -27,7 +27,8 @@ ARGUMENTS = "pipiipiiii"  # a, stride, b, step, distance, c, row of c, panels, c
 def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int) -> Any:
     """The function of one tile in a module."""
     name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}"
-    w = Writer(module, machine, itemsize, name, ARGUMENTS, internal=True)
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    w.function.linkage = "internal"
     a, stride, b, step, distance, c, row, panels, count, more = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
     spots = [(i, v) for i in range(rows) for v in range(vectors)]

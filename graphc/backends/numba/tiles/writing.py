@@ -21,7 +21,7 @@ def word(value: int) -> Any:
 class Writer:
     """Writes one function over elements of one type."""
 
-    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str, internal: bool = False) -> None:
+    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str) -> None:
         """`arguments` has a letter for each argument: p for a pointer, i for an integer."""
         self.module = module
         self.machine = machine
@@ -31,8 +31,6 @@ class Writer:
         self.vector = ir.VectorType(self.element, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
         self.function = ir.Function(module, signature(arguments), name)
-        if internal:
-            self.function.linkage = "internal"
         self.args = self.function.args
         self.build = ir.IRBuilder(self.function.append_basic_block("entry"))
 
