@@ -88,6 +88,12 @@ def test_operands_that_are_computed() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+def test_results_that_are_turned() -> None:
+    a, b = exact(40, 50), exact(50, 70, seed=1)
+    np.testing.assert_array_equal(product(a, b, end=lambda c: c.T), (a @ b).T)
+    np.testing.assert_array_equal(product(a, b, end=lambda c: gx.abs(c).T + 1), np.abs(a @ b).T + 1)
+
+
 def test_batches() -> None:
     a, b = exact(3, 4, 30, 20), exact(3, 4, 20, 35, seed=1)
     np.testing.assert_array_equal(_batched(a, b), a @ b)

@@ -10,6 +10,7 @@ Every node is inlined (moving elements costs no more than loading them), or belo
     columns   one reduction over leading or scattered axes, and elementwise code on its result
     contract  one contraction, and elementwise code on its result
     scatter   one scatter
+    stages    several of the first three under common outer loops: attention's products and its softmax between them
 
 A node joins a cluster of a producer if it needs nothing from that cluster but the same row, and if no path leaves the
 cluster and returns. Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has.
@@ -26,10 +27,11 @@ from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
 from graphc.ir.program import Program
-from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
+from graphc.passes.work import Probe, Read, Work, axis_names, core_index, core_shape, work_of, work_value
 
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 MAX_INLINE = 12  # nested inlined nodes
+MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
 SMALL = 16384  # elements that one thread handles without others' help
 
 
@@ -38,11 +40,12 @@ class Cluster:
     """Nodes that share a kernel."""
 
     number: int
-    form: str  # rows, columns, contract, scatter
+    form: str  # rows, columns, contract, scatter, stages
     shape: Shape  # the shape its rows are cut from: outer space = shape[:prefix]
     prefix: int
     nodes: list[Node] = field(default_factory=list)
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
+    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages
     before: int = 0  # bits of the clusters that must run before this one
 
     @property
@@ -63,6 +66,7 @@ class Plan:
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
         self.weight: dict[Node, int] = {}
+        self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
@@ -72,6 +76,8 @@ class Plan:
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
+        for cluster in self.order():
+            self._stack(cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -92,8 +98,31 @@ class Plan:
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
             probe = self._last
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
-            if len(probe.reads) <= 1 and probe.weight <= 1 and depth <= MAX_INLINE:
+            if len(probe.reads) <= 1 and probe.weight <= 1 and depth <= MAX_INLINE and not self._moves(node):
                 self.depth[node] = depth
+        elif work is not None:
+            self._moves(node)
+
+    def _moves(self, node: Node) -> bool:
+        """Note a node that does nothing but put the axes of a contraction's result in another order: the contraction does so."""
+        if len(self.reads[node]) != 1 or self.weight[node] or not isinstance(node.op.lowering, Pointwise):
+            return False
+        (read,) = self.reads[node]
+        names = axis_names(len(self.work[node].domain))
+        if self.is_leaf(read.node) or self.form(read.node) != "contract":
+            return False
+        if len(self.users[read.node]) > 1 or read.node in self.roots:
+            return False
+        if read.index == names or sorted(map(str, read.index)) != sorted(map(str, names)):
+            return False
+        self.moved[node] = tuple(names.index(i) for i in read.index)
+        return True
+
+    def index_of(self, node: Node, index: tuple[Size, ...]) -> tuple[Size, ...]:
+        """The index of an element of a node that a contraction's epilogue makes at an index of the contraction."""
+        if node not in self.moved:
+            return index
+        return tuple(index[self.moved[node].index(a)] for a in range(len(index)))
 
     def _probe(self, node: Node) -> None:
         work = self.work.get(node)
@@ -224,18 +253,11 @@ class Plan:
         prefix = self._prefix(first, second)
         if prefix is None:
             return None
-        shape = first.shape if len(first.shape) >= len(second.shape) else second.shape
-        first.shape, first.prefix = shape, prefix
-        first.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
+        if len(first.shape) < len(second.shape):
+            first.shape = second.shape
+        first.prefix = prefix
         first.totals |= second.totals
-        for node in second.nodes:
-            self.home[node] = first
-        both = first.bit | second.bit
-        first.before = (first.before | second.before) & ~both
-        del self.clusters[second.number]
-        for cluster in self.clusters.values():
-            if cluster is not first and cluster.before & both:
-                cluster.before = (cluster.before & ~second.bit) | first.bit | first.before
+        self._replace(first, second, first)
         return first
 
     def _acyclic(self, first: Cluster, second: Cluster) -> bool:
@@ -257,7 +279,9 @@ class Plan:
         if second.form != "rows" or first.form == "scatter":  # a scatter's elements are final only after its last update
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
-            if second.totals or any(self.work[n].is_reduction for n in second.nodes) or second.shape != first.shape:
+            if second.totals or any(self.work[n].is_reduction for n in second.nodes):
+                return None
+            if second.shape != first.shape and not (len(second.nodes) == 1 and second.nodes[0] in self.moved):
                 return None
             return first.prefix if self._reads_in_place(first, second) else None
         rank = min(first.prefix, second.prefix)
@@ -294,9 +318,106 @@ class Plan:
         members = set(first.nodes)
         for node in second.nodes:
             for read in self.reads[node]:
-                if read.node in members and (core_shape(read.node) != first.shape or read.index != axis_names(len(first.shape))):
+                if read.node not in members or node in self.moved:
+                    continue
+                if read.node in self.moved or core_shape(read.node) != first.shape or read.index != axis_names(len(first.shape)):
                     return False
         return True
+
+    # --- stages under common outer loops ---
+
+    def _stack(self, own: Cluster) -> None:
+        """Put a cluster under the outer loops of those that it reads, where what they hand on is theirs alone."""
+        producers = {self.home[r.node].number for n in own.nodes for r in self.reads[n] if r.node in self.home} - {own.number}
+        for number in sorted(producers, reverse=True):
+            first = self.clusters.get(number)
+            if first is None or first is own or not self._acyclic(first, own):
+                continue
+            stages = self._in_order([*(first.stages or [first]), *(own.stages or [own])])
+            prefix = self._common(stages)
+            if prefix is not None:
+                group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
+                self._replace(first, own, group)
+                own = group
+
+    def _in_order(self, stages: list[Cluster]) -> list[Cluster]:
+        """Stages in the order of their data."""
+        place = {node: stage for stage in stages for node in stage.nodes}
+        result: list[Cluster] = []
+        while len(result) < len(stages):
+            for stage in stages:
+                needs = [place.get(read.node, stage) for node in stage.nodes for read in self.reads[node]]
+                if stage not in result and all(s is stage or s in result for s in needs):
+                    result.append(stage)
+        return result
+
+    def _common(self, stages: list[Cluster]) -> int | None:
+        """How many leading axes the stages can run over together: the batch and its rows, or the batch alone."""
+        ranks = {len(s.shape) for s in stages if s.form == "contract"}
+        if len(ranks) != 1:
+            return None
+        rank = ranks.pop()
+        if rank < 3:  # a product without a batch has more parallel work as a kernel of its own
+            return None
+        if self._fits(stages, rank - 1, by_rows=True):
+            return rank - 1
+        return rank - 2 if self._fits(stages, rank - 2, by_rows=False) else None
+
+    def handed_on(self, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
+        """The values that one stage hands to another, with the stages that make them and read them last."""
+        home = {node: i for i, stage in enumerate(stages) for node in stage.nodes}
+        found: dict[Node, tuple[int, int]] = {}
+        for node, i in home.items():
+            for read in self.reads[node]:
+                made = home.get(read.node, i)
+                if made != i:
+                    found[read.node] = made, max(i, found.get(read.node, (0, 0))[1])
+        return found
+
+    def _fits(self, stages: list[Cluster], prefix: int, by_rows: bool) -> bool:
+        """Whether every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
+        outer = stages[0].shape[:prefix]
+        for stage in stages:
+            rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
+            if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
+                return False
+        handed = self.handed_on(stages)
+        for stage in stages:
+            for node in stage.nodes:
+                at_home = self._outer_index(node)[:prefix]
+                if any(read.node in handed and read.index[:prefix] != at_home for read in self.reads[node]):
+                    return False
+                if node in handed and node in self.moved and self.moved[node][:prefix] != tuple(range(prefix)):
+                    return False
+        if by_rows:  # they come in tiles that are small enough
+            return True
+        held = [0] * len(stages)
+        for node, (made, last) in handed.items():
+            size = dims.mul(dims.product(core_shape(node)[prefix:]), node.type.dtype.itemsize)
+            if not isinstance(size, int):
+                return False
+            for i in range(made, last + 1):
+                held[i] += size
+        return max(held) <= MAX_SHARED
+
+    def _outer_index(self, node: Node) -> tuple[Size, ...]:
+        """A node's own index in the names that its reads use."""
+        if node in self.work:
+            return axis_names(len(self.work[node].domain))
+        return core_index(node, axis_names(node.type.rank))
+
+    def _replace(self, first: Cluster, second: Cluster, group: Cluster) -> None:
+        """One cluster for two."""
+        both = first.bit | second.bit
+        group.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
+        group.before = (first.before | second.before) & ~both
+        for node in group.nodes:
+            self.home[node] = group
+        del self.clusters[second.number]
+        self.clusters[group.number] = group
+        for cluster in self.clusters.values():
+            if cluster is not group and cluster.before & both:
+                cluster.before = (cluster.before & ~second.bit) | group.bit | group.before
 
     # --- the result ---
 

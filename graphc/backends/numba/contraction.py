@@ -15,7 +15,7 @@ Every result is a sum over fixed runs of k, each of them one chain in ascending 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +79,25 @@ def run_length(k: Size) -> int | None:
     return max(16, (-(-k // parts) + 15) // 16 * 16)
 
 
-def print_contract(printer: Printer, contract: Contract, depth: int) -> int:
-    """Print the loops of a contraction; the bytes of scratch they need."""
-    return _Contraction(printer, contract, depth).print()
+def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
+    """Print the loops of a contraction.
+
+    All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
+    call of the library, across which nothing moves.
+    """
+    if _lies_along_m(printer, contract):
+        contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
+    printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
+
+
+def _lies_along_m(printer: Printer, contract: Contract) -> bool:
+    """Whether neighbours among the results lie in memory along m, as far as the stores of the epilogue tell."""
+    for statement in contract.epilogue:
+        if isinstance(statement, Store):
+            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
+            if place is not None and 1 in (place.outer, place.inner):
+                return place.inner != 1
+    return False
 
 
 class _Contraction:
@@ -215,12 +231,12 @@ class _Contraction:
         line(4, f"top = row0 + {udiv}(strip*rows, strips)")
         line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
         left, stride = self._print_left(packed)
+        for name, start in ((self.m, "top"), (self.n, "column0"), (self.k, "step0")):
+            line(4, f"{name} = {start}")
         first = "" if self.runs_once else f"(top - row0)*{self.result_width}"
         scratch = f"{forward}({results}, {first})" if first else results
         width = str(self.result_width)
         if self.out is not None:
-            line(4, f"{self.m} = top")
-            line(4, f"{self.n} = column0")
             places = (self.memory(self.out), size(self.out.outer), scratch, width)
         else:
             whole = f"{udiv}(columns, {self.panel})*{self.panel}"
@@ -271,8 +287,6 @@ class _Contraction:
         contract, line = self.contract, self.line
         if self.left is not None:
             stride = self.left.outer if self.left_by_row else self.left.inner
-            line(4, f"{self.m} = top")
-            line(4, f"{self.k} = step0")
             return self.memory(self.left), self.printer.size(stride)
         write = self._write()
         rows, steps = f"({self.m} - top)", f"({self.k} - step0)"

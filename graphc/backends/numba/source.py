@@ -41,7 +41,7 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt 
 
 _TAKEN = re.compile(  # names that the source gives to other things
     r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_)\w*|run|top|bottom|wide|row|panel|forward|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|panel|forward|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -210,7 +210,7 @@ class Printer:
                         if self.lossy[name] and _taken((statement,), name) != 0:
                             self.finish(name, depth)
                 case Contract():
-                    self.reserve = max(self.reserve, print_contract(self, statement, depth))
+                    print_contract(self, statement, depth)
 
     def let(self, let: Let) -> str:
         if let.op == "index":

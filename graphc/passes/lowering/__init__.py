@@ -4,6 +4,7 @@ scope.py       statements in nested blocks, and the memory of values
 rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
+stages.py      several of these under common outer loops
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
 from graphc.passes.lowering.rows import lower_rows
 from graphc.passes.lowering.scope import Writer
+from graphc.passes.lowering.stages import lower_stages
 
 
 def lower(plan: Plan) -> Program:
@@ -43,6 +45,8 @@ def lower(plan: Plan) -> Program:
                 calls.append(lower_columns(writer))
             case "contract":
                 calls.append(lower_contract(writer))
+            case "stages":
+                calls.append(lower_stages(writer))
             case _:
                 calls.append(lower_scatter(writer))
     for call in tuple(calls):

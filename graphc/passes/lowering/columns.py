@@ -20,10 +20,11 @@ BLOCK = 64  # rows added up before their sum joins the compensated total
 def epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tuple[Size, ...]) -> None:
     """The elementwise code on a contraction's or a column reduction's result."""
     for node in writer.cluster.nodes:
-        found = value if node is first else scope.compute(node, index)
-        scope.know((node, index), found)
+        at = writer.plan.index_of(node, index)
+        found = value if node is first else scope.compute(node, at)
+        scope.know((node, at), found)
         if writer.keeps(node):
-            scope.store(node, index, found)
+            scope.store(node, at, found)
 
 
 def lower_columns(writer: Writer) -> Call:

@@ -17,7 +17,7 @@ from graphc.passes.work import core_index
 
 def lower_contract(writer: Writer) -> Call:
     node = writer.cluster.nodes[0]
-    left, right = node.inputs
+    left = node.inputs[0]
     batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
     tiles, axes = [], []
@@ -34,7 +34,15 @@ def lower_contract(writer: Writer) -> Call:
     m, n = axes
     k = Axis(writer.loop("k"), left.type.shape[-1])
     ranges = {a.var: a.extent for a in (*batch, *tiles)}
-    ranges |= {m.var: node.type.shape[-2], n.var: node.type.shape[-1], k.var: k.stop}
+    return writer.call((*batch, *tiles), [contraction(writer, ranges, at, m, n, k)])
+
+
+def contraction(writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis) -> Contract:
+    """The contraction of a cluster at a place in its batch, over a part of its rows and columns."""
+    node = writer.cluster.nodes[0]
+    left, right = node.inputs
+    rows, columns = node.type.shape[-2:]
+    ranges = {**ranges, m.var: rows, n.var: columns, k.var: k.stop}
     sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
 
     def operand(given: Node, index: tuple[Size, ...]) -> Block:
@@ -46,7 +54,7 @@ def lower_contract(writer: Writer) -> Call:
     result = Ref(writer.fresh(), node.type.dtype)
     end = Scope(writer, None, ranges)
     epilogue(writer, end, node, result, core_index(node, (*at, sm, sn)))
-    return writer.call((*batch, *tiles), [Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))])
+    return Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
 
 
 def lower_scatter(writer: Writer) -> Call:

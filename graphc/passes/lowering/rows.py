@@ -175,7 +175,7 @@ class Rows:
             scope.store(node, at, value)
 
 
-def _no_total(scope: Scope, node: Node, value: Arg) -> None:
+def no_total(scope: Scope, node: Node, value: Arg) -> None:
     raise AssertionError("a total outside a chunked kernel")
 
 
@@ -188,7 +188,7 @@ def lower_rows(writer: Writer) -> list[Call]:
     names = writer.loop_names(rows.prefix)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
-    rows.write(row, tuple(dims.symbol(v) for v in names), _no_total)
+    rows.write(row, tuple(dims.symbol(v) for v in names), no_total)
     return [writer.call(axes, row.body)]
 
 
@@ -199,7 +199,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
     if rank > 1:
         i = writer.loop("i")
         row = Scope(writer, None, {i: size})
-        rows.write(row, dims.unravel(dims.symbol(i), rows.outer, {i: size}), _no_total)
+        rows.write(row, dims.unravel(dims.symbol(i), rows.outer, {i: size}), no_total)
         call = writer.call([Axis(i, size)], row.body)
         flat = _flatten(call.kernel, i)
         if flat is not None:
@@ -208,7 +208,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
     index = tuple(dims.symbol(v) for v in names)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
-    rows.write(row, index, _no_total)
+    rows.write(row, index, no_total)
     if rank == 1:
         return writer.call(axes, row.body)
     return writer.call(axes[:-1], [Loop(names[-1], rows.outer[-1], tuple(row.body))])

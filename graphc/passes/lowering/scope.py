@@ -78,10 +78,10 @@ class Scope:
         self.body.append(Store(buffer, at, value))
 
     def loops(self, axes: Sequence[Axis], inside: Callable[[Scope], None]) -> None:
-        """Nested loops around what `inside` writes."""
+        """Nested loops around what `inside` writes; a variable's range may be known here, if the loop covers a part of it."""
         scopes = [self]
         for axis in axes:
-            scopes.append(Scope(self.writer, scopes[-1], {axis.var: axis.stop}))
+            scopes.append(Scope(self.writer, scopes[-1], {axis.var: self.ranges.get(axis.var, axis.stop)}))
         inside(scopes[-1])
         for axis, inner, outer in zip(reversed(axes), reversed(scopes[1:]), reversed(scopes[:-1]), strict=True):
             outer.body.append(Loop(axis.var, axis.stop, tuple(inner.body), axis.start))
@@ -115,14 +115,22 @@ class Writer:
     def __init__(self, plan: Plan, cluster: Cluster, crossing: set[Node], names: Mapping[Node, str]) -> None:
         self.plan = plan
         self.names = names
-        self.cluster = cluster
-        self.crossing = crossing
+        self.cluster = cluster  # the stage being written, if there are several
         self.members = set(cluster.nodes)
+        self.whole = cluster
+        self.group = frozenset(cluster.nodes)
+        self.crossing = crossing
         self.given: dict[Node, str] = {}
         self.made: dict[Node, str] = {}
         self.scratch: dict[Node, Scratch] = {}
+        self.handed: dict[Node, tuple[str, tuple[Size, ...]]] = {}  # to later stages: where, and the first place of it there
         self.spare: list[Scratch] = []
         self._count = 0
+
+    def enter(self, stage: Cluster) -> None:
+        """Go on with a stage."""
+        self.cluster = stage
+        self.members = set(stage.nodes)
 
     def loop(self, name: str) -> str:
         """A name for a loop variable that no dimension has."""
@@ -139,14 +147,17 @@ class Writer:
         return str(self._count - 1)
 
     def keeps(self, node: Node) -> bool:
-        """Whether a member's value leaves the kernel."""
-        return node in self.crossing
+        """Whether a member's value leaves its stage."""
+        return node in self.crossing or node in self.handed
 
     def place(self, node: Node, core: tuple[Size, ...]) -> tuple[str, tuple[Size, ...]]:
         """The memory of a node's value, and the place of a core index in it."""
-        if node in self.members:
+        if node in self.group:
             if node in self.crossing and node not in self.cluster.totals:
                 return self.made.setdefault(node, f"y{len(self.made)}"), full_index(node, core)
+            if node in self.handed:
+                name, start = self.handed[node]
+                return name, tuple(dims.sub(i, s) for i, s in zip(core[len(core) - len(start) :], start, strict=True))
             if node in self.scratch:
                 return self.scratch[node].name, core[self.cluster.prefix :]
             raise AssertionError(f"{node!r} has no memory in its kernel")
@@ -157,9 +168,17 @@ class Writer:
         return self.spare[-1].name
 
     def keep_in_scratch(self, node: Node) -> None:
-        if node not in self.crossing and node not in self.scratch:
+        if not self.keeps(node) and node not in self.scratch:
             shape = core_shape(node)[self.cluster.prefix :]
             self.scratch[node] = Scratch(f"s{len(self.scratch) + len(self.spare)}", node.type.dtype, shape)
+
+    def hand_on(self, node: Node, shape: Shape, start: tuple[Size, ...], memory: Scratch | None = None) -> Scratch:
+        """Keep a value for later stages: the part of it that begins at `start` in its last axes; in new scratch, or in given."""
+        if memory is None:
+            self.new_scratch(node.type.dtype, shape)
+            memory = self.spare[-1]
+        self.handed[node] = memory.name, start
+        return memory
 
     def call(
         self,
@@ -175,7 +194,7 @@ class Writer:
             params.append(param)
             buffers[param.name] = buffer
         scratch = (*self.scratch.values(), *self.spare)
-        lines = tuple(dict.fromkeys(n.where for n in self.cluster.nodes if n.where is not None))
-        places = tuple(self.plan.position[n] for n in self.cluster.nodes)
+        lines = tuple(dict.fromkeys(n.where for n in self.whole.nodes if n.where is not None))
+        places = tuple(self.plan.position[n] for n in self.whole.nodes)
         kernel = Kernel("k", tuple(params), tuple(parallel), tuple(body), scratch, lines, places)
         return Call(kernel, tuple(buffers[p.name] for p in params))

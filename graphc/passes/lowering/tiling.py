@@ -14,7 +14,7 @@ from graphc.ir.dims import Size
 
 PANEL = 32  # columns are cut at multiples of the widest panel
 LARGE = (256, 128)  # rows and columns of a tile where there is work for many
-WORK = 1 << 19  # products that are worth a thread's while: some 5 microseconds
+WORK = 1 << 18  # products that are worth a thread's while: some 3 microseconds
 MANY = 32  # tiles that suffice for any number of cores
 USUAL = {"m": 512, "n": 128, "k": 256, "batch": 1}  # what a size is taken for that only a call knows
 
@@ -25,7 +25,7 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[
     >>> outer_tiles(64, 64, 64), outer_tiles(256, 256, 256), outer_tiles(1024, 1024, 1024)
     ((64, 64), (64, 64), (256, 128))
     >>> outer_tiles(128, 10, 512)
-    (128, 10)
+    (64, 10)
     """
     rows, columns, length = (s if isinstance(s, int) else USUAL[v] for s, v in ((m, "m"), (n, "n"), (k, "k")))
     times = math.prod(s if isinstance(s, int) else USUAL["batch"] for s in batch)

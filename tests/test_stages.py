@@ -1,0 +1,132 @@
+"""Several stages in one kernel: attention, whose scores never reach memory that others see."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.ir.program import Contract, Loop
+
+RNG = np.random.default_rng(11)
+
+
+def scores(q, k, causal):
+    found = (q @ gx.matrix_transpose(k)) / math.sqrt(q.shape[-1])
+    if causal:
+        i = gx.arange(q.shape[-2])
+        found = gx.where(gx.expand_dims(i, 1) >= gx.expand_dims(i, 0), found, -math.inf)
+    return found
+
+
+def attention(q, k, v, causal=True):
+    return gx.nn.softmax(scores(q, k, causal), axis=-1) @ v
+
+
+def placeholders(shape, names="qkv"):
+    return [gx.placeholder(n, shape, "float64") for n in names]
+
+
+def forms(f):
+    """The forms of a program's kernels: C for a contraction, r for a loop over rows."""
+    bodies = [[s for s in k.kernel.body if isinstance(s, (Contract, Loop))] for k in f.kernels]
+    return ["".join("C" if isinstance(s, Contract) else "r" for s in body) for body in bodies]
+
+
+def compare(inputs, outputs, arrays):
+    native = gx.compile(inputs, outputs)
+    wanted = gx.compile(inputs, outputs, backend="interpreter")(*arrays)
+    for found, want in zip(native(*arrays), wanted, strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-11, atol=1e-12)
+    return native
+
+
+@pytest.mark.parametrize("shape", [
+    ("b", 4, 128, 32), ("b", 2, "t", 8), ("b", 2, 300, 8), (3, 2, 17, 5), (1, 4, 16, 8), ("b", 64, 64), ("b", 1, 33, 7),
+    (1, 1, 16, 8),
+])  # fmt: skip
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_is_one_kernel(shape, causal):
+    q, k, v = placeholders(shape)
+    sizes = [{"b": 2, "t": 70}.get(n, n) for n in shape]
+    f = compare([q, k, v], [attention(q, k, v, causal)], [RNG.standard_normal(sizes) for _ in range(3)])
+    if shape[0] != 1:
+        assert forms(f) == ["CrC"]
+    if shape == ("b", 2, "t", 8):
+        for t in (1, 2, 63, 64, 65, 129):
+            arrays = [RNG.standard_normal((2, 2, t, 8)) for _ in range(3)]
+            wanted = gx.compile([q, k, v], attention(q, k, v, causal), backend="interpreter")(*arrays)
+            np.testing.assert_allclose(f(*arrays)[0], wanted, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [("b", 4, 128, 32), ("b", 2, "t", 8), (2, 2, 300, 8), (3, 17, 5)])
+def test_attention_and_its_gradient(shape):
+    q, k, v, g = placeholders(shape, "qkvg")
+    sizes = [{"b": 2, "t": 70}.get(n, n) for n in shape]
+    o = attention(q, k, v)
+    compare([q, k, v, g], [o, *gx.grad(gx.sum(o * g), [q, k, v])], [RNG.standard_normal(sizes) for _ in range(4)])
+
+
+def test_scores_of_a_static_size_never_leave_their_kernel():
+    q, k, v, g = (gx.placeholder(n, ("b", 4, 128, 32), "float32") for n in "qkvg")
+    o = attention(q, k, v)
+    f = gx.compile([q, k, v, g], [o, *gx.grad(gx.sum(o * g), [q, k, v])])
+    assert len(f.kernels) == 1
+    assert all(b.type.shape[-2:] != (128, 128) for b in f.program.buffers.values())
+
+
+def test_stages_give_the_same_bits_on_any_number_of_threads():
+    q, k, v, g = placeholders(("b", 3, 40, 8), "qkvg")
+    o = attention(q, k, v)
+    f = gx.compile([q, k, v, g], [o, *gx.grad(gx.sum(o * g), [q, k, v])])
+    arrays = [RNG.standard_normal((9, 3, 40, 8)) for _ in range(4)]
+    before = gx.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            gx.set_num_threads(threads)
+            found.append([y.tobytes() for y in f(*arrays)])
+    finally:
+        gx.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_scores_that_are_wanted_are_stored():
+    q, k, v = placeholders(("b", 2, 20, 8))
+    p = gx.nn.softmax(scores(q, k, True), axis=-1)
+    compare([q, k, v], [p, p @ v], [RNG.standard_normal((2, 2, 20, 8)) for _ in range(3)])
+
+
+def test_rows_before_a_product_of_a_batch_join_it():
+    x, y = gx.placeholder("x", ("b", 20, 30), "float64"), gx.placeholder("y", ("b", 30, 8), "float64")
+    f = compare([x, y], [gx.nn.softmax(x) @ y], [RNG.standard_normal((3, 20, 30)), RNG.standard_normal((3, 30, 8))])
+    assert forms(f) == ["rC"]
+
+
+def test_a_sum_over_columns_between_products_keeps_them_apart():
+    x, y = gx.placeholder("x", ("b", 20, 30), "float64"), gx.placeholder("y", ("b", 30, 20), "float64")
+    z = x @ y
+    arrays = [RNG.standard_normal((3, 20, 30)), RNG.standard_normal((3, 30, 20))]
+    compare([x, y], [(z / gx.sum(z, axis=0, keepdims=True)) @ x], arrays)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1, 3), (0, 1, 3, 2), (3, 2, 1, 0), (1, 0, 2, 3)])
+def test_a_product_is_stored_in_the_order_that_is_wanted(axes):
+    x, y = gx.placeholder("x", ("b", 3, 20, 30), "float64"), gx.placeholder("y", ("b", 3, 30, 20), "float64")
+    arrays = [RNG.standard_normal((2, 3, 20, 30)), RNG.standard_normal((2, 3, 30, 20))]
+    f = compare([x, y], [gx.permute_dims(gx.exp(x) @ y, axes)], arrays)
+    assert forms(f) == ["C"]
+    compare([x, y], [gx.permute_dims(x @ y, axes) * 2, gx.permute_dims(x @ y, axes) @ gx.permute_dims(x @ y, axes)], arrays)
+    z = gx.permute_dims(x @ y, axes)
+    compare([x, y], [gx.exp(z), gx.sum(z, axis=1)], arrays)
+
+
+def test_heads_are_put_together_where_they_are_made():
+    q, k, v = placeholders(("b", 2, 20, 8))
+    w = gx.placeholder("w", (16, 5), "float64")
+    o = gx.reshape(gx.permute_dims(attention(q, k, v), (0, 2, 1, 3)), (q.shape[0], 20, 16)) @ w
+    f = compare([q, k, v, w], [o], [*(RNG.standard_normal((3, 2, 20, 8)) for _ in range(3)), RNG.standard_normal((16, 5))])
+    assert forms(f) == ["CrC", "C"]
+    assert "//" not in str(f.kernels[1].kernel).split("{", 2)[2].replace("//128", "")
