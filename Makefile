@@ -1,6 +1,7 @@
 # make demo    train a network on real digits, compare, and write everything there is to see to out/demo
 # make test    every check: ruff, mypy, fuzz, docs, doctests and tests
 # make bench   compiled against interpreted, as a table
+# make peers   compared with jax, torch, PyTensor, numexpr and onnxruntime: docs/peers.json, its picture and its page
 # make docs    write the generated pages anew
 #
 # Each makes .venv first if it is not there. Another Python: make PYTHON=python3.12 test; another place: make VENV=/path test.
@@ -11,7 +12,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/installed
 
-.PHONY: demo test bench docs clean
+.PHONY: demo test bench peers docs clean
 
 demo: $(STAMP)
 	$(RUN) -m graphc demo
@@ -25,6 +26,11 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN) -m graphc bench
+
+peers: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	$(RUN) benchmarks/peers.py --json docs/peers.json --plot docs/peers.png
+	$(RUN) docs/generate.py
 
 docs: $(STAMP)
 	$(RUN) docs/generate.py

@@ -4,13 +4,14 @@
     docs/operations.md     the vocabulary, from its declarations
     docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
     README.md              its block `bench`, from docs/bench.json
+    docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
 
 With --check nothing is written: the exit code is 1 if a text differs from what would be written. Pictures are not compared,
-since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json, which are not
-measured again.
+since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json and docs/peers.json,
+which are not measured again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
+from benchmarks import report  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 
@@ -76,7 +78,7 @@ variable itself, since every reader of the old one has read it by then.""",
 _KERNELS = """\
 ## The code that runs
 
-Each distinct kernel is printed as Python source, which Numba compiles. `lo .. hi` is the part of the parallel loop that one
+Each distinct kernel is printed as Python source, and compiled through LLVM. `lo .. hi` is the part of the parallel loop that one
 thread has taken.
 """
 
@@ -311,6 +313,15 @@ def bench_block() -> str:
     return bench_table(json.loads(measured.read_text(encoding="utf-8")))
 
 
+def performance() -> str:
+    """The text of docs/performance.md, its tables from what `python benchmarks/peers.py --json docs/peers.json` measured."""
+    figures = json.loads((DOCS / "peers.json").read_text(encoding="utf-8"))
+    text = (DOCS / "performance.md").read_text(encoding="utf-8")
+    for name, block in (("peers", report.table), ("short", report.shortfalls), ("growth", report.growth)):
+        text = fill(text, name, block(figures))
+    return text
+
+
 def fill(text: str, name: str, block: str) -> str:
     """A text with its generated block `name` replaced. Raises ValueError where there is no such block."""
     start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
@@ -331,6 +342,7 @@ def pages() -> dict[Path, str]:
         DOCS / "journey.md": journey(),
         DOCS / "operations.md": vocabulary(),
         readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
+        DOCS / "performance.md": performance(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ class Compiled:
         self._input_types = [n.type for n in self.inputs]
         self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
-        self._writes, self._reads = bool(graph.updates), bool(graph.variables)
+        self._hold = STATE.writing if graph.updates else STATE.reading if graph.variables else None
         self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         chosen = load_backend(backend)
@@ -158,6 +159,7 @@ class Compiled:
                 program = step(program)
                 self.stages.append((step.__name__, program))
         self._executable = chosen.build(program)
+        self._again = self._executable.again
 
     @property
     def program(self) -> Program:
@@ -178,8 +180,19 @@ class Compiled:
         return self._executable.compilations
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        if named or len(args) != len(self._names):
+        if named:
             args = self._by_name(args, named)
+        if self._hold is None:
+            results = self._again(args)
+        else:
+            with self._hold:
+                results = self._again(args)
+        return self._form(self._first(args) if results is None else results)
+
+    def _first(self, args: tuple[Any, ...]) -> list[Array]:
+        """The outputs for arguments that are to be checked and made arrays of the inputs' types."""
+        if len(args) != len(self._names):
+            args = self._by_name(args, {})
         arrays = [
             a if type(a) is np.ndarray and a.dtype is want else self._array(i, a, self._input_types[i])
             for i, (a, want) in enumerate(zip(args, self._wanted, strict=True))
@@ -191,10 +204,8 @@ class Compiled:
             if len(self._sizes) >= _MAX_SIZES:
                 self._sizes.clear()
             self._sizes[key] = sizes
-        if not self._reads:
-            return self._form(self._executable.run(arrays, sizes, key))
-        with STATE.writing() if self._writes else STATE.reading():
-            return self._form(self._executable.run(arrays, sizes, key))
+        with self._hold or nullcontext():
+            return self._executable.run(arrays, sizes, key)
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):

@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from graphc.ir import types as t
-from graphc.passes.elementary import error, exponential, inverse, logarithm, power, trigonometric
+from graphc.passes.elementary import error, exponential, gamma, inverse, logarithm, power, trigonometric
 
 Function = Callable[[mp.mpf], mp.mpf]
 GRID = 500  # Chebyshev points on which the error is looked at
@@ -84,6 +84,56 @@ def at_zero(f: Function, limit: float | mp.mpf) -> Function:
     return lambda x: f(x) if abs(x) > 1e-12 else mp.mpf(limit)
 
 
+def beside(centre: float, f: Function) -> Function:
+    """f around a centre, also where its formula is 0 / 0."""
+    gap = mp.mpf(2) ** -60
+
+    def shifted(v: mp.mpf) -> mp.mpf:
+        try:
+            return f(centre + v)
+        except ZeroDivisionError:
+            return (f(centre + v - gap) + f(centre + v + gap)) / 2
+
+    return shifted
+
+
+def far_from_zero(f: Function, limit: float | mp.mpf) -> Function:
+    """f(x) as a function of 1/x^2."""
+    return at_zero(lambda z: f(1 / mp.sqrt(z)), limit)
+
+
+def scaled_erfc(a: int, v: mp.mpf) -> mp.mpf:
+    """(1 + 2x) * exp(x^2) * erfc(x) for v = (x - a) / (x + a)."""
+    x = a * (1 + v) / (1 - v)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
+def inverse_erfc(c: mp.mpf) -> mp.mpf:
+    """Where erfc is c < 1, by Newton's method on the logarithm."""
+    y = mp.sqrt(max(-mp.log(c), mp.mpf(0.1)))
+    for _ in range(100):
+        e = mp.erfc(y)
+        step = mp.log(e / c) * e * mp.exp(y * y) * mp.sqrt(mp.pi) / 2
+        y += step
+        if abs(step) < mp.mpf(2) ** -150:
+            break
+    return y
+
+
+def inverse_centre(w: mp.mpf) -> mp.mpf:
+    """erfinv(x) / x for w = -log(1 - x^2)."""
+    if w < mp.mpf(10) ** -20:
+        return mp.sqrt(mp.pi) / 2
+    x = mp.sqrt(-mp.expm1(-w))
+    return inverse_erfc(mp.exp(-w) / (1 + x)) / x
+
+
+def inverse_tail(v: mp.mpf) -> mp.mpf:
+    """erfinv(x) / s for v = (s - 2.5) / (s + 2.5), s = sqrt(-log(1 - x))."""
+    s = 2.5 * (1 + v) / (1 - v)
+    return inverse_erfc(mp.exp(-s * s)) / s
+
+
 def tables() -> list[Table]:
     """The tables of the code, in the order of its files."""
     ln2, slope = mp.log(2), 2 / mp.sqrt(mp.pi)
@@ -93,6 +143,7 @@ def tables() -> list[Table]:
     near, unit, quarter = (-0.35, 0.35), (-0.505, 0.505), (0.0, 0.2501)
     eighth = (0.0, float((mp.pi / 4) ** 2) * 1.0002)
     half = mp.pi / 2
+    zero = mp.findroot(mp.digamma, 1.46)
 
     def far(v: mp.mpf) -> mp.mpf:
         return 2 * (1 + v) / (1 - v)
@@ -132,14 +183,51 @@ def tables() -> list[Table]:
             "trigonometric.COSINE64", trigonometric.COSINE64,
             at_zero(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24), eighth, lambda z: z * z,
         ),
-        Table("inverse.ARCTANGENT", inverse.ARCTANGENT, odd(mp.atan), (0.0, 0.1718), lambda z: z),
-        Table("inverse.ARCSINE", inverse.ARCSINE, odd(mp.asin), quarter, lambda z: z),
+        Table("inverse.ARCTANGENT32", inverse.ARCTANGENT32, odd(mp.atan), (0.0, 0.1718), lambda z: z, "float32"),
+        Table("inverse.ARCTANGENT64", inverse.ARCTANGENT64, odd(mp.atan), (0.0, 0.1718), lambda z: z),
+        Table("inverse.ARCSINE32", inverse.ARCSINE32, odd(mp.asin), quarter, lambda z: z, "float32"),
+        Table("inverse.ARCSINE64", inverse.ARCSINE64, odd(mp.asin), quarter, lambda z: z),
         Table("error.CENTRE32", error.CENTRE32, odd(mp.erf, slope), (0.0, 0.81), lambda z: z, "float32"),
         Table("error.TAIL32", error.TAIL32, root, (0.9, 3.93), lambda a: 4 * root(a) ** 3, "float32"),
         Table("error.CENTRE64", error.CENTRE64, odd(mp.erf, slope), (0.0, 1.0), lambda z: z),
         Table(
             "error.TAIL64", error.TAIL64, lambda v: mp.erfc(far(v)) * mp.exp(far(v) ** 2), (-1 / 3, 0.5),
             lambda v: mp.exp(-(far(v) ** 2)),
+        ),
+        Table(
+            "error.COMPLEMENT32", error.COMPLEMENT32, lambda v: scaled_erfc(3, v), (-1.0, 0.543),
+            lambda v: 1 / scaled_erfc(3, v),
+        ),
+        Table(
+            "error.COMPLEMENT64", error.COMPLEMENT64, lambda v: scaled_erfc(4, v), (-1.0, 0.751),
+            lambda v: 1 / scaled_erfc(4, v),
+        ),
+        Table("error.INVERSE32", error.INVERSE32, inverse_centre, (0.0, 1.661), lambda w: 1),
+        Table("error.INVERSE64", error.INVERSE64, inverse_centre, (0.0, 1.661), lambda w: 1),
+        Table("error.INVERSE_TAIL32", error.INVERSE_TAIL32, inverse_tail, (-0.2447, 0.242), lambda v: 1),
+        Table("error.INVERSE_TAIL64", error.INVERSE_TAIL64, inverse_tail, (-0.2447, 0.4167), lambda v: 1),
+        Table(
+            "gamma.LGAMMA", gamma.LGAMMA, beside(gamma.CENTRE, lambda y: mp.loggamma(y) / ((y - 1) * (y - 2))), (-0.75, 0.75),
+            beside(gamma.CENTRE, lambda y: (y - 1) * (y - 2) / mp.loggamma(y)),
+        ),
+        Table(
+            "gamma.LGAMMA_STIRLING", gamma.LGAMMA_STIRLING, far_from_zero(
+                lambda x: x * (mp.loggamma(x) - (x - 0.5) * (mp.log(x) - 1) - (mp.log(2 * mp.pi) - 1) / 2), 1 / mp.mpf(12)
+            ), (0.0, gamma.STIRLING**-2), far_from_zero(lambda x: 1 / (x * mp.loggamma(x)), 0),
+        ),
+        Table("gamma.SINE", gamma.SINE, at_zero(lambda z: mp.sinpi(mp.sqrt(z)) / (mp.pi * mp.sqrt(z)), 1), quarter, lambda z: 1),
+        Table(
+            "gamma.DIGAMMA", gamma.DIGAMMA, beside(gamma.CENTRE, lambda y: mp.digamma(y) / (y - zero)), (-0.75, 0.75),
+            beside(gamma.CENTRE, lambda y: (y - zero) / mp.digamma(y)),
+        ),
+        Table(
+            "gamma.DIGAMMA_STIRLING", gamma.DIGAMMA_STIRLING, far_from_zero(
+                lambda x: x**2 * (mp.log(x) - 1 / (2 * x) - mp.digamma(x)), 1 / mp.mpf(12)
+            ), (0.0, gamma.STIRLING**-2), far_from_zero(lambda x: 1 / (x**2 * mp.log(x)), 0),
+        ),
+        Table(
+            "gamma.COTANGENT", gamma.COTANGENT,
+            far_from_zero(lambda s: (s - mp.pi * mp.cospi(1 / s) / mp.sinpi(1 / s)) * s, mp.pi**2 / 3), quarter, mp.sqrt,
         ),
         Table(
             "power.SERIES", power.SERIES, at_zero(lambda z: (twice(z) - mp.mpf(2) / 3) / z, 0.4), (0.0, 0.02945), lambda z: z * z
@@ -151,10 +239,11 @@ def tables() -> list[Table]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compute the coefficients in graphc/passes/elementary.")
     parser.add_argument("--check", action="store_true", help="compare with the tables in the code")
+    parser.add_argument("--only", default="", metavar="TEXT", help="tables whose name holds this")
     options = parser.parse_args()
     differ = False
     with mp.workprec(180):
-        for table in tables():
+        for table in (found for found in tables() if options.only in found.name):
             exact, worst = remez(table.f, table.interval, len(table.coefficients) - 1, table.weight)
             found = tuple(float(np.dtype(table.dtype).type(float(c))) for c in exact)
             same = found == tuple(table.coefficients)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphc as gx
 
+ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(7)
 EDGES = (0, 1, 2, 13, 14, 15, 31, 33, 70)
 
@@ -152,6 +156,93 @@ def test_outputs_are_not_reused_while_somebody_holds_them():
     f(np.full(4, 7.0))
     np.testing.assert_array_equal(first, np.ones(4))
     np.testing.assert_array_equal(part, np.full(3, 2.0))
+
+
+def test_two_results_serve_a_caller_who_holds_the_last():
+    x = gx.placeholder("x", ("n",), "float64")
+    f = gx.compile([x], [x + 1, x * 2])
+    a, seen = np.arange(5.0), set()
+    for i in range(20):
+        held = f(a + i)
+        np.testing.assert_array_equal(held, [a + i + 1, (a + i) * 2])
+        seen |= {y.ctypes.data for y in held}
+    assert len(seen) == 4
+    np.testing.assert_array_equal(f(f(held[0])[0])[1], (held[0] + 1) * 2)
+
+
+@pytest.mark.parametrize("change", [
+    lambda y: setattr(y, "shape", (2, 2)), lambda y: setattr(y, "dtype", np.int64), lambda y: setattr(y, "strides", (0,)),
+    lambda y: setattr(y.flags, "writeable", False),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_result_that_was_changed_in_place_is_not_used_again(change):
+    x = gx.placeholder("x", (4,), "float64")
+    f = gx.compile([x], x + 1)
+    for i in range(4):
+        y = f(np.full(4, float(i)))
+        assert y.shape == (4,) and y.dtype == np.float64 and y.strides == (8,)
+        np.testing.assert_array_equal(y, np.full(4, i + 1.0))
+        change(y)
+        del y
+
+
+def test_arguments_unlike_the_last_ones_are_checked_again():
+    x, y = gx.placeholder("x", ("n", 3)), gx.placeholder("y", ("n",))
+    f = gx.compile([x, y], x * gx.expand_dims(y, 1))
+    a, b = np.arange(24, dtype="f4").reshape(8, 3), np.arange(8, dtype="f4")
+    wanted = a * b[:, None]
+    grown = np.concatenate([a, a], axis=1)
+    grown[:, ::2] = a
+    same = [
+        (a, b), (a.tolist(), b), (a.astype("f2"), b), (np.asfortranarray(a), b), (grown[:, ::2], b), (a, b[::-1][::-1]),
+        (a.view(np.recarray), b), (np.frombuffer(b"x" + a.tobytes(), "f4", offset=1).reshape(8, 3), b),
+    ]  # fmt: skip
+    for first, second in same:
+        f(a[:2], b[:2])
+        f(a, b)
+        np.testing.assert_array_equal(f(first, second), wanted)
+        np.testing.assert_array_equal(f(x=first, y=second), wanted)
+    wide, foreign = a.astype("f8"), a.astype(">f4")
+    for wrong in [(a,), (a, b, b), (a[:2], b), (b, a), (wide, b), (a[0], b), (a, None), (foreign, b), (a[:, :2], b)]:
+        with pytest.raises(gx.GraphError):
+            f(*wrong)
+    np.testing.assert_array_equal(f(a, b), wanted)
+    assert f(a[:0], b[:0]).shape == (0, 3)
+
+
+def test_an_argument_is_not_kept():
+    x = gx.placeholder("x", (3,), "float64")
+    f = gx.compile([x], x + 1)
+    a = np.zeros(3)
+    before = sys.getrefcount(a)
+    f(a)
+    assert sys.getrefcount(a) == before
+
+
+def test_an_interrupt_in_a_long_call_comes_after_it():
+    """Ctrl-C is seen when the call has ended: its updates are whole, and later calls are as before."""
+    program = """
+import os, signal, threading, numpy as np, graphc as gx
+x = gx.placeholder("x", (900, 900))
+n = gx.variable(np.zeros((900, 900), "f4"), "n")
+f = gx.compile([x], gx.sum(x @ x @ x @ x), updates={n: n + 1})
+a = np.eye(900, dtype="f4")
+f(a)
+for i in range(5):
+    timer = threading.Timer(0.02 + 0.013 * i, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        while True:
+            f(a)
+    except KeyboardInterrupt:
+        pass
+    done = n.value
+    assert (done == done[0, 0]).all()
+    assert f(a) == 900 and (n.value == done + 1).all()
+print("sound")
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert (found.stdout, found.stderr) == ("sound\n", "")
 
 
 def test_many_threads_call_one_compiled_object():

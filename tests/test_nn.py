@@ -385,3 +385,58 @@ def test_wrong_use_says_what_to_do() -> None:
         gx.nn.gelu(x, approximate="yes")
     assert caught.value.where is not None
     assert caught.value.where.file == __file__
+
+
+# --- attention -------------------------------------------------------------------------------------------------------
+
+
+def wide_attention(
+    q: Array, k: Array, v: Array, causal: bool = False, mask: Array | None = None, scale: float | None = None
+) -> Array:
+    scores = np.einsum("...td,...sd->...ts", q.astype(Wide), k.astype(Wide)) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    if causal:
+        scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -INF)
+    if mask is not None:
+        scores = np.where(mask, scores, -INF)
+    return np.exp(wide_log_softmax(scores)) @ v.astype(Wide)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"scale": 2.0}, {"mask": np.array([[1, 0, 1, 1, 0]], bool)}], ids=str)
+def test_attention(options: dict[str, Any], backend: str) -> None:
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.standard_normal(shape) for shape in ((2, 1, 4, 6), (3, 5, 6), (2, 1, 5, 7)))
+    close(run(gx.nn.attention, q, k, v, backend=backend, **options), wide_attention(q, k, v, **options), 16)
+
+
+@pytest.mark.parametrize("wrt", [0, 1, 2])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_gradient_of_attention(wrt: int, backend: str) -> None:
+    """Against central differences along a random direction."""
+    rng = np.random.default_rng(4)
+    arrays = [rng.standard_normal((2, 5, 3)) for _ in range(3)]
+    weights = rng.standard_normal((2, 5, 3))
+    found = gradient(lambda *a: gx.nn.attention(*a, causal=True) * weights, *arrays, wrt=wrt, backend=backend)
+    way = rng.standard_normal((2, 5, 3))
+    ends = []
+    for sign in (1, -1):
+        moved = list(arrays)
+        moved[wrt] = arrays[wrt] + sign * 1e-5 * way
+        ends.append(np.sum(wide_attention(*moved, causal=True) * weights))
+    np.testing.assert_allclose(np.sum(found * way), float((ends[0] - ends[1]) / 2e-5), rtol=1e-7)
+
+
+def test_a_query_that_may_look_nowhere_is_nan() -> None:
+    x = np.ones((2, 2))
+    got = run(gx.nn.attention, x, x, x, mask=np.array([[True, True], [False, False]]))
+    assert np.isnan(got).tolist() == [[False, False], [True, True]]
+
+
+def test_attention_refuses_what_does_not_fit() -> None:
+    q, k = gx.placeholder("q", ("t", 4)), gx.placeholder("k", ("t", 3))
+    with pytest.raises(gx.errors.ShapeError, match=r"attention needs queries \[\.\.\., t, width\]"):
+        gx.nn.attention(q, k, k)
+    w = gx.placeholder("w", (3, "width"))
+    with pytest.raises(gx.errors.ShapeError, match=r"the width of f32\[3, width\] is not a number"):
+        gx.nn.attention(w, w, w)
+    assert gx.nn.attention(w, w, w, scale=1.0).shape == w.shape

@@ -1,4 +1,4 @@
-"""What runs: the NumPy interpreter, which is the oracle, and native code through Numba.
+"""What runs: the NumPy interpreter, which is the oracle, and native code.
 
 The interpreter runs a graph; native backends run the program that the last passes make of it.
 """
@@ -33,6 +33,10 @@ class Executable(Protocol):
         """The outputs for checked inputs; then variables are updated. `key` stands for the sizes."""
         ...
 
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
+        ...
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -44,7 +48,7 @@ class Backend:
 
 
 def load_backend(name: str) -> Backend:
-    """The backend called `name`; Numba is imported when it is first asked for."""
+    """The backend called `name`; LLVM is loaded when it is first asked for."""
     if name == "interpreter":
         from graphc.backends.interpreter import Interpreted
 

@@ -91,3 +91,6 @@ class Interpreted:
         for (variable, _), new in zip(graph.updates, [np.array(n) for n in news], strict=True):
             leaf_value(variable, {})[...] = new
         return results
+
+    def again(self, arguments: tuple[Any, ...]) -> None:
+        """The interpreter remembers nothing of a run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 from graphc.errors import InputError, caller
 
@@ -19,8 +20,12 @@ def get_num_threads() -> int:
 
     That is what `set_num_threads` said, else the environment's GRAPHC_NUM_THREADS, else the number of processors.
     """
-    if _chosen:
-        return _chosen[-1]
+    return _chosen[-1] if _chosen else _default()
+
+
+@lru_cache(maxsize=1)
+def _default() -> int:
+    """Asked once: every parallel call needs it, and asking the system takes longer than a small kernel."""
     text = os.environ.get("GRAPHC_NUM_THREADS", "")
     return max(1, int(text)) if text.isdigit() else available()
 

@@ -23,7 +23,7 @@ from graphc.ir.dims import NO_RANGES, Ranges, Size, symbol
 from graphc.ir.types import DType, TensorType
 
 PRIMITIVES = frozenset(
-    "add sub mul div neg abs sqrt floor ceil trunc rint fma fmod quot rem "  # quot, rem: C division of integers, divisor != 0
+    "add sub mul div neg abs sqrt floor ceil trunc rint fma quot rem "  # quot, rem: C division of integers, divisor != 0
     "eq ne lt le gt ge and or xor not shl shr select cast bitcast index".split()
 )
 COMPARISONS = frozenset(

@@ -8,54 +8,81 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class StateLock:
-    """Many readers or one writer. A thread that writes may read and write again inside."""
+    """Many readers or one writer: `with lock.reading:` and `with lock.writing:`. A thread that writes may do both inside."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
-        self._readers = 0
-        self._writer: int | None = None
-        self._depth = 0
+        self.mutex = threading.Lock()  # for the fields below, held for an instant
+        self.changed = threading.Condition(self.mutex)
+        self.waiting = 0
+        self.readers = 0
+        self.writer: int | None = None
+        self.depth = 0
+        self.reading, self.writing = Reading(self), Writing(self)
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the state still."""
-        me = threading.get_ident()
-        with self._changed:
-            own = self._writer == me
-            while self._writer is not None and not own:
-                self._changed.wait()
-            self._readers += not own
+    def wait(self) -> None:
+        """Let others go on until one of them leaves."""
+        self.waiting += 1
         try:
-            yield
+            self.changed.wait()
         finally:
-            if not own:
-                with self._changed:
-                    self._readers -= 1
-                    if not self._readers:
-                        self._changed.notify_all()
+            self.waiting -= 1
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Have the state alone."""
-        me = threading.get_ident()
-        with self._changed:
-            while not (self._writer == me or (self._writer is None and not self._readers)):
-                self._changed.wait()
-            self._writer = me
-            self._depth += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._depth -= 1
-                if not self._depth:
-                    self._writer = None
-                    self._changed.notify_all()
+    def leave(self) -> None:
+        """Wake those who wait."""
+        if self.waiting:
+            self.changed.notify_all()
+
+
+class Reading:
+    """Hold the state still."""
+
+    def __init__(self, lock: StateLock) -> None:
+        self.lock = lock
+
+    def __enter__(self) -> None:
+        lock, me = self.lock, threading.get_ident()
+        with lock.mutex:
+            if lock.writer == me:
+                lock.depth += 1
+                return
+            while lock.writer is not None:
+                lock.wait()
+            lock.readers += 1
+
+    def __exit__(self, *failure: object) -> None:
+        lock = self.lock
+        if lock.writer == threading.get_ident():
+            return lock.writing.__exit__()
+        with lock.mutex:
+            lock.readers -= 1
+            if not lock.readers:
+                lock.leave()
+
+
+class Writing:
+    """Have the state alone."""
+
+    def __init__(self, lock: StateLock) -> None:
+        self.lock = lock
+
+    def __enter__(self) -> None:
+        lock, me = self.lock, threading.get_ident()
+        with lock.mutex:
+            while not (lock.writer == me or (lock.writer is None and not lock.readers)):
+                lock.wait()
+            lock.writer = me
+            lock.depth += 1
+
+    def __exit__(self, *failure: object) -> None:
+        lock = self.lock
+        with lock.mutex:
+            lock.depth -= 1
+            if not lock.depth:
+                lock.writer = None
+                lock.leave()
 
 
 STATE = StateLock()

@@ -130,6 +130,12 @@ remainder = elementwise(
     doc="a - b * floor(a / b), with the sign of b; of integers by 0, 0.",
 )  # fmt: skip
 
+fmod = elementwise(
+    "fmod", dtype=numeric, reference=_quiet(np.fmod), scalar="fmod({0}, {1})",
+    vjp=lambda g, y, a, b: (g, -g * round((a - y) / b)), domain=(0.5, 9),
+    doc="a - b * trunc(a / b), with the sign of a; of integers by 0, 0.",
+)  # fmt: skip
+
 
 def _choose(keep: Array, a: Array, b: Array) -> Array:
     return np.where(np.isnan(a) | keep if a.dtype.kind == "f" else keep, a, b)

@@ -45,7 +45,7 @@ class Variable(Tensor):
 
         Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer.
         """
-        with STATE.reading():
+        with STATE.reading:
             return self._data.copy()
 
     @value.setter

@@ -12,7 +12,7 @@ from graphc.errors import InputError, caller
 # NumPy's names that differ from the Array API's.
 _ALIASES = {
     "absolute": "abs", "fabs": "abs", "true_divide": "divide", "power": "pow", "float_power": "pow", "mod": "remainder",
-    "fmod": None, "rint": "round", "around": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
+    "rint": "round", "around": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
     "right_shift": "bitwise_right_shift", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concatenate": "concat", "amax": "max", "amin": "min",
     "ravel": "_flatten", "dot": "matmul", "conjugate": "positive",

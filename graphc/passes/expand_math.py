@@ -22,6 +22,7 @@ from graphc.ir.program import Axis, Contract, Gather, Index, Init, Kernel, Load,
 from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
+from graphc.passes.elementary.modulo import fmod
 
 _SIGNED = {8: t.int8, 16: t.int16, 32: t.int32, 64: t.int64}
 
@@ -235,7 +236,7 @@ def _remainder(k: Scalars, a: Value, b: Value) -> Value:
 
 def _float_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
     """NumPy's algorithm (npy_divmod): from C's fmod, moved by one divisor where the signs differ."""
-    mod = k.op("fmod", a, b)
+    mod = fmod(k, a, b)
     div = (a - mod) / b
     moved = (mod != 0) & ((b < 0) ^ (mod < 0))
     div = k.select(moved, div - 1.0, div)
@@ -246,6 +247,15 @@ def _float_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
     div = k.select(b == 0, quotient, k.select(div == 0, _copysign(k, zero, quotient), whole))
     clean = k.select(mod == 0, _copysign(k, zero, b), k.select(moved, mod + b, mod))
     return div, k.select(b == 0, mod, clean)
+
+
+def _fmod(k: Scalars, a: Value, b: Value) -> Value:
+    if a.dtype.is_float:
+        return fmod(k, a, b)
+    rest = _integer_divmod(k, a, b)[1]
+    if a.dtype.kind == "u":
+        return rest
+    return k.select((rest != 0) & ((a ^ b) < 0), rest - b, rest)
 
 
 def _integer_divmod(k: Scalars, a: Value, b: Value) -> tuple[Value, Value]:
@@ -342,6 +352,7 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "rint": _same,
     "floor_divide": _floor_divide,
     "remainder": _remainder,
+    "fmod": _fmod,
     "left_shift": _left_shift,
     "right_shift": _right_shift,
 }

@@ -118,11 +118,12 @@ class Plan:
         self.moved[node] = tuple(names.index(i) for i in read.index)
         return True
 
-    def index_of(self, node: Node, index: tuple[Size, ...]) -> tuple[Size, ...]:
-        """The index of an element of a node that a contraction's epilogue makes at an index of the contraction."""
-        if node not in self.moved:
-            return index
-        return tuple(index[self.moved[node].index(a)] for a in range(len(index)))
+    def index_of(self, node: Node, index: tuple[Size, ...], shape: Shape, ranges: dims.Ranges) -> tuple[Size, ...]:
+        """The index of the element of a node that an epilogue makes at an index of its result, which has a shape."""
+        if node in self.moved:
+            return tuple(index[self.moved[node].index(a)] for a in range(len(index)))
+        given = core_shape(node)
+        return index if given == shape else dims.unravel(dims.ravel(index, shape), given, ranges)
 
     def _probe(self, node: Node) -> None:
         work = self.work.get(node)
@@ -281,8 +282,6 @@ class Plan:
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):
                 return None
-            if second.shape != first.shape and not (len(second.nodes) == 1 and second.nodes[0] in self.moved):
-                return None
             return first.prefix if self._reads_in_place(first, second) else None
         rank = min(first.prefix, second.prefix)
         members = {*first.nodes, *second.nodes}
@@ -315,13 +314,20 @@ class Plan:
         return rank
 
     def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
-        members = set(first.nodes)
+        """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
+        members = {*first.nodes, *second.nodes}
+        size = dims.product(first.shape)
+        index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
+        ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         for node in second.nodes:
+            if dims.product(core_shape(node)) != size:
+                return False
+            here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
             for read in self.reads[node]:
-                if read.node not in members or node in self.moved:
-                    continue
-                if read.node in self.moved or core_shape(read.node) != first.shape or read.index != axis_names(len(first.shape)):
-                    return False
+                if read.node in members:
+                    found = tuple(dims.substitute(i, here, ranges) for i in read.index)
+                    if found != self.index_of(read.node, index, first.shape, ranges):
+                        return False
         return True
 
     # --- stages under common outer loops ---
@@ -387,7 +393,7 @@ class Plan:
                 at_home = self._outer_index(node)[:prefix]
                 if any(read.node in handed and read.index[:prefix] != at_home for read in self.reads[node]):
                     return False
-                if node in handed and node in self.moved and self.moved[node][:prefix] != tuple(range(prefix)):
+                if node in handed and (core_shape(node)[:prefix] != outer or self._moves_axes(node, prefix)):
                     return False
         if by_rows:  # they come in tiles that are small enough
             return True
@@ -399,6 +405,9 @@ class Plan:
             for i in range(made, last + 1):
                 held[i] += size
         return max(held) <= MAX_SHARED
+
+    def _moves_axes(self, node: Node, prefix: int) -> bool:
+        return node in self.moved and self.moved[node][:prefix] != tuple(range(prefix))
 
     def _outer_index(self, node: Node) -> tuple[Size, ...]:
         """A node's own index in the names that its reads use."""

@@ -1,12 +1,16 @@
-"""Native code through Numba.
+"""Native code.
 
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
     source.py        a kernel as Python source
-    compile.py       source to machine code
-    cache.py         machine code on disk
-    pool.py          worker threads, and the table of calls they walk
+    frontend.py      source to LLVM text
+    llvm.py          LLVM text to an object; a second process that does so too
+    compile.py       what is compiled, and loaded
+    cache.py         objects on disk
+    walk.py          a call and the walk over its table of kernels, in the words of kernels
+    pool.py          worker threads
     executor.py      binding sizes, memory, running
+    oracle.py        the same source through Numba: what the front end is judged by
 """
 
 from graphc.backends.numba.executor import Native as build

@@ -1,7 +1,7 @@
 """Object code on disk, found by a digest of everything it depends on.
 
 A key is a digest of the kernel's source, the files of graphc that turn it into machine code, the processor and its features,
-and the versions of Python, Numba and llvmlite. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
+and llvmlite's version. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
 Mach-O or COFF object. Nothing is ever unpickled. Entries are written to a temporary file and renamed, so that processes may
 race; one that is damaged is reported once and compiled again. The directory belongs to the user alone (mode 0700), or is not
 used. The entries used longest ago go when there are too many.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import stat
 import tempfile
 import warnings
@@ -25,19 +24,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import llvmlite
-import numba
 from llvmlite import binding
 
 from graphc.errors import GraphWarning
 
 MAX_BYTES = 256 * 2**20
-_FORMAT = 1
+_FORMAT = 2
 _SUFFIX = ".object"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Object code, and the name of the function in it."""
+    """Object code, and what the names of the functions in it begin with."""
 
     symbol: str
     code: bytes
@@ -48,11 +46,11 @@ def _environment() -> str:
     """What all keys of this process share."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in ("intrinsics.py", "contraction.py", "compile.py"):
-        digest.update((here / name).read_bytes())
+    for file in sorted(here.glob("*.py")):
+        digest.update(file.read_bytes())
     features = ",".join(f"{name}={on:d}" for name, on in sorted(binding.get_host_cpu_features().items()))
-    versions = (numba.__version__, llvmlite.__version__, platform.python_version(), str(_FORMAT))
-    return "\n".join((digest.hexdigest(), binding.get_process_triple(), binding.get_host_cpu_name(), features, *versions))
+    machine = (binding.get_process_triple(), binding.get_host_cpu_name(), features)
+    return "\n".join((digest.hexdigest(), *machine, llvmlite.__version__, str(_FORMAT)))
 
 
 def key_of(text: str) -> str:

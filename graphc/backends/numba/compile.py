@@ -1,31 +1,34 @@
-"""Compile kernels to machine code: one Numba function each, without Python wrappers; or find their code in the cache."""
+"""Source to machine code, once in a process, and once on a machine while the cache lasts.
+
+    text of kernels  ->  LLVM (frontend.py)  ->  an object (llvm.py), or one from the cache  ->  addresses
+"""
 
 from __future__ import annotations
 
-import linecache
+import os
+import sys
 import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from llvmlite import binding
-from numba import njit, types
 
 from graphc.backends.numba import cache
-from graphc.backends.numba.source import Source, print_source
+from graphc.backends.numba.intrinsics import Intrinsic
+from graphc.backends.numba.llvm import Assistant, compile_text, machine
+from graphc.backends.numba.source import print_source
+from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 
-_WORDS = types.CPointer(types.int64)
-SIGNATURE = types.void(_WORDS, _WORDS, types.int64, types.int64, types.int64)
-_LOCK = threading.Lock()
-_KNOWN: dict[str, Code] = {}
-
-
-@dataclass(frozen=True)
-class Code:
-    """Machine code in memory, and the object that keeps it there."""
-
-    address: int
-    owner: Any
+ASSISTED = 4  # texts from which on a second process compiles too
+_LOCK = threading.RLock()
+_KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
 
 @dataclass(frozen=True)
@@ -38,45 +41,140 @@ class CompiledKernel:
     dims: tuple[str, ...]
     reserve: int  # bytes of scratch before its own arrays
     address: int
-    owner: Any  # keeps the code alive
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
 
 
-def compile_kernel(kernel: Kernel) -> CompiledKernel:
-    """The machine code of a kernel; equal sources are compiled once in a process, and once on a machine while the cache lasts."""
-    source = print_source(kernel)
-    text = source.text.replace(f"def {kernel.name}(", "def kernel(", 1)
-    key = cache.key_of(f"{text}\n{sorted(source.names)}\n{source.reserve}")
+@dataclass(frozen=True)
+class Text:
+    """A source text of functions, and what the names in it mean: intrinsics and constants."""
+
+    text: str
+    names: Mapping[str, Any]
+
+    @property
+    def used(self) -> dict[str, Any]:
+        return {name: v for name, v in sorted(self.names.items()) if isinstance(v, (Intrinsic, int, float, np.uint64))}
+
+    @property
+    def key(self) -> str:
+        meanings = (f"{name} = {v.name if isinstance(v, Intrinsic) else v!r}" for name, v in self.used.items())
+        return cache.key_of("\n".join((self.text, *meanings)))
+
+    def llvm(self, prefix: str) -> str:
+        from graphc.backends.numba.frontend import translate
+
+        return translate(self.text, self.names, prefix)
+
+
+def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
+    """The machine code of kernels; equal sources are compiled once."""
+    sources = [(kernel, print_source(kernel)) for kernel in kernels]
+    texts = [Text(s.text.replace(f"def {s.name}(", "def kernel(", 1), s.names) for _, s in sources]
+    if os.environ.get("GRAPHC_FRONT_END") == "numba":
+        from graphc.backends.numba.oracle import by_numba
+
+        addresses = [by_numba(text.text, text.names) for text in texts]
+    else:
+        addresses = [find("kernel") for find in functions(texts)]
+    return [
+        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
+        for (kernel, s), address in zip(sources, addresses, strict=True)
+    ]
+
+
+def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
+    """For each text, the addresses of its functions by name."""
+    keyed = [(text.key, text) for text in texts]
+    for _, text in keyed:
+        for value in text.used.values():
+            if isinstance(value, Intrinsic) and value.definition is not None:
+                library(value.name, value.definition)
     with _LOCK:
-        found = _KNOWN.get(key)
-        if found is None:
+        _load({key: text.llvm for key, text in keyed})
+        return [partial(_address, _KNOWN[key]) for key, _ in keyed]
+
+
+def library(symbol: str, write: Callable[[], str]) -> int:
+    """The address of a function that all kernels may call as `external(symbol, ...)`, from LLVM text that defines it.
+
+    The symbol must name everything that the text depends on, beside the files of this package.
+    """
+    with _LOCK:
+        _load({cache.key_of(f"library {symbol}"): lambda prefix: write()})
+        address = _address("", symbol)
+        binding.add_symbol(symbol, address)
+    return address
+
+
+def _load(texts: Mapping[str, Callable[[str], str]]) -> None:
+    """Have the code of keys in memory; their values write the LLVM text, with a prefix for the names of functions."""
+    missing = {}
+    for key, write in texts.items():
+        if key not in _KNOWN:
             entry = cache.get(key)
-            found = _KNOWN[key] = _compile(source, key) if entry is None else _load(entry)
-    return CompiledKernel(kernel.name, kernel, source.text, source.dims, source.reserve, found.address, found.owner)
+            if entry is None:
+                missing[key] = write
+            else:
+                _add(key, entry)
+    for key, code in _compile(missing).items():
+        entry = cache.Entry(_prefix(key), code)
+        cache.put(key, entry)
+        _add(key, entry)
 
 
-def _compile(source: Source, key: str) -> Code:
-    file = f"<graphc kernel {source.name} {len(_KNOWN)}>"
-    linecache.cache[file] = (len(source.text), None, source.text.splitlines(True), file)
-    space = dict(source.names)
-    exec(compile(source.text, file, "exec"), space)
-    function = njit(
-        SIGNATURE, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", nogil=True, boundscheck=False
-    )(space[source.name])
-    (compiled,) = function.overloads.values()
-    symbol = compiled.fndesc.llvm_func_name
-    address = compiled.library.get_pointer_to_function(symbol)
-    emit = getattr(compiled.library, "_get_compiled_object", None)  # what Numba's own file cache calls; not a public name
-    if emit is not None and cache.directory() is not None:
-        cache.put(key, cache.Entry(symbol, emit()))
-    return Code(address, function)
+def _prefix(key: str) -> str:
+    return f"graphc_{key[:32]}_"
 
 
-def _load(entry: cache.Entry) -> Code:
-    machine = binding.Target.from_default_triple().create_target_machine()
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
+    """The object of each text; the second process and this one take the next text as soon as they are done with one."""
+    todo, done = deque(texts), {}
+
+    def work(compile_one: Callable[[str], bytes]) -> None:
+        while todo:
+            try:
+                key = todo.popleft()
+            except IndexError:  # the other was faster
+                return
+            try:
+                done[key] = compile_one(texts[key](_prefix(key)))
+            except Exception:
+                todo.append(key)
+                raise
+
+    def assist() -> None:
+        with suppress(Exception):  # what fails there is tried here, and fails here
+            work(assistant.compile_text)
+
+    if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
+        assistant = Assistant()
+        thread = threading.Thread(target=assist)
+        thread.start()
+        try:
+            work(compile_text)
+            thread.join()
+        finally:
+            assistant.close()
+    work(compile_text)
+    return done
+
+
+def _add(key: str, entry: cache.Entry) -> None:
+    engine = _engine()
     engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
     engine.finalize_object()
-    return Code(engine.get_function_address(entry.symbol), engine)
+    _KNOWN[key] = entry.symbol
+
+
+def _address(prefix: str, name: str) -> int:
+    return int(_engine().get_function_address(prefix + name))
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """What holds all machine code of the process."""
+    machine()
+    own = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), own)

@@ -17,17 +17,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llvmlite import binding
-from numba import types
-from numba.extending import intrinsic
 
 from graphc.backends.numba import intrinsics
+from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.program import Block, Contract, Load, Store
 from graphc.ir.scalar import Const, Ref
@@ -191,18 +191,21 @@ class _Contraction:
 
     def call(self, name: str, *args: str) -> str:
         function = native(name, self.dtype.itemsize, this_machine())
-        return f"{self.printer.use(f'{name}_{self.dtype.short}', external(function, self.dtype))}({', '.join(args)})"
+        return f"{self.printer.use(f'{name}_{self.dtype.short}', library_function(function, self.dtype))}({', '.join(args)})"
 
     def memory(self, place: Plain) -> str:
-        """A pointer into an operand, at the present values of its axes."""
-        return f"{self.printer.use('forward', _forward)}({place.buffer}, {self.printer.size(place.address)})"
+        """A pointer into an operand, where its axes are at the start of this strip and run."""
+        axes = self.contract
+        starts = {axes.m.var: "%top", axes.n.var: "%column0", axes.k.var: "%step0"}
+        address = dims.substitute(place.address, {var: dims.symbol(name) for var, name in starts.items()})
+        return f"{self.printer.intrinsic('forward')}({place.buffer}, {self.printer.size(address)})"
 
     def print(self) -> int:
         printer, contract, size = self.printer, self.contract, self.printer.size
         line, dtype = self.line, self.dtype
         least, udiv = printer.intrinsic("minimum"), printer.intrinsic("udiv")
         at = printer.use(f"{dtype.short}_at", intrinsics.pointer(dtype))
-        forward = printer.use("forward", _forward)
+        forward = printer.intrinsic("forward")
         panels_at, results_at, packed_at, end = self.offsets()
         panels, results, packed = (f"{name}_{dtype.short}" for name in ("panels", "results", "packed"))
         line(0, f"{panels} = {at}(scratch + {panels_at})")
@@ -231,8 +234,6 @@ class _Contraction:
         line(4, f"top = row0 + {udiv}(strip*rows, strips)")
         line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
         left, stride = self._print_left(packed)
-        for name, start in ((self.m, "top"), (self.n, "column0"), (self.k, "step0")):
-            line(4, f"{name} = {start}")
         first = "" if self.runs_once else f"(top - row0)*{self.result_width}"
         scratch = f"{forward}({results}, {first})" if first else results
         width = str(self.result_width)
@@ -254,13 +255,11 @@ class _Contraction:
         if self.right is not None:
             by_rows = self.right.inner == 1
             stride = printer.size(self.right.outer if by_rows else self.right.inner)
-            line(3, f"{self.k} = step0")
-            line(3, f"{self.n} = column0")
             source = self.memory(self.right)
             line(3, self.call("pack_rows" if by_rows else "pack_columns", source, stride, "steps", "columns", "rows", panels))
             return
         least = printer.intrinsic("minimum")
-        forward = printer.use("forward", _forward)
+        forward = printer.intrinsic("forward")
         write = self._write()
         zero = printer.const(Const(0.0, self.dtype))
         line(3, self.call("lay_out", "steps", "columns", panels))
@@ -313,7 +312,7 @@ class _Contraction:
             start = "tail0"
             line(level, f"tail0 = column0 + {printer.intrinsic('udiv')}(columns, {self.panel})*{self.panel}")
         top = "top" if self.runs_once else "row0"
-        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope), False))
+        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
         line(level, f"for {self.m} in range(top, bottom):")
         line(level + 1, f"for {self.n} in range({start}, column0 + columns):")
         place = f"({self.m} - {top})*{self.result_width} + ({self.n} - {start})"
@@ -326,7 +325,7 @@ class _Contraction:
 
     def _write(self) -> str:
         number = len(self.printer.scope) + 1
-        return self.printer.use(f"store{number}", intrinsics.store(number, False))
+        return self.printer.use(f"store{number}", intrinsics.store(number))
 
 
 def _along(block: Block, first: str, second: str) -> bool:
@@ -344,33 +343,7 @@ def _aligned(n: int) -> int:
 
 
 @cache
-def external(function: Native, dtype: DType) -> Any:
+def library_function(function: Native, dtype: DType) -> Intrinsic:
     """A function of the library as kernels call it."""
-    _ENGINES.append(_compiled(function.text()))
-    binding.add_symbol(function.symbol, _ENGINES[-1].get_function_address(function.symbol))
-    kinds = {"p": types.CPointer(intrinsics.NUMBA[dtype]), "i": types.int64}
-    return types.ExternalFunction(function.symbol, types.void(*(kinds[letter] for letter in function.arguments)))
-
-
-_ENGINES: list[Any] = []
-
-
-def _compiled(text: str) -> Any:
-    machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault"
-    )
-    module = binding.parse_assembly(text)
-    module.verify()
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine
-
-
-@intrinsic
-def _forward(typingctx: Any, p: Any, count: Any) -> Any:
-    """The pointer `count` elements on."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(args[0], [args[1]])
-
-    return p(p, types.int64), codegen
+    kinds: dict[str, DType | Pointer] = {"p": Pointer(dtype), "i": t.int64}
+    return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

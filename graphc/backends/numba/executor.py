@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from graphc.backends.numba.compile import CompiledKernel, compile_kernel
-from graphc.backends.numba.pool import ROW, pool, walk_alone
+from graphc.backends.numba import walk
+from graphc.backends.numba.compile import CompiledKernel, compile_kernels
+from graphc.backends.numba.pool import Pool, native, pool
+from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir.program import Contract, Kernel, Loop, Program, Statement
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
 MAX_TILES = 4096
+_READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
 MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first
 
 
@@ -68,6 +72,9 @@ def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[lis
     return offsets, at
 
 
+_call = native("call")
+
+
 class Binding:
     """A program at given sizes: everything but the addresses of inputs, outputs and the arena."""
 
@@ -80,10 +87,13 @@ class Binding:
             self.slots.append(at)
             at += _aligned(dims.evaluate(size, env))
         self.arena_bytes = at
-        self.outputs = [
-            (b, tuple(dims.evaluate(n, env) for n in program.buffers[b].type.shape), program.buffers[b].type.dtype.numpy)
-            for b in native.output_buffers
-        ]
+        self.inputs, self.outputs = (
+            [
+                (b, tuple(dims.evaluate(n, env) for n in program.buffers[b].type.shape), program.buffers[b].type.dtype.numpy)
+                for b in names
+            ]
+            for names in (program.inputs, native.output_buffers)
+        )
         self.scratch_bytes = 0
         self.parallel = False
         self.rows: list[tuple[CompiledKernel, list[int], int, int, int]] = []
@@ -105,13 +115,13 @@ class Context:
     def __init__(self, native: Native, binding: Binding) -> None:
         program = native.program
         self.binding = binding
+        self.pool: Pool | None = None
         self.arena, arena = _empty(binding.arena_bytes)
-        self.scratch, self.scratch_at = _empty(binding.scratch_bytes)
-        self.table = np.zeros((len(program.calls), ROW), np.int64)
+        self.scratch, scratch = _empty(binding.scratch_bytes)
+        self.table = np.zeros((len(program.calls), walk.ROW_BYTES // 8), np.int64)
         self.pointers = np.zeros(max(1, sum(len(c.buffers) for c in program.calls)), np.int64)
         self.sizes = np.array([n for _, sizes, *_ in binding.rows for n in sizes] or [0], np.int64)
-        self.places: dict[str, list[int]] = {}
-        self.outputs: list[Array | None] = [None] * len(binding.outputs)
+        places: dict[str, list[int]] = {}
         p = s = 0
         for row, call, (kernel, sizes, extent, tile, tiles) in zip(self.table, program.calls, binding.rows, strict=True):
             row[:6] = (kernel.address, self.pointers.ctypes.data + 8 * p, self.sizes.ctypes.data + 8 * s, extent, tile, tiles)
@@ -122,42 +132,62 @@ class Context:
                 elif buffer.role == "variable" or buffer.role == "constant":
                     self.pointers[p] = native.data[name].ctypes.data
                 else:
-                    self.places.setdefault(name, []).append(p)
+                    places.setdefault(name, []).append(self.pointers.ctypes.data + 8 * p)
                 p += 1
             s += len(sizes)
-        self.inputs = [(i, self.places[name]) for i, name in enumerate(program.inputs) if name in self.places]
-        self.made = [self.places.get(b, []) for b, _, _ in binding.outputs]
-        self.table_at = self.table.ctypes.data
+        self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
+        self.inputs = Rows(binding.inputs, places, _READABLE)
+        self.outputs = Rows(binding.outputs, places, _WRITABLE)
+        self.job = np.zeros(walk.JOB_WORDS, np.int64)
+        self.job[walk.TABLE], self.job[walk.CALLS], self.job[walk.SCRATCH] = self.table.ctypes.data, len(self.table), scratch
+        self.job[walk.FRAME] = id(self.frame)
+        self.job[walk.INPUTS], self.job[walk.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
+        self.job[walk.OUTPUTS], self.job[walk.OUTPUT_COUNT] = self.outputs.address, len(binding.outputs)
+        self.job_at = self.job.ctypes.data
 
-    def run(self, arrays: Sequence[Array]) -> list[Array]:
-        for i, places in self.inputs:
-            address = arrays[i].__array_interface__["data"][0]
-            for place in places:
-                self.pointers[place] = address
-        results = []
-        for j, (_, shape, dtype) in enumerate(self.binding.outputs):
-            array = self.outputs[j]
-            if array is None or sys.getrefcount(array) > 3:  # held by the caller: it must not change under them
-                array = self.outputs[j] = np.empty(shape, dtype)
-                address = array.__array_interface__["data"][0]
-                for place in self.made[j]:
-                    self.pointers[place] = address
-            results.append(array)
-        calls = len(self.table)
-        workers = pool() if self.binding.parallel else None
-        done = False
-        if workers is not None:
-            self.table[:, 6:8] = 0
-            done = workers.run(self.table_at, calls, self.scratch_at, self.binding.scratch_bytes)
-        if not done:
-            walk_alone(self.table_at, calls, self.scratch_at)
-        return results
+    def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
+        frame = self.frame
+        frame[0] = arguments
+        if self.binding.parallel:
+            self._join_pool()
+        status = _call(self.job_at)
+        if status == walk.NO_RESULT:
+            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.binding.outputs], frame[1]
+            status = _call(self.job_at)
+        frame[0] = ()
+        return None if status == walk.OTHER_ARGUMENTS else frame[1 + status][:]
+
+    def _join_pool(self) -> None:
+        """Have the worker threads that there are now take part."""
+        workers = pool()
+        if workers is not self.pool:
+            self.pool = workers
+            self.job[walk.POOL] = 0 if workers is None else workers.state_at
+        if workers is not None and workers.scratch_bytes < self.binding.scratch_bytes:
+            workers.reserve(self.binding.scratch_bytes)
+
+
+class Rows:
+    """What `walk.call` compares arrays with, and where it puts their addresses."""
+
+    def __init__(self, arrays: Sequence[tuple[str, tuple[int, ...], Any]], places: Mapping[str, list[int]], flags: int) -> None:
+        self.shapes = np.array([n for _, shape, _ in arrays for n in shape] or [0], np.int64)
+        self.places = np.array([place for name, *_ in arrays for place in places.get(name, ())] or [0], np.int64)
+        self.rows = np.zeros((max(1, len(arrays)), walk.ARRAY_WORDS), np.int64)
+        self.address = self.rows.ctypes.data
+        shape_at, place_at = self.shapes.ctypes.data, self.places.ctypes.data
+        for row, (name, shape, dtype) in zip(self.rows, arrays, strict=False):
+            last = place_at + 8 * len(places.get(name, ()))
+            row[:] = (id(np.ndarray), id(dtype), len(shape), shape_at, flags, place_at, last)
+            shape_at, place_at = shape_at + 8 * len(shape), last
 
 
 class Native:
     """A program as machine code."""
 
     def __init__(self, program: Program) -> None:
+        _check_objects()
         self.program = program
         distinct: dict[str, Kernel] = {}
         for call in program.calls:
@@ -171,11 +201,12 @@ class Native:
         self._order = [self.output_buffers.index(b) for b in program.outputs]
         self._repeats = len(self.output_buffers) != len(self._order)
         self._bindings: dict[Any, Binding] = {}
+        self._last: Binding | None = None
         self._lock = threading.Lock()
 
     def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
         self.compilations += 1
-        return [compile_kernel(k) for k in kernels]
+        return compile_kernels(kernels)
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with self._lock:
@@ -188,14 +219,48 @@ class Native:
 
     def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
         """The outputs; variables are updated in place."""
-        arrays = [a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C") for a in arrays]
-        binding = self._bindings.get(key) or self.bind(sizes, key)
+        self._last = binding = self._bindings.get(key) or self.bind(sizes, key)
+        ready = [a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C") for a in arrays]
+        results = self._run(binding, tuple(ready))
+        assert results is not None, "these are arrays of the sizes that were bound"
+        return results
+
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The outputs, if the arguments are contiguous arrays of the sizes of the last call; else None, and nothing has run."""
+        return None if self._last is None else self._run(self._last, arguments)
+
+    def _run(self, binding: Binding, arguments: tuple[Any, ...]) -> list[Array] | None:
         try:
             context = binding.free.pop()
         except IndexError:
             context = Context(self, binding)
-        results = context.run(arrays)
+        results = context.run(arguments)
         binding.free.append(context)
-        if self._repeats:
-            results = [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
+        if self._repeats and results is not None:
+            return [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
         return results
+
+
+@lru_cache(maxsize=1)
+def _check_objects() -> None:
+    """Make sure that Python and NumPy keep arrays as `walk.call` reads them."""
+
+    def words(value: Any) -> Any:
+        return (ctypes.c_int64 * 9).from_address(id(value))
+
+    held = [np.zeros((2, 3), np.float32)]
+    row = words(held[0])
+    once = row[walk.OBJECT_COUNT] & walk.HALF
+    array, pair = held[0], (1, held)
+    axes = tuple((ctypes.c_int64 * 2).from_address(row[walk.ARRAY_SHAPE]))
+    read = (
+        (once, row[walk.OBJECT_COUNT] & walk.HALF, row[walk.OBJECT_CLASS], row[walk.ARRAY_DATA], row[walk.ARRAY_DTYPE]),
+        (row[walk.ARRAY_RANK] & walk.HALF, axes, row[walk.ARRAY_FLAGS] & 0x507),
+        (words(held)[walk.SIZE], words(pair)[walk.SIZE], words(pair)[walk.TUPLE_ITEMS + 1]),
+        ctypes.c_int64.from_address(words(held)[walk.LIST_ITEMS]).value,
+    )
+    known = (1, 2, id(np.ndarray), array.ctypes.data, id(array.dtype)), (2, (2, 3), 0x505), (1, 2, id(held)), id(array)
+    if read != known:
+        raise GraphError(
+            "this Python or NumPy keeps arrays in a way that native programs cannot read", hint='use backend="interpreter"'
+        )

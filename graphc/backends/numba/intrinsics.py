@@ -1,131 +1,202 @@
 """What the generated source calls: scalar instructions that LLVM can vectorise, written as LLVM IR.
 
-Loads and stores carry alias scopes, one a buffer, so that LLVM knows that buffers do not overlap. Only `sum_add` and
+An intrinsic knows its result type and writes its instructions. Types are data types, `Pointer` to elements of one, and None for
+no value. Loads and stores carry alias scopes, one a buffer, so that LLVM knows that buffers do not overlap. Only `sum_add` and
 `product_mul`, which serve accumulators, may be reassociated; all other arithmetic is exactly what the source says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from graphc.ir import types as t
 from graphc.ir.types import DType
 
 SCOPES = 32  # buffers of one kernel beyond these are accessed without alias information
 
-NUMBA: dict[DType, Any] = {
-    t.bool_: types.boolean, t.int8: types.int8, t.int16: types.int16, t.int32: types.int32, t.int64: types.int64,
-    t.uint8: types.uint8, t.uint16: types.uint16, t.uint32: types.uint32, t.uint64: types.uint64, t.float32: types.float32,
-    t.float64: types.float64,
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class Pointer:
+    """The type of an address of elements in memory."""
+
+    element: DType
 
 
-def _memory(kind: Any) -> Any:
-    """The type of an element in memory: a boolean is a byte."""
-    return types.uint8 if kind is types.boolean else kind
+Type = DType | Pointer | None
+WORD = ir.IntType(64)
+_FLOATS = {4: ir.FloatType(), 8: ir.DoubleType()}
 
 
-def is_signed(kind: Any) -> bool:
-    return bool(getattr(kind, "signed", False))
+def llvm_type(kind: Type) -> Any:
+    """The LLVM type of a value: a boolean is a bit."""
+    match kind:
+        case None:
+            return ir.VoidType()
+        case Pointer(element):
+            return memory_type(element).as_pointer()
+        case _:
+            return _FLOATS[kind.itemsize] if kind.is_float else ir.IntType(1 if kind.is_bool else kind.bits)
 
 
-def _scopes(module: Any, number: int) -> dict[str, Any]:
-    if number >= SCOPES:
-        return {}
-    domain = module.add_metadata(["graphc"])
-    scopes = [module.add_metadata([f"buffer {i}", domain]) for i in range(SCOPES)]
-    return {
-        "alias.scope": module.add_metadata([scopes[number]]),
-        "noalias": module.add_metadata([s for i, s in enumerate(scopes) if i != number]),
-    }
+def memory_type(kind: DType) -> Any:
+    """The LLVM type of an element in memory: a boolean is a byte."""
+    return ir.IntType(8) if kind.is_bool else llvm_type(kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Intrinsic:
+    """A function that kernels call.
+
+    result(*types) is the type of its result; a TypeError says that the arguments do not fit. emit(builder, args, types) writes
+    its instructions, `types` being those of the arguments. Its name tells it from every other: cached code is found by names.
+    definition() is the LLVM text of the function that it calls, if that is compiled on its own.
+    """
+
+    name: str
+    result: Callable[..., Type]
+    emit: Callable[[Any, Sequence[Any], tuple[Any, ...]], Any]
+    definition: Callable[[], str] | None = None
+
+    @property
+    def arity(self) -> int:
+        return len(signature(self.result).parameters)
+
+    def __call__(self, *args: Any) -> Any:
+        raise TypeError(f"{self.name} exists in compiled code alone")
+
+
+def fixed(result: Type, *wanted: Type) -> Callable[..., Type]:
+    """The type rule of an intrinsic that takes these types and no others."""
+    names = ", ".join(f"x{i}" for i in range(len(wanted)))
+
+    def rule(*types: Type) -> Type:
+        if types != wanted:
+            raise TypeError(f"takes {wanted}, got {types}")
+        return result
+
+    rule.__signature__ = signature(eval(f"lambda {names}: None"))  # type: ignore[attr-defined]
+    return rule
+
+
+def _is_signed(kind: Type) -> bool:
+    return isinstance(kind, DType) and kind.kind == "i"
+
+
+class _Scopes:
+    """The alias scopes of one module's buffers."""
+
+    def __init__(self, module: Any) -> None:
+        domain = module.add_metadata(["graphc"])
+        self.all = [module.add_metadata([f"buffer {i}", domain]) for i in range(SCOPES)]
+        self.made: dict[int, dict[str, Any]] = {}
+
+    def of(self, module: Any, number: int) -> dict[str, Any]:
+        """What marks an access to a buffer: its own scope, and all others, with which it does not overlap."""
+        if number not in self.made:
+            others = [scope for i, scope in enumerate(self.all) if i != number]
+            own, rest = module.add_metadata([self.all[number]]), module.add_metadata(others)
+            self.made[number] = {"alias.scope": own, "noalias": rest}
+        return self.made[number]
+
+
+_SCOPES: WeakKeyDictionary[Any, _Scopes] = WeakKeyDictionary()
 
 
 def _mark(instruction: Any, module: Any, number: int) -> Any:
-    for name, value in _scopes(module, number).items():
-        instruction.set_metadata(name, value)
+    """Say that an access is to buffer `number` and to no other."""
+    if number < SCOPES:
+        scopes = _SCOPES.get(module) or _SCOPES.setdefault(module, _Scopes(module))
+        for kind, value in scopes.of(module, number).items():
+            instruction.set_metadata(kind, value)
     return instruction
 
 
 @cache
-def pointer(dtype: DType) -> Any:
+def pointer(dtype: DType) -> Intrinsic:
     """address -> pointer to elements of a type."""
-    kind = types.CPointer(_memory(NUMBA[dtype]))
-
-    @intrinsic
-    def at(typingctx: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
-
-        return kind(types.int64), codegen
-
-    return at
+    kind = Pointer(dtype)
+    return Intrinsic(f"{dtype.short}_at", fixed(kind, t.int64), lambda b, args, types: b.inttoptr(args[0], llvm_type(kind)))
 
 
 @cache
-def load(number: int, boolean: bool) -> Any:
+def load(number: int) -> Intrinsic:
     """(pointer, index) -> element, in alias scope `number`."""
 
-    @intrinsic
-    def load_element(typingctx: Any, p: Any, i: Any) -> Any:
-        result = types.boolean if boolean else p.dtype
+    def result(p: Type, i: Type) -> Type:
+        if not isinstance(p, Pointer) or i != t.int64:
+            raise TypeError(f"takes a pointer and an index, got {p}, {i}")
+        return p.element
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            value = _mark(builder.load(builder.gep(args[0], [args[1]])), builder.module, number)
-            return builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0)) if boolean else value
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        value = _mark(builder.load(builder.gep(args[0], [args[1]])), builder.module, number)
+        return builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0)) if types[0].element.is_bool else value
 
-        return result(p, types.int64), codegen
-
-    return load_element
+    return Intrinsic(f"load{number}", result, emit)
 
 
 @cache
-def store(number: int, boolean: bool) -> Any:
+def store(number: int) -> Intrinsic:
     """(pointer, index, element) -> None, in alias scope `number`."""
 
-    @intrinsic
-    def store_element(typingctx: Any, p: Any, i: Any, value: Any) -> Any:
-        given = types.boolean if boolean else p.dtype
+    def result(p: Type, i: Type, value: Type) -> Type:
+        if not isinstance(p, Pointer) or i != t.int64 or value != p.element:
+            raise TypeError(f"takes a pointer, an index and an element, got {p}, {i}, {value}")
+        return None
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            element = builder.zext(args[2], ir.IntType(8)) if boolean else args[2]
-            _mark(builder.store(element, builder.gep(args[0], [args[1]])), builder.module, number)
-            return context.get_dummy_value()
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        element = builder.zext(args[2], ir.IntType(8)) if types[2].is_bool else args[2]
+        return _mark(builder.store(element, builder.gep(args[0], [args[1]])), builder.module, number)
 
-        return types.void(p, types.int64, given), codegen
-
-    return store_element
+    return Intrinsic(f"store{number}", result, emit)
 
 
-def _unary(name: str, emit: Callable[[Any, Any, Any], Any]) -> Any:
-    @intrinsic
-    def function(typingctx: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return emit(builder, args[0], sig.args[0])
-
-        return x(x), codegen
-
-    function.__name__ = name
-    return function
+def _forward_type(p: Type, count: Type) -> Type:
+    if not isinstance(p, Pointer) or count != t.int64:
+        raise TypeError(f"takes a pointer and a count, got {p}, {count}")
+    return p
 
 
-def _binary(name: str, emit: Callable[[Any, Any, Any, Any], Any], result: Any = None) -> Any:
-    @intrinsic
-    def function(typingctx: Any, a: Any, b: Any) -> Any:
-        a, b = types.unliteral(a), types.unliteral(b)
+forward = Intrinsic("forward", _forward_type, lambda builder, args, types: builder.gep(args[0], [args[1]]))  # `count` elements on
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return emit(builder, args[0], args[1], sig.args[0])
 
-        return (result or a)(a, a), codegen
+def _alike1(x: Type) -> Type:
+    return x
 
-    function.__name__ = name
-    return function
+
+def _alike2(a: Type, b: Type) -> Type:
+    if a != b:
+        raise TypeError(f"takes two values of one type, got {a}, {b}")
+    return a
+
+
+def _alike3(a: Type, b: Type, c: Type) -> Type:
+    return _alike2(_alike2(a, b), c)
+
+
+def _comparison(a: Type, b: Type) -> Type:
+    _alike2(a, b)
+    return t.bool_
+
+
+def _choice(condition: Type, a: Type, b: Type) -> Type:
+    if condition != t.bool_:
+        raise TypeError(f"takes a boolean first, got {condition}")
+    return _alike2(a, b)
+
+
+def _unary(name: str, emit: Callable[[Any, Any, Any], Any]) -> Intrinsic:
+    return Intrinsic(name, _alike1, lambda builder, args, types: emit(builder, args[0], types[0]))
+
+
+def _binary(name: str, emit: Callable[[Any, Any, Any, Any], Any]) -> Intrinsic:
+    return Intrinsic(name, _alike2, lambda builder, args, types: emit(builder, args[0], args[1], types[0]))
 
 
 def call_llvm(builder: Any, name: str, args: list[Any], result: Any = None) -> Any:
@@ -136,43 +207,24 @@ def call_llvm(builder: Any, name: str, args: list[Any], result: Any = None) -> A
     return builder.call(builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), signature), args)
 
 
-def _llvm_unary(name: str) -> Any:
+def _llvm_unary(name: str) -> Intrinsic:
     return _unary(name, lambda builder, x, kind: call_llvm(builder, name, [x]))
 
 
 fabs, sqrt, floor, ceil, trunc = (_llvm_unary(n) for n in ("fabs", "sqrt", "floor", "ceil", "trunc"))
 rint = _llvm_unary("nearbyint")  # to nearest, ties to even, in the default rounding mode
+fma = Intrinsic("fma", _alike3, lambda builder, args, types: call_llvm(builder, "fma", list(args)))  # a * b + c, rounded once
+select = Intrinsic("select", _choice, lambda builder, args, types: builder.select(*args))  # a where the condition holds, else b
 
 
-@intrinsic
-def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, rounded once."""
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return call_llvm(builder, "fma", list(args))
-
-    return a(a, a, a), codegen
-
-
-@intrinsic
-def select(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """a where the condition holds, else b."""
-    kind = types.unliteral(a)
-
-    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.select(*args)
-
-    return kind(types.boolean, kind, kind), codegen
-
-
-def _integer(name: str) -> Any:
+def _integer(name: str) -> Intrinsic:
     return _binary(name, lambda builder, a, b, kind: getattr(builder, name)(a, b))
 
 
 iadd, isub, imul, iand, ior, ixor, shl = (_integer(n) for n in ("add", "sub", "mul", "and_", "or_", "xor", "shl"))
-shr = _binary("shr", lambda builder, a, b, kind: builder.ashr(a, b) if is_signed(kind) else builder.lshr(a, b))
-quot = _binary("quot", lambda builder, a, b, kind: builder.sdiv(a, b) if is_signed(kind) else builder.udiv(a, b))
-rem = _binary("rem", lambda builder, a, b, kind: builder.srem(a, b) if is_signed(kind) else builder.urem(a, b))
+shr = _binary("shr", lambda builder, a, b, kind: builder.ashr(a, b) if _is_signed(kind) else builder.lshr(a, b))
+quot = _binary("quot", lambda builder, a, b, kind: builder.sdiv(a, b) if _is_signed(kind) else builder.udiv(a, b))
+rem = _binary("rem", lambda builder, a, b, kind: builder.srem(a, b) if _is_signed(kind) else builder.urem(a, b))
 ineg = _unary("ineg", lambda builder, x, kind: builder.neg(x))
 inot = _unary("inot", lambda builder, x, kind: builder.not_(x))
 fneg = _unary("fneg", lambda builder, x, kind: builder.fneg(x))
@@ -191,7 +243,7 @@ floordiv = _binary("floordiv", _floordiv)
 
 
 def _iabs(builder: Any, x: Any, kind: Any) -> Any:
-    if not is_signed(kind):
+    if not _is_signed(kind):
         return x
     return builder.select(builder.icmp_signed("<", x, ir.Constant(x.type, 0)), builder.neg(x), x)
 
@@ -199,29 +251,30 @@ def _iabs(builder: Any, x: Any, kind: Any) -> Any:
 iabs = _unary("iabs", _iabs)
 
 
-def _compare(sign: str) -> Any:
-    def emit(builder: Any, a: Any, b: Any, kind: Any) -> Any:
-        if isinstance(kind, types.Float):
-            return (builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered)(sign, a, b)
-        return (builder.icmp_signed if is_signed(kind) else builder.icmp_unsigned)(sign, a, b)
+def _compare(name: str, sign: str) -> Intrinsic:
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        if types[0].is_float:
+            return (builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered)(sign, *args)
+        return (builder.icmp_signed if _is_signed(types[0]) else builder.icmp_unsigned)(sign, *args)
 
-    return _binary("compare", emit, types.boolean)
+    return Intrinsic(name, _comparison, emit)
 
 
-eq, ne, lt, le, gt, ge = (_compare(s) for s in ("==", "!=", "<", "<=", ">", ">="))
+SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+eq, ne, lt, le, gt, ge = (_compare(name, sign) for name, sign in SIGNS.items())
 
 # Accumulators: the only arithmetic that may be reordered, within one fixed block.
 sum_add = _binary("sum_add", lambda builder, a, b, kind: builder.fadd(a, b, flags=("reassoc",)))
 product_mul = _binary("product_mul", lambda builder, a, b, kind: builder.fmul(a, b, flags=("reassoc",)))
 
 
-def _extreme(name: str, sign: str) -> Any:
+def _extreme(name: str, sign: str) -> Intrinsic:
     def emit(builder: Any, a: Any, b: Any, kind: Any) -> Any:
-        if isinstance(kind, types.Float):
+        if kind.is_float:
             return call_llvm(builder, name, [a, b])  # lets NaN through
-        if kind is types.boolean:
+        if kind.is_bool:
             return builder.or_(a, b) if sign == ">" else builder.and_(a, b)
-        return builder.select((builder.icmp_signed if is_signed(kind) else builder.icmp_unsigned)(sign, a, b), a, b)
+        return builder.select((builder.icmp_signed if _is_signed(kind) else builder.icmp_unsigned)(sign, a, b), a, b)
 
     return _binary(name, emit)
 
@@ -230,55 +283,98 @@ maximum, minimum = _extreme("maximum", ">"), _extreme("minimum", "<")
 
 
 @cache
-def cast(dtype: DType) -> Any:
+def cast(dtype: DType) -> Intrinsic:
     """A value in another type: integers wrap; floats to integers saturate and NaN becomes 0."""
-    target = NUMBA[dtype]
 
-    @intrinsic
-    def convert(typingctx: Any, x: Any) -> Any:
-        source = types.unliteral(x)
+    def result(x: Type) -> Type:
+        return dtype
 
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return _convert(builder, args[0], source, target, context.get_value_type(target))
-
-        return target(source), codegen
-
-    return convert
+    return Intrinsic(dtype.short, result, lambda builder, args, types: _convert(builder, args[0], types[0], dtype))
 
 
-def _convert(builder: Any, x: Any, source: Any, target: Any, to: Any) -> Any:
-    from_float, to_float = isinstance(source, types.Float), isinstance(target, types.Float)
-    if target is types.boolean:
+def _convert(builder: Any, x: Any, source: DType, target: DType) -> Any:
+    to = llvm_type(target)
+    if target.is_bool:
         zero = ir.Constant(x.type, 0)
-        return builder.fcmp_unordered("!=", x, zero) if from_float else builder.icmp_unsigned("!=", x, zero)
-    if from_float and to_float:
+        return builder.fcmp_unordered("!=", x, zero) if source.is_float else builder.icmp_unsigned("!=", x, zero)
+    if source.is_float and target.is_float:
         if x.type == to:
             return x
-        return builder.fpext(x, to) if target.bitwidth > source.bitwidth else builder.fptrunc(x, to)
-    if from_float:
-        name = "fptosi.sat" if is_signed(target) else "fptoui.sat"
+        return builder.fpext(x, to) if target.bits > source.bits else builder.fptrunc(x, to)
+    if source.is_float:
+        name = "fptosi.sat" if _is_signed(target) else "fptoui.sat"
         suffix = {"float": "f32", "double": "f64"}[str(x.type)]
         function = builder.module.declare_intrinsic(f"llvm.{name}.{to}.{suffix}", (), ir.FunctionType(to, [x.type]))
         return builder.call(function, [x])
-    if to_float:
-        return builder.sitofp(x, to) if is_signed(source) else builder.uitofp(x, to)
+    if target.is_float:
+        return builder.sitofp(x, to) if _is_signed(source) else builder.uitofp(x, to)
     if to.width == x.type.width:
         return x
     if to.width < x.type.width:
         return builder.trunc(x, to)
-    return builder.sext(x, to) if is_signed(source) else builder.zext(x, to)
+    return builder.sext(x, to) if _is_signed(source) else builder.zext(x, to)
 
 
 @cache
-def bitcast(dtype: DType) -> Any:
+def bitcast(dtype: DType) -> Intrinsic:
     """The same bits as another type of the same size."""
-    target = NUMBA[dtype]
 
-    @intrinsic
-    def reinterpret(typingctx: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.bitcast(args[0], context.get_value_type(target))
+    def result(x: Type) -> Type:
+        if not isinstance(x, DType) or x.bits != dtype.bits:
+            raise TypeError(f"takes a value of {dtype.bits} bits, got {x}")
+        return dtype
 
-        return target(types.unliteral(x)), codegen
+    return Intrinsic(f"bits_{dtype.short}", result, lambda builder, args, types: builder.bitcast(args[0], llvm_type(dtype)))
 
-    return reinterpret
+
+def external(name: str, result: Type, *wanted: Type, definition: Callable[[], str] | None = None) -> Intrinsic:
+    """A function of the C library, or one that `definition` gives as LLVM text: it is compiled once and shared by all kernels."""
+
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        kind = ir.FunctionType(llvm_type(result), [llvm_type(w) for w in wanted])
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, args)
+
+    return Intrinsic(name, fixed(result, *wanted), emit, definition)
+
+
+# What the table of calls is walked with: words of memory that several threads read and write, one at a time and in order.
+
+
+def _at(builder: Any, address: Any, offset: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, WORD.as_pointer()), [offset])
+
+
+def _read(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    return builder.load_atomic(_at(builder, args[0], args[1]), "seq_cst", 8)
+
+
+def _write(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    return builder.store_atomic(args[2], _at(builder, args[0], args[1]), "seq_cst", 8)
+
+
+def _add(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    return builder.atomic_rmw("add", _at(builder, args[0], args[1]), args[2], "seq_cst")
+
+
+def _exchange(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    return builder.atomic_rmw("xchg", _at(builder, args[0], args[1]), args[2], "seq_cst")
+
+
+def _pause(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    if builder.module.triple.startswith(("x86_64", "i386", "i686")):
+        kind = ir.FunctionType(ir.VoidType(), [])
+        builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), kind), [])
+
+
+def _run(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    kernel = builder.inttoptr(args[0], ir.FunctionType(ir.VoidType(), [WORD] * 5).as_pointer())
+    return builder.call(kernel, args[1:])
+
+
+read = Intrinsic("read", fixed(t.int64, *(t.int64,) * 2), _read)  # (address, offset): the word there
+write = Intrinsic("write", fixed(None, *(t.int64,) * 3), _write)  # (address, offset, value)
+add = Intrinsic("add", fixed(t.int64, *(t.int64,) * 3), _add)  # (address, offset, value): the word before
+exchange = Intrinsic("exchange", fixed(t.int64, *(t.int64,) * 3), _exchange)  # (address, offset, value): the word before
+pause = Intrinsic("pause", fixed(None), _pause)  # tell the processor that this thread is waiting, where it can be told
+run_kernel = Intrinsic("run_kernel", fixed(None, *(t.int64,) * 6), _run)  # (code, pointers, sizes, lo, hi, scratch)

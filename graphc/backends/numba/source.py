@@ -1,4 +1,4 @@
-"""Print a kernel as Python source for Numba: readable, over pointers and sizes.
+"""Print a kernel as Python source: readable, over pointers and sizes.
 
     def k0(pointers, sizes, lo, hi, scratch):
         x0 = f32_at(pointers[0])
@@ -89,7 +89,7 @@ class Printer:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"range": range}
+        self.names: dict[str, Any] = {}
         self.dims = kernel_dims(kernel)
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
         self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
@@ -111,10 +111,14 @@ class Printer:
     def intrinsic(self, name: str) -> str:
         return self.use(name, getattr(intrinsics, name))
 
+    def value(self, name: str) -> str:
+        """A value as a Python name; no dimension is meant."""
+        return f"v{name}" if name[0].isdigit() else name
+
     def variable(self, name: str) -> str:
         """A value, loop variable or dimension as a Python name."""
         if name[0].isdigit():
-            return f"v{name}"
+            return self.value(name)
         return f"dim_{name}" if name in self.dims and (keyword.iskeyword(name) or _TAKEN.fullmatch(name)) else name
 
     def size(self, size: Size) -> str:
@@ -132,7 +136,7 @@ class Printer:
     def atom(self, atom: dims.Atom) -> str:
         match atom:
             case str(name):
-                return self.variable(name.removeprefix("%"))
+                return self.value(name[1:]) if name.startswith("%") else self.variable(name)
             case dims.FloorDiv(a, b):
                 signed = not dims.is_nonnegative(a) or any(n.startswith("%") for n in dims.names(a))
                 return f"{self.intrinsic('floordiv' if signed else 'udiv')}({self.size(a)}, {self.size(b)})"
@@ -171,13 +175,11 @@ class Printer:
         return self.size(dims.ravel(index, self.shapes[buffer]))
 
     def load(self, buffer: str, index: tuple[Size, ...]) -> str:
-        boolean = self.dtypes[buffer].is_bool
-        name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer], boolean))
+        name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)})"
 
     def store(self, buffer: str, index: tuple[Size, ...], value: str) -> str:
-        boolean = self.dtypes[buffer].is_bool
-        name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer], boolean))
+        name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
     def body(self, body: tuple[Statement, ...], depth: int) -> None:
@@ -251,11 +253,12 @@ class Printer:
         v = self.variable(init.name)
         self.combines[init.name] = init
         start = neutral_text(self, init)
-        self.line(depth, f"{v} = {start}")
         if init.combine.startswith("arg"):
             self.line(depth, f"{v}_value = {start}")
             self.line(depth, f"{v} = {self.const(Const(0, t.int64))}")
-        elif self._compensates(init):
+            return
+        self.line(depth, f"{v} = {start}")
+        if self._compensates(init):
             self.line(depth, f"{v}_lost = {start}")
 
     def _compensates(self, init: Init) -> bool:

@@ -15,31 +15,46 @@ from graphc.passes.elementary.pieces import (
     at_most,
     bits,
     fast_two_sum,
+    layout,
     polynomial,
     with_sign,
 )  # fmt: skip
-from graphc.passes.elementary.trigonometric import HALF_PI
 
 # Constants in two parts.
-PI = (3.141592653589793, 1.2246467991473532e-16)
-QUARTER_PI = (0.7853981633974483, 3.061616997868383e-17)
+PI = {
+    t.float32: (3.1415927410125732, -8.742277657347586e-08),
+    t.float64: (3.141592653589793, 1.2246467991473532e-16),
+}
+HALF_PI = {dtype: (high / 2, low / 2) for dtype, (high, low) in PI.items()}
+QUARTER_PI = {dtype: (high / 4, low / 4) for dtype, (high, low) in PI.items()}
 
 # (atan(v) - v) / v^3 in powers of v^2, for |v| <= sqrt(2) - 1
-ARCTANGENT = (
+ARCTANGENT32 = (
+    -0.33333316445350647, 0.1999848186969757, -0.14243702590465546, 0.1059485673904419, -0.06080402806401253,
+)  # fmt: skip
+ARCTANGENT64 = (
     -0.333333333333332, 0.1999999999995353, -0.14285714280189574, 0.11111110783051663, -0.0909089774414912,
     0.07692059938562193, -0.06663100491395933, 0.05847860273945732, -0.05039159518373177, 0.03806050807168374,
     -0.01790237865824175,
 )  # fmt: skip
 # (asin(v) - v) / v^3 in powers of v^2, for |v| <= 1/2
-ARCSINE = (
+ARCSINE32 = (
+    0.16666659712791443, 0.07500512152910233, 0.044515471905469894, 0.03181981295347214, 0.014393821358680725,
+    0.037578143179416656,
+)  # fmt: skip
+ARCSINE64 = (
     0.16666666666666763, 0.07499999999970096, 0.04464285717528876, 0.030381942675172118, 0.022372215908309293,
     0.017351595467663027, 0.013981018806288393, 0.011397291681129348, 0.010789324768596077, 0.0036721842236170973,
     0.021790623279595585, -0.021116654861015924, 0.032702105635290475,
 )  # fmt: skip
 
 
+ARCTANGENT = {t.float32: ARCTANGENT32, t.float64: ARCTANGENT64}
+ARCSINE = {t.float32: ARCSINE32, t.float64: ARCSINE64}
+
+
 def arc(k: Scalars, top: Value, bottom: Value) -> Pair:
-    """atan(top / bottom) in float64 for 0 <= top <= bottom, 0 < bottom.
+    """atan(top / bottom) for 0 <= top <= bottom, 0 < bottom.
 
     Above tan(pi/8) it is pi/4 + atan((top - bottom) / (top + bottom)).
     """
@@ -52,19 +67,19 @@ def arc(k: Scalars, top: Value, bottom: Value) -> Pair:
     v = above * inverse
     missed = k.fma(-v, below, above) - k.select(folded, k.fma(v, total_low, gap_low), zero)
     z = v * v
-    rest = k.fma(v * z, polynomial(k, z, ARCTANGENT), missed * inverse)
-    high, low = fast_two_sum(k, k.select(folded, QUARTER_PI[0], zero), v)
-    return high, low + (rest + k.select(folded, QUARTER_PI[1], zero))
+    rest = k.fma(v * z, polynomial(k, z, ARCTANGENT[v.dtype]), missed * inverse)
+    base, base_low = QUARTER_PI[v.dtype]
+    high, low = fast_two_sum(k, k.select(folded, base, zero), v)
+    return high, low + (rest + k.select(folded, base_low, zero))
 
 
 def atan(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        return k.cast(atan(k, k.cast(x, t.float64)), x.dtype)
     size = at_most(k, abs(x), 2.0**60)
     steep = size > 1.0
     high, low = arc(k, k.select(steep, 1.0, size), k.select(steep, size, 1.0))
-    base, rest = fast_two_sum(k, k.const(HALF_PI[0], x.dtype), -high)
-    return with_sign(k, k.select(steep, base + (rest + (HALF_PI[1] - low)), high + low), x)
+    half, half_low = HALF_PI[x.dtype]
+    base, rest = fast_two_sum(k, k.const(half, x.dtype), -high)
+    return with_sign(k, k.select(steep, base + (rest + (half_low - low)), high + low), x)
 
 
 def atan2(k: Scalars, y: Value, x: Value) -> Value:
@@ -82,8 +97,9 @@ def atan2(k: Scalars, y: Value, x: Value) -> Value:
     back = bits(k, x) < 0
     from_pi = back & ~steep
     backwards = back ^ steep
-    base = k.select(steep, HALF_PI[0], k.select(from_pi, k.const(PI[0], x.dtype), 0.0))
-    base_low = k.select(steep, HALF_PI[1], k.select(from_pi, k.const(PI[1], x.dtype), 0.0))
+    half, whole = HALF_PI[x.dtype], PI[x.dtype]
+    base = k.select(steep, half[0], k.select(from_pi, k.const(whole[0], x.dtype), 0.0))
+    base_low = k.select(steep, half[1], k.select(from_pi, k.const(whole[1], x.dtype), 0.0))
     total, rest = fast_two_sum(k, base, k.select(backwards, -high, high))
     angle = total + (rest + (base_low + k.select(backwards, -low, low)))
     return k.select((x == x) & (y == y), with_sign(k, angle, y), x + y)
@@ -95,29 +111,27 @@ def _arcsine(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
     inside = size <= 0.5
     z = k.select(inside, x * x, k.fma(size, -0.5, 0.5))
     root = k.op("sqrt", z)
-    root_low = k.fma(-root, root, z) / (root + root + 1e-300)
+    root_low = k.fma(-root, root, z) / (root + root + layout(x).tiny)
     v = k.select(inside, size, root)
-    series = v * z * polynomial(k, z, ARCSINE)
+    series = v * z * polynomial(k, z, ARCSINE[x.dtype])
     return inside, v, k.select(inside, series, series + root_low)
 
 
 def asin(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        return k.cast(asin(k, k.cast(x, t.float64)), x.dtype)
     inside, v, low = _arcsine(k, x)
-    high, rest = fast_two_sum(k, k.const(HALF_PI[0], x.dtype), v * -2.0)
-    return with_sign(k, k.select(inside, v + low, high + (rest + k.fma(low, -2.0, HALF_PI[1]))), x)
+    half, half_low = HALF_PI[x.dtype]
+    high, rest = fast_two_sum(k, k.const(half, x.dtype), v * -2.0)
+    return with_sign(k, k.select(inside, v + low, high + (rest + k.fma(low, -2.0, half_low))), x)
 
 
 def acos(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        return k.cast(acos(k, k.cast(x, t.float64)), x.dtype)
     inside, v, low = _arcsine(k, x)
     negative = x < 0.0
     turn = k.select(inside, k.const(1.0, x.dtype), 2.0)  # acos(x) = pi/2 -+ (v + low), or 2 * (v + low), or pi - 2 * (v + low)
     factor = k.select(inside ^ negative, -turn, turn)
     zero = k.const(0.0, x.dtype)
-    base = k.select(inside, HALF_PI[0], k.select(negative, PI[0], zero))
-    base_low = k.select(inside, HALF_PI[1], k.select(negative, PI[1], zero))
+    half, whole = HALF_PI[x.dtype], PI[x.dtype]
+    base = k.select(inside, half[0], k.select(negative, whole[0], zero))
+    base_low = k.select(inside, half[1], k.select(negative, whole[1], zero))
     high, rest = fast_two_sum(k, base, v * factor)
     return high + (rest + k.fma(low, factor, base_low))

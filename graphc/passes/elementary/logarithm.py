@@ -169,8 +169,6 @@ def softplus(k: Scalars, x: Value) -> Value:
 
 def asinh(k: Scalars, x: Value) -> Value:
     """log(1 + |x| + x^2 / (1 + sqrt(1 + x^2))) with the sign of x."""
-    if x.dtype == t.float32:
-        return k.cast(asinh(k, k.cast(x, t.float64)), x.dtype)
     size = abs(x)
     z = x * x
     inner = size + z / (k.op("sqrt", k.fma(x, x, 1.0)) + 1.0)
@@ -179,7 +177,7 @@ def asinh(k: Scalars, x: Value) -> Value:
 
 def acosh(k: Scalars, x: Value) -> Value:
     """log(1 + t + sqrt(2*t + t^2)), where t = x - 1."""
-    if x.dtype == t.float32:
+    if x.dtype == t.float32:  # in float32 the errors of the root and of the logarithm would make 2.4 ulp
         return k.cast(acosh(k, k.cast(x, t.float64)), x.dtype)
     above = x - 1.0
     inner = above + k.op("sqrt", above * (x + 1.0))
@@ -188,17 +186,16 @@ def acosh(k: Scalars, x: Value) -> Value:
 
 def _log_doubled(k: Scalars, size: Value, inner: Value) -> Value:
     """log(1 + inner), or log(2 * size) for a large size, to which it then is equal."""
-    large = size > 2.0**55
+    mantissa = layout(size).mantissa
+    large = size > 2.0 ** (mantissa + 3)
     chosen = k.select(large, size, inner)
     result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0))
-    result = k.select(chosen < 2.0**-54, chosen, result)
+    result = k.select(chosen < 2.0 ** (-mantissa - 2), chosen, result)
     return k.select(size < math.inf, result, size)
 
 
 def atanh(k: Scalars, x: Value) -> Value:
     """log(1 + 2*|x| / (1 - |x|)) / 2 with the sign of x."""
-    if x.dtype == t.float32:
-        return k.cast(atanh(k, k.cast(x, t.float64)), x.dtype)
     size = abs(x)
     twice = size + size
     result = log_one_plus(k, k.fma(twice, size / (-size + 1.0), twice)) * 0.5

@@ -12,6 +12,7 @@ from graphc.ir.program import Axis, Call, Gather, Init, Loop, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
 from graphc.ir.types import bool_
 from graphc.passes.lowering.scope import Scope, Writer
+from graphc.passes.work import core_shape
 
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
@@ -20,7 +21,7 @@ BLOCK = 64  # rows added up before their sum joins the compensated total
 def epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tuple[Size, ...]) -> None:
     """The elementwise code on a contraction's or a column reduction's result."""
     for node in writer.cluster.nodes:
-        at = writer.plan.index_of(node, index)
+        at = writer.plan.index_of(node, index, core_shape(first), scope.ranges)
         found = value if node is first else scope.compute(node, at)
         scope.know((node, at), found)
         if writer.keeps(node):

@@ -1,0 +1,61 @@
+"""The rows of the table, with the ratio that is wanted of each: the best peer's figure over graphc's."""
+
+from __future__ import annotations
+
+from benchmarks.workload import Row
+from benchmarks.workloads.attention import attention
+from benchmarks.workloads.black_scholes import black_scholes
+from benchmarks.workloads.chain import chain
+from benchmarks.workloads.formulas import scalar_call, tanh_exp
+from benchmarks.workloads.gpt import Shape, gpt
+from benchmarks.workloads.limits import BANDWIDTH, PEAK
+from benchmarks.workloads.logistic import logistic
+from benchmarks.workloads.matmul import layer, matmul
+from benchmarks.workloads.mlp import mlp
+from benchmarks.workloads.rows import layer_norm, softmax
+from benchmarks.workloads.simulations import bodies, heat
+
+_COMPILERS = ("graphc", "jax", "torch.compile")
+_TWO = ("graphc", "jax")
+
+ROWS = (
+    Row(scalar_call(), 2, at_most=2e-6),
+    Row(tanh_exp(1_000), 3),
+    Row(tanh_exp(1_000_000), 2),
+    Row(tanh_exp(8_000_000), 3),
+    Row(black_scholes(1_000), 3),
+    Row(black_scholes(100_000), 2),
+    Row(black_scholes(4_000_000), 3),
+    Row(softmax(4096, 512), 1.5),
+    Row(layer_norm(4096, 512), 1.5),
+    Row(matmul(64, 64, 64), 0.95),
+    Row(matmul(256, 256, 256), 0.95),
+    Row(matmul(1024, 1024, 1024), 0.95),
+    Row(matmul(128, 784, 512), 0.95),
+    Row(matmul(128, 512, 10), 0.95),
+    Row(matmul(512, 64, 784), 0.95),
+    Row(layer(512, 512, 2048), 1.2),
+    Row(mlp(32), 1.6),
+    Row(mlp(128), 1.3),
+    Row(mlp(1024), 1.0),
+    Row(attention(16, 4, 128, 32), 1.5),
+    Row(attention(16, 4, 512, 32), 1.5),
+    Row(gpt(1), 2),
+    Row(gpt(16), 1.5),
+    Row(logistic(5000, 20, 50), 1.5),
+    Row(heat(1024, 100), 2),
+    Row(bodies(2000), 2),
+    Row(mlp(128), 1, "cold", at_most=1.0, only=_COMPILERS),
+    Row(gpt(1), 1, "cold", at_most=3.0, only=_COMPILERS),
+    Row(mlp(128), 1, "warm", at_most=0.1, only=_COMPILERS),
+    Row(gpt(1), 1, "warm", at_most=0.1, only=_COMPILERS),
+    Row(gpt(16), 1.5, "memory", only=("graphc", "jax", "torch", "torch.compile")),
+    *(Row(mlp(128, (784, width, width, 10)), kind="growth", only=_TWO) for width in (64, 128, 256, 512, 1024, 2048, 4096)),
+    *(Row(gpt(1, Shape(layers=layers)), kind="growth", only=_TWO) for layers in (1, 2, 4, 8, 16, 24)),
+    Row(chain(10_000), kind="growth", at_most=10.0, only=_TWO),
+)
+
+__all__ = [
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "gpt", "heat", "layer", "layer_norm",
+    "logistic", "matmul", "mlp", "scalar_call", "softmax", "tanh_exp",
+]  # fmt: skip

@@ -1,0 +1,91 @@
+"""LLVM text to an object for this processor; or, run as a program, a second process that does nothing else.
+
+llvmlite holds one lock around every call into LLVM, so threads cannot compile at once, and a forked child of a process with
+threads may hang. A new process needs 0.07 s to start; it pays from a few kernels on. This file therefore imports llvmlite alone.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+from llvmlite import binding
+
+
+@lru_cache(maxsize=1)
+def machine() -> Any:
+    """This processor, as LLVM sees it."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, reloc="default",
+        codemodel="jitdefault", jit=True,
+    )  # fmt: skip
+
+
+def compile_text(text: str) -> bytes:
+    """The object of an LLVM text: LLVM's optimisation, loops as vectors.
+
+    Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
+    three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
+    (numba#8705).
+    """
+    target = machine()
+    module = binding.parse_assembly(text)
+    module.verify()
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
+    builder = binding.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(target.emit_object(module))
+
+
+class Assistant:
+    """A second process that compiles. OSError, once it can no longer."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    def compile_text(self, text: str) -> bytes:
+        """What the function of this name gives, from there."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        _send(self.process.stdin, text.encode())
+        return _receive(self.process.stdout)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def _send(file: IO[bytes], data: bytes) -> None:
+    file.write(struct.pack("<Q", len(data)) + data)
+    file.flush()
+
+
+def _receive(file: IO[bytes]) -> bytes:
+    head = file.read(8)
+    data = file.read(struct.unpack("<Q", head)[0]) if len(head) == 8 else b""
+    if not data:
+        raise OSError("the other process has ended")
+    return data
+
+
+def _serve() -> None:
+    while True:
+        try:
+            text = _receive(sys.stdin.buffer)
+        except OSError:
+            return
+        _send(sys.stdout.buffer, compile_text(text.decode()))
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,404 @@
+"""The workloads of benchmarks/ at tiny sizes, as graphc runs them: against the interpreter, and against NumPy formulas.
+
+No peer is needed. Of a training step the reference is the loss alone: its gradient is checked along random directions by central
+differences, its update by the loss after it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import conductor, report, worker
+from benchmarks.workload import CONTENDERS, Row, Workload, difference
+from benchmarks.workloads import (
+    BANDWIDTH,
+    PEAK,
+    ROWS,
+    Shape,
+    attention,
+    black_scholes,
+    bodies,
+    chain,
+    gpt,
+    heat,
+    layer,
+    layer_norm,
+    logistic,
+    matmul,
+    mlp,
+    scalar_call,
+    softmax,
+    tanh_exp,
+)  # fmt: skip
+from benchmarks.workloads.simulations import STEP
+from benchmarks.workloads.training import EPS, RATE
+
+Array = np.ndarray[Any, Any]
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+# --- formulas --------------------------------------------------------------------------------------------------------
+
+
+def formula_black_scholes(spot: Array, strike: Array, years: Array, rate: Array, vol: Array) -> list[Array]:
+    """The closed forms of price, delta, gamma, vega."""
+    below = lambda x: 0.5 * (1 + erf(x / math.sqrt(2)))
+    deviation = vol * np.sqrt(years)
+    d1 = (np.log(spot / strike) + (rate + vol**2 / 2) * years) / deviation
+    bell = np.exp(-d1 * d1 / 2) / math.sqrt(2 * math.pi)
+    price = spot * below(d1) - strike * np.exp(-rate * years) * below(d1 - deviation)
+    return [price, below(d1), bell / (spot * deviation), spot * bell * np.sqrt(years)]
+
+
+def rows_softmax(x: Array) -> Array:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def softmax_pulled(y: Array, g: Array) -> Array:
+    return y * (g - (y * g).sum(-1, keepdims=True))
+
+
+def formula_softmax(x: Array, g: Array) -> list[Array]:
+    y = rows_softmax(x)
+    return [y, softmax_pulled(y, g)]
+
+
+def normed(x: Array) -> tuple[Array, Array]:
+    off = x - x.mean(-1, keepdims=True)
+    deviation = np.sqrt((off * off).mean(-1, keepdims=True) + 1e-5)
+    return off / deviation, deviation
+
+
+def formula_layer_norm(x: Array, w: Array, b: Array, g: Array) -> list[Array]:
+    z, deviation = normed(x)
+    h = g * w
+    pulled = (h - h.mean(-1, keepdims=True) - z * (h * z).mean(-1, keepdims=True)) / deviation
+    return [z * w + b, pulled, (g * z).sum(0), g.sum(0)]
+
+
+def gelu(x: Array) -> Array:
+    return x * 0.5 * (1 + erf(x / math.sqrt(2)))
+
+
+def attended(q: Array, k: Array, v: Array) -> tuple[Array, Array]:
+    time = q.shape[-2]
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    p = rows_softmax(np.where(np.tril(np.ones((time, time), bool)), scores, -np.inf))
+    return p @ v, p
+
+
+def formula_attention(q: Array, k: Array, v: Array, g: Array) -> list[Array]:
+    y, p = attended(q, k, v)
+    scores = softmax_pulled(p, g @ v.swapaxes(-1, -2)) / math.sqrt(q.shape[-1])
+    return [y, scores @ k, scores.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ g]
+
+
+def formula_logistic(data: Array, group: Array, y: Array, beta: Array, alpha: Array, spread: Array) -> list[Array]:
+    eta = data @ beta + alpha[group]
+    off = y - 1 / (1 + np.exp(-eta))
+    squares = (alpha * alpha).sum() * np.exp(-2 * spread)
+    value = (y * eta - np.log1p(np.exp(eta))).sum() - 0.5 * ((beta**2).sum() + squares + spread**2) - alpha.size * spread
+    by_alpha = np.bincount(group, off, alpha.size) - alpha * np.exp(-2 * spread)
+    return [value, data.T @ off - beta, by_alpha, squares - spread - alpha.size]
+
+
+def formula_heat(steps: int, u: Array) -> list[Array]:
+    for _ in range(steps):
+        around = np.roll(u, 1, 0) + np.roll(u, -1, 0) + np.roll(u, 1, 1) + np.roll(u, -1, 1)
+        inside = np.zeros_like(u)
+        inside[1:-1, 1:-1] = 1
+        u = inside * (u + 0.1 * (around - 4 * u))
+    return [u]
+
+
+def formula_bodies(mass: Array, *state: Array) -> list[Array]:
+    places, speeds = np.stack(state[:3], 1), np.stack(state[3:], 1)
+    force = np.zeros_like(places)
+    for i in range(len(mass)):
+        for j in range(len(mass)):
+            d = places[j] - places[i]
+            force[i] += mass[j] * d / (d @ d + 1e-2) ** 1.5
+    speeds = speeds + STEP * force
+    return [*(places + STEP * speeds).T, *speeds.T]
+
+
+def formula_chain(x: Array) -> list[Array]:
+    y = x
+    for _ in range(10):
+        y = y * 0.999 + x
+    return [y]
+
+
+# (workload, its formula)
+PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
+    (scalar_call(), lambda x: [x * 2 + 1]),
+    (tanh_exp(50), lambda x: [np.tanh(x) * np.exp(-x * x)]),
+    (black_scholes(40), formula_black_scholes),
+    (softmax(6, 7), formula_softmax),
+    (layer_norm(6, 8), formula_layer_norm),
+    (matmul(5, 7, 3), lambda a, b: [a @ b]),
+    (layer(5, 6, 7), lambda a, w, b: [gelu(a @ w + b)]),
+    (attention(2, 3, 5, 4), formula_attention),
+    (logistic(30, 4, 5), formula_logistic),
+    (heat(12, 5), partial(formula_heat, 5)),
+    (bodies(10), formula_bodies),
+    (chain(20), formula_chain),
+]
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def crossed(scores: Array, labels: Array) -> float:
+    scores = scores.reshape(-1, scores.shape[-1])
+    high = scores.max(1)
+    total = high + np.log(np.exp(scores - high[:, None]).sum(1))
+    return float((total - scores[np.arange(len(scores)), labels.ravel()]).mean())
+
+
+def loss_mlp(p: Mapping[str, Array], x: Array, t: Array) -> float:
+    h = np.maximum(x @ p["w0"] + p["b0"], 0)
+    h = np.maximum(h @ p["w1"] + p["b1"], 0)
+    return crossed(h @ p["w2"] + p["b2"], t)
+
+
+def loss_gpt(shape: Shape, p: Mapping[str, Array], tokens: Array, targets: Array) -> float:
+    dense = lambda x, name: x @ p[f"{name}.w"] + p[f"{name}.b"]
+    norm = lambda x, name: normed(x)[0] * p[f"{name}.w"] + p[f"{name}.b"]
+    x = p["token"][tokens] + p["position"]
+    for i in range(shape.layers):
+        parts = np.split(dense(norm(x, f"block{i}.norm1"), f"block{i}.qkv"), 3, -1)
+        q, k, v = (np.stack(np.split(a, shape.heads, -1), 1) for a in parts)
+        x = x + dense(np.concatenate(list(np.moveaxis(attended(q, k, v)[0], 1, 0)), -1), f"block{i}.mix")
+        x = x + dense(gelu(dense(norm(x, f"block{i}.norm2"), f"block{i}.up")), f"block{i}.down")
+    return crossed(dense(norm(x, "norm"), "head"), targets)
+
+
+SMALL = Shape(layers=1, width=8, heads=2, time=6, vocabulary=11)
+TRAINING: list[tuple[Workload, Callable[..., float]]] = [
+    (mlp(4, (6, 5, 5, 3)), loss_mlp),
+    (gpt(2, SMALL), partial(loss_gpt, SMALL)),
+]
+
+
+# --- the tests -------------------------------------------------------------------------------------------------------
+
+
+def named(value: Any) -> str | None:
+    return value.name if isinstance(value, (Workload, Row)) else ""
+
+
+def wide(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+@pytest.fixture(scope="module")
+def native() -> Callable[[Workload], list[Array]]:
+    """The results of native code, made once for each workload."""
+    found: dict[str, list[Array]] = {}
+
+    def results(workload: Workload) -> list[Array]:
+        if workload.name not in found:
+            found[workload.name] = workload.builders["graphc"](*workload.arrays()).results()
+        return found[workload.name]
+
+    return results
+
+
+@pytest.mark.parametrize("workload", [w for w, _ in PURE + TRAINING], ids=named)
+def test_native_code_and_the_interpreter_agree(workload: Workload, native: Callable[[Workload], list[Array]]) -> None:
+    slow = workload.builders["graphc"](*workload.arrays(), backend="interpreter").results()
+    assert [a.dtype for a in slow] == [a.dtype for a in native(workload)]
+    assert difference(slow, native(workload)) <= workload.tolerance
+
+
+@pytest.mark.parametrize(("workload", "formula"), PURE, ids=named)
+def test_formulas(workload: Workload, formula: Any, native: Callable[[Workload], list[Array]]) -> None:
+    want = [np.asarray(a) for a in formula(*map(wide, workload.arrays()))]
+    assert difference(want, native(workload)) <= max(workload.tolerance, 1e-7)
+
+
+@pytest.mark.parametrize(("workload", "loss"), TRAINING, ids=named)
+def test_training_steps(workload: Workload, loss: Any, native: Callable[[Workload], list[Array]]) -> None:
+    *data, parameters = workload.arrays()
+    p, data = {name: wide(a) for name, a in parameters.items()}, [wide(a) for a in data]
+    first, gradient, second = native(workload)
+    assert float(first) == pytest.approx(loss(p, *data), rel=1e-5)
+
+    def moved(steps: Array) -> dict[str, Array]:
+        parts = np.split(steps, np.cumsum([a.size for a in p.values()])[:-1])
+        return {name: a + part.reshape(a.shape) for (name, a), part in zip(p.items(), parts, strict=True)}
+
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        way = rng.standard_normal(gradient.size)
+        slope = (loss(moved(1e-5 * way), *data) - loss(moved(-1e-5 * way), *data)) / 2e-5
+        assert float(gradient @ way) == pytest.approx(slope, rel=1e-4, abs=1e-5 * float(np.linalg.norm(gradient)))
+    g = wide(gradient)
+    assert float(second) == pytest.approx(loss(moved(-RATE * g / (np.abs(g) + EPS)), *data), rel=1e-5)
+
+
+def test_a_symbolic_batch_serves_every_size() -> None:
+    """The model is compiled for any batch: a batch of two is twice a batch of one."""
+    build = gpt(2, SMALL).builders["graphc"]
+    tokens, targets, parameters = gpt(2, SMALL).arrays()
+    whole = build(tokens, targets, parameters, backend="interpreter").results()[0]
+    halves = [build(tokens[i : i + 1], targets[i : i + 1], parameters, backend="interpreter").results()[0] for i in range(2)]
+    assert float(whole) == pytest.approx(float(np.mean(halves)), rel=1e-6)
+
+
+def underlying(workload: Workload) -> Any:
+    build: Any = workload.builders["graphc"]
+    return build.func if isinstance(build, partial) else build
+
+
+def test_every_workload_of_the_table_is_tested() -> None:
+    assert {underlying(r.workload) for r in ROWS} == {underlying(w) for w, _ in PURE + TRAINING}
+
+
+def test_the_rows() -> None:
+    names = [r.name for r in ROWS]
+    assert len(set(names)) == len(names)
+    for row in ROWS:
+        assert row.contenders[0] == "graphc", row.name
+        assert len(row.contenders) > 1, row.name
+        assert set(row.workload.builders) <= set(CONTENDERS), row.name
+        assert row.kind == "growth" or row.wanted is not None, row.name
+
+
+def test_the_work_of_a_gpt_step() -> None:
+    """6 flops a weight and token, and the attention of 4 layers of 4 heads: by hand for the table's batch of 16."""
+    tokens, weights = 16 * 128, 4 * 12 * 128**2 + 128 * 65
+    assert gpt(16).flops == 6 * tokens * weights + 4 * attention(16, 4, 128, 32).flops
+
+
+def test_the_limits_run() -> None:
+    assert PEAK.flops == 2 * 2048**3
+    run = BANDWIDTH.builders["graphc"](np.zeros(5, np.float32), backend="interpreter")
+    run.call()
+    assert run.results() == []
+
+
+# --- the machinery ---------------------------------------------------------------------------------------------------
+
+
+def test_difference() -> None:
+    a = np.array([3.0, 4.0])
+    assert difference([a], [a]) == 0
+    assert difference([a], [a + np.array([0.0, 0.05])]) == pytest.approx(0.01)
+    assert difference([a], [np.array([3.0, np.nan])]) == math.inf
+    assert difference([a], [a[:1]]) == math.inf
+    assert difference([a], [a, a]) == math.inf
+    assert difference([np.zeros(1)], [np.ones(1)]) == math.inf
+
+
+def test_short_calls_are_timed_together() -> None:
+    calls: list[None] = []
+    samples = worker.turn(worker.Run(lambda: calls.append(None), lambda: []), 0.01)
+    assert len(calls) > 10 * len(samples) > 0
+    assert 0 < np.median(samples) < worker.SAMPLE
+
+
+def test_contenders_in_processes() -> None:
+    """Two contenders that are always there, and one name that no process can serve."""
+    row = next(r for r in ROWS if r.workload.name == "matmul 64 x 64 x 64")
+    with conductor.Conductor(("graphc", "numpy"), threads=1, turns=1, turn=0.01, patience=120) as leader:
+        found = leader.measure(row)
+        assert set(found["figures"]) == {"graphc", "numpy"}
+        assert all(0 < seconds < 1 for seconds in found["figures"].values())
+        assert 0 <= found["differences"]["numpy"] <= row.workload.tolerance
+        assert found["notes"] == {}
+        with pytest.raises(RuntimeError, match="KeyError"):
+            leader.alive["numpy"].ask(60, do="build", row="no such row")
+        with pytest.raises(conductor.Late):
+            leader.alive["numpy"].ask(0, do="build", row=row.workload.name)
+
+
+def test_who_differs_is_not_timed(tmp_path: Path) -> None:
+    files = {}
+    for name, value in (("graphc", 1.0), ("numpy", 1.0), ("jax", 1.1)):
+        files[name] = tmp_path / f"{name}.npz"
+        np.savez(files[name], np.array(value))
+    notes: dict[str, str] = {}
+    leader = conductor.Conductor((), threads=1, turns=1, turn=0.01, patience=1)
+    found = leader._compared(next(r for r in ROWS if "tanh" in r.name), files, notes)
+    assert found == {"numpy": 0, "jax": pytest.approx(0.1)}
+    assert notes == {"jax": "differs by 1.0e-01"}
+
+
+def figures(**changes: Any) -> dict[str, Any]:
+    row = {
+        "name": "a row", "kind": "call", "wanted": 2.0, "at_most": None,
+        "figures": {"graphc": 1e-3, "jax": 1.5e-3, "torch": 4e-3},
+        "notes": {"numpy": "not served", "numexpr": "not installed", "pytensor": "error: it broke", "torch.compile": "over 9 s"},
+        "flops": 2e8, "bytes": 0, "date": "2026-01-02T03:04:05",
+    }  # fmt: skip
+    return report.judge({**row, **changes}, MACHINE)
+
+
+MACHINE = {
+    "cpu": "a processor", "threads": 2, "python": "3.11", "versions": {"jax": "1.2"}, "flops_per_s": 4e11, "bytes_per_s": 5e10,
+}  # fmt: skip
+
+
+def test_the_table_of_ratios() -> None:
+    row = figures()
+    assert (row["best"], row["ratio"], row["limit_s"]) == ("jax", pytest.approx(1.5), pytest.approx(5e-4))
+    assert report.table({"machine": MACHINE, "rows": [row]}).splitlines()[-1] == (
+        "| a row | 1 ms | – | 1.50 | 4.00 | over 9 s | error | absent |  | jax | 1.50 | 2 | 50 % |"
+    )
+    alone = figures(figures={"jax": 2e-6}, notes={"graphc": "error: no"})
+    assert report.line(alone).split()[:4] == ["a", "row", "error", "2"]
+
+
+def test_no_contender_is_beyond_the_limits() -> None:
+    """What a row reached raises the machine's peak, if the measurement of the peak was disturbed."""
+    fast = figures(figures={"graphc": 1e-3, "jax": 4e-4})
+    machine, rows = report.judged(MACHINE, [fast, figures()])
+    assert machine == {**MACHINE, "flops_per_s": pytest.approx(2e8 / 4e-4)}
+    assert rows[0]["limit_s"] == pytest.approx(4e-4)
+    assert rows[1]["limit_s"] == pytest.approx(4e-4)
+
+
+def test_what_fell_short() -> None:
+    assert report.fell_short(figures()) == "1.50 where 2 is wanted"
+    assert report.fell_short(figures(wanted=1.5)) == ""
+    assert report.fell_short(figures(wanted=1.0, at_most=2e-6)) == "1 ms where 2 µs is allowed"
+    assert report.fell_short(figures(figures={"jax": 1.0}, notes={"graphc": "error: no"})) == "graphc has no figure: error: no"
+    assert report.shortfalls({"rows": [figures()]}) == "- a row: 1.50 where 2 is wanted"
+
+
+def test_the_table_of_growth() -> None:
+    row = figures(kind="growth", name="growth: deep", wanted=None, figures={"graphc": 2.0, "jax": 0.25}, calls={"graphc": 0.01})
+    assert report.growth({"rows": [row]}).splitlines() == [
+        "| workload | graphc, first call | jax, first call | graphc, a call | jax, a call |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| deep | 2 s | 250 ms | 10 ms |  |",
+    ]
+
+
+def test_amounts() -> None:
+    assert [report.amount(s) for s in (12.345, 0.5, 2e-3, 1.234e-6, 5e-8)] == ["12.3 s", "500 ms", "2 ms", "1.23 µs", "0.05 µs"]
+    assert [report.amount(b, "memory") for b in (2.5e9, 1e6, 512)] == ["2.5 GB", "1 MB", "0.512 kB"]
+
+
+def test_the_drawing(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    report.plot({"rows": [figures(), figures(name="another", wanted=1.0), figures(name="none", figures={})]}, tmp_path / "p.png")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_committed_figures_are_of_this_table() -> None:
+    committed = Path(__file__).parent.parent / "docs" / "peers.json"
+    found = [r["name"] for r in json.loads(committed.read_text(encoding="utf-8"))["rows"]]
+    assert found
+    assert found == [r.name for r in ROWS if r.name in found]
