@@ -14,6 +14,7 @@ from functools import partial
 
 from llvmlite import ir
 
+from graphc.backends.numba.llvm import FINISHED
 from graphc.backends.numba.tiles import pack, strip
 from graphc.backends.numba.tiles.machine import Machine
 
@@ -50,6 +51,6 @@ def native(name: str, itemsize: int, machine: Machine) -> Native:
     def text() -> str:
         module = ir.Module(symbol)
         write(module, machine, itemsize, symbol)
-        return str(module)
+        return FINISHED + str(module)
 
     return Native(symbol, arguments, text)
