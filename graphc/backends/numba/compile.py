@@ -87,12 +87,10 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
 def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
     """For each text, the addresses of its functions by name."""
     keyed = [(text.key, text) for text in texts]
-    for _, text in keyed:
-        for value in text.used.values():
-            if isinstance(value, Intrinsic) and value.definition is not None:
-                library(value.name, value.definition)
+    used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
+    libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
     with _LOCK:
-        _load({key: text.llvm for key, text in keyed})
+        _load({key: text.llvm for key, text in keyed}, libraries)
         return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 
 
@@ -102,26 +100,30 @@ def library(symbol: str, write: Callable[[], str]) -> int:
     The symbol must name everything that the text depends on, beside the files of this package.
     """
     with _LOCK:
-        _load({cache.key_of(f"library {symbol}"): lambda prefix: write()})
-        address = _address("", symbol)
-        binding.add_symbol(symbol, address)
-    return address
+        _load({}, {symbol: write})
+        return _address("", symbol)
 
 
-def _load(texts: Mapping[str, Callable[[str], str]]) -> None:
-    """Have the code of keys in memory; their values write the LLVM text, with a prefix for the names of functions."""
-    missing = {}
-    for key, write in texts.items():
-        if key not in _KNOWN:
-            entry = cache.get(key)
-            if entry is None:
-                missing[key] = write
-            else:
-                _add(key, entry)
-    for key, code in _compile(missing).items():
-        entry = cache.Entry(_prefix(key), code)
-        cache.put(key, entry)
+def _load(texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]]) -> None:
+    """Have the code of keys in memory, and the libraries that they call.
+
+    The values of `texts` write the LLVM text, with a prefix for the names of functions.
+    """
+    symbols = {cache.key_of(f"library {symbol}"): symbol for symbol in libraries}
+    writers = {key: partial(_without_prefix, libraries[symbol]) for key, symbol in symbols.items()} | dict(texts)
+    entries = {key: cache.get(key) for key in writers if key not in _KNOWN}
+    for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}).items():
+        entries[key] = made = cache.Entry(_prefix(key), code)
+        cache.put(key, made)
+    for key, entry in entries.items():  # libraries first: kernels are linked to them as soon as they come
+        assert entry is not None
         _add(key, entry)
+        if key in symbols:
+            binding.add_symbol(symbols[key], _address("", symbols[key]))
+
+
+def _without_prefix(write: Callable[[], str], prefix: str) -> str:
+    return write()
 
 
 def _prefix(key: str) -> str:

@@ -1,291 +1,349 @@
-"""Contractions: a register tile written in LLVM vector code, and the blocking around it as source.
+"""Contractions as source: loops over strips of the result that call the library of register tiles.
 
-A kernel's tile is a block of MC x NC results. For each block of KC steps it packs the left operand's rows and the right
-operand's panels into scratch (through their scalar code, so that transposes, broadcasts, casts and products cost nothing
-extra), runs the register tile over them, and at the end runs the epilogue over the block. Block sizes depend on the machine
-and on fixed sizes, never on the number of threads.
+    for column0 in range(n_start, n_stop, COLUMNS):
+        for row0 in range(m_start, m_stop, ROWS):
+            for step0 in range(k_start, k_stop, run):
+                the right operand's panels: packed by the library where it is plain memory, else through its scalar code
+                for strip in range(strips):
+                    the left operand's rows: in place where it is plain memory, else through its scalar code
+                    the library's strip
+                    after the last run: the epilogue over the strip
+
+Every result is a sum over fixed runs of k, each of them one chain in ascending order: its bits depend on the operands alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
-from llvmlite import binding, ir
+from llvmlite import binding
 
 from graphc.backends.numba import intrinsics
-from graphc.backends.numba.intrinsics import Intrinsic, Pointer, fixed
+from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
+from graphc.backends.numba.tiles.library import Native, native
+from graphc.backends.numba.tiles.machine import STEPS, Machine, host
+from graphc.backends.numba.tiles.pack import HEADER
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.program import Block, Contract, Load
-from graphc.ir.scalar import Const
+from graphc.ir.dims import Size
+from graphc.ir.program import Block, Contract, Load, Store
+from graphc.ir.scalar import Const, Ref
 from graphc.ir.types import DType
 
 if TYPE_CHECKING:
     from graphc.backends.numba.source import Printer
 
-
-@dataclass(frozen=True)
-class Tiles:
-    """How a contraction is cut: register tile MR x NR, blocks MC x NC x KC; `left_by_row` says how A is laid out in scratch."""
-
-    mr: int
-    nr: int
-    mc: int
-    nc: int
-    kc: int
-    itemsize: int
-    left_by_row: bool
-
-    @property
-    def left_stride(self) -> int:
-        """Elements between neighbouring rows (or columns) of packed A; odd multiples of a cache line avoid conflicts."""
-        return self.kc + 16 if self.left_by_row else self.mc
-
-    @property
-    def offsets(self) -> tuple[int, int, int]:
-        """Byte offsets of A, B and C in scratch."""
-        a = (self.mc * self.left_stride if self.left_by_row else self.kc * self.left_stride) * self.itemsize
-        b = self.kc * self.nc * self.itemsize
-        return 0, _align(a), _align(a) + _align(b)
-
-    @property
-    def scratch_bytes(self) -> int:
-        return self.offsets[2] + _align(self.mc * self.nc * self.itemsize)
-
-
-def _align(n: int) -> int:
-    return (n + 63) // 64 * 64
-
-
-@lru_cache(maxsize=1)
-def vector_bytes() -> int:
-    """The width of this machine's widest vector registers."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64
-    return 32 if features.get("avx2") or features.get("avx") else 16
-
-
-def choose_tiles(contract: Contract, left_by_row: bool) -> Tiles:
-    """Block sizes for a contraction on this machine."""
-    lanes = vector_bytes() // contract.dtype.itemsize
-    registers = 32 if vector_bytes() == 64 else 16
-    narrow = isinstance(contract.n.extent, int) and contract.n.extent <= lanes
-    vectors = 1 if narrow else 2
-    mr = (registers - 4) // vectors
-    nr = lanes * vectors
-    panels = 8 if mr <= 16 else 4
-    if isinstance(contract.m.extent, int):
-        mr = min(mr, max(1, contract.m.extent))
-        panels = min(panels, max(1, -(-contract.m.extent // mr)))
-    columns = 8
-    if isinstance(contract.n.extent, int):
-        columns = min(columns, max(1, -(-contract.n.extent // nr)))
-    kc = 256
-    if isinstance(contract.k.extent, int):
-        blocks = max(1, -(-contract.k.extent // 320))
-        kc = max(1, -(-contract.k.extent // blocks))
-        kc = -(-kc // 16) * 16
-    return Tiles(mr, nr, mr * panels, nr * columns, kc, contract.dtype.itemsize, left_by_row)
+ROWS = 256  # rows of the left operand that share packed panels
+COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
 
 
 @cache
-def register_tile(dtype: DType, mr: int, nr: int, row: int, step: int, out: int) -> Intrinsic:
-    """(a, b, c, count, first): c[mr, nr] = (0 if first else c) + sum over `count` steps of a's column times b's row.
-
-    a[i, k] lies at i*row + k*step, b[k, j] at k*nr + j, c[i, j] at i*out + j.
-    """
-    p = Pointer(dtype)
-    lanes = vector_bytes() // dtype.itemsize
-
-    def emit(builder: Any, args: Any, types: Any) -> None:
-        _emit_tile(builder, args, mr, nr // lanes, lanes, row, step, out, dtype)
-
-    name = f"tile_{dtype.short}_{mr}x{nr}_{row}_{step}_{out}_{lanes}"
-    return Intrinsic(name, fixed(None, p, p, p, t.int64, t.bool_), emit)
+def this_machine() -> Machine:
+    return host(dict(binding.get_host_cpu_features()), binding.get_process_triple().split("-")[0])
 
 
-def _emit_tile(builder: Any, args: Any, mr: int, vectors: int, lanes: int, row: int, step: int, out: int, dtype: DType) -> None:
-    a, b, c, count, first = args
-    element = a.type.pointee
-    vector = ir.VectorType(element, lanes)
-    word = ir.IntType(64)
-    fma = builder.module.declare_intrinsic(
-        f"llvm.fma.v{lanes}{'f32' if dtype.itemsize == 4 else 'f64'}", (), ir.FunctionType(vector, [vector] * 3)
-    )
+@dataclass(frozen=True)
+class Plain:
+    """An operand that is memory: its buffer, its address and the distances of neighbours along its two axes."""
 
-    def at(base: Any, offset: Any) -> Any:
-        where = builder.gep(base, [offset if not isinstance(offset, int) else ir.Constant(word, offset)])
-        return builder.bitcast(where, vector.as_pointer())
-
-    def load(base: Any, offset: Any) -> Any:
-        instruction = builder.load(at(base, offset))
-        instruction.align = dtype.itemsize
-        return instruction
-
-    zero = ir.Constant(vector, [ir.Constant(element, 0.0)] * lanes)
-    before = builder.block
-    loop, after, done = (builder.append_basic_block(n) for n in ("tile.loop", "tile.after", "tile.done"))
-    some = builder.icmp_signed(">", count, ir.Constant(word, 0))
-    builder.cbranch(some, loop, after)
-    builder.position_at_end(loop)
-    k = builder.phi(word)
-    sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(mr)]
-    k.add_incoming(ir.Constant(word, 0), before)
-    b_row = builder.mul(k, ir.Constant(word, vectors * lanes))
-    right = [load(b, builder.add(b_row, ir.Constant(word, v * lanes))) for v in range(vectors)]
-    a_base = builder.gep(a, [builder.mul(k, ir.Constant(word, step))])
-    new = []
-    for i in range(mr):
-        value = builder.load(builder.gep(a_base, [ir.Constant(word, i * row)]))
-        spread = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [ir.Constant(ir.IntType(32), 0)] * lanes)
-        spread = builder.shuffle_vector(spread, ir.Constant(vector, ir.Undefined), mask)
-        new.append([builder.call(fma, [spread, right[v], sums[i][v]]) for v in range(vectors)])
-    following = builder.add(k, ir.Constant(word, 1))
-    end = builder.block
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
-    k.add_incoming(following, end)
-    for i in range(mr):
-        for v in range(vectors):
-            sums[i][v].add_incoming(zero, before)
-            sums[i][v].add_incoming(new[i][v], end)
-    builder.position_at_end(after)
-    final: list[list[Any]] = []
-    for i in range(mr):
-        final.append([])
-        for v in range(vectors):
-            phi = builder.phi(vector)
-            phi.add_incoming(zero, before)
-            phi.add_incoming(new[i][v], end)
-            final[i].append(phi)
-    fresh, more = builder.append_basic_block("tile.fresh"), builder.append_basic_block("tile.more")
-    builder.cbranch(first, fresh, more)
-    for block, old in ((fresh, False), (more, True)):
-        builder.position_at_end(block)
-        for i in range(mr):
-            for v in range(vectors):
-                value = final[i][v]
-                if old:
-                    value = builder.fadd(load(c, i * out + v * lanes), value)
-                builder.store(value, at(c, i * out + v * lanes)).align = dtype.itemsize
-        builder.branch(done)
-    builder.position_at_end(done)
+    buffer: str
+    address: Size
+    outer: Size
+    inner: Size
 
 
-def _by_row(contract: Contract) -> bool:
-    """Whether the left operand's neighbours in memory lie along k (else along m)."""
-    k, m = contract.k.var, contract.m.var
-    for statement in contract.left.body:
-        if isinstance(statement, Load) and statement.index:
-            last = statement.index[-1]
-            if m in dims.names(last) and k not in dims.names(last):
-                return False
-            if k in dims.names(last):
-                return True
-    return True
+def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
+    """The memory that an operand is, if it is one load whose address is linear in both axes."""
+    match block:
+        case Block((Load(name, held, buffer, index, None),), Ref(value)) if name == value and held == dtype:
+            return _linear(printer, buffer, index, outer, inner)
+    return None
 
 
-def _right_by_row(contract: Contract) -> bool:
-    """Whether the right operand's neighbours in memory lie along n (else along k)."""
-    for statement in contract.right.body:
-        if isinstance(statement, Load) and statement.index:
-            last = dims.names(statement.index[-1])
-            if contract.k.var in last and contract.n.var not in last:
-                return False
-    return True
+def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
+    address = dims.ravel(index, printer.shapes[buffer])
+    steps = [dims.sub(dims.substitute(address, {v: dims.add(dims.symbol(v), 1)}), address) for v in (outer, inner)]
+    if {outer, inner} & dims.names(*steps):
+        return None
+    return Plain(buffer, address, *steps)
+
+
+def run_length(k: Size) -> int | None:
+    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows."""
+    if not isinstance(k, int):
+        return None
+    parts = max(1, -(-k // STEPS))
+    return max(16, (-(-k // parts) + 15) // 16 * 16)
 
 
 def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
-    """Print the loops of a contraction."""
-    tiles = choose_tiles(contract, _by_row(contract))
-    dtype = contract.dtype
-    use = printer.use
+    """Print the loops of a contraction.
 
-    def line(level: int, text: str) -> None:
-        printer.line(depth + level - 2, text)
+    All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
+    call of the library, across which nothing moves.
+    """
+    if _lies_along_m(printer, contract):
+        contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
+    printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
 
-    at = use(f"{dtype.short}_at", intrinsics.pointer(dtype))
-    pick = printer.intrinsic("minimum")
-    wide = printer.size
-    base = len(printer.scope) + 3 * printer.contractions  # memory and alias scopes of their own: no two may overlap
-    names = {}
-    for i, (name, offset) in enumerate(zip("ABC", tiles.offsets, strict=True)):
-        line(2, f"{name} = {at}(scratch + {printer.reserve + offset})")
-        reads, writes = intrinsics.load(base + i), intrinsics.store(base + i)
-        names[name] = use(f"load{base + i}", reads), use(f"store{base + i}", writes)
-    m, n, k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
-    udiv = printer.intrinsic("udiv")
-    line(2, f"m_stop = {wide(contract.m.stop)}")
-    line(2, f"n_stop = {wide(contract.n.stop)}")
-    line(2, f"k_start = {wide(contract.k.start)}")
-    line(2, f"k_stop = {wide(contract.k.stop)}")
-    line(2, f"for n0 in range({wide(contract.n.start)}, n_stop, {tiles.nc}):")
-    depth += 1
-    line(2, f"for m0 in range({wide(contract.m.start)}, m_stop, {tiles.mc}):")
-    depth += 1
-    line(2, f"mc = {pick}({wide(tiles.mc)}, m_stop - m0)")
-    line(2, f"nc = {pick}({wide(tiles.nc)}, n_stop - n0)")
-    line(2, f"for k0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {tiles.kc}):")
-    line(3, f"kc = {pick}({wide(tiles.kc)}, k_stop - k0)")
-    zero = printer.const(Const(0.0, dtype))
 
-    def pack(block: Block, store: Callable[[str], str], level: int) -> None:
-        printer.body(block.body, depth + level - 2)
-        line(level, store(printer.arg(block.value)))
+def _lies_along_m(printer: Printer, contract: Contract) -> bool:
+    """Whether neighbours among the results lie in memory along m, as far as the stores of the epilogue tell."""
+    for statement in contract.epilogue:
+        if isinstance(statement, Store):
+            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
+            if place is not None and 1 in (place.outer, place.inner):
+                return place.inner != 1
+    return False
 
-    # A: in the order its elements have in memory; missing rows of the last register tile are zeros.
-    stride = tiles.left_stride
-    place = f"({m} - m0)*{stride} + ({k} - k0)" if tiles.left_by_row else f"({k} - k0)*{stride} + ({m} - m0)"
-    loops = [(m, "m0", "m0 + mc"), (k, "k0", "k0 + kc")]
-    if not tiles.left_by_row:
-        loops.reverse()
-    for level, (var, start, stop) in enumerate(loops):
-        line(3 + level, f"for {var} in range({start}, {stop}):")
-    pack(contract.left, lambda value: f"{names['A'][1]}(A, {place}, {value})", 5)
-    line(3, f"for {m} in range(m0 + mc, m0 + {udiv}(mc + {tiles.mr - 1}, {wide(tiles.mr)})*{tiles.mr}):")
-    line(4, f"for {k} in range(k0, k0 + kc):")
-    line(5, f"{names['A'][1]}(A, {place}, {zero})")
 
-    # B: panels of NR columns, zeros beyond the last column.
-    line(3, f"for p in range(0, nc, {tiles.nr}):")
-    line(4, f"width = {pick}({wide(tiles.nr)}, nc - p)")
-    spot = f"p*{tiles.kc} + ({k} - k0)*{tiles.nr} + ({n} - n0 - p)"
-    if _right_by_row(contract):
-        line(4, f"if width == {tiles.nr}:")
-        for where, stop in ((5, f"n0 + p + {tiles.nr}"), (5, "n0 + p + width")):
-            line(where, f"for {k} in range(k0, k0 + kc):")
-            line(where + 1, f"for {n} in range(n0 + p, {stop}):")
-            pack(contract.right, lambda value: f"{names['B'][1]}(B, {spot}, {value})", where + 2)
-            if stop.endswith("width"):
-                line(where + 1, f"for {n} in range(n0 + p + width, n0 + p + {tiles.nr}):")
-                line(where + 2, f"{names['B'][1]}(B, {spot}, {zero})")
-            else:
-                line(4, "else:")
-    else:
-        line(4, f"for {n} in range(n0 + p, n0 + p + width):")
-        line(5, f"for {k} in range(k0, k0 + kc):")
-        pack(contract.right, lambda value: f"{names['B'][1]}(B, {spot}, {value})", 6)
-        line(4, f"for {n} in range(n0 + p + width, n0 + p + {tiles.nr}):")
-        line(5, f"for {k} in range(k0, k0 + kc):")
-        line(6, f"{names['B'][1]}(B, {spot}, {zero})")
+class _Contraction:
+    """Prints one contraction. Scratch holds the panels, then the results, then the rows of a packed left operand."""
 
-    row, step = (stride, 1) if tiles.left_by_row else (1, stride)
-    name = f"register_tile_{tiles.mr}x{tiles.nr}_{row}_{step}_{tiles.nc}"
-    tile = use(name, register_tile(dtype, tiles.mr, tiles.nr, row, step, tiles.nc))
-    forward = printer.intrinsic("forward")
-    line(3, f"for p in range(0, nc, {tiles.nr}):")
-    line(4, f"for q in range(0, mc, {tiles.mr}):")
-    left = f"{forward}(A, q*{row})"
-    line(5, f"{tile}({left}, {forward}(B, p*{tiles.kc}), {forward}(C, q*{tiles.nc} + p), kc, k0 == k_start)")
+    def __init__(self, printer: Printer, contract: Contract, depth: int) -> None:
+        self.printer, self.contract, self.depth = printer, contract, depth
+        self.dtype = contract.dtype
+        self.machine = this_machine()
+        itemsize = self.dtype.itemsize
+        self.lanes = self.machine.lanes(itemsize)
+        self.panel = 2 * self.lanes
+        self.m, self.n, self.k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
+        self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
+        if self.left is not None and 1 not in (self.left.outer, self.left.inner):
+            self.left = None
+        self.right = plain(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
+        if self.right is not None and 1 not in (self.right.outer, self.right.inner):
+            self.right = None
+        self.out = self._kept()
 
-    # the epilogue
-    line(2, f"for {m} in range(m0, m0 + mc):")
-    line(3, f"for {n} in range(n0, n0 + nc):")
-    line(4, f"{printer.variable(contract.result)} = {names['C'][0]}(C, ({m} - m0)*{tiles.nc} + ({n} - n0))")
-    printer.body(contract.epilogue, depth + 2)
-    printer.reserve += tiles.scratch_bytes
-    printer.contractions += 1
+        self.columns = COLUMN_BYTES // itemsize
+        n = contract.n.extent
+        if isinstance(n, int):
+            self.columns = min(self.columns, max(1, -(-n // self.panel)) * self.panel)
+        self.rows = ROWS
+        if isinstance(contract.m.extent, int):
+            self.rows = min(self.rows, max(1, contract.m.extent))
+        run = run_length(contract.k.extent)
+        self.run = STEPS if run is None else run
+        self.fixed_run = run
+        self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
+        self.height = self.machine.rows
+
+    def _kept(self) -> Plain | None:
+        """Where results go as they are, if storing them there is the whole epilogue."""
+        contract = self.contract
+        match contract.epilogue:
+            case (Store(buffer, index, Ref(contract.result)),) if self.printer.dtypes[buffer] == self.dtype:
+                place = _linear(self.printer, buffer, index, contract.m.var, contract.n.var)
+                return place if place is not None and place.inner == 1 else None
+        return None
+
+    # --- scratch ---
+
+    @property
+    def result_rows(self) -> int:
+        """Results are kept for one strip, or for all rows while runs are added up."""
+        return min(self.height, self.rows) if self.runs_once else self.rows
+
+    @property
+    def result_width(self) -> int:
+        return self.columns if self.out is None else self.panel
+
+    @property
+    def left_stride(self) -> int:
+        """Of a packed left operand: the distance of rows, or of columns."""
+        return self.run + 16 if self.left_by_row else 16
+
+    @property
+    def left_by_row(self) -> bool:
+        if self.left is not None:
+            return self.left.inner == 1
+        return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
+
+    def offsets(self) -> tuple[int, int, int, int]:
+        """Byte offsets of panels, results and packed rows; the end."""
+        itemsize = self.dtype.itemsize
+        panels = HEADER + (self.run * self.columns + self.lanes * self.panel) * itemsize
+        results = self.result_rows * self.result_width * itemsize
+        packed = 0
+        if self.left is None:
+            packed = (min(self.height, self.rows) if self.left_by_row else self.run) * self.left_stride * itemsize
+        first = _aligned(panels)
+        second = first + _aligned(results)
+        return 0, first, second, second + _aligned(packed)
+
+    def _parts(self) -> tuple[str, ...]:
+        """The functions of a strip that its columns need."""
+        n = self.contract.n.extent
+        if not isinstance(n, int):
+            return "strip", "last"
+        if 0 < n <= self.lanes:
+            return ("last",)
+        return ("strip", "last") if 0 < n % self.panel <= self.lanes else ("strip",)
+
+    # --- source ---
+
+    def line(self, level: int, text: str) -> None:
+        self.printer.line(self.depth + level, text)
+
+    def call(self, name: str, *args: str) -> str:
+        function = native(name, self.dtype.itemsize, this_machine())
+        return f"{self.printer.use(f'{name}_{self.dtype.short}', library_function(function, self.dtype))}({', '.join(args)})"
+
+    def memory(self, place: Plain) -> str:
+        """A pointer into an operand, where its axes are at the start of this strip and run."""
+        axes = self.contract
+        starts = {axes.m.var: "%top", axes.n.var: "%column0", axes.k.var: "%step0"}
+        address = dims.substitute(place.address, {var: dims.symbol(name) for var, name in starts.items()})
+        return f"{self.printer.intrinsic('forward')}({place.buffer}, {self.printer.size(address)})"
+
+    def print(self) -> int:
+        printer, contract, size = self.printer, self.contract, self.printer.size
+        line, dtype = self.line, self.dtype
+        least, udiv = printer.intrinsic("minimum"), printer.intrinsic("udiv")
+        at = printer.use(f"{dtype.short}_at", intrinsics.pointer(dtype))
+        forward = printer.intrinsic("forward")
+        panels_at, results_at, packed_at, end = self.offsets()
+        panels, results, packed = (f"{name}_{dtype.short}" for name in ("panels", "results", "packed"))
+        line(0, f"{panels} = {at}(scratch + {panels_at})")
+        line(0, f"{results} = {at}(scratch + {results_at})")
+        if self.left is None:
+            line(0, f"{packed} = {at}(scratch + {packed_at})")
+        line(0, f"m_stop = {size(contract.m.stop)}")
+        line(0, f"n_stop = {size(contract.n.stop)}")
+        line(0, f"k_start = {size(contract.k.start)}")
+        line(0, f"k_stop = {size(contract.k.stop)}")
+        run = str(self.fixed_run)
+        if self.fixed_run is None:
+            run = "run"
+            most = printer.intrinsic("maximum")
+            line(0, f"parts = {most}({udiv}(k_stop - k_start + {STEPS - 1}, {STEPS}), 1)")
+            line(0, f"run = {most}({udiv}({udiv}(k_stop - k_start + parts - 1, parts) + 15, 16)*16, 16)")
+        line(0, f"for column0 in range({size(contract.n.start)}, n_stop, {self.columns}):")
+        line(1, f"columns = {least}(n_stop - column0, {self.columns})")
+        line(1, f"for row0 in range({size(contract.m.start)}, m_stop, {self.rows}):")
+        line(2, f"rows = {least}(m_stop - row0, {self.rows})")
+        line(2, f"strips = {udiv}(rows + {self.height - 1}, {self.height})")
+        line(2, f"for step0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {run}):")
+        line(3, f"steps = {least}(k_stop - step0, {run})")
+        self._print_right(panels)
+        line(3, "for strip in range(strips):")
+        line(4, f"top = row0 + {udiv}(strip*rows, strips)")
+        line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
+        left, stride = self._print_left(packed)
+        first = "" if self.runs_once else f"(top - row0)*{self.result_width}"
+        scratch = f"{forward}({results}, {first})" if first else results
+        width = str(self.result_width)
+        if self.out is not None:
+            places = (self.memory(self.out), size(self.out.outer), scratch, width)
+        else:
+            whole = f"{udiv}(columns, {self.panel})*{self.panel}"
+            first = f"{first} + {whole}" if first else whole
+            places = (scratch, width, f"{forward}({results}, {first})", width)
+        kind = "rows" if self.left_by_row else "columns"
+        for part in self._parts():
+            name = f"{part}_{kind}"
+            line(4, self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start"))
+        self._print_epilogue(results, run)
+        return end
+
+    def _print_right(self, panels: str) -> None:
+        contract, line, printer = self.contract, self.line, self.printer
+        if self.right is not None:
+            by_rows = self.right.inner == 1
+            stride = printer.size(self.right.outer if by_rows else self.right.inner)
+            source = self.memory(self.right)
+            line(3, self.call("pack_rows" if by_rows else "pack_columns", source, stride, "steps", "columns", "rows", panels))
+            return
+        least = printer.intrinsic("minimum")
+        forward = printer.intrinsic("forward")
+        write = self._write()
+        zero = printer.const(Const(0.0, self.dtype))
+        line(3, self.call("lay_out", "steps", "columns", panels))
+        line(3, f"for panel0 in range(0, columns, {self.panel}):")
+        line(4, f"wide = {least}(columns - panel0, {self.panel})")
+        line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
+        line(4, f"panel = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
+        spot = f"({self.k} - step0)*row + ({self.n} - column0 - panel0)"
+        loops = [
+            f"for {self.k} in range(step0, step0 + steps):",
+            f"for {self.n} in range(column0 + panel0, column0 + panel0 + wide):",
+        ]
+        if not _along(contract.right, contract.n.var, contract.k.var):
+            loops.reverse()
+        line(4, loops[0])
+        line(5, loops[1])
+        self._pack(contract.right, lambda value: f"{write}(panel, {spot}, {value})", 6)
+        line(4, f"for {self.k} in range(step0, step0 + steps):")
+        line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
+        line(6, f"{write}(panel, {spot}, {zero})")
+
+    def _print_left(self, packed: str) -> tuple[str, str]:
+        """The pointer and the stride of a strip's rows, after they are packed if need be."""
+        contract, line = self.contract, self.line
+        if self.left is not None:
+            stride = self.left.outer if self.left_by_row else self.left.inner
+            return self.memory(self.left), self.printer.size(stride)
+        write = self._write()
+        rows, steps = f"({self.m} - top)", f"({self.k} - step0)"
+        loops = [f"for {self.m} in range(top, bottom):", f"for {self.k} in range(step0, step0 + steps):"]
+        spot = f"{rows}*{self.left_stride} + {steps}"
+        if not self.left_by_row:
+            loops.reverse()
+            spot = f"{steps}*{self.left_stride} + {rows}"
+        line(4, loops[0])
+        line(5, loops[1])
+        self._pack(contract.left, lambda value: f"{write}({packed}, {spot}, {value})", 6)
+        return packed, str(self.left_stride)
+
+    def _print_epilogue(self, results: str, run: str) -> None:
+        contract, line, printer = self.contract, self.line, self.printer
+        if self.out is not None and isinstance(contract.n.extent, int) and contract.n.extent % self.panel == 0:
+            return
+        level = 4
+        if not self.runs_once:
+            line(level, f"if step0 + {run} >= k_stop:")
+            level += 1
+        start = "column0"
+        if self.out is not None:
+            start = "tail0"
+            line(level, f"tail0 = column0 + {printer.intrinsic('udiv')}(columns, {self.panel})*{self.panel}")
+        top = "top" if self.runs_once else "row0"
+        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
+        line(level, f"for {self.m} in range(top, bottom):")
+        line(level + 1, f"for {self.n} in range({start}, column0 + columns):")
+        place = f"({self.m} - {top})*{self.result_width} + ({self.n} - {start})"
+        line(level + 2, f"{printer.variable(contract.result)} = {read}({results}, {place})")
+        printer.body(contract.epilogue, self.depth + level + 2)
+
+    def _pack(self, block: Block, write: Callable[[str], str], level: int) -> None:
+        self.printer.body(block.body, self.depth + level)
+        self.line(level, write(self.printer.arg(block.value)))
+
+    def _write(self) -> str:
+        number = len(self.printer.scope) + 1
+        return self.printer.use(f"store{number}", intrinsics.store(number))
+
+
+def _along(block: Block, first: str, second: str) -> bool:
+    """Whether neighbours in memory lie along the first of two axes, as far as the loads of a block tell."""
+    for statement in block.body:
+        if isinstance(statement, Load) and statement.index:
+            last = dims.names(statement.index[-1])
+            if (first in last) != (second in last):
+                return first in last
+    return True
+
+
+def _aligned(n: int) -> int:
+    return (n + 63) // 64 * 64
+
+
+@cache
+def library_function(function: Native, dtype: DType) -> Intrinsic:
+    """A function of the library as kernels call it."""
+    kinds: dict[str, DType | Pointer] = {"p": Pointer(dtype), "i": t.int64}
+    return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

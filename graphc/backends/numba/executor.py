@@ -45,7 +45,7 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
                 bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
                 total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
             case Contract(m=m, n=n, k=k):
-                total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 16
+                total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
             case _:
                 total += 1
     return total

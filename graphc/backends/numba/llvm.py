@@ -15,6 +15,8 @@ from typing import IO, Any
 
 from llvmlite import binding
 
+FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it holds the instructions that are wanted
+
 
 @lru_cache(maxsize=1)
 def machine() -> Any:
@@ -38,10 +40,11 @@ def compile_text(text: str) -> bytes:
     module = binding.parse_assembly(text)
     module.verify()
     module.triple, module.data_layout = target.triple, str(target.target_data)
-    options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
-    builder = binding.create_pass_builder(target, options)
-    builder.getModulePassManager().run(module, builder)
+    if not text.startswith(FINISHED):
+        options = binding.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
+        builder = binding.create_pass_builder(target, options)
+        builder.getModulePassManager().run(module, builder)
     return bytes(target.emit_object(module))
 
 

@@ -40,7 +40,8 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma fmod quot rem eq ne lt le gt 
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[ABCpq]|[mnk][0c]|[mnk]_stop|k_start|width|forward|register_tile.*|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|panel|forward|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -96,7 +97,6 @@ class Printer:
         self.combines: dict[str, Init] = {}
         self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
         self.reserve = 0
-        self.contractions = 0
         self.block: set[str] = set()  # accumulators that the loop being printed adds up in a block of their own
 
     def line(self, depth: int, text: str) -> None:
@@ -111,10 +111,14 @@ class Printer:
     def intrinsic(self, name: str) -> str:
         return self.use(name, getattr(intrinsics, name))
 
+    def value(self, name: str) -> str:
+        """A value as a Python name; no dimension is meant."""
+        return f"v{name}" if name[0].isdigit() else name
+
     def variable(self, name: str) -> str:
         """A value, loop variable or dimension as a Python name."""
         if name[0].isdigit():
-            return f"v{name}"
+            return self.value(name)
         return f"dim_{name}" if name in self.dims and (keyword.iskeyword(name) or _TAKEN.fullmatch(name)) else name
 
     def size(self, size: Size) -> str:
@@ -132,7 +136,7 @@ class Printer:
     def atom(self, atom: dims.Atom) -> str:
         match atom:
             case str(name):
-                return self.variable(name.removeprefix("%"))
+                return self.value(name[1:]) if name.startswith("%") else self.variable(name)
             case dims.FloorDiv(a, b):
                 signed = not dims.is_nonnegative(a) or any(n.startswith("%") for n in dims.names(a))
                 return f"{self.intrinsic('floordiv' if signed else 'udiv')}({self.size(a)}, {self.size(b)})"

@@ -11,9 +11,8 @@ from graphc.ir.program import Axis, Block, Call, Contract, Gather
 from graphc.ir.scalar import Ref
 from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer
+from graphc.passes.lowering.tiling import outer_tiles
 from graphc.passes.work import core_index
-
-TILE = (128, 256)  # rows and columns of a result that one thread computes at a time
 
 
 def lower_contract(writer: Writer) -> Call:
@@ -22,7 +21,9 @@ def lower_contract(writer: Writer) -> Call:
     batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
     tiles, axes = [], []
-    for letter, size, tile in zip("mn", node.type.shape[-2:], TILE, strict=True):
+    size_m, size_n = node.type.shape[-2:]
+    cuts = outer_tiles(size_m, size_n, left.type.shape[-1], node.type.shape[:-2])
+    for letter, size, tile in zip("mn", (size_m, size_n), cuts, strict=True):
         count = dims.floordiv(dims.add(size, tile - 1), tile)
         if count == 1 or size == 0:
             axes.append(Axis(writer.loop(letter), size))

@@ -1,0 +1,56 @@
+"""The native functions by name: each is compiled on its own, once, and called by all kernels.
+
+    strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
+    last_rows, last_columns       its last columns
+    pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
+    lay_out                       panels that the caller fills
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from llvmlite import ir
+
+from graphc.backends.numba.llvm import FINISHED
+from graphc.backends.numba.tiles import pack, strip
+from graphc.backends.numba.tiles.machine import Machine
+
+_WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] = {
+    "strip_rows": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=True)),
+    "strip_columns": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=False)),
+    "last_rows": (strip.ARGUMENTS, partial(strip.write_last, by_rows=True)),
+    "last_columns": (strip.ARGUMENTS, partial(strip.write_last, by_rows=False)),
+    "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
+    "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
+    "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
+}
+
+
+@dataclass(frozen=True)
+class Native:
+    """A native function: its symbol, which names everything it depends on, and its arguments (p: a pointer, i: an integer)."""
+
+    symbol: str
+    arguments: str
+    text: Callable[[], str] = field(compare=False)
+
+
+def native(name: str, itemsize: int, machine: Machine) -> Native:
+    """A function of the library for floats of a size.
+
+    >>> native("pack_rows", 4, Machine(64, 32)).symbol
+    'graphc_pack_rows_f32_64x32'
+    """
+    arguments, write = _WRITERS[name]
+    suffix = "" if machine.fused else "_unfused"
+    symbol = f"graphc_{name}_f{itemsize * 8}_{machine.vector_bytes}x{machine.registers}{suffix}"
+
+    def text() -> str:
+        module = ir.Module(symbol)
+        write(module, machine, itemsize, symbol)
+        return FINISHED + str(module)
+
+    return Native(symbol, arguments, text)

@@ -1,0 +1,161 @@
+"""The right operand as panels that the register tile reads from end to end.
+
+A panel holds two vectors of columns for every k; the last one, where columns are left over, holds one vector if that is enough.
+Columns beyond the last are zeros. Panel p begins at p * k * (two vectors).
+
+A header before the panels says where they are: the address of the first whole panel, the distance between its rows, the distance
+between panels, the address of the last panel. Few rows on the left do not pay for copying: then the whole panels stay where the
+operand has them, and only the last one is copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.backends.numba.tiles.machine import Machine
+from graphc.backends.numba.tiles.writing import HALF, POINTER, WORD, Writer, word
+
+HEADER = 64  # bytes
+IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies
+
+ARGUMENTS = "piiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
+LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
+
+
+def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any) -> None:
+    for i, value in enumerate((whole, step, distance, last)):
+        w.build.store(value, w.build.gep(place, [word(i)], source_etype=WORD))
+
+
+def read_header(w: Writer, place: Any) -> tuple[Any, Any, Any, Any]:
+    """The first whole panel, the distance of its rows, the distance of panels, the last panel."""
+    kinds = (POINTER, WORD, WORD, POINTER)
+    first, step, distance, last = (
+        w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate(kinds)
+    )
+    return first, step, distance, last
+
+
+def _panels(w: Writer, count: Any, columns: Any, place: Any) -> tuple[Any, Any, Any]:
+    """The columns in whole panels, the first panel, the last one; the header says that all are packed."""
+    width = 2 * w.lanes
+    whole = w.build.and_(columns, word(-width))
+    first = w.at(place, HEADER // w.itemsize)
+    last = w.at(first, w.build.mul(whole, count))
+    _write_header(w, place, first, word(width), w.build.mul(count, word(width)), last)
+    return whole, first, last
+
+
+def write_lay_out(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """The header alone, for panels that others fill."""
+    w = Writer(module, machine, itemsize, name, LAY_OUT_ARGUMENTS)
+    _panels(w, *w.args)
+    w.build.ret_void()
+
+
+def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """Neighbours in memory lie along the columns: element [k, n] at k*stride + n."""
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    b, stride, count, columns, rows, place = w.args
+    build, lanes = w.build, w.lanes
+    width = 2 * lanes
+    whole, first, last = _panels(w, count, columns, place)
+    few = build.icmp_signed("<=", rows, word(IN_PLACE))
+    w.when("place", few, lambda: _write_header(w, place, b, stride, word(width), last))
+    size = build.mul(count, word(width))
+    rest = build.sub(columns, whole)
+    narrow = build.icmp_signed("<=", rest, word(lanes))
+    last_width = build.select(narrow, word(lanes), word(width))
+    masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
+    copied = build.select(few, word(0), whole)
+
+    def row(k: Any) -> None:
+        source = w.at(b, build.mul(k, stride))
+        here = w.at(first, build.mul(k, word(width)))
+
+        def panel(n: Any) -> None:
+            target = w.at(here, build.mul(build.sdiv(n, word(width)), size))
+            for v in range(2):
+                w.store(w.load(w.at(source, n), v * lanes), target, v * lanes)
+
+        w.loop("panel", word(0), copied, word(width), panel)
+
+        def edge() -> None:
+            target = w.at(last, build.mul(k, last_width))
+            tail = w.at(source, whole)
+            w.store(w.load_masked(tail, masks[0]), target)
+            w.when("second", build.not_(narrow), lambda: w.store(w.load_masked(w.at(tail, lanes), masks[1]), target, lanes))
+
+        w.when("edge", build.icmp_signed(">", rest, word(0)), edge)
+
+    copies = build.or_(build.icmp_signed(">", copied, word(0)), build.icmp_signed(">", rest, word(0)))
+    w.loop("row", word(0), build.select(copies, count, word(0)), word(1), row)
+    build.ret_void()
+
+
+def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
+
+    The last square of a panel may write past its end, where the next panel is written later; after the last panel this needs room
+    for `lanes - 1` rows.
+    """
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    b, stride, count, columns, _, place = w.args
+    build, lanes = w.build, w.lanes
+    width = 2 * lanes
+    _, panels, _ = _panels(w, count, columns, place)
+    whole = build.and_(count, word(-lanes))
+
+    def group(n: Any) -> None:
+        """One vector of columns."""
+        first = build.and_(n, word(-width))
+        narrow = build.icmp_signed("<=", build.sub(columns, first), word(lanes))
+        row = build.select(narrow, word(lanes), word(width))
+        target = w.at(w.at(panels, build.mul(first, count)), build.sub(n, first))
+        source = w.at(b, build.mul(n, stride))
+        rest = build.sub(columns, n)
+        full = build.icmp_signed(">=", rest, word(lanes))
+
+        def square(k: Any, mask: Any) -> None:
+            place = w.at(source, k)
+            lines = []
+            for i in range(lanes):
+                lines.append(w.load(place) if mask is None else w.load_masked(place, mask(i)))
+                if i + 1 < lanes:
+                    place = w.at(place, stride)
+            place = w.at(target, build.mul(k, row))
+            for line in _transposed(w, lines):
+                w.store(line, place)
+                place = w.at(place, row)
+
+        plain = build.select(full, whole, word(0))
+        w.loop("square", word(0), plain, word(lanes), lambda k: square(k, None))
+
+        def edge(k: Any) -> None:
+            there = build.sub(count, k)
+            square(k, lambda i: w.below(build.select(build.icmp_signed("<", word(i), rest), there, word(0))))
+
+        w.loop("edge", plain, count, word(lanes), edge)
+
+    w.loop("group", word(0), columns, word(lanes), group)
+    build.ret_void()
+
+
+def _transposed(w: Writer, lines: list[Any]) -> list[Any]:
+    """The columns of a square of lanes: at each distance d the off-diagonal blocks of pairs (r, r + d) change places."""
+    lanes = w.lanes
+    distance = lanes // 2
+    while distance:
+        upper = [i + lanes - distance if i & distance else i for i in range(lanes)]
+        lower = [i + lanes if i & distance else i + distance for i in range(lanes)]
+        changed = list(lines)
+        for r in range(lanes):
+            if not r & distance:
+                pair = lines[r], lines[r + distance]
+                changed[r] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), upper))
+                changed[r + distance] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), lower))
+        lines = changed
+        distance //= 2
+    return lines

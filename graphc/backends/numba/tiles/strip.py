@@ -1,0 +1,72 @@
+"""A strip: a few rows of the result, over all panels of the right operand and one run of k.
+
+Two functions share the work: one takes all panels of two vectors, as register tiles of two vectors, or of more where panels lie
+side by side; the other takes the last panel if it has one vector. A caller that knows its columns needs only one of them.
+
+Results of whole panels and of the last one go to different places, so that the former can be where they are wanted and the
+latter, which has columns beyond the last, in scratch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.backends.numba.tiles.machine import Machine
+from graphc.backends.numba.tiles.pack import read_header
+from graphc.backends.numba.tiles.tile import ARGUMENTS as TILE
+from graphc.backends.numba.tiles.tile import write_tile
+from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, signature, word
+
+ARGUMENTS = "ipipiipipii"  # rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added
+
+
+def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, by_rows: bool) -> None:
+    """The panels of two vectors."""
+    heights = range(1, machine.rows + 1)
+    shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, machine.vectors(rows))})
+    tiles = {shape: write_tile(module, machine, itemsize, by_rows, *shape) for shape in shapes}
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more = w.args
+    build, lanes = w.build, w.lanes
+    b, step, distance, last = read_header(w, panels_at)
+    kind = signature(TILE).as_pointer()
+    two = _table(w, "two", [tiles[r, 2] for r in heights], POINTER, kind)
+    wide = _table(w, "wide", [tiles[r, machine.vectors(r)] for r in heights], POINTER, kind)
+    joined = _table(w, "joined", [word(machine.vectors(r) // 2) for r in heights], WORD, WORD)
+    width = 2 * lanes
+    joined = build.select(build.icmp_signed("==", distance, word(width)), joined, word(1))  # panels side by side in memory
+    wide = build.select(build.icmp_signed("==", joined, word(1)), two, wide)
+    panels = build.sdiv(columns, word(width))
+    groups = build.sdiv(panels, joined)
+    grouped = build.mul(groups, joined)
+    build.call(wide, [a, stride, b, step, build.mul(distance, joined), c, row, groups, count, more])
+    right, out = w.at(b, build.mul(distance, grouped)), w.at(c, build.mul(grouped, word(width)))
+    build.call(two, [a, stride, right, step, distance, out, row, build.sub(panels, grouped), count, more])
+    broad = build.icmp_signed(">", build.and_(columns, word(width - 1)), word(lanes))
+    build.call(two, [a, stride, last, word(width), word(0), last_c, last_row, build.zext(broad, WORD), count, more])
+    build.ret_void()
+
+
+def write_last(module: ir.Module, machine: Machine, itemsize: int, name: str, by_rows: bool) -> None:
+    """The last panel, if it has one vector."""
+    tiles = [write_tile(module, machine, itemsize, by_rows, rows, 1) for rows in range(1, machine.rows + 1)]
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more = w.args
+    build, lanes = w.build, w.lanes
+    *_, last = read_header(w, panels_at)
+    one = _table(w, "one", tiles, POINTER, signature(TILE).as_pointer())
+    rest = build.and_(columns, word(2 * lanes - 1))
+    narrow = build.and_(build.icmp_signed(">", rest, word(0)), build.icmp_signed("<=", rest, word(lanes)))
+    build.call(one, [a, stride, last, word(lanes), word(0), last_c, last_row, build.zext(narrow, WORD), count, more])
+    build.ret_void()
+
+
+def _table(w: Writer, name: str, items: list[Any], each: Any, kind: Any) -> Any:
+    """What a table of heights holds for this strip's."""
+    array = ir.GlobalVariable(w.module, ir.ArrayType(each, len(items)), name)
+    array.initializer = ir.Constant(array.value_type, items)
+    array.global_constant, array.linkage = True, "internal"
+    place = w.build.gep(array, [w.build.sub(w.args[0], word(1))], source_etype=each)
+    return w.build.load(place, typ=kind)

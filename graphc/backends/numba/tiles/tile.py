@@ -1,0 +1,100 @@
+"""The register tile: `rows` rows of `vectors` vectors of results, held in registers over a run of products.
+
+    for panel in range(panels):
+        for k in range(count):
+            for i in range(rows):
+                sums[i] = fma(a[i, k], b[panel][k, :], sums[i])
+        c[:, panel] = sums  or  c[:, panel] + sums
+
+a[i, k] lies at i*stride + k where the left operand is read by rows, at k*stride + i where it is read by columns. Row k of the
+right operand lies at k*step; a panel begins `distance` elements after the one before it. Every result is one chain of fused
+multiply-adds over k in ascending order, so it has the same bits in a tile of any shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.backends.numba.tiles.machine import Machine
+from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, word
+
+ARGUMENTS = "pipiipiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to
+
+
+def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int) -> Any:
+    """The function of one tile in a module."""
+    name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}"
+    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    w.function.linkage = "internal"
+    a, stride, b, step, distance, c, row, panels, count, more = w.args
+    build, vector, lanes = w.build, w.vector, w.lanes
+    spots = [(i, v) for i in range(rows) for v in range(vectors)]
+
+    def lines(start: Any) -> Iterator[tuple[int, Any]]:
+        """The addresses of the rows of results."""
+        for i in range(rows):
+            yield i, start
+            start = w.at(start, row)
+
+    entry = build.block
+    head, inside, end, plus, keep, following, done = (
+        w.block(n) for n in ("panel", "products", "results", "add", "keep", "next", "done")
+    )
+    build.cbranch(build.icmp_signed(">", panels, word(0)), head, done)
+
+    build.position_at_end(head)
+    right, out, left = build.phi(POINTER), build.phi(POINTER), build.phi(WORD)
+    build.cbranch(build.icmp_signed(">", count, word(0)), inside, end)
+
+    build.position_at_end(inside)
+    k, at_k, a_k = build.phi(WORD), build.phi(POINTER), build.phi(POINTER)
+    sums = {spot: build.phi(vector) for spot in spots}
+    panel_row = [w.load(at_k, v * lanes) for v in range(vectors)]
+    new = {}
+    place = a_k
+    for i in range(rows):
+        value = w.load_spread(place, 0 if by_rows else i)
+        for v in range(vectors):
+            new[i, v] = w.multiply_add(value, panel_row[v], sums[i, v])
+        if by_rows and i + 1 < rows:
+            place = w.at(place, stride)
+    next_k, next_at, next_a = build.add(k, word(1)), w.at(at_k, step), w.at(a_k, 1 if by_rows else stride)
+    build.cbranch(build.icmp_signed("<", next_k, count), inside, end)
+    for phi, start, later in ((k, word(0), next_k), (at_k, right, next_at), (a_k, a, next_a)):
+        phi.add_incoming(start, head)
+        phi.add_incoming(later, inside)
+
+    build.position_at_end(end)
+    total = {spot: build.phi(vector) for spot in spots}
+    for spot in spots:
+        sums[spot].add_incoming(w.zero, head)
+        sums[spot].add_incoming(new[spot], inside)
+        total[spot].add_incoming(w.zero, head)
+        total[spot].add_incoming(new[spot], inside)
+    build.cbranch(build.icmp_signed("!=", more, word(0)), plus, keep)
+
+    build.position_at_end(plus)
+    joined = {(i, v): build.fadd(w.load(place, v * lanes), total[i, v]) for i, place in lines(out) for v in range(vectors)}
+    build.branch(keep)
+
+    build.position_at_end(keep)
+    final = {spot: build.phi(vector) for spot in spots}
+    for i, place in lines(out):
+        for v in range(vectors):
+            final[i, v].add_incoming(total[i, v], end)
+            final[i, v].add_incoming(joined[i, v], plus)
+            w.store(final[i, v], place, v * lanes)
+    build.branch(following)
+
+    build.position_at_end(following)
+    rest = build.sub(left, word(1))
+    for phi, start, later in ((right, b, w.at(right, distance)), (out, c, w.at(out, vectors * lanes)), (left, panels, rest)):
+        phi.add_incoming(start, entry)
+        phi.add_incoming(later, following)
+    build.cbranch(build.icmp_signed(">", rest, word(0)), head, done)
+    build.position_at_end(done)
+    build.ret_void()
+    return w.function

@@ -1,0 +1,173 @@
+"""Contractions: the library of register tiles, and the kernels around it, against NumPy."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from llvmlite import binding
+
+import graphc as gx
+from graphc.backends.numba.contraction import this_machine
+from graphc.backends.numba.tiles.library import native
+from graphc.backends.numba.tiles.machine import STEPS, Machine
+
+HEIGHT = this_machine().rows
+LANES = this_machine().lanes(4)
+EDGES = (1, 2, HEIGHT - 1, HEIGHT, HEIGHT + 1, 3 * HEIGHT + 1)
+WIDTHS = (2, LANES - 1, LANES, LANES + 1, 2 * LANES, 2 * LANES + 3, 5 * LANES)
+
+
+def numbers(*shape: int, dtype: Any = np.float32, seed: int = 0) -> Any:
+    return np.random.default_rng((seed, *shape)).standard_normal(shape).astype(dtype)
+
+
+def exact(*shape: int, seed: int = 0) -> Any:
+    """Small integers: every order of summation gives the same bits."""
+    return np.random.default_rng((seed, *shape)).integers(-8, 9, shape).astype(np.float32)
+
+
+def product(a: Any, b: Any, left: str = "mk", right: str = "kn", end: Any = lambda c: c) -> Any:
+    """The compiled product of two matrices whose axes lie in memory as named, and what a kernel does with it."""
+    x, y = gx.placeholder("x", a.shape, str(a.dtype)), gx.placeholder("y", b.shape, str(b.dtype))
+    step = gx.compile([x, y], end((x if left == "mk" else x.T) @ (y if right == "kn" else y.T)))
+    return step(a, b)
+
+
+@pytest.mark.parametrize("left", ["mk", "km"])
+@pytest.mark.parametrize("right", ["kn", "nk"])
+def test_edges(left: str, right: str) -> None:
+    for m in EDGES:
+        for n in WIDTHS:
+            k = 1 + (m * n) % 37
+            a, b = exact(m, k), exact(k, n, seed=1)
+            found = product(a if left == "mk" else a.T.copy(), b if right == "kn" else b.T.copy(), left, right)
+            np.testing.assert_array_equal(found, a @ b, err_msg=f"{m} x {k} x {n}")
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 15, 16, 17, STEPS, STEPS + 1, 3 * STEPS - 5])
+def test_lengths(k: int) -> None:
+    a, b = exact(HEIGHT + 2, k), exact(k, 2 * LANES + 5, seed=1)
+    np.testing.assert_array_equal(product(a, b), a @ b)
+    np.testing.assert_array_equal(product(a, b, end=lambda c: gx.abs(c) + 1), np.abs(a @ b) + 1)
+    np.testing.assert_array_equal(product(a.T.copy(), b.T.copy(), "km", "nk", lambda c: -c), -(a @ b))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sizes_of_a_call(dtype: Any) -> None:
+    """One kernel serves every number of rows and every length."""
+    shapes = {"x": ("rows", "run"), "y": ("run", "columns"), "bias": ("columns",)}
+    x, y, bias = (gx.placeholder(name, shape, np.dtype(dtype).name) for name, shape in shapes.items())
+    step = gx.compile([x, y, bias], gx.maximum(x @ y + bias, 0))
+    for m, k, n in ((1, 1, 1), (HEIGHT, 3, 40), (300, 20, 7), (5, 1100, 130), (33, 0, 65), (0, 4, 5), (257, 600, 129)):
+        a, b, c = (numbers(*shape, dtype=dtype) for shape in ((m, k), (k, n), (n,)))
+        bound = np.finfo(dtype).eps * 2 * math.sqrt(k + 1) * 8
+        np.testing.assert_allclose(step(a, b, c), np.maximum(a @ b + c, 0), rtol=bound, atol=bound)
+
+
+def test_operands_that_are_computed() -> None:
+    """Operands are read through any index map and scalar code."""
+    a, b, s = numbers(40, 50), numbers(50, 70), numbers(50)
+    shapes = {"x": (40, 50), "y": (50, 70), "z": (50,)}
+    x, y, z = (gx.placeholder(name, shape, "float32") for name, shape in shapes.items())
+    cases = {
+        "scaled": ((x * z) @ y, (a * s) @ b),
+        "both": (gx.maximum(x, 0) @ (y * y), np.maximum(a, 0) @ (b * b)),
+        "sliced": (x[1:, ::2] @ y[::2, 3:], a[1:, ::2] @ b[::2, 3:]),
+        "turned": (gx.flip(x, axis=1) @ y[::-1], a[:, ::-1] @ b[::-1]),
+        "spread": (gx.broadcast_to(z, (40, 50)) @ y, np.broadcast_to(s, (40, 50)) @ b),
+        "columns": (x @ gx.broadcast_to(gx.expand_dims(z, axis=1), (50, 33)), a @ np.broadcast_to(s[:, None], (50, 33))),
+        "converted": (gx.astype(x, "float64") @ gx.astype(y, "float64"), a.astype(float) @ b.astype(float)),
+        "reshaped": (gx.reshape(x, (20, 100)) @ gx.reshape(y, (100, 35)), a.reshape(20, 100) @ b.reshape(100, 35)),
+    }
+    step = gx.compile([x, y, z], [result for result, _ in cases.values()])
+    for name, found, (_, wanted) in zip(cases, step(a, b, s), cases.values(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_results_that_are_turned() -> None:
+    a, b = exact(40, 50), exact(50, 70, seed=1)
+    np.testing.assert_array_equal(product(a, b, end=lambda c: c.T), (a @ b).T)
+    np.testing.assert_array_equal(product(a, b, end=lambda c: gx.abs(c).T + 1), np.abs(a @ b).T + 1)
+
+
+def test_batches() -> None:
+    a, b = exact(3, 4, 30, 20), exact(3, 4, 20, 35, seed=1)
+    np.testing.assert_array_equal(_batched(a, b), a @ b)
+    np.testing.assert_array_equal(_batched(a[:1], b), a[:1] @ b)
+    np.testing.assert_array_equal(_batched(a, b[0, 0]), a @ b[0, 0])
+
+
+def _batched(a: Any, b: Any) -> Any:
+    x, y = gx.placeholder("x", a.shape, "float32"), gx.placeholder("y", b.shape, "float32")
+    return gx.compile([x, y], x @ y)(a, b)
+
+
+def test_special_values() -> None:
+    """NaN and infinities reach exactly the results that they belong to: padding adds nothing."""
+    a, b = np.ones((HEIGHT + 1, 5), np.float32), np.ones((5, LANES + 3), np.float32)
+    a[2, 1], a[3, 2], a[4, 3], b[4, 5] = np.nan, np.inf, -np.inf, np.inf
+    with np.errstate(invalid="ignore"):
+        wanted = a @ b
+    for left in ("mk", "km"):
+        for right in ("kn", "nk"):
+            found = product(a if left == "mk" else a.T.copy(), b if right == "kn" else b.T.copy(), left, right)
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_bits_do_not_depend_on_the_tile() -> None:
+    """A row has the same bits whatever stands beside it, on any number of threads, however the operands lie."""
+    k, n = STEPS + 100, 300
+    a, b = numbers(260, k), numbers(k, n)
+    threads = gx.get_num_threads()
+    try:
+        gx.set_num_threads(1)
+        whole = product(a, b)
+        gx.set_num_threads(2)
+        np.testing.assert_array_equal(product(a, b), whole)
+    finally:
+        gx.set_num_threads(threads)
+    np.testing.assert_array_equal(product(a.T.copy(), b, "km"), whole)
+    np.testing.assert_array_equal(product(a, b.T.copy(), "mk", "nk"), whole)
+    for rows in (2, 3, 5, HEIGHT, HEIGHT + 1, 129):
+        np.testing.assert_array_equal(product(a[:rows], b), whole[:rows])
+    for columns in (2, LANES, LANES + 1, 40):
+        np.testing.assert_array_equal(product(a, b[:, :columns].copy()), whole[:, :columns])
+    np.testing.assert_array_equal(product(a, b, end=lambda c: c * 2), whole * 2)
+
+
+def test_error_of_long_sums() -> None:
+    """Runs are summed apart, so the error grows with the square root of their length and number, not of the whole."""
+    k = 40 * STEPS
+    a, b = np.full((4, k), 0.1, np.float32), np.full((k, 40), 0.1, np.float32)
+    wanted = float(np.float32(0.1)) ** 2 * k
+    assert abs(product(a, b)[0, 0] / wanted - 1) < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("triple", "processor", "machine"),
+    [
+        ("aarch64-unknown-linux-gnu", "neoverse-n1", Machine(16, 32)),
+        ("x86_64-unknown-linux-gnu", "haswell", Machine(32, 16)),
+        ("x86_64-unknown-linux-gnu", "x86-64", Machine(16, 16, fused=False)),
+    ],
+)
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_other_machines(triple: str, processor: str, machine: Machine, itemsize: int) -> None:
+    """The library compiles for other machines and calls nothing: above all no fma() of the C library."""
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    target = binding.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
+    for name in ("strip_rows", "strip_columns", "last_rows", "pack_rows", "pack_columns", "lay_out"):
+        module = binding.parse_assembly(native(name, itemsize, machine).text())
+        module.verify()
+        module.triple = triple
+        text = target.emit_assembly(module)
+        assert not re.search(r"\bfmaf?\b", text)
+        if triple.startswith("aarch64") and name == "strip_rows":
+            inside = max(re.split(r"^\.LBB\w+:", text, flags=re.M), key=lambda block: block.count("\tfmla\t"))
+            assert inside.count("\tfmla\t") == 2 * machine.rows
+            assert "[sp" not in inside and "\tmov\tv" not in inside  # sums stay in registers
