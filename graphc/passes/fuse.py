@@ -32,6 +32,7 @@ from graphc.passes.work import Probe, Read, Work, axis_names, core_index, core_s
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 MAX_INLINE = 12  # nested inlined nodes
 MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
+TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
 SMALL = 16384  # elements that one thread handles without others' help
 
 
@@ -77,6 +78,8 @@ class Plan:
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
+        for cluster in self.order():
+            self._sink(cluster)
         for cluster in self.order():
             self._stack(cluster)
 
@@ -212,13 +215,13 @@ class Plan:
     def _place(self, node: Node) -> None:
         producers: dict[int, Cluster] = {}
         for read in self.reads[node]:
-            if read.node in self.home:
+            if read.node in self.home and (node not in self.later or read.node in self.later):
                 home = self.home[read.node]
                 producers[home.number] = home
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
-            if cluster is None or cluster is own or (node in self.later and any(n not in self.later for n in cluster.nodes)):
+            if cluster is None or cluster is own:
                 continue
             merged = self._merge(cluster, own)
             if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
@@ -349,6 +352,62 @@ class Plan:
                     if found != self.index_of(read.node, index, first.shape, ranges):
                         return False
         return True
+
+    # --- an epilogue's code that is better off with its reader ---
+
+    def _sink(self, first: Cluster) -> None:
+        """Move elementwise code from an epilogue to the one kernel that reads it, where less then passes through memory."""
+        if first.form not in ("contract", "columns"):
+            return
+        readers = self._readers(first)
+        for number in sorted({n for found in readers.values() for n in found} - {first.number}):
+            second = self.clusters[number]
+            moved: set[Node] = set()
+            for node in reversed(first.nodes):
+                work = self.work.get(node)
+                if work is None or work.is_reduction or node in self.roots or node in self.moved:
+                    continue
+                alone = all(n in moved for n in first.nodes if any(r.node is node for r in self.reads[n]))
+                if alone and readers[node] and readers[node] <= {number, first.number}:
+                    moved.add(node)
+            if moved and self._gain(first, second, moved, readers) > 0:
+                self._move(first, second, moved)
+                readers = self._readers(first)
+
+    def _readers(self, cluster: Cluster) -> dict[Node, set[int]]:
+        """The clusters that read each node of one."""
+        readers: dict[Node, set[int]] = {n: set() for n in cluster.nodes}
+        for node, home in self.home.items():
+            for read in self.reads[node]:
+                if read.node in readers:
+                    readers[read.node].add(home.number)
+        return readers
+
+    def _gain(self, first: Cluster, second: Cluster, moved: set[Node], readers: dict[Node, set[int]]) -> float:
+        """How many bytes fewer pass through memory if nodes move from one cluster to another."""
+        stay = [n for n in first.nodes if n not in moved]
+        known = {r.node for n in second.nodes for r in self.reads[n]}
+        left = {r.node for n in stay for r in self.reads[n]}
+        gain = sum(2 * bytes_of(n) for n in moved if second.number in readers[n])
+        for given in {r.node for n in moved for r in self.reads[n]} - moved:
+            size = bytes_of(given)
+            if given in readers:
+                stored = given in self.roots or bool(readers[given] - {first.number})
+                gain -= (0 if stored else size) + (0 if given in known else size)
+            else:
+                gain -= (0 if given in known else size) - (0 if given in left else size)
+        return gain
+
+    def _move(self, first: Cluster, second: Cluster, moved: set[Node]) -> None:
+        nodes = sorted(moved, key=self.position.__getitem__)
+        shape = max((self.work[n].domain for n in nodes), key=len)
+        part = Cluster(first.number, "rows", shape, len(shape), nodes)
+        if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or self._prefix(part, second) != second.prefix:
+            return
+        first.nodes = [n for n in first.nodes if n not in moved]
+        second.nodes = sorted((*second.nodes, *nodes), key=self.position.__getitem__)
+        for node in nodes:
+            self.home[node] = second
 
     # --- stages under common outer loops ---
 
@@ -492,6 +551,12 @@ class Plan:
                 if home is not None and (home is not self.home[node] or read.node in home.totals):
                     found.add(read.node)
         return found
+
+
+def bytes_of(node: Node) -> float:
+    """The bytes of a value, as far as a choice needs to know."""
+    size = dims.product(core_shape(node))
+    return float(dims.evaluate(size, dict.fromkeys(dims.names(size), TYPICAL))) * node.type.dtype.itemsize
 
 
 def fuse(graph: Graph) -> Program:
