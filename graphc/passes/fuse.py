@@ -32,6 +32,7 @@ from graphc.passes.work import Probe, Read, Work, axis_names, core_index, core_s
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 MAX_INLINE = 12  # nested inlined nodes
 MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
+TINY = 1024  # bytes whose lifetime does not matter
 TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
 SMALL = 16384  # elements that one thread handles without others' help
 
@@ -69,6 +70,7 @@ class Plan:
         self.weight: dict[Node, int] = {}
         self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
         self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
+        self.fixed: set[Node] = set()  # made of nothing but constants
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
@@ -93,6 +95,8 @@ class Plan:
         return node in self.depth
 
     def _measure(self, node: Node) -> None:
+        if "value" in node.attrs if self.is_leaf(node) else all(i in self.fixed for i in node.inputs):
+            self.fixed.add(node)
         if self.is_leaf(node):
             return
         work = work_of(node)
@@ -112,7 +116,7 @@ class Plan:
     def _reads_later(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
             return True
-        found = [i in self.later for i in node.inputs if i.inputs or (self.is_leaf(i) and "value" not in i.attrs)]
+        found = [i in self.later for i in node.inputs if i not in self.fixed]
         return bool(found) and all(found)
 
     def _moves(self, node: Node) -> bool:
@@ -413,7 +417,11 @@ class Plan:
 
     def _stack(self, own: Cluster) -> None:
         """Put a cluster under the outer loops of those that it reads, where what they hand on is theirs alone."""
-        producers = {self.home[r.node].number for n in own.nodes for r in self.reads[n] if r.node in self.home} - {own.number}
+        producers: set[int] = set()
+        for node in own.nodes:
+            for read in self.reads[node]:
+                if read.node in self.home and (node not in self.later or read.node in self.later):
+                    producers.add(self.home[read.node].number)
         for number in sorted(producers, reverse=True):
             first = self.clusters.get(number)
             if first is None or first is own or not self._acyclic(first, own):
@@ -510,35 +518,52 @@ class Plan:
     # --- the result ---
 
     def order(self) -> list[Cluster]:
-        """The clusters in an order of execution; those that only feed updates as late as possible."""
+        """The clusters in an order of execution.
+
+        An update comes as soon as its variable's old value is no longer needed: it is the last that needs its gradient's
+        operands. Where that is impossible (two variables that change places) the old value is copied later.
+        """
         clusters = list(self.clusters.values())
         needs: dict[int, set[int]] = {c.number: set() for c in clusters}
+        reading: dict[Node, set[int]] = {v: set() for v, _ in self.graph.updates}
         for c in clusters:
-            for node in c.nodes:
-                for read in self.reads[node]:
-                    home = self.home.get(read.node)
-                    if home is not None and home is not c:
-                        needs[c.number].add(home.number)
-        updates = {n for _, n in self.graph.updates}
-        late = {c.number for c in clusters if any(n in updates for n in c.nodes)}
-        waiting = {c.number: len(needs[c.number]) for c in clusters}
+            for read in (r for node in c.nodes for r in self.reads[node]):
+                home = self.home.get(read.node)
+                if home is not None and home is not c:
+                    needs[c.number].add(home.number)
+                if read.node in reading:
+                    reading[read.node].add(c.number)
+        wished: dict[int, set[int]] = {}
+        for variable, value in self.graph.updates:
+            if value in self.home:
+                own = self.home[value].number
+                wished.setdefault(own, set()).update(reading[variable] - needs[own] - {own})
+        waiting = {n: len(given) + len(wished.get(n, ())) for n, given in needs.items()}
         feeds: dict[int, list[int]] = {c.number: [] for c in clusters}
-        for number, given in needs.items():
-            for g in given:
-                feeds[g].append(number)
-        ready = sorted((n in late, n) for n, count in waiting.items() if not count)
-        result = []
+        for wants in (needs, wished):
+            for number, given in wants.items():
+                for g in given:
+                    feeds[g].append(number)
+        size = {c.number: sum(bytes_of(n) for n in c.nodes) for c in clusters}
 
+        def rank(number: int) -> tuple[bool, int]:
+            """What frees memory or takes hardly any comes first."""
+            return number not in wished and size[number] > TINY, number
+
+        ready = [rank(n) for n, count in waiting.items() if not count]
         heapq.heapify(ready)
-        while ready:
+        done: dict[int, None] = {}
+        while len(done) < len(clusters):
+            if not ready:  # only wishes stand in the way: give up those of the first cluster whose needs are met
+                number = min(n for n in wished if n not in done and needs[n] <= done.keys())
+                heapq.heappush(ready, (False, number))
             _, number = heapq.heappop(ready)
-            result.append(number)
+            done[number] = None
             for user in feeds[number]:
                 waiting[user] -= 1
-                if not waiting[user]:
-                    heapq.heappush(ready, (user in late, user))
-        assert len(result) == len(clusters), "clusters depend on each other in a circle"
-        return [self.clusters[n] for n in result]
+                if not waiting[user] and user not in done:
+                    heapq.heappush(ready, rank(user))
+        return [self.clusters[n] for n in done]
 
     def crossing(self) -> set[Node]:
         """The nodes whose values other kernels or the caller need."""
