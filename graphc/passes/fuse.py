@@ -34,6 +34,14 @@ MAX_INLINE = 12  # nested inlined nodes
 MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
 SMALL = 16384  # elements that one thread handles without others' help
 
+# Why a cluster of this form waits for complete operands, and what one that others continue is called.
+_COMPLETE = {
+    "contract": "a product needs whole rows and columns of its operands",
+    "columns": "a sum down the columns needs every row of what it adds",
+    "scatter": "a scatter reads and writes where its data say",
+}
+_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+
 
 @dataclass
 class Cluster:
@@ -71,6 +79,8 @@ class Plan:
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
+        self.rule = ""  # the last one that refused to join two clusters
+        self.apart: dict[tuple[Node, Node], tuple[str, ...]] = {}  # (value, reader): what refused to join their clusters
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
@@ -218,14 +228,27 @@ class Plan:
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
-            if cluster is None or cluster is own or (node in self.later and any(n not in self.later for n in cluster.nodes)):
+            if cluster is None or cluster is own:
+                continue
+            if node in self.later and any(n not in self.later for n in cluster.nodes):
+                self._note(cluster, [node], "the reader is only needed for the gradient, and made where that is")
                 continue
             merged = self._merge(cluster, own)
+            if merged is None:
+                self._note(cluster, [node], self.rule)
             if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
                 merged = self._merge(own, cluster)
             own = merged or own
         if not producers and own.form == "rows" and node not in self.later:
             self._join_sibling(node, own)
+
+    def _note(self, cluster: Cluster, readers: list[Node], rule: str) -> None:
+        """Remember why nodes are apart from a cluster whose values they read."""
+        for node in readers:
+            for read in self.reads[node]:
+                if self.home.get(read.node) is cluster:
+                    pair = read.node, node
+                    self.apart[pair] = tuple(dict.fromkeys((*self.apart.get(pair, ()), rule)))
 
     def _new(self, node: Node) -> Cluster:
         form = self.form(node)
@@ -266,7 +289,11 @@ class Plan:
 
     def _merge(self, first: Cluster, second: Cluster) -> Cluster | None:
         """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""
-        if len(first.nodes) + len(second.nodes) > MAX_NODES or not self._acyclic(first, second):
+        if len(first.nodes) + len(second.nodes) > MAX_NODES:
+            self.rule = f"one kernel has at most {MAX_NODES} nodes"
+            return None
+        if not self._acyclic(first, second):
+            self.rule = "another kernel must run in between"
             return None
         prefix = self._prefix(first, second)
         if prefix is None:
@@ -294,10 +321,15 @@ class Plan:
 
     def _prefix(self, first: Cluster, second: Cluster) -> int | None:
         """How many leading axes two clusters can share as rows, or None if they do not fit."""
-        if second.form != "rows" or first.form == "scatter":  # a scatter's elements are final only after its last update
+        if second.form != "rows":
+            self.rule = _COMPLETE[second.form]
+            return None
+        if first.form == "scatter":
+            self.rule = "a scatter's elements are final only after its last update"
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):
+                self.rule = f"a reduction needs more than one element of what {_MADE[first.form]} makes"
                 return None
             return first.prefix if self._reads_in_place(first, second) else None
         rank = min(first.prefix, second.prefix)
@@ -310,9 +342,14 @@ class Plan:
                     continue
                 given = core_shape(read.node)
                 r = len(given)
-                if read.node in totals or r > len(work.domain) or given != work.domain[:r]:
+                if read.node in totals:
+                    self.rule = "a reduction over everything is complete only when all of its parts are"
+                    return None
+                if r > len(work.domain) or given != work.domain[:r]:
+                    self.rule = "the reader does not run over the rows in which the value is made"
                     return None
                 if read.index != axis_names(len(work.domain))[:r]:
+                    self.rule = "the reader needs other elements than those at its own place"
                     return None
                 if r < len(work.domain):
                     rank = min(rank, r)
@@ -320,6 +357,7 @@ class Plan:
                 rank = min(rank, work.reduced[0])
         shapes = [self.work[n].domain for n in members]
         longest = max(shapes, key=len)
+        self.rule = "they have no rows in common"
         if any(s[:rank] != longest[:rank] or len(s) < rank for s in shapes):
             return None
         if rank == 0 and not all(self._is_small(s) for s in shapes):
@@ -338,15 +376,18 @@ class Plan:
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         for node in (*first.nodes, *second.nodes):
             if dims.product(core_shape(node)) != size:
+                self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
             product = node not in self.work or self.work[node].is_reduction
             for read in self.reads[node]:
                 if read.node in members:
-                    if product:  # it needs more than one element
+                    if product:
+                        self.rule = f"{_MADE[first.form]} needs more than one element of the value"
                         return False
                     found = tuple(dims.substitute(i, here, ranges) for i in read.index)
                     if found != self.index_of(read.node, index, first.shape, ranges):
+                        self.rule = "the reader needs other elements than those at its own place"
                         return False
         return True
 
@@ -357,11 +398,18 @@ class Plan:
         producers = {self.home[r.node].number for n in own.nodes for r in self.reads[n] if r.node in self.home} - {own.number}
         for number in sorted(producers, reverse=True):
             first = self.clusters.get(number)
-            if first is None or first is own or not self._acyclic(first, own):
+            if first is None or first is own:
+                continue
+            if not self._acyclic(first, own):
+                self._note(first, own.nodes, "another kernel must run in between")
                 continue
             stages = self._in_order([*(first.stages or [first]), *(own.stages or [own])])
+            if not any(stage.form == "contract" for stage in stages):
+                continue
             prefix = self._common(stages)
-            if prefix is not None:
+            if prefix is None:
+                self._note(first, own.nodes, self.rule)
+            else:
                 group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
                 self._replace(first, own, group)
                 own = group
@@ -381,9 +429,11 @@ class Plan:
         """How many leading axes the stages can run over together: the batch and its rows, or the batch alone."""
         ranks = {len(s.shape) for s in stages if s.form == "contract"}
         if len(ranks) != 1:
+            self.rule = "their products have different numbers of axes"
             return None
         rank = ranks.pop()
-        if rank < 3:  # a product without a batch has more parallel work as a kernel of its own
+        if rank < 3:
+            self.rule = "a product without a batch has more parallel work as a kernel of its own"
             return None
         if self._fits(stages, rank - 1, by_rows=True):
             return rank - 1
@@ -406,8 +456,10 @@ class Plan:
         for stage in stages:
             rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
             if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
+                self.rule = "they have no outer loops in common"
                 return False
         handed = self.handed_on(stages)
+        self.rule = "under common outer loops the reader would need what is made at another place"
         for stage in stages:
             for node in stage.nodes:
                 at_home = self._outer_index(node)[:prefix]
@@ -417,6 +469,7 @@ class Plan:
                     return False
         if by_rows:  # they come in tiles that are small enough
             return True
+        self.rule = f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB"
         held = [0] * len(stages)
         for node, (made, last) in handed.items():
             size = dims.mul(dims.product(core_shape(node)[prefix:]), node.type.dtype.itemsize)
