@@ -36,7 +36,8 @@ FLOORS = {
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
-    "__main__": {FACE, "demo", "bench", "backends"},  # the cache that it reports on is the backend's own
+    "doctor": {FACE, "backends"},
+    "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.

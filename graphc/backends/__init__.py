@@ -17,9 +17,10 @@ Array = np.ndarray[Any, Any]
 
 
 class Timing(NamedTuple):
-    """How long a kernel, or a node, takes alone, on so many threads."""
+    """How long a kernel, or a node, takes alone on so many threads: the median of several runs, and the shortest."""
 
     seconds: float
+    best: float
     threads: int
 
 

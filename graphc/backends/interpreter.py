@@ -114,7 +114,7 @@ class Interpreted:
 
         for _ in range(SAMPLES):
             evaluate(self.graph, dict(zip(self.graph.inputs, arrays, strict=True)), sizes, apply=timed)
-        return [Timing(statistics.median(samples), 1) for samples in found.values()]
+        return [Timing(statistics.median(samples), min(samples), 1) for samples in found.values()]
 
     def again(self, arguments: tuple[Any, ...]) -> None:
         """The interpreter remembers nothing of a run."""

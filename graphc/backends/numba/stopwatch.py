@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 SAMPLES = 9  # of each call
-SHORT = 2e-5  # seconds: what takes less is run several times for one sample, where it may be
+SHORT = 2e-5  # seconds: what takes less is run several times for one sample, if it does not write over what it reads
+MOST = 1000  # times
 AWAKE = 1e-4  # seconds of empty work before a sample, so that no worker is asleep
 
 
@@ -69,7 +70,8 @@ def _each(run: Native, binding: Binding, context: Context) -> Iterator[Timing]:
             size = dims.evaluate(param.type.nbytes, binding.env)
             if param.mode == "inout" and size:
                 changed.append(_memory(int(place), size))
-        yield Timing(watch.seconds(row, changed), min(threads, max(1, tiles)))
+        samples = watch.samples(row, changed)
+        yield Timing(statistics.median(samples), min(samples), min(threads, max(1, tiles)))
         at += len(call.buffers)
 
 
@@ -109,20 +111,20 @@ class _Watch:
         while perf_counter() < end:
             self.nothing.seconds()
 
-    def seconds(self, row: Array, changed: Sequence[Array]) -> float:
-        """The median time of one run of a row. Afterwards it has run once on the memory that it changes."""
+    def samples(self, row: Array, changed: Sequence[Array]) -> list[float]:
+        """Times of one run of a row. Afterwards it has run once on the memory that it changes."""
         before = [memory.copy() for memory in changed]
         repeats = 1
         job = _Job(self.context, row, repeats)
         self._wake()
         first = job.seconds()
         if first < SHORT and not changed:
-            repeats = int(SHORT / max(first - self.overhead, SHORT / 100))
+            repeats = int(SHORT / max(first - self.overhead, SHORT / MOST))
             job = _Job(self.context, row, repeats)
         samples = []
         for _ in range(SAMPLES):
             for memory, value in zip(changed, before, strict=True):
                 memory[...] = value
             self._wake()
-            samples.append(job.seconds())
-        return max(0.0, statistics.median(samples) - self.overhead) / repeats
+            samples.append(max(0.0, job.seconds() - self.overhead) / repeats)
+        return samples
