@@ -1,4 +1,4 @@
-"""The command line: python -m graphc demo | bench | cache."""
+"""The command line: python -m graphc demo | bench | cache | doctor."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios (needs matplotlib)")
     cache = commands.add_parser("cache", help="where compiled kernels are kept, and how many there are")
     cache.add_argument("--clear", action="store_true", help="remove them")
+    commands.add_parser("doctor", help="what graphc finds on this machine, and whether it works")
     return parser
 
 
@@ -52,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             demo(epochs=chosen.epochs, out=chosen.out)
         elif chosen.command == "cache":
             _cache(chosen.clear)
+        elif chosen.command == "doctor":
+            from graphc.doctor import doctor
+
+            return 0 if doctor() else 1
         else:
             from graphc.bench import bench
 

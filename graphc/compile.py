@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from graphc.ir.program import Program
 from graphc.ir.state import STATE
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
+
+if TYPE_CHECKING:
+    from graphc.sight.explain import Explanation
+    from graphc.sight.memory import Memory
+    from graphc.sight.profile import Profile
 
 Array = np.ndarray[Any, Any]
 Pass = Callable[[Graph], Graph]
@@ -193,6 +198,12 @@ class Compiled:
 
     def _first(self, args: tuple[Any, ...]) -> list[Array]:
         """The outputs for arguments that are to be checked and made arrays of the inputs' types."""
+        arrays, sizes, key = self._checked(args)
+        with self._hold or nullcontext():
+            return self._executable.run(arrays, sizes, key)
+
+    def _checked(self, args: tuple[Any, ...]) -> tuple[list[Array], dict[str, int], tuple[tuple[int, ...], ...]]:
+        """The arguments as arrays, the sizes of the symbolic dimensions, and the shapes that stand for them."""
         if len(args) != len(self._names):
             args = self._by_name(args, {})
         arrays = [
@@ -206,8 +217,7 @@ class Compiled:
             if len(self._sizes) >= _MAX_SIZES:
                 self._sizes.clear()
             self._sizes[key] = sizes
-        with self._hold or nullcontext():
-            return self._executable.run(arrays, sizes, key)
+        return arrays, sizes, key
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):
@@ -308,6 +318,52 @@ class Compiled:
                     hint=given,
                 )
         return sizes
+
+    @property
+    def memory(self) -> Memory:
+        """The bytes of arena, variables, arguments and scratch, as expressions of the symbolic dimensions; `at` gives numbers.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("batch", 100), "float32")
+        >>> f = gx.compile([x], gx.exp(x))
+        >>> f.memory.peak, f.memory.at(batch=64).peak
+        (800*batch, 51200)
+        """
+        from graphc.sight.memory import memory
+
+        return memory(self.program, self.kernels)
+
+    def profile(self, *args: Any, **named: Any) -> Profile:
+        """What each kernel takes, moves and computes for these arguments, each timed alone; variables keep their values.
+
+        >>> import numpy as np, graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float32")
+        >>> found = gx.compile([x], gx.sum(x * x)).profile(np.ones(1000, "float32"))
+        >>> [(row.kernel, row.bytes, row.flops) for row in found.rows]
+        [('k0', 4004, 2000), ('k1', 8, 1)]
+        """
+        from graphc.sight.profile import profile
+
+        arrays, sizes, key = self._checked(self._by_name(args, named))
+        with self._hold or nullcontext():
+            times = self._executable.times(arrays, sizes, key)
+        found = self.stages[-1][1]
+        return profile(self.graph, found if isinstance(found, Program) else None, times, sizes)
+
+    def explain(self) -> Explanation:
+        """Each value that one kernel writes for another: what it costs, and which rule kept the two apart.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n", 64), "float32")
+        >>> f = gx.compile([x], gx.exp(x @ gx.ones((64, 64), "float32")) @ gx.ones((64, 64), "float32"))
+        >>> [(b.writer, b.reader, str(b.bytes)) for b in f.explain()]
+        [('k0', 'k1', '256*n')]
+        """
+        from graphc.sight.explain import explain
+
+        program = self.program
+        fused = next(stage for _, stage in self.stages if isinstance(stage, Program))
+        return explain(self.graph, fused, program)
 
     def to_dot(self, path: str | None = None) -> str:
         """The final graph as DOT, nodes of one kernel in one cluster; written to `path` if given."""

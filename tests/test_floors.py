@@ -27,7 +27,8 @@ FLOORS = {
     "ops": {"errors", "ir", "ops"},
     "passes": {"errors", "ir", "passes"},
     "backends": {"errors", "ir", "backends"},
-    "compile": {"errors", "ir", "ops", "passes", "backends"},
+    "sight": {"errors", "ir", "ops", "passes", "backends", "sight"},
+    "compile": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "gradients": {"errors", "ir", "ops", "passes"},
     "__init__": {"errors", "ir", "ops", "passes", "backends", "compile", "gradients", "nn", "optim"},
     "nn": {FACE, "nn"},
@@ -35,7 +36,8 @@ FLOORS = {
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
-    "__main__": {FACE, "demo", "bench", "backends"},  # the cache that it reports on is the backend's own
+    "doctor": {FACE, "backends"},
+    "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.

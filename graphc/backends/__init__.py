@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from graphc.errors import InputError, caller
 
 Array = np.ndarray[Any, Any]
+
+
+class Timing(NamedTuple):
+    """How long a kernel, or a node, takes alone on so many threads: the median of several runs, and the shortest."""
+
+    seconds: float
+    best: float
+    threads: int
 
 
 class Executable(Protocol):
@@ -35,6 +43,10 @@ class Executable(Protocol):
 
     def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
+        ...
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        """The time of each call of the program, or of each node that is computed; variables are not changed."""
         ...
 
 

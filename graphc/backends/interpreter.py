@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from graphc.backends import Timing
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Pointwise
 
 Array = np.ndarray[Any, Any]
+SAMPLES = 5  # of each node's time
 
 
 def bind_dims(value: Any, sizes: Mapping[str, int]) -> Any:
@@ -39,9 +43,15 @@ def leaf_value(node: Node, inputs: Mapping[Node, Array], variables: Mapping[Node
     return data  # type: ignore[no-any-return]
 
 
+def reference(node: Node, operands: Sequence[Array], attrs: Mapping[str, Any]) -> Array:
+    """The value of a node."""
+    return np.asarray(node.op.reference(*operands, **attrs))
+
+
 def evaluate(
-    graph: Graph, inputs: Mapping[Node, Array], sizes: Mapping[str, int], variables: Mapping[Node, Array] | None = None
-) -> tuple[list[Array], list[Array]]:
+    graph: Graph, inputs: Mapping[Node, Array], sizes: Mapping[str, int], variables: Mapping[Node, Array] | None = None,
+    apply: Callable[[Node, Sequence[Array], Mapping[str, Any]], Array] = reference,
+) -> tuple[list[Array], list[Array]]:  # fmt: skip
     """The values of a graph's outputs and updates. `sizes` gives every symbolic dimension; nothing is written."""
     values: dict[Node, Array] = {}
     uses: dict[Node, int] = {}
@@ -59,7 +69,7 @@ def evaluate(
                 continue
             attrs = {k: bind_dims(v, sizes) for k, v in node.attrs.items()}
             operands = [_ordered(node, values[i]) for i in node.inputs]
-            values[node] = np.asarray(node.op.reference(*operands, **attrs))
+            values[node] = apply(node, operands, attrs)
             for given in node.inputs:
                 uses[given] -= 1
                 if not uses[given]:
@@ -91,6 +101,20 @@ class Interpreted:
         for (variable, _), new in zip(graph.updates, [np.array(n) for n in news], strict=True):
             leaf_value(variable, {})[...] = new
         return results
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        """The time of each node that is no leaf, in the graph's order."""
+        found: dict[Node, list[float]] = {}
+
+        def timed(node: Node, operands: Sequence[Array], attrs: Mapping[str, Any]) -> Array:
+            before = perf_counter()
+            value = reference(node, operands, attrs)
+            found.setdefault(node, []).append(perf_counter() - before)
+            return value
+
+        for _ in range(SAMPLES):
+            evaluate(self.graph, dict(zip(self.graph.inputs, arrays, strict=True)), sizes, apply=timed)
+        return [Timing(statistics.median(samples), min(samples), 1) for samples in found.values()]
 
     def again(self, arguments: tuple[Any, ...]) -> None:
         """The interpreter remembers nothing of a run."""

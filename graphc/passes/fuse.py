@@ -36,6 +36,14 @@ TINY = 1024  # bytes whose lifetime does not matter
 TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
 SMALL = 16384  # elements that one thread handles without others' help
 
+# Why a cluster of this form waits for complete operands, and what one that others continue is called.
+_COMPLETE = {
+    "contract": "a product needs whole rows and columns of its operands",
+    "columns": "a sum down the columns needs every row of what it adds",
+    "scatter": "a scatter reads and writes where its data say",
+}
+_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+
 
 @dataclass
 class Cluster:
@@ -49,6 +57,7 @@ class Cluster:
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
     stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages
     before: int = 0  # bits of the clusters that must run before this one
+    reads: int = 0  # bits of those among them that it reads
 
     @property
     def bit(self) -> int:
@@ -74,12 +83,18 @@ class Plan:
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
+        self.rule = ""  # the last one that refused to join two clusters
+        self.apart: dict[tuple[Node, Node], tuple[str, ...]] = {}  # (value, reader): what refused to join their clusters
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
+        self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
+        for node in self.home:
+            for read in self.reads[node]:
+                self.read_by.setdefault(read.node, []).append(node)
         for cluster in self.order():
             self._sink(cluster)
         for cluster in self.order():
@@ -228,11 +243,21 @@ class Plan:
             if cluster is None or cluster is own:
                 continue
             merged = self._merge(cluster, own)
+            if merged is None:
+                self._note(cluster, [node], self.rule)
             if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
                 merged = self._merge(own, cluster)
             own = merged or own
         if not producers and own.form == "rows" and node not in self.later:
             self._join_sibling(node, own)
+
+    def _note(self, cluster: Cluster, readers: list[Node], rule: str) -> None:
+        """Remember why nodes are apart from a cluster whose values they read."""
+        for node in readers:
+            for read in self.reads[node]:
+                if self.home.get(read.node) is cluster:
+                    pair = read.node, node
+                    self.apart[pair] = tuple(dict.fromkeys((*self.apart.get(pair, ()), rule)))
 
     def _new(self, node: Node) -> Cluster:
         form = self.form(node)
@@ -253,6 +278,7 @@ class Plan:
             if read.node in self.home:
                 home = self.home[read.node]
                 cluster.before |= home.bit | home.before
+                cluster.reads |= home.bit
         self.clusters[cluster.number] = cluster
         self.home[node] = cluster
         return cluster
@@ -273,7 +299,11 @@ class Plan:
 
     def _merge(self, first: Cluster, second: Cluster) -> Cluster | None:
         """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""
-        if len(first.nodes) + len(second.nodes) > MAX_NODES or not self._acyclic(first, second):
+        if len(first.nodes) + len(second.nodes) > MAX_NODES:
+            self.rule = f"one kernel has at most {MAX_NODES} nodes"
+            return None
+        if not self._acyclic(first, second):
+            self.rule = "another kernel must run in between"
             return None
         prefix = self._prefix(first, second)
         if prefix is None:
@@ -288,23 +318,27 @@ class Plan:
     def _acyclic(self, first: Cluster, second: Cluster) -> bool:
         """Whether no path from one to the other runs through a third cluster."""
         for a, b in ((first, second), (second, first)):
-            between = b.before & ~(a.bit | b.bit)
             if not b.before & a.bit:
                 continue
+            between = b.reads & ~(a.bit | b.bit)
             while between:
                 low = between & -between
                 between ^= low
-                other = self.clusters.get(low.bit_length() - 1)
-                if other is not None and other.before & a.bit:
+                if self.clusters[low.bit_length() - 1].before & a.bit:
                     return False
         return True
 
     def _prefix(self, first: Cluster, second: Cluster) -> int | None:
         """How many leading axes two clusters can share as rows, or None if they do not fit."""
-        if second.form != "rows" or first.form == "scatter":  # a scatter's elements are final only after its last update
+        if second.form != "rows":
+            self.rule = _COMPLETE[second.form]
+            return None
+        if first.form == "scatter":
+            self.rule = "a scatter's elements are final only after its last update"
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):
+                self.rule = f"a reduction needs more than one element of what {_MADE[first.form]} makes"
                 return None
             return first.prefix if self._reads_in_place(first, second) else None
         rank = min(first.prefix, second.prefix)
@@ -317,9 +351,14 @@ class Plan:
                     continue
                 given = core_shape(read.node)
                 r = len(given)
-                if read.node in totals or r > len(work.domain) or given != work.domain[:r]:
+                if read.node in totals:
+                    self.rule = "a reduction over everything is complete only when all of its parts are"
+                    return None
+                if r > len(work.domain) or given != work.domain[:r]:
+                    self.rule = "the reader does not run over the rows in which the value is made"
                     return None
                 if read.index != axis_names(len(work.domain))[:r]:
+                    self.rule = "the reader needs other elements than those at its own place"
                     return None
                 if r < len(work.domain):
                     rank = min(rank, r)
@@ -327,6 +366,7 @@ class Plan:
                 rank = min(rank, work.reduced[0])
         shapes = [self.work[n].domain for n in members]
         longest = max(shapes, key=len)
+        self.rule = "they have no rows in common"
         if any(s[:rank] != longest[:rank] or len(s) < rank for s in shapes):
             return None
         if rank == 0 and not all(self._is_small(s) for s in shapes):
@@ -343,19 +383,29 @@ class Plan:
         size = dims.product(first.shape)
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
+        plain = axis_names(len(first.shape))
         for node in (*first.nodes, *second.nodes):
+            inside = [r for r in self.reads[node] if r.node in members]
+            product = node not in self.work or self.work[node].is_reduction
+            if inside and product:
+                self.rule = f"{_MADE[first.form]} needs more than one element of the value"
+                return False
+            if self._is_plain(node, first.shape) and all(r.index == plain and self._is_plain(r.node, first.shape) for r in inside):
+                continue
             if dims.product(core_shape(node)) != size:
+                self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
-            product = node not in self.work or self.work[node].is_reduction
-            for read in self.reads[node]:
-                if read.node in members:
-                    if product:  # it needs more than one element
-                        return False
-                    found = tuple(dims.substitute(i, here, ranges) for i in read.index)
-                    if found != self.index_of(read.node, index, first.shape, ranges):
-                        return False
+            for read in inside:
+                found = tuple(dims.substitute(i, here, ranges) for i in read.index)
+                if found != self.index_of(read.node, index, first.shape, ranges):
+                    self.rule = "the reader needs other elements than those at its own place"
+                    return False
         return True
+
+    def _is_plain(self, node: Node, shape: Shape) -> bool:
+        """Whether a value's elements lie as those of a shape do."""
+        return node not in self.moved and core_shape(node) == shape
 
     # --- an epilogue's code that is better off with its reader ---
 
@@ -380,12 +430,7 @@ class Plan:
 
     def _readers(self, cluster: Cluster) -> dict[Node, set[int]]:
         """The clusters that read each node of one."""
-        readers: dict[Node, set[int]] = {n: set() for n in cluster.nodes}
-        for node, home in self.home.items():
-            for read in self.reads[node]:
-                if read.node in readers:
-                    readers[read.node].add(home.number)
-        return readers
+        return {n: {self.home[reader].number for reader in self.read_by.get(n, ())} for n in cluster.nodes}
 
     def _gain(self, first: Cluster, second: Cluster, moved: set[Node], readers: dict[Node, set[int]]) -> float:
         """How many bytes fewer pass through memory if nodes move from one cluster to another."""
@@ -424,11 +469,18 @@ class Plan:
                     producers.add(self.home[read.node].number)
         for number in sorted(producers, reverse=True):
             first = self.clusters.get(number)
-            if first is None or first is own or not self._acyclic(first, own):
+            if first is None or first is own:
+                continue
+            if not self._acyclic(first, own):
+                self._note(first, own.nodes, "another kernel must run in between")
                 continue
             stages = self._in_order([*(first.stages or [first]), *(own.stages or [own])])
+            if not any(stage.form == "contract" for stage in stages):
+                continue
             prefix = self._common(stages)
-            if prefix is not None:
+            if prefix is None:
+                self._note(first, own.nodes, self.rule)
+            else:
                 group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
                 self._replace(first, own, group)
                 own = group
@@ -448,9 +500,11 @@ class Plan:
         """How many leading axes the stages can run over together: the batch and its rows, or the batch alone."""
         ranks = {len(s.shape) for s in stages if s.form == "contract"}
         if len(ranks) != 1:
+            self.rule = "their products have different numbers of axes"
             return None
         rank = ranks.pop()
-        if rank < 3:  # a product without a batch has more parallel work as a kernel of its own
+        if rank < 3:
+            self.rule = "a product without a batch has more parallel work as a kernel of its own"
             return None
         if self._fits(stages, rank - 1, by_rows=True):
             return rank - 1
@@ -473,8 +527,10 @@ class Plan:
         for stage in stages:
             rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
             if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
+                self.rule = "they have no outer loops in common"
                 return False
         handed = self.handed_on(stages)
+        self.rule = "under common outer loops the reader would need what is made at another place"
         for stage in stages:
             for node in stage.nodes:
                 at_home = self._outer_index(node)[:prefix]
@@ -484,6 +540,7 @@ class Plan:
                     return False
         if by_rows:  # they come in tiles that are small enough
             return True
+        self.rule = f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB"
         held = [0] * len(stages)
         for node, (made, last) in handed.items():
             size = dims.mul(dims.product(core_shape(node)[prefix:]), node.type.dtype.itemsize)
@@ -507,6 +564,7 @@ class Plan:
         both = first.bit | second.bit
         group.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
         group.before = (first.before | second.before) & ~both
+        group.reads = (first.reads | second.reads) & ~both
         for node in group.nodes:
             self.home[node] = group
         del self.clusters[second.number]
@@ -514,6 +572,8 @@ class Plan:
         for cluster in self.clusters.values():
             if cluster is not group and cluster.before & both:
                 cluster.before = (cluster.before & ~second.bit) | group.bit | group.before
+                if cluster.reads & both:
+                    cluster.reads = (cluster.reads & ~second.bit) | group.bit
 
     # --- the result ---
 

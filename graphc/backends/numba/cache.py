@@ -58,13 +58,20 @@ def key_of(text: str) -> str:
     return hashlib.sha256(f"{_environment()}\n{text}".encode()).hexdigest()
 
 
-def directory() -> Path | None:
-    """The cache's directory, made if need be; None if there is to be none, or none that is the user's alone."""
+def wanted() -> Path | None:
+    """Where the cache is to be; None if there is to be none."""
     if os.environ.get("GRAPHC_CACHE") == "0":
         return None
     chosen = os.environ.get("GRAPHC_CACHE_DIR")
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = Path(chosen) if chosen else Path(home) / "graphc"
+    return Path(chosen) if chosen else Path(home) / "graphc"
+
+
+def directory() -> Path | None:
+    """The cache's directory, made if need be; None if there is to be none, or none that is the user's alone."""
+    path = wanted()
+    if path is None:
+        return None
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = path.stat()

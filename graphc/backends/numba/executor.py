@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.numba import walk
+from graphc.backends import Timing
+from graphc.backends.numba import stopwatch, walk
 from graphc.backends.numba.compile import CompiledKernel, compile_kernels
 from graphc.backends.numba.pool import Pool, native, pool
 from graphc.errors import GraphError
@@ -138,7 +139,7 @@ class Context:
         self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
         self.inputs = Rows(binding.inputs, places, _READABLE)
         self.outputs = Rows(binding.outputs, places, _WRITABLE)
-        self.job = np.zeros(walk.JOB_WORDS, np.int64)
+        self.job: Array = np.zeros(walk.JOB_WORDS, np.int64)
         self.job[walk.TABLE], self.job[walk.CALLS], self.job[walk.SCRATCH] = self.table.ctypes.data, len(self.table), scratch
         self.job[walk.FRAME] = id(self.frame)
         self.job[walk.INPUTS], self.job[walk.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
@@ -228,6 +229,10 @@ class Native:
     def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The outputs, if the arguments are contiguous arrays of the sizes of the last call; else None, and nothing has run."""
         return None if self._last is None else self._run(self._last, arguments)
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        """The time of each call; variables are not changed."""
+        return stopwatch.times(self, arrays, sizes, key)
 
     def _run(self, binding: Binding, arguments: tuple[Any, ...]) -> list[Array] | None:
         try:

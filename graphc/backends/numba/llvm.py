@@ -29,6 +29,11 @@ def machine() -> Any:
     )  # fmt: skip
 
 
+def processor() -> tuple[str, frozenset[str]]:
+    """What LLVM calls this processor, and the features it has."""
+    return binding.get_host_cpu_name(), frozenset(name for name, on in binding.get_host_cpu_features().items() if on)
+
+
 def compile_text(text: str) -> bytes:
     """The object of an LLVM text."""
     return bytes(machine().emit_object(optimised(text)))
