@@ -390,7 +390,8 @@ class Plan:
             if inside and product:
                 self.rule = f"{_MADE[first.form]} needs more than one element of the value"
                 return False
-            if self._is_plain(node, first.shape) and all(r.index == plain and self._is_plain(r.node, first.shape) for r in inside):
+            values = [node, *(r.node for r in inside)]
+            if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
                 continue
             if dims.product(core_shape(node)) != size:
                 self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
