@@ -56,6 +56,22 @@ def test_matmul_of_numpy_ranks(shapes):
     close(gx.compile([x, y], x @ y)(a, b), a @ b, shapes[0][-1], "float64")
 
 
+@pytest.mark.parametrize("m, n", [(20, 30), (1, 7), (64, 64), (64, 65)])
+def test_long_sums_of_small_products_are_shared(m, n):
+    x, y = gx.placeholder("x", ("k", m), "float64"), gx.placeholder("y", ("k", n), "float64")
+    f = gx.compile([x, y], [x.T @ y * 2 + 1, x.T @ y])
+    assert ("%1.part" in str(f.program)) == (m > 1 and m * n <= 64 * 64)
+    for k in (0, 1, 5, 4095, 4096, 4097, 20_000):
+        a, b = RNG.standard_normal((k, m)), RNG.standard_normal((k, n))
+        scaled, plain = f(a, b)
+        close(plain, a.T @ b, k, "float64")
+        np.testing.assert_array_equal(scaled, plain * 2 + 1)
+        before = gx.get_num_threads()
+        gx.set_num_threads(1)
+        np.testing.assert_array_equal(f(a, b)[1], plain)
+        gx.set_num_threads(before)
+
+
 def test_integer_matmul_is_exact():
     x, y = gx.placeholder("x", (17, 33), "int32"), gx.placeholder("y", (33, 21), "int32")
     a, b = (RNG.integers(-(2**31), 2**31, s).astype("int32") for s in ((17, 33), (33, 21)))

@@ -45,7 +45,7 @@ def lower(plan: Plan) -> Program:
             case "columns":
                 calls.append(lower_columns(writer))
             case "contract":
-                calls.append(lower_contract(writer))
+                calls += lower_contract(writer)
             case "stages":
                 calls.append(lower_stages(writer, cluster.stages))
             case _:

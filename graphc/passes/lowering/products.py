@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
-from graphc.ir.program import Axis, Block, Call, Contract, Gather
-from graphc.ir.scalar import Ref
+from graphc.ir.program import Axis, Block, Call, Contract, Gather, Param, Store
+from graphc.ir.scalar import Const, Ref
+from graphc.ir.types import TensorType
 from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer
-from graphc.passes.lowering.tiling import outer_tiles
+from graphc.passes.lowering.tiling import outer_tiles, split_length
 from graphc.passes.work import core_index
 
+Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what becomes of an element, and of its index in the product's core
 
-def lower_contract(writer: Writer) -> Call:
+
+def lower_contract(writer: Writer) -> list[Call]:
     node = writer.plan.product_of(writer.cluster)
     left = node.inputs[0]
+    *outer, rows, columns = node.type.shape
+    length = split_length(rows, columns, left.type.shape[-1], outer)
+    if length is not None:
+        return _lower_split(writer, node, length)
     batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
     tiles, axes = [], []
-    size_m, size_n = node.type.shape[-2:]
-    cuts = outer_tiles(size_m, size_n, left.type.shape[-1], node.type.shape[:-2])
-    for letter, size, tile in zip("mn", (size_m, size_n), cuts, strict=True):
+    cuts = outer_tiles(rows, columns, left.type.shape[-1], outer)
+    for letter, size, tile in zip("mn", (rows, columns), cuts, strict=True):
         count = dims.floordiv(dims.add(size, tile - 1), tile)
         if count == 1 or size == 0:
             axes.append(Axis(writer.loop(letter), size))
@@ -34,15 +43,50 @@ def lower_contract(writer: Writer) -> Call:
     m, n = axes
     k = Axis(writer.loop("k"), left.type.shape[-1])
     ranges = {a.var: a.extent for a in (*batch, *tiles)}
-    return writer.call((*batch, *tiles), [contraction(writer, ranges, at, m, n, k)])
+    return [writer.call((*batch, *tiles), [contraction(writer, ranges, at, m, n, k)])]
 
 
-def contraction(writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis) -> Contract:
+def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
+    """Partial sums of equal length, and then their sums."""
+    rows, columns = node.type.shape[-2:]
+    size = node.inputs[0].type.shape[-1]
+    part, m, n, k = (writer.loop(v) for v in ("part", "m", "n", "k"))
+    count = dims.floordiv(dims.add(size, length - 1), length)
+    start = dims.mul(dims.symbol(part), length)
+    partial = Param("p0", TensorType(node.type.dtype, (count, rows, columns)), "out")
+    name = f"{writer.names[node]}.part"
+    run = Axis(k, dims.minimum(size, dims.add(start, length)), start)
+
+    def store(scope: Scope, value: Ref, index: tuple[Size, ...]) -> None:
+        scope.body.append(Store("p0", (dims.symbol(part), *index), value))
+
+    contract = contraction(writer, {part: count, k: size}, (), Axis(m, rows), Axis(n, columns), run, store)
+    calls = [writer.call([Axis(part, count)], [contract], {partial: name})]
+    # One row at a time: a row of sums in scratch, to which the rows of all parts are added in turn.
+    writer = Writer(writer.plan, writer.cluster, writer.crossing, writer.names)
+    sums = writer.new_scratch(node.type.dtype, (columns,))
+    index = (dims.symbol(m), dims.symbol(n))
+    row = Scope(writer, None, {m: rows, part: count, n: columns})
+    zero = Const(0.0, node.type.dtype)
+    row.loops([Axis(n, columns)], lambda s: s.body.append(Store(sums, index[1:], zero)))
+
+    def add(scope: Scope) -> None:
+        value = scope.load("p0", node.type.dtype, (dims.symbol(part), *index))
+        scope.body.append(Gather(sums, index[1:], "add", value))
+
+    row.loops([Axis(part, count), Axis(n, columns)], add)
+    row.loops([Axis(n, columns)], lambda s: epilogue(writer, s, node, s.load(sums, node.type.dtype, index[1:]), index))
+    return [*calls, writer.call([Axis(m, rows)], row.body, {replace(partial, mode="in"): name})]
+
+
+def contraction(
+    writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis, finish: Finish | None = None
+) -> Contract:
     """The contraction of a cluster at a place in its batch, over a part of its rows and columns."""
     node = writer.plan.product_of(writer.cluster)
     left, right = node.inputs
     rows, columns = node.type.shape[-2:]
-    ranges = {**ranges, m.var: rows, n.var: columns, k.var: k.stop}
+    ranges = {m.var: rows, n.var: columns, k.var: left.type.shape[-1], **ranges}
     sm, sn, sk = (dims.symbol(a.var) for a in (m, n, k))
 
     def operand(given: Node, index: tuple[Size, ...]) -> Block:
@@ -53,7 +97,11 @@ def contraction(writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Ax
     a, b = operand(left, (*at, sm, sk)), operand(right, (*at, sk, sn))
     result = Ref(writer.fresh(), node.type.dtype)
     end = Scope(writer, None, ranges)
-    epilogue(writer, end, node, result, core_index(node, (*at, sm, sn)))
+    index = core_index(node, (*at, sm, sn))
+    if finish is None:
+        epilogue(writer, end, node, result, index)
+    else:
+        finish(end, result, index)
     return Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
 
 

@@ -15,6 +15,7 @@ from graphc.ir.dims import Size
 PANEL = 32  # columns are cut at multiples of the widest panel
 LARGE = (512, 128)  # rows and columns of a tile where there is work for many
 WORK = 1 << 18  # products that are worth a thread's while: some 3 microseconds
+RUN = 4096  # products of one sum that a thread adds up where several share it
 MANY = 16  # tiles that suffice for any number of cores
 USUAL = {"m": 512, "n": 128, "k": 256, "batch": 1}  # what a size is taken for that only a call knows
 
@@ -36,6 +37,19 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[
             break
         tall, wide = min(tall, tall_limit), min(wide, wide_limit) if rows >= 16 else wide
     return _even(rows, tall, 1), _even(columns, wide, PANEL)
+
+
+def split_length(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> int | None:
+    """How many products one thread adds up where a result is too small for several tiles and the sums are long; else None.
+
+    >>> split_length(20, 20, 1_000_000), split_length(512, 512, 1_000_000)
+    (4096, None)
+    """
+    if batch or not isinstance(m, int) or not isinstance(n, int):
+        return None
+    if isinstance(k, int):
+        return RUN if m * n <= LARGE[1] ** 2 and k >= 2 * RUN else None
+    return RUN if m * n <= (LARGE[1] // 2) ** 2 else None
 
 
 def _even(size: int, tile: int, multiple: int) -> int:
