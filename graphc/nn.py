@@ -119,7 +119,7 @@ def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """
     x = _float(x)
     e: Tensor = gx.exp(x - _shift(x, axis))
-    return e / gx.sum(e, axis=axis, keepdims=True)
+    return e * gx.reciprocal(gx.sum(e, axis=axis, keepdims=True))  # one division a row
 
 
 def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
@@ -159,7 +159,7 @@ def layer_norm(
     x = _float(x)
     off = x - gx.mean(x, axis=axis, keepdims=True)
     variance = gx.mean(off * off, axis=axis, keepdims=True)
-    return _affine(off / gx.sqrt(variance + eps), weight, bias)
+    return _affine(off * gx.reciprocal(gx.sqrt(variance + eps)), weight, bias)
 
 
 def rms_norm(x: TensorLike, weight: TensorLike | None = None, axis: Axis = -1, eps: float = 1e-6) -> Tensor:
@@ -172,7 +172,7 @@ def rms_norm(x: TensorLike, weight: TensorLike | None = None, axis: Axis = -1, e
     array([0.8485, 1.1314])
     """
     x = _float(x)
-    return _affine(x / gx.sqrt(gx.mean(x * x, axis=axis, keepdims=True) + eps), weight, None)
+    return _affine(x * gx.reciprocal(gx.sqrt(gx.mean(x * x, axis=axis, keepdims=True) + eps)), weight, None)
 
 
 def _affine(x: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Tensor:

@@ -237,6 +237,7 @@ def mul(a: Size, b: Size) -> Size:
     return _make(total)
 
 
+@lru_cache(maxsize=65536)
 def sub(a: Size, b: Size) -> Size:
     return add(a, mul(b, -1))
 
@@ -253,6 +254,7 @@ def product(sizes: Iterable[Size]) -> Size:
     return total
 
 
+@lru_cache(maxsize=65536)
 def divide_exactly(a: Size, b: Size) -> Size | None:
     """a / b if the polynomial division leaves nothing, else None."""
     if b == 0:
@@ -295,8 +297,20 @@ def floordiv(a: Size, b: Size, ranges: Ranges = NO_RANGES) -> Size:
     if b == 1:
         return a
     exact = divide_exactly(a, b)
-    if exact is not None:
-        return exact
+    return _quotient(a, b, _relevant(ranges, a, b)) if exact is None else exact
+
+
+def _relevant(ranges: Ranges, *sizes: Size) -> tuple[tuple[str, Size], ...]:
+    """The ranges of the names in sizes."""
+    if not ranges:
+        return ()
+    return tuple([(n, ranges[n]) for n in sorted(names(*sizes)) if n in ranges])
+
+
+@lru_cache(maxsize=65536)
+def _quotient(a: Size, b: Size, known: tuple[tuple[str, Size], ...]) -> Size:
+    """a // b where nothing is exact."""
+    ranges = dict(known)
     whole: Size = 0
     rest: Size = 0
     for monomial, factor in _terms(a):
@@ -407,6 +421,7 @@ def _bound(a: Size, ranges: Ranges, up: bool) -> Size:
     return total
 
 
+@lru_cache(maxsize=65536)
 def names(*sizes: Size) -> frozenset[str]:
     """The names that occur in sizes."""
     found: set[str] = set()

@@ -82,9 +82,11 @@ class Node:
         return isinstance(self.op.lowering, Leaf)
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
-        """The same operation on other inputs, typed again."""
+        """The same operation on other inputs; typed again if their types are others."""
         if all(a is b for a, b in zip(inputs, self.inputs, strict=True)):
             return self
+        if all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True)):
+            return type(self)(self.op, inputs, self.attrs, self.type, self.where, self.gradient)
         with origin(self.where, self.gradient):
             new: Node = self.op(*inputs, **self.attrs)
         return new

@@ -176,11 +176,15 @@ def stop_gradient(x: TensorLike) -> Tensor:
     return stop_gradient_(as_tensor(x))
 
 
-again: Op = Op(
-    "again", lambda x: x, np.array, Pointwise(lambda k, i: k.load(0, i), elementwise=True, later=True), lambda g, y, x: (g,),
-    (Sample(((3, 4),)), Sample(((),)), Sample(((0,),))), arity=1, build=build,
-)  # fmt: skip
-"""x, for code that computes a value a second time: it stays apart from the first (passes/rematerialize.py)."""
+again = elementwise(
+    "again",
+    dtype=any_type,
+    reference=np.array,
+    scalar="{0}",
+    vjp=lambda g, y, x: (g,),
+    later=True,
+    doc="x, for code that computes a value a second time and is to stay apart from the first: `rematerialize` writes it.",
+)
 
 
 def positive(x: TensorLike) -> Tensor:

@@ -32,6 +32,8 @@ from graphc.passes.work import Probe, Read, Work, axis_names, core_index, core_s
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 MAX_INLINE = 12  # nested inlined nodes
 MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
+TINY = 1024  # bytes whose lifetime does not matter
+TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
 SMALL = 16384  # elements that one thread handles without others' help
 
 # Why a cluster of this form waits for complete operands, and what one that others continue is called.
@@ -55,6 +57,7 @@ class Cluster:
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
     stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages
     before: int = 0  # bits of the clusters that must run before this one
+    reads: int = 0  # bits of those among them that it reads
 
     @property
     def bit(self) -> int:
@@ -76,6 +79,7 @@ class Plan:
         self.weight: dict[Node, int] = {}
         self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
         self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
+        self.fixed: set[Node] = set()  # made of nothing but constants
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
         self.home: dict[Node, Cluster] = {}
@@ -87,6 +91,12 @@ class Plan:
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
+        self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
+        for node in self.home:
+            for read in self.reads[node]:
+                self.read_by.setdefault(read.node, []).append(node)
+        for cluster in self.order():
+            self._sink(cluster)
         for cluster in self.order():
             self._stack(cluster)
 
@@ -100,6 +110,8 @@ class Plan:
         return node in self.depth
 
     def _measure(self, node: Node) -> None:
+        if "value" in node.attrs if self.is_leaf(node) else all(i in self.fixed for i in node.inputs):
+            self.fixed.add(node)
         if self.is_leaf(node):
             return
         work = work_of(node)
@@ -119,7 +131,7 @@ class Plan:
     def _reads_later(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
             return True
-        found = [i in self.later for i in node.inputs if i.inputs or (self.is_leaf(i) and "value" not in i.attrs)]
+        found = [i in self.later for i in node.inputs if i not in self.fixed]
         return bool(found) and all(found)
 
     def _moves(self, node: Node) -> bool:
@@ -222,16 +234,13 @@ class Plan:
     def _place(self, node: Node) -> None:
         producers: dict[int, Cluster] = {}
         for read in self.reads[node]:
-            if read.node in self.home:
+            if read.node in self.home and (node not in self.later or read.node in self.later):
                 home = self.home[read.node]
                 producers[home.number] = home
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
             if cluster is None or cluster is own:
-                continue
-            if node in self.later and any(n not in self.later for n in cluster.nodes):
-                self._note(cluster, [node], "the reader is only needed for the gradient, and made where that is")
                 continue
             merged = self._merge(cluster, own)
             if merged is None:
@@ -269,6 +278,7 @@ class Plan:
             if read.node in self.home:
                 home = self.home[read.node]
                 cluster.before |= home.bit | home.before
+                cluster.reads |= home.bit
         self.clusters[cluster.number] = cluster
         self.home[node] = cluster
         return cluster
@@ -308,14 +318,13 @@ class Plan:
     def _acyclic(self, first: Cluster, second: Cluster) -> bool:
         """Whether no path from one to the other runs through a third cluster."""
         for a, b in ((first, second), (second, first)):
-            between = b.before & ~(a.bit | b.bit)
             if not b.before & a.bit:
                 continue
+            between = b.reads & ~(a.bit | b.bit)
             while between:
                 low = between & -between
                 between ^= low
-                other = self.clusters.get(low.bit_length() - 1)
-                if other is not None and other.before & a.bit:
+                if self.clusters[low.bit_length() - 1].before & a.bit:
                     return False
         return True
 
@@ -374,28 +383,91 @@ class Plan:
         size = dims.product(first.shape)
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
+        plain = axis_names(len(first.shape))
         for node in (*first.nodes, *second.nodes):
+            inside = [r for r in self.reads[node] if r.node in members]
+            product = node not in self.work or self.work[node].is_reduction
+            if inside and product:
+                self.rule = f"{_MADE[first.form]} needs more than one element of the value"
+                return False
+            values = [node, *(r.node for r in inside)]
+            if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
+                continue
             if dims.product(core_shape(node)) != size:
                 self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
-            product = node not in self.work or self.work[node].is_reduction
-            for read in self.reads[node]:
-                if read.node in members:
-                    if product:
-                        self.rule = f"{_MADE[first.form]} needs more than one element of the value"
-                        return False
-                    found = tuple(dims.substitute(i, here, ranges) for i in read.index)
-                    if found != self.index_of(read.node, index, first.shape, ranges):
-                        self.rule = "the reader needs other elements than those at its own place"
-                        return False
+            for read in inside:
+                found = tuple(dims.substitute(i, here, ranges) for i in read.index)
+                if found != self.index_of(read.node, index, first.shape, ranges):
+                    self.rule = "the reader needs other elements than those at its own place"
+                    return False
         return True
+
+    def _is_plain(self, node: Node, shape: Shape) -> bool:
+        """Whether a value's elements lie as those of a shape do."""
+        return node not in self.moved and core_shape(node) == shape
+
+    # --- an epilogue's code that is better off with its reader ---
+
+    def _sink(self, first: Cluster) -> None:
+        """Move elementwise code from an epilogue to the one kernel that reads it, where less then passes through memory."""
+        if first.form not in ("contract", "columns"):
+            return
+        readers = self._readers(first)
+        for number in sorted({n for found in readers.values() for n in found} - {first.number}):
+            second = self.clusters[number]
+            moved: set[Node] = set()
+            for node in reversed(first.nodes):
+                work = self.work.get(node)
+                if work is None or work.is_reduction or node in self.roots or node in self.moved:
+                    continue
+                alone = all(n in moved for n in first.nodes if any(r.node is node for r in self.reads[n]))
+                if alone and readers[node] and readers[node] <= {number, first.number}:
+                    moved.add(node)
+            if moved and self._gain(first, second, moved, readers) > 0:
+                self._move(first, second, moved)
+                readers = self._readers(first)
+
+    def _readers(self, cluster: Cluster) -> dict[Node, set[int]]:
+        """The clusters that read each node of one."""
+        return {n: {self.home[reader].number for reader in self.read_by.get(n, ())} for n in cluster.nodes}
+
+    def _gain(self, first: Cluster, second: Cluster, moved: set[Node], readers: dict[Node, set[int]]) -> float:
+        """How many bytes fewer pass through memory if nodes move from one cluster to another."""
+        stay = [n for n in first.nodes if n not in moved]
+        known = {r.node for n in second.nodes for r in self.reads[n]}
+        left = {r.node for n in stay for r in self.reads[n]}
+        gain = sum(2 * bytes_of(n) for n in moved if second.number in readers[n])
+        for given in {r.node for n in moved for r in self.reads[n]} - moved:
+            size = bytes_of(given)
+            if given in readers:
+                stored = given in self.roots or bool(readers[given] - {first.number})
+                gain -= (0 if stored else size) + (0 if given in known else size)
+            else:
+                gain -= (0 if given in known else size) - (0 if given in left else size)
+        return gain
+
+    def _move(self, first: Cluster, second: Cluster, moved: set[Node]) -> None:
+        nodes = sorted(moved, key=self.position.__getitem__)
+        shape = max((self.work[n].domain for n in nodes), key=len)
+        part = Cluster(first.number, "rows", shape, len(shape), nodes)
+        if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or self._prefix(part, second) != second.prefix:
+            return
+        first.nodes = [n for n in first.nodes if n not in moved]
+        second.nodes = sorted((*second.nodes, *nodes), key=self.position.__getitem__)
+        for node in nodes:
+            self.home[node] = second
 
     # --- stages under common outer loops ---
 
     def _stack(self, own: Cluster) -> None:
         """Put a cluster under the outer loops of those that it reads, where what they hand on is theirs alone."""
-        producers = {self.home[r.node].number for n in own.nodes for r in self.reads[n] if r.node in self.home} - {own.number}
+        producers: set[int] = set()
+        for node in own.nodes:
+            for read in self.reads[node]:
+                if read.node in self.home and (node not in self.later or read.node in self.later):
+                    producers.add(self.home[read.node].number)
         for number in sorted(producers, reverse=True):
             first = self.clusters.get(number)
             if first is None or first is own:
@@ -493,6 +565,7 @@ class Plan:
         both = first.bit | second.bit
         group.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
         group.before = (first.before | second.before) & ~both
+        group.reads = (first.reads | second.reads) & ~both
         for node in group.nodes:
             self.home[node] = group
         del self.clusters[second.number]
@@ -500,39 +573,58 @@ class Plan:
         for cluster in self.clusters.values():
             if cluster is not group and cluster.before & both:
                 cluster.before = (cluster.before & ~second.bit) | group.bit | group.before
+                if cluster.reads & both:
+                    cluster.reads = (cluster.reads & ~second.bit) | group.bit
 
     # --- the result ---
 
     def order(self) -> list[Cluster]:
-        """The clusters in an order of execution; those that only feed updates as late as possible."""
+        """The clusters in an order of execution.
+
+        An update comes as soon as its variable's old value is no longer needed: it is the last that needs its gradient's
+        operands. Where that is impossible (two variables that change places) the old value is copied later.
+        """
         clusters = list(self.clusters.values())
         needs: dict[int, set[int]] = {c.number: set() for c in clusters}
+        reading: dict[Node, set[int]] = {v: set() for v, _ in self.graph.updates}
         for c in clusters:
-            for node in c.nodes:
-                for read in self.reads[node]:
-                    home = self.home.get(read.node)
-                    if home is not None and home is not c:
-                        needs[c.number].add(home.number)
-        updates = {n for _, n in self.graph.updates}
-        late = {c.number for c in clusters if any(n in updates for n in c.nodes)}
-        waiting = {c.number: len(needs[c.number]) for c in clusters}
+            for read in (r for node in c.nodes for r in self.reads[node]):
+                home = self.home.get(read.node)
+                if home is not None and home is not c:
+                    needs[c.number].add(home.number)
+                if read.node in reading:
+                    reading[read.node].add(c.number)
+        wished: dict[int, set[int]] = {}
+        for variable, value in self.graph.updates:
+            if value in self.home:
+                own = self.home[value].number
+                wished.setdefault(own, set()).update(reading[variable] - needs[own] - {own})
+        waiting = {n: len(given) + len(wished.get(n, ())) for n, given in needs.items()}
         feeds: dict[int, list[int]] = {c.number: [] for c in clusters}
-        for number, given in needs.items():
-            for g in given:
-                feeds[g].append(number)
-        ready = sorted((n in late, n) for n, count in waiting.items() if not count)
-        result = []
+        for wants in (needs, wished):
+            for number, given in wants.items():
+                for g in given:
+                    feeds[g].append(number)
+        size = {c.number: sum(bytes_of(n) for n in c.nodes) for c in clusters}
 
+        def rank(number: int) -> tuple[bool, int]:
+            """What frees memory or takes hardly any comes first."""
+            return number not in wished and size[number] > TINY, number
+
+        ready = [rank(n) for n, count in waiting.items() if not count]
         heapq.heapify(ready)
-        while ready:
+        done: dict[int, None] = {}
+        while len(done) < len(clusters):
+            if not ready:  # only wishes stand in the way: give up those of the first cluster whose needs are met
+                number = min(n for n in wished if n not in done and needs[n] <= done.keys())
+                heapq.heappush(ready, (False, number))
             _, number = heapq.heappop(ready)
-            result.append(number)
+            done[number] = None
             for user in feeds[number]:
                 waiting[user] -= 1
-                if not waiting[user]:
-                    heapq.heappush(ready, (user in late, user))
-        assert len(result) == len(clusters), "clusters depend on each other in a circle"
-        return [self.clusters[n] for n in result]
+                if not waiting[user] and user not in done:
+                    heapq.heappush(ready, rank(user))
+        return [self.clusters[n] for n in done]
 
     def crossing(self) -> set[Node]:
         """The nodes whose values other kernels or the caller need."""
@@ -545,6 +637,12 @@ class Plan:
                 if home is not None and (home is not self.home[node] or read.node in home.totals):
                     found.add(read.node)
         return found
+
+
+def bytes_of(node: Node) -> float:
+    """The bytes of a value, as far as a choice needs to know."""
+    size = dims.product(core_shape(node))
+    return float(dims.evaluate(size, dict.fromkeys(dims.names(size), TYPICAL))) * node.type.dtype.itemsize
 
 
 def fuse(graph: Graph) -> Program:

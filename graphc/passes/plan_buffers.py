@@ -118,9 +118,13 @@ def _update_in_place(program: Program) -> Program:
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
+    users: dict[str, list[int]] = {}
+    for i, call in enumerate(calls):
+        for name in dict.fromkeys(call.buffers):
+            users.setdefault(name, []).append(i)
     for variable, source in program.updates:
-        writers = [i for i, c in enumerate(calls) if source in _writes(c)]
-        readers = [i for i, c in enumerate(calls) if variable in c.buffers]
+        writers = [i for i in users.get(source, ()) if source in _writes(calls[i])]
+        readers = users.get(variable, [])
         free = buffers[source].role == "temporary" and taken[source] == 1 and len(writers) == 1
         if free and all(r <= writers[0] for r in readers):
             at = writers[0]
@@ -129,7 +133,9 @@ def _update_in_place(program: Program) -> Program:
                 continue
             if at in readers:
                 calls[at] = _merge_params(calls[at], variable, source)
-            calls = [replace(c, buffers=tuple(variable if b == source else b for b in c.buffers)) for c in calls]
+            for i in users[source]:
+                calls[i] = replace(calls[i], buffers=tuple(variable if b == source else b for b in calls[i].buffers))
+            users[variable] = sorted({*readers, *users[source]})
             del buffers[source]
         else:
             copies.append((variable, source))

@@ -21,13 +21,11 @@ from __future__ import annotations
 
 import networkx as nx
 
-from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, origin
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise
-from graphc.passes.fuse import Cluster, Plan
+from graphc.passes.fuse import Cluster, Plan, bytes_of
 from graphc.passes.work import core_shape
 
-TYPICAL = 64  # what a symbolic size is taken for
 WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
 STORED = 0.25  # the weight of a byte that the forward side stores anyway
 
@@ -45,11 +43,12 @@ class _Choice:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.plan = Plan(graph)
-        self.late: set[Node] = set()  # the gradient side, and what follows from it
+        self.late: set[Node] = set()  # the gradient side, without the factors that follow from single forward values
         self.wide: set[Node] = set()
         self.sources: dict[Node, frozenset[Node]] = {}  # the values with memory or a kernel that a node reads, or itself
         for node in graph.nodes:
-            if not node.is_leaf and (node.gradient or any(i in self.late for i in node.inputs)):
+            factor = isinstance(node.op.lowering, Pointwise)
+            if not node.is_leaf and ((node.gradient and not factor) or any(i in self.late for i in node.inputs)):
                 self.late.add(node)
             if self._is_wide(node):
                 self.wide.add(node)
@@ -64,9 +63,9 @@ class _Choice:
         match node.op.lowering:
             case Contraction():
                 batched = node not in self.plan.work and len(core_shape(node)) > 2
-                return batched and _size(node) >= WIDE * sum(_size(i) for i in node.inputs)
+                return batched and bytes_of(node) >= WIDE * sum(bytes_of(i) for i in node.inputs)
             case Pointwise():
-                return any(i in self.wide and _size(i) == _size(node) for i in node.inputs)
+                return any(i in self.wide and core_shape(i) == core_shape(node) for i in node.inputs)
         return False
 
     def _homes(self) -> dict[Node, set[int]]:
@@ -101,9 +100,7 @@ class _Choice:
         todo = [node]
         while todo:
             for user in self.plan.users[todo.pop()]:
-                if user not in self.late:
-                    continue
-                if isinstance(user.op.lowering, Contraction):
+                if user in self.late and isinstance(user.op.lowering, Contraction):
                     return True
                 if self.plan.inlined(user):
                     todo.append(user)
@@ -145,7 +142,7 @@ class _Choice:
         """What keeping a value costs; None if it has no memory of its own."""
         if self.plan.inlined(node):
             return None
-        size = _size(node) * node.type.dtype.itemsize
+        size = bytes_of(node)
         early = {h for u in self.plan.users[node] if u not in self.late for h in self.homes[u]}
         stored = node in self.plan.roots or bool(early - self.homes[node])
         return size * STORED if stored else size
@@ -181,9 +178,3 @@ class _Choice:
         for node in self.graph.nodes:
             new[node] = node.with_inputs(tuple(given(i, node) for i in node.inputs)) if node in self.late else node
         return self.graph.replaced(new)
-
-
-def _size(node: Node) -> float:
-    shape = core_shape(node)
-    names = dims.names(*shape)
-    return float(dims.evaluate(dims.product(shape), dict.fromkeys(names, TYPICAL)))

@@ -42,6 +42,23 @@ class CompiledKernel:
     reserve: int  # bytes of scratch before its own arrays
     address: int
 
+    @property
+    def llvm(self) -> str:
+        """What LLVM made of the source: its text after optimisation."""
+        return str(self._module())
+
+    @property
+    def assembly(self) -> str:
+        """The instructions of this processor."""
+        from graphc.backends.numba.llvm import machine
+
+        return str(machine().emit_assembly(self._module()))
+
+    def _module(self) -> Any:
+        from graphc.backends.numba.llvm import optimised
+
+        return optimised(Text(self.source, print_source(self.kernel).names).llvm(""))
+
     def __repr__(self) -> str:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
 

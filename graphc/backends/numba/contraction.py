@@ -36,7 +36,7 @@ from graphc.ir.types import DType
 if TYPE_CHECKING:
     from graphc.backends.numba.source import Printer
 
-ROWS = 256  # rows of the left operand that share packed panels
+ROWS = 512  # rows of the left operand that share packed panels
 COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
 
 

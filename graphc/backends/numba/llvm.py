@@ -35,7 +35,12 @@ def processor() -> tuple[str, frozenset[str]]:
 
 
 def compile_text(text: str) -> bytes:
-    """The object of an LLVM text: LLVM's optimisation, loops as vectors.
+    """The object of an LLVM text."""
+    return bytes(machine().emit_object(optimised(text)))
+
+
+def optimised(text: str) -> Any:
+    """The module of an LLVM text after LLVM's optimisation, loops as vectors.
 
     Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
     three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
@@ -50,7 +55,7 @@ def compile_text(text: str) -> bytes:
         options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
         builder = binding.create_pass_builder(target, options)
         builder.getModulePassManager().run(module, builder)
-    return bytes(target.emit_object(module))
+    return module
 
 
 class Assistant:
