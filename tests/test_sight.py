@@ -356,6 +356,20 @@ def test_every_boundary_of_a_training_step_has_a_rule() -> None:
     assert all(isinstance(n, int) for n in sizes) and sizes == sorted(sizes, reverse=True)
 
 
+def test_every_boundary_of_a_block_of_a_transformer_has_a_rule() -> None:
+    """Layer normalisation, attention and a residual, with their gradients: code that is moved, and computed again."""
+    x = gx.placeholder("x", ("batch", 16, 8), "float32")
+    weights = [gx.variable(np.ones((8, 8), "float32"), name=f"w{i}") for i in range(4)]
+    scale, shift = gx.variable(np.ones(8, "float32"), name="scale"), gx.variable(np.zeros(8, "float32"), name="shift")
+    normal = gx.nn.layer_norm(x, scale, shift)
+    q, k, v = (normal @ w for w in weights[:3])
+    y = x + gx.nn.gelu(gx.nn.attention(q, k, v, causal=True) @ weights[3])
+    slopes = gx.grad(gx.sum(y * y), [*weights, scale, shift])
+    found = gx.compile([x], slopes).explain()
+    assert len(found) > 5
+    assert [b for b in found if not b.rules] == []
+
+
 def test_boundaries_are_all_that_kernels_hand_to_each_other() -> None:
     """Read from the final program by its memory: as many pairs of a writer and a reader, the readers the same."""
     step, _ = training_step()
