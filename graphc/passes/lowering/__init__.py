@@ -18,7 +18,7 @@ from graphc.ir.types import TensorType
 from graphc.passes.fuse import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
-from graphc.passes.lowering.rows import lower_rows
+from graphc.passes.lowering.rows import lower_rows, split_tail
 from graphc.passes.lowering.scope import Writer
 from graphc.passes.lowering.stages import lower_stages
 
@@ -40,13 +40,14 @@ def lower(plan: Plan) -> Program:
         writer = Writer(plan, cluster, crossing, names)
         match cluster.form:
             case "rows":
-                calls += lower_rows(writer)
+                parts = [] if cluster.totals else split_tail(writer)
+                calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case "columns":
                 calls.append(lower_columns(writer))
             case "contract":
                 calls.append(lower_contract(writer))
             case "stages":
-                calls.append(lower_stages(writer))
+                calls.append(lower_stages(writer, cluster.stages))
             case _:
                 calls.append(lower_scatter(writer))
     for call in tuple(calls):

@@ -17,10 +17,12 @@ from graphc.ir.neutral import neutral
 from graphc.ir.program import Axis, Call, Gather, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
+from graphc.passes.fuse import Cluster
 from graphc.passes.lowering.scope import Scope, Writer
-from graphc.passes.work import core_shape, full_index
+from graphc.passes.work import EXPENSIVE, core_shape, full_index
 
 CHUNK = 8192  # elements of a total that one thread adds up
+HEAVY = 2 * EXPENSIVE  # the weight of code once a row from which vectors of rows pay
 
 
 Stage = tuple[int, Shape, bool]  # level, axes inside the row, whether it searches a position (which does not vectorise)
@@ -179,6 +181,29 @@ def no_total(scope: Scope, node: Node, value: Arg) -> None:
     raise AssertionError("a total outside a chunked kernel")
 
 
+def split_tail(writer: Writer) -> list[Cluster]:
+    """A cluster's rows, and apart from them what is computed from their results once a row, if that is much: many rows at a time
+    it is vector code. Empty if there is nothing to gain."""
+    cluster, plan = writer.cluster, writer.plan
+    tail: set[Node] = set()
+    for node in reversed(cluster.nodes):
+        users = [n for n in plan.read_by.get(node, ()) if n in writer.members]
+        if plan.work[node].domain == cluster.shape[: cluster.prefix] and all(n in tail for n in users):
+            tail.add(node)
+    rest = [n for n in cluster.nodes if n not in tail]
+    if not any(plan.work[n].is_reduction and n not in cluster.totals for n in rest) or cluster.prefix == 0:
+        return []
+    if sum(plan.weight[n] for n in tail) < HEAVY:
+        return []
+    return [
+        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & set(nodes))
+        for shape, nodes in (
+            (cluster.shape, rest),
+            (cluster.shape[: cluster.prefix], [n for n in cluster.nodes if n in tail]),
+        )
+    ]
+
+
 def lower_rows(writer: Writer) -> list[Call]:
     rows = Rows(writer)
     if writer.cluster.totals:
@@ -254,7 +279,6 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
     t, r = writer.loop("t"), writer.loop("r")
     start = dims.mul(dims.symbol(t), chunk)
     body = Scope(writer, None, {t: count})
-    row = Scope(writer, body, {r: outer})
     accumulators: dict[Node, Ref] = {}
     for node in writer.cluster.nodes:
         if node in writer.cluster.totals:
@@ -264,8 +288,17 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
     def total(scope: Scope, node: Node, value: Arg) -> None:
         scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
 
-    rows.write(row, dims.unravel(dims.symbol(r), rows.outer, {r: outer}), total)
-    body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
+    parts = split_tail(writer) if rows.prefix == 1 else []
+    if parts:
+        for node in writer.plan.handed_on(parts):
+            if node not in writer.crossing:
+                writer.hand_on(node, (chunk,), (start,))
+    for part in parts or [writer.cluster]:
+        writer.enter(part)
+        row = Scope(writer, body, {r: outer})
+        Rows(writer).write(row, dims.unravel(dims.symbol(r), rows.outer, {r: outer}), total)
+        body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
+    writer.enter(writer.whole)
     partial: dict[Param, str] = {}
     for i, (node, acc) in enumerate(accumulators.items()):
         partial[Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out")] = f"{writer.names[node]}.part"

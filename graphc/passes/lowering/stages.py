@@ -14,6 +14,7 @@ from __future__ import annotations
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Axis, Call, Scratch
+from graphc.passes.fuse import Cluster
 from graphc.passes.lowering.products import contraction
 from graphc.passes.lowering.rows import Rows, no_total
 from graphc.passes.lowering.scope import Scope, Writer
@@ -23,13 +24,14 @@ TILE = 64  # rows that one thread takes through all stages
 WHOLE = 128  # a batch's rows up to this many are one tile
 
 
-def lower_stages(writer: Writer) -> Call:
-    """The kernel of a cluster of stages."""
+def lower_stages(writer: Writer, stages: list[Cluster]) -> Call:
+    """The kernel of a cluster, by its stages."""
     cluster = writer.whole
     prefix = cluster.prefix
-    rank = max(len(stage.shape) for stage in cluster.stages)
+    rank = max(len(stage.shape) for stage in stages)
     names = writer.loop_names(rank + 1)
-    by_rows = any(s.form == "contract" and len(s.shape) - 1 == prefix for s in cluster.stages)
+    contracts = [s for s in stages if s.form == "contract"]
+    by_rows = not contracts or len(contracts[0].shape) - 1 == prefix
     parallel = [Axis(v, n) for v, n in zip(names, cluster.shape[:prefix], strict=False)]
     ranges = {a.var: a.stop for a in parallel}
     inner = []
@@ -41,11 +43,11 @@ def lower_stages(writer: Writer) -> Call:
             start = dims.mul(dims.symbol(parallel[-1].var), TILE)
             rows = Axis(rows.var, dims.minimum(rows.stop, dims.add(start, TILE)), start)
         inner.append(rows)
-        _share(writer, prefix - 1, tile, rows.start)
+        _share(writer, stages, prefix - 1, tile, rows.start)
     else:
-        _share(writer, prefix)
+        _share(writer, stages, prefix)
     body = Scope(writer, None, ranges | {a.var: a.stop for a in parallel})
-    for stage in cluster.stages:
+    for stage in stages:
         writer.enter(stage)
         if stage.form == "contract":
             node = writer.plan.product_of(stage)
@@ -62,13 +64,13 @@ def lower_stages(writer: Writer) -> Call:
     return writer.call(parallel, body.body)
 
 
-def _share(writer: Writer, axis: int, tile: Size | None = None, start: Size = 0) -> None:
+def _share(writer: Writer, stages: list[Cluster], axis: int, tile: Size | None = None, start: Size = 0) -> None:
     """Give scratch to the values that one stage hands to another: all of their axes from `axis` on, or a tile of rows.
 
     Values that are never needed at the same time share it.
     """
     free: list[tuple[int, Scratch]] = []  # with the last stage that needs it
-    handed = writer.plan.handed_on(writer.whole.stages)
+    handed = writer.plan.handed_on(stages)
     for node, (made, last) in sorted(handed.items(), key=lambda item: item[1][0]):
         if node in writer.crossing:
             continue
