@@ -6,6 +6,7 @@
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
+    docs/sight.md          its blocks `program`, `explain` and `memory`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
 
@@ -21,6 +22,7 @@ import difflib
 import importlib
 import inspect
 import json
+import linecache
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -256,6 +258,38 @@ def operation_diff() -> str:
     return _fence("diff", "\n".join("@@" if line.startswith("@@") else line for line in lines))
 
 
+# --- what a program tells about itself ------------------------------------------------------------------------------
+
+SIGHT = '''\
+import graphc as gx
+
+x = gx.placeholder("x", ("batch", 784), "float32")
+t = gx.placeholder("t", ("batch",), "int64")
+w1, b1, w2 = (gx.variable(gx.zeros(s, "float32").eval(), name=n) for n, s in
+              (("w1", (784, 512)), ("b1", (512,)), ("w2", (512, 10))))
+
+h = gx.tanh(x @ w1 + b1)
+loss = gx.nn.cross_entropy(h @ w2, t)
+slopes = gx.grad(loss, [w1, b1, w2])
+step = gx.compile([x, t], loss, updates={v: v - 0.1 * g for v, g in zip([w1, b1, w2], slopes)})
+'''
+
+
+def sight() -> str:
+    """The text of docs/sight.md."""
+    path = DOCS / "sight.md"
+    names: dict[str, Any] = {}
+    linecache.cache["step.py"] = (len(SIGHT), None, SIGHT.splitlines(keepends=True), "step.py")
+    exec(compile(SIGHT, "step.py", "exec"), names)
+    step = names["step"]
+    sizes = "\n".join(f"{memory.arena} bytes" for memory in (step.memory, step.memory.at(batch=64)))
+    text = path.read_text(encoding="utf-8")
+    blocks = (("program", _fence("python", SIGHT)), ("explain", _fence("", str(step.explain()))), ("memory", _fence("", sizes)))
+    for name, block in blocks:
+        text = fill(text, name, block)
+    return text
+
+
 # --- the README -----------------------------------------------------------------------------------------------------
 
 
@@ -343,6 +377,7 @@ def pages() -> dict[Path, str]:
         DOCS / "operations.md": vocabulary(),
         readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
         DOCS / "performance.md": performance(),
+        DOCS / "sight.md": sight(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 

@@ -234,9 +234,13 @@ class Plan:
     def _place(self, node: Node) -> None:
         producers: dict[int, Cluster] = {}
         for read in self.reads[node]:
-            if read.node in self.home and (node not in self.later or read.node in self.later):
-                home = self.home[read.node]
-                producers[home.number] = home
+            if read.node not in self.home:
+                continue
+            if node in self.later and read.node not in self.later:
+                self.apart[read.node, node] = ("the reader is only needed for the gradient, and made where that is",)
+                continue
+            home = self.home[read.node]
+            producers[home.number] = home
         own = self._new(node)
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
@@ -454,10 +458,14 @@ class Plan:
         part = Cluster(first.number, "rows", shape, len(shape), nodes)
         if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or self._prefix(part, second) != second.prefix:
             return
+        pairs = ((n, reader) for reader in second.nodes for n in nodes)
+        rules = next((self.apart[pair] for pair in pairs if pair in self.apart), ())
         first.nodes = [n for n in first.nodes if n not in moved]
         second.nodes = sorted((*second.nodes, *nodes), key=self.position.__getitem__)
         for node in nodes:
             self.home[node] = second
+        for rule in (*rules, "elementwise code in between goes with its reader: fewer bytes pass through memory"):
+            self._note(first, nodes, rule)
 
     # --- stages under common outer loops ---
 

@@ -27,8 +27,8 @@ class Boundary:
     reader
     bytes     of the value: a number, or an expression of the symbolic dimensions
     where     the user's line that the value comes from
-    rules     why the two are not one kernel: first why the reader did not join the writer's loops, then, where there is a
-              product, why they were not put under common outer loops
+    rules     why the two are not one kernel: first why the reader did not join the writer's loops, then what is to be said of
+              the code in between, and, where there is a product, why they were not put under common outer loops
     """
 
     value: str

@@ -24,9 +24,17 @@ ROUNDS = 4  # of several runs each
 
 
 def bandwidth(footprint: int) -> float:
-    """Bytes a second that go through buffers of `footprint` bytes in all, rounded down to a power of two."""
-    size = min(max(footprint, SMALLEST), LARGEST)
-    return _bandwidth(1 << (size.bit_length() - 1), get_num_threads())
+    """Bytes a second that go through buffers of `footprint` bytes in all, as `rounded` has it."""
+    return _bandwidth(rounded(footprint), get_num_threads())
+
+
+def rounded(footprint: int) -> int:
+    """A power of two, for which the bandwidth is measured.
+
+    >>> rounded(3 << 20) == 2 << 20, rounded(10) == SMALLEST, rounded(1 << 40) == LARGEST
+    (True, True, True)
+    """
+    return 1 << (min(max(footprint, SMALLEST), LARGEST).bit_length() - 1)
 
 
 def arithmetic(dtype: str) -> float:
