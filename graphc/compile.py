@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -149,7 +148,7 @@ class Compiled:
         self._input_types = [n.type for n in self.inputs]
         self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
-        self._hold = STATE.writing if graph.updates else STATE.reading if graph.variables else None
+        self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
         self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         chosen = load_backend(backend)
@@ -184,11 +183,7 @@ class Compiled:
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:
             args = self._by_name(args, named)
-        if self._hold is None:
-            results = self._again(args)
-        else:
-            with self._hold:
-                results = self._again(args)
+        results = self._again(args) if self._hold is None else self._hold(self._again, args)
         return self._form(self._first(args) if results is None else results)
 
     def _first(self, args: tuple[Any, ...]) -> list[Array]:
@@ -206,8 +201,8 @@ class Compiled:
             if len(self._sizes) >= _MAX_SIZES:
                 self._sizes.clear()
             self._sizes[key] = sizes
-        with self._hold or nullcontext():
-            return self._executable.run(arrays, sizes, key)
+        run: Callable[[list[Array]], list[Array]] = lambda arrays: self._executable.run(arrays, sizes, key)
+        return run(arrays) if self._hold is None else self._hold(run, arrays)
 
     def _by_name(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         if len(args) > len(self._names):
