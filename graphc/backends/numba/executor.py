@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -73,6 +74,17 @@ def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[lis
 
 
 _call = native("call")
+_binding = threading.Lock()
+
+
+def _forget() -> None:
+    """In a forked child: the thread that held the lock is gone."""
+    global _binding
+    _binding = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Binding:
@@ -202,14 +214,13 @@ class Native:
         self._repeats = len(self.output_buffers) != len(self._order)
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
-        self._lock = threading.Lock()
 
     def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
         self.compilations += 1
         return compile_kernels(kernels)
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
-        with self._lock:
+        with _binding:
             binding = self._bindings.get(key)
             if binding is None:
                 while len(self._bindings) >= MAX_BINDINGS:
