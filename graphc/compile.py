@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,7 +153,7 @@ class Compiled:
         self._input_types = [n.type for n in self.inputs]
         self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
         self._names = [str(n.attrs["name"]) for n in self.inputs]
-        self._hold = STATE.writing if graph.updates else STATE.reading if graph.variables else None
+        self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
         self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         chosen = load_backend(backend)
@@ -189,18 +188,17 @@ class Compiled:
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:
             args = self._by_name(args, named)
-        if self._hold is None:
-            results = self._again(args)
-        else:
-            with self._hold:
-                results = self._again(args)
+        results = self._again(args) if self._hold is None else self._hold(self._again, args)
         return self._form(self._first(args) if results is None else results)
 
     def _first(self, args: tuple[Any, ...]) -> list[Array]:
         """The outputs for arguments that are to be checked and made arrays of the inputs' types."""
         arrays, sizes, key = self._checked(args)
-        with self._hold or nullcontext():
-            return self._executable.run(arrays, sizes, key)
+        return self._held(lambda given: self._executable.run(given, sizes, key), arrays)
+
+    def _held(self, run: Callable[[list[Array]], Any], arrays: list[Array]) -> Any:
+        """`run(arrays)` with the state that the program needs held."""
+        return run(arrays) if self._hold is None else self._hold(run, arrays)
 
     def _checked(self, args: tuple[Any, ...]) -> tuple[list[Array], dict[str, int], tuple[tuple[int, ...], ...]]:
         """The arguments as arrays, the sizes of the symbolic dimensions, and the shapes that stand for them."""
@@ -345,8 +343,7 @@ class Compiled:
         from graphc.sight.profile import profile
 
         arrays, sizes, key = self._checked(self._by_name(args, named))
-        with self._hold or nullcontext():
-            times = self._executable.times(arrays, sizes, key)
+        times = self._held(lambda given: self._executable.times(given, sizes, key), arrays)
         found = self.stages[-1][1]
         return profile(self.graph, found if isinstance(found, Program) else None, times, sizes)
 

@@ -421,6 +421,23 @@ def _bound(a: Size, ranges: Ranges, up: bool) -> Size:
     return total
 
 
+def denominators(*sizes: Size) -> list[Size]:
+    """What sizes divide by, as far as only names tell it: each must be at least 1."""
+    found: dict[Size, None] = {}
+    todo: list[Size] = list(sizes)
+    while todo:
+        for monomial, _ in _terms(todo.pop()):
+            for atom in monomial:
+                match atom:
+                    case FloorDiv(a, b):
+                        todo += (a, b)
+                        if names(b):
+                            found[b] = None
+                    case Max0(a):
+                        todo.append(a)
+    return list(found)
+
+
 @lru_cache(maxsize=65536)
 def names(*sizes: Size) -> frozenset[str]:
     """The names that occur in sizes."""

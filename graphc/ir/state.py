@@ -1,91 +1,63 @@
 """The state of a process: one lock for all variables, held by many readers or one writer.
 
-A program that updates variables holds it as the writer while it runs, one that only reads variables as a reader, so that a
-call sees every update of another call or none.
+A program that updates variables runs as the writer, one that only reads variables as a reader, so that a call sees every update
+of another call or none.
+
+Every thread that reads has a lock of its own, and holds that alone; a writer holds the locks of all readers. An interrupt
+(Ctrl-C) may come between any two steps of Python code and must leave nothing held: so locks are only taken by `with`
+statements on the interpreter's own locks, between whose taking and whose body no interrupt comes.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from weakref import ref
+
+Result = TypeVar("Result")
 
 
-class StateLock:
-    """Many readers or one writer: `with lock.reading:` and `with lock.writing:`. A thread that writes may do both inside."""
+class State(threading.local):
+    """The lock, as one thread sees it: `read` and `write` call a function while they hold it. A writer may do both inside."""
+
+    writing = threading.RLock()  # one writer at a time, and no new reader meanwhile
+    readers: Sequence[ref[Any]] = ()  # the locks of the threads there are
 
     def __init__(self) -> None:
-        self.mutex = threading.Lock()  # for the fields below, held for an instant
-        self.changed = threading.Condition(self.mutex)
-        self.waiting = 0
-        self.readers = 0
-        self.writer: int | None = None
-        self.depth = 0
-        self.reading, self.writing = Reading(self), Writing(self)
+        own = threading.RLock()
+        with self.writing:
+            State.readers = (*(r for r in self.readers if r() is not None), ref(own))
+        self.own = own
 
-    def wait(self) -> None:
-        """Let others go on until one of them leaves."""
-        self.waiting += 1
-        try:
-            self.changed.wait()
-        finally:
-            self.waiting -= 1
+    def read(self, run: Callable[[Any], Result], argument: Any) -> Result:
+        """`run(argument)` while nobody writes."""
+        with self.own:
+            return run(argument)
 
-    def leave(self) -> None:
-        """Wake those who wait."""
-        if self.waiting:
-            self.changed.notify_all()
+    def write(self, run: Callable[[Any], Result], argument: Any) -> Result:
+        """`run(argument)` while nobody else reads or writes."""
+        own = self.own
+        with self.writing:
+            others = [lock for r in self.readers if (lock := r()) is not None and lock is not own]
+            return _within(others, run, argument) if others else run(argument)
 
 
-class Reading:
-    """Hold the state still."""
-
-    def __init__(self, lock: StateLock) -> None:
-        self.lock = lock
-
-    def __enter__(self) -> None:
-        lock, me = self.lock, threading.get_ident()
-        with lock.mutex:
-            if lock.writer == me:
-                lock.depth += 1
-                return
-            while lock.writer is not None:
-                lock.wait()
-            lock.readers += 1
-
-    def __exit__(self, *failure: object) -> None:
-        lock = self.lock
-        if lock.writer == threading.get_ident():
-            return lock.writing.__exit__()
-        with lock.mutex:
-            lock.readers -= 1
-            if not lock.readers:
-                lock.leave()
+def _within(locks: Sequence[Any], run: Callable[[Any], Result], argument: Any) -> Result:
+    with locks[0]:
+        return _within(locks[1:], run, argument) if len(locks) > 1 else run(argument)
 
 
-class Writing:
-    """Have the state alone."""
-
-    def __init__(self, lock: StateLock) -> None:
-        self.lock = lock
-
-    def __enter__(self) -> None:
-        lock, me = self.lock, threading.get_ident()
-        with lock.mutex:
-            while not (lock.writer == me or (lock.writer is None and not lock.readers)):
-                lock.wait()
-            lock.writer = me
-            lock.depth += 1
-
-    def __exit__(self, *failure: object) -> None:
-        lock = self.lock
-        with lock.mutex:
-            lock.depth -= 1
-            if not lock.depth:
-                lock.writer = None
-                lock.leave()
+STATE = State()
 
 
-STATE = StateLock()
+def _forget() -> None:
+    """In a forked child, which has one thread: nobody else holds anything."""
+    State.writing = threading.RLock()
+    State.readers = ()
+    STATE.__init__()  # type: ignore[misc]
 
-if hasattr(os, "register_at_fork"):  # a forked child has one thread: nobody else holds anything
-    os.register_at_fork(after_in_child=STATE.__init__)  # type: ignore[misc]
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,7 @@ class Variable(Tensor):
 
         Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer.
         """
-        with STATE.reading:
-            return self._data.copy()
+        return STATE.read(np.copy, self._data)
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -62,7 +62,7 @@ class Variable(Tensor):
                 where=caller(),
                 hint=f"astype({str(self.dtype)!r}) first",
             )
-        self._data[...] = array
+        STATE.write(partial(np.copyto, self._data), array)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name != "value":

@@ -38,7 +38,11 @@ def _reshape_body(k: Scalars, index: tuple[Size, ...], shape: Shape) -> Any:
 def _reshape_requires(x: TensorType, shape: Shape) -> list[Requirement]:
     if x.size == dims.product(shape):
         return []
-    return [Requirement(x.size, "==", dims.product(shape), f"reshape of {x} to {list(shape)} changes the number of elements")]
+    divides = f"reshape of {x} to {list(shape)} divides by a size of 0"
+    return [
+        *(Requirement(n, ">=", 1, divides) for n in dims.denominators(*shape)),
+        Requirement(x.size, "==", dims.product(shape), f"reshape of {x} to {list(shape)} changes the number of elements"),
+    ]
 
 
 reshape_: Op = Op(

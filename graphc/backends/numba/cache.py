@@ -46,7 +46,7 @@ def _environment() -> str:
     """What all keys of this process share."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in sorted(here.glob("*.py")):
+    for file in sorted(here.rglob("*.py")):
         digest.update(file.read_bytes())
     features = ",".join(f"{name}={on:d}" for name, on in sorted(binding.get_host_cpu_features().items()))
     machine = (binding.get_process_triple(), binding.get_host_cpu_name(), features)

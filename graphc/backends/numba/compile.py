@@ -28,6 +28,8 @@ from graphc.ir.program import Kernel
 
 ASSISTED = 4  # texts from which on a second process compiles too
 _LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
 

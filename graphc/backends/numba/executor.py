@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -74,6 +75,17 @@ def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[lis
 
 
 _call = native("call")
+_binding = threading.Lock()
+
+
+def _forget() -> None:
+    """In a forked child: the thread that held the lock is gone."""
+    global _binding
+    _binding = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Binding:
@@ -111,11 +123,14 @@ class Binding:
 
 
 class Context:
-    """The memory of one running call: arena, scratch, tables; kept for the next call."""
+    """The memory of one running call: arena, scratch, tables; kept for the next call.
+
+    It does not refer to its binding, which refers to it: memory goes as soon as nobody needs it.
+    """
 
     def __init__(self, native: Native, binding: Binding) -> None:
         program = native.program
-        self.binding = binding
+        self.parallel, self.scratch_bytes, self.results = binding.parallel, binding.scratch_bytes, binding.outputs
         self.pool: Pool | None = None
         self.arena, arena = _empty(binding.arena_bytes)
         self.scratch, scratch = _empty(binding.scratch_bytes)
@@ -150,11 +165,11 @@ class Context:
         """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
         frame = self.frame
         frame[0] = arguments
-        if self.binding.parallel:
+        if self.parallel:
             self._join_pool()
         status = _call(self.job_at)
         if status == walk.NO_RESULT:
-            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.binding.outputs], frame[1]
+            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
             status = _call(self.job_at)
         frame[0] = ()
         return None if status == walk.OTHER_ARGUMENTS else frame[1 + status][:]
@@ -165,8 +180,8 @@ class Context:
         if workers is not self.pool:
             self.pool = workers
             self.job[walk.POOL] = 0 if workers is None else workers.state_at
-        if workers is not None and workers.scratch_bytes < self.binding.scratch_bytes:
-            workers.reserve(self.binding.scratch_bytes)
+        if workers is not None and workers.scratch_bytes < self.scratch_bytes:
+            workers.reserve(self.scratch_bytes)
 
 
 class Rows:
@@ -203,14 +218,13 @@ class Native:
         self._repeats = len(self.output_buffers) != len(self._order)
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
-        self._lock = threading.Lock()
 
     def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
         self.compilations += 1
         return compile_kernels(kernels)
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
-        with self._lock:
+        with _binding:
             binding = self._bindings.get(key)
             if binding is None:
                 while len(self._bindings) >= MAX_BINDINGS:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from llvmlite import ir
 
@@ -99,14 +98,12 @@ class _Scopes:
         return self.made[number]
 
 
-_SCOPES: WeakKeyDictionary[Any, _Scopes] = WeakKeyDictionary()
-
-
 def _mark(instruction: Any, module: Any, number: int) -> Any:
     """Say that an access is to buffer `number` and to no other."""
     if number < SCOPES:
-        scopes = _SCOPES.get(module) or _SCOPES.setdefault(module, _Scopes(module))
-        for kind, value in scopes.of(module, number).items():
+        if not hasattr(module, "alias_scopes"):  # they refer to the module, so they must go with it
+            module.alias_scopes = _Scopes(module)
+        for kind, value in module.alias_scopes.of(module, number).items():
             instruction.set_metadata(kind, value)
     return instruction
 

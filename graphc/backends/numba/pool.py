@@ -50,13 +50,12 @@ class Pool:
         self._growing = threading.Lock()
         self._scratch: list[np.ndarray[Any, Any]] = []  # what a running job may still use is kept
         self.places = np.zeros((workers, 8), np.int64)
-        run = native("work")
-        self.threads = [
-            threading.Thread(target=run, args=(self.state_at, self.places[i].ctypes.data), daemon=True, name=f"graphc-{i}")
-            for i in range(workers)
-        ]
+        self.threads = [threading.Thread(target=self._work, args=(i,), daemon=True, name=f"graphc-{i}") for i in range(workers)]
         for thread in self.threads:
             thread.start()
+
+    def _work(self, i: int) -> None:
+        native("work")(self.state_at, self.places[i].ctypes.data)
 
     def reserve(self, scratch_bytes: int) -> None:
         """Give every worker scratch memory of at least this size, for jobs that begin from now on."""

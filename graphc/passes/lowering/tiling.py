@@ -28,7 +28,7 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[
     >>> outer_tiles(128, 10, 512)
     (64, 10)
     """
-    rows, columns, length = (s if isinstance(s, int) else USUAL[v] for s, v in ((m, "m"), (n, "n"), (k, "k")))
+    rows, columns, length = (max(1, s) if isinstance(s, int) else USUAL[v] for s, v in ((m, "m"), (n, "n"), (k, "k")))
     times = math.prod(s if isinstance(s, int) else USUAL["batch"] for s in batch)
     wanted = min(MANY, times * rows * columns * length // WORK)
     tall, wide = min(rows, LARGE[0]), min(columns, LARGE[1])
