@@ -48,6 +48,8 @@ START = {t.float32: 0x3F2AAAAB, t.float64: 0x3FE6A09E667F3BCD}  # the bits of 2/
 LN2 = {dtype: e.ln2 for dtype, e in EXPONENTIALS.items()}
 LOG2E = (1.4426950408889634, 2.0355273740931033e-17)
 LOG10E = (0.4342944819032518, 1.098319650216765e-17)
+LOG2E32, LOG10E32 = (1.4426950216293335, 1.925963033500011e-08), (0.4342944920063019, -1.0103049952192578e-08)
+LOG10_2_32 = (0.301025390625, 4.605039066518657e-06)
 LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)
 
 
@@ -105,20 +107,21 @@ def log(k: Scalars, x: Value) -> Value:
 
 
 def log2(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        n, f = split(k, k.cast(x, t.float64), normal=True)
-        return defined(k, k.cast(k.fma(series(k, f) + f, LOG2E[0], n), x.dtype), x)
     n, f = split(k, x)
+    if x.dtype == t.float32:
+        high, low = LOG2E32
+        return defined(k, n + k.fma(f, high, k.fma(f, low, series(k, f) * high)), x)
     high, low = scaled_logarithm(k, f, LOG2E)
     total, rest = fast_two_sum(k, n, high)
     return defined(k, total + (rest + low), x)
 
 
 def log10(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        n, f = split(k, k.cast(x, t.float64), normal=True)
-        return defined(k, k.cast(k.fma(series(k, f) + f, LOG10E[0], n * sum(LOG10_2)), x.dtype), x)
     n, f = split(k, x)
+    if x.dtype == t.float32:
+        high, low = LOG10E32
+        small = k.fma(n, LOG10_2_32[1], k.fma(f, low, series(k, f) * high))
+        return defined(k, k.fma(n, LOG10_2_32[0], k.fma(f, high, small)), x)
     high, low = scaled_logarithm(k, f, LOG10E)
     total, rest = fast_two_sum(k, n * LOG10_2[0], high)
     return defined(k, total + (rest + k.fma(n, LOG10_2[1], low)), x)
