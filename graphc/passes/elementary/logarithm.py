@@ -53,24 +53,24 @@ LOG10_2_32 = (0.301025390625, 4.605039066518657e-06)
 LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)
 
 
-def exponent(k: Scalars, u: Value) -> tuple[Value, Value]:
-    """(e, n) of a positive normal u: n, and before it the integer that has n in the exponent's place."""
+def exponent(k: Scalars, u: Value, start: int | None = None) -> tuple[Value, Value]:
+    """(e, n) of a positive normal u: n, and before it the integer that has n in the exponent's place; 1 + f begins at `start`."""
     form = layout(u)
-    e = (bits(k, u) - START[u.dtype]) & ~form.fraction
+    e = (bits(k, u) - (START[u.dtype] if start is None else start)) & ~form.fraction
     if u.dtype == t.float32:
         return e, k.cast(e, u.dtype) * 2.0**-form.mantissa
     high = k.const(2.0**52 + 2048, u.dtype)
     return e, k.bitcast((e >> form.mantissa) + bits(k, high), u.dtype) - high
 
 
-def split(k: Scalars, x: Value, normal: bool = False) -> Pair:
+def split(k: Scalars, x: Value, normal: bool = False, start: int | None = None) -> Pair:
     """(n, f) of a positive x; `normal` says that it is not subnormal."""
     form = layout(x)
     if normal:
-        e, n = exponent(k, x)
+        e, n = exponent(k, x, start)
         return n, k.bitcast(bits(k, x) - e, x.dtype) - 1.0
     tiny = x < form.tiny
-    n, f = split(k, k.select(tiny, x * 2.0**form.mantissa, x), normal=True)
+    n, f = split(k, k.select(tiny, x * 2.0**form.mantissa, x), normal=True, start=start)
     return n - k.select(tiny, k.const(form.mantissa, x.dtype), 0.0), f
 
 
