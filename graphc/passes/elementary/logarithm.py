@@ -138,8 +138,8 @@ def scaled_logarithm(k: Scalars, f: Value, unit: tuple[float, float]) -> Pair:
     return product, k.fma(low, unit[0], k.fma(high, unit[1], rest))
 
 
-def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0) -> Value:
-    """log(1 + x) + doublings * ln2 for finite x > -1.
+def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0, low: Value | None = None) -> Value:
+    """log(1 + x + low) + doublings * ln2 for finite x > -1.
 
     With 1 + x = 2^n * (1 + f), f is x * 2^-n + (2^-n - 1): nothing is lost, as 2^-n - 1 is exact wherever it matters. 2^-n is
     kept four times larger, as for the largest x it would be subnormal.
@@ -148,6 +148,8 @@ def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0) -> Value:
     e, n = exponent(k, x + 1.0)
     four = k.bitcast(-e + (form.one + (2 << form.mantissa)), x.dtype)
     f = k.fma(x * 0.25, four, k.fma(four, 0.25, -1.0))
+    if low is not None:
+        f = k.fma(low * 0.25, four, f)
     if isinstance(doublings, Value):
         return logarithm(k, n + doublings, f)
     return k.select(abs(x) < 2.0 ** (-2 - form.mantissa), x, logarithm(k, n, f))
@@ -179,20 +181,20 @@ def asinh(k: Scalars, x: Value) -> Value:
 
 
 def acosh(k: Scalars, x: Value) -> Value:
-    """log(1 + t + sqrt(2*t + t^2)), where t = x - 1."""
-    if x.dtype == t.float32:  # in float32 the errors of the root and of the logarithm would make 2.4 ulp
-        return k.cast(acosh(k, k.cast(x, t.float64)), x.dtype)
-    above = x - 1.0
-    inner = above + k.op("sqrt", above * (x + 1.0))
-    return k.select(x < 1.0, nan(k, x), _log_doubled(k, x, inner))
+    """log(1 + t + sqrt(x^2 - 1)), where t = x - 1."""
+    root = k.op("sqrt", k.fma(x, x, -1.0))
+    inner, low = fast_two_sum(k, root, x - 1.0)
+    return k.select(x < 1.0, nan(k, x), _log_doubled(k, x, inner, low))
 
 
-def _log_doubled(k: Scalars, size: Value, inner: Value) -> Value:
-    """log(1 + inner), or log(2 * size) for a large size, to which it then is equal."""
+def _log_doubled(k: Scalars, size: Value, inner: Value, low: Value | None = None) -> Value:
+    """log(1 + inner + low), or log(2 * size) for a large size, to which it then is equal."""
     mantissa = layout(size).mantissa
     large = size > 2.0 ** (mantissa + 3)
     chosen = k.select(large, size, inner)
-    result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0))
+    if low is not None:
+        low = k.select(large, k.const(0.0, size.dtype), low)
+    result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0), low)
     result = k.select(chosen < 2.0 ** (-mantissa - 2), chosen, result)
     return k.select(size < math.inf, result, size)
 
