@@ -8,15 +8,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
 from test_golden import PROGRAMS
 
 import graphc as gx
-from graphc.backends.numba import compile, intrinsics, llvm
+from graphc.backends.numba import compile, frontend, intrinsics, llvm
 from graphc.backends.numba.frontend import translate
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external, fixed
+from graphc.backends.numba.tiles.machine import Machine
 from graphc.ir import types as t
 
 
@@ -133,6 +135,16 @@ def test_short_loops_are_written_out_and_no_others():
     assert marks("    for i in range(3):\n        for j in range(5):\n            write(p, i, j)\n") == 2
     assert marks("    for i in range(4):\n        for j in range(5):\n            write(p, i, j)\n") == 1
     assert marks("    for i in range(n):\n        for j in range(17):\n            write(p, i, j)\n") == 0
+
+
+@pytest.mark.parametrize(("registers", "marks"), [(32, 1), (16, 0)])
+def test_long_chains_run_side_by_side_in_outermost_loops_where_registers_suffice(registers, marks, monkeypatch):
+    monkeypatch.setattr(frontend, "this_machine", lambda: Machine(32, registers))
+    chain = "".join(f"x{i} = fma({f'x{i - 1}' if i else '1.0'}, 2.0, 3.0)\n" for i in range(frontend.LONG + 1))
+    for start, count in [("for i in range(n):\n", marks), ("for j in range(n):\n for i in range(n):\n", 0)]:
+        depth = "  " if "j" in start else " "
+        text = "def kernel(n):\n" + indent(start + indent(chain, depth), " ")
+        assert translate(text, vars(intrinsics)).count('!"llvm.loop.interleave.count"') == count
 
 
 def test_kernels_share_a_function_given_as_llvm():

@@ -25,10 +25,13 @@ import numpy as np
 from llvmlite import binding, ir
 
 from graphc.backends.numba import intrinsics
+from graphc.backends.numba.contraction import this_machine
 from graphc.backends.numba.intrinsics import WORD, Intrinsic, Type, llvm_type
 from graphc.ir import types as t
 from graphc.ir.types import DType
 
+INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
+LONG = 12  # statements that make one
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
 Typed = tuple[Any, Any]  # an LLVM value and its type
 _COMPARE = {
@@ -54,11 +57,12 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
     return str(module)
 
 
-def _unroll(module: Any) -> Any:
-    """The mark of one loop that LLVM is to write out in full; a loop's mark names itself first."""
-    mark = module.add_metadata([f"loop {len(module.metadata)}", module.add_metadata(["llvm.loop.unroll.full"])])
-    mark.operands = (mark, *mark.operands)
-    return mark
+def _mark(branch: Any, *what: Any) -> None:
+    """Tell LLVM something about the loop that this branch closes; a loop's mark names itself first."""
+    module = branch.module
+    mark = module.add_metadata([f"loop {len(module.metadata)}", module.add_metadata(what)])
+    mark.operands = (mark, *mark.operands[1:])
+    branch.set_metadata("llvm.loop", mark)
 
 
 class _Function:
@@ -166,7 +170,10 @@ class _Function:
         del self.values[name]
         if not builder.block.is_terminated:
             at.add_incoming(builder.add(at, step, flags=("nsw",)), builder.block)
-            self.written_out(builder.branch(head), start, stop, step)
+            back = builder.branch(head)
+            self.written_out(back, start, stop, step)
+            if not self.exits:
+                self.interleaved(back, body)
         self.turns = max(self.turns, around)
         builder.position_at_end(behind)
 
@@ -176,7 +183,13 @@ class _Function:
             turns = self.turns * -(-(stop.constant - start.constant) // step.constant)
             if 1 < turns <= UNROLLED:
                 self.turns = turns
-                back.set_metadata("llvm.loop", _unroll(back.module))
+                _mark(back, "llvm.loop.unroll.full")
+
+    def interleaved(self, back: Any, body: list[ast.stmt]) -> None:
+        """Mark a long chain in the outermost loop, which has many turns."""
+        straight = all(isinstance(s, (ast.Assign, ast.Expr)) for s in body)
+        if straight and len(body) > LONG and this_machine().registers >= 32:
+            _mark(back, "llvm.loop.interleave.count", ir.Constant(ir.IntType(32), INTERLEAVED))
 
     def loop_while(self, test: ast.expr, body: list[ast.stmt]) -> None:
         builder = self.builder

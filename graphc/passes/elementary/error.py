@@ -79,7 +79,7 @@ def erf(k: Scalars, x: Value) -> Value:
     z = x * x
     if x.dtype == t.float32:
         size = at_most(k, abs(x), 4.0)
-        root = polynomial(k, size, TAIL32)
+        root = k.fma(size, polynomial(k, size, TAIL32[1:]), TAIL32[0])
         square = root * root
         tail = k.fma(-square, square, 1.0)
         centre = k.fma(x, polynomial(k, z, (SLOPE - 1.0, *CENTRE32)), x)

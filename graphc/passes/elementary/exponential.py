@@ -101,12 +101,21 @@ def scaled(k: Scalars, m: Value, small: Value, like: Value) -> Pair:
 
 
 def exp(k: Scalars, x: Value) -> Value:
+    return _limited(k, at_most(k, x, EXPONENTIALS[x.dtype].high))
+
+
+def exp_minus_size(k: Scalars, x: Value) -> Value:
+    """exp(-|x|)."""
+    return _limited(k, -abs(x))
+
+
+def _limited(k: Scalars, x: Value) -> Value:
+    """exp(x) where x is not too large for that."""
     e = EXPONENTIALS[x.dtype]
-    x = at_least(k, at_most(k, x, e.high), e.low)
+    x = at_least(k, x, e.low)
     m, r = reduce(k, x)
-    twice = polynomial(k, r, (2.0, 2.0, *(2.0 * c for c in e.terms)))
     power, rest = scaled(k, m, x < e.small, x)
-    return twice * power * rest
+    return k.fma(less_one(k, r), 2.0, 2.0) * power * rest
 
 
 def exp2(k: Scalars, x: Value) -> Value:
@@ -114,7 +123,8 @@ def exp2(k: Scalars, x: Value) -> Value:
     x = at_least(k, at_most(k, x, form.bias + 1.0), -form.bias - form.mantissa - 2.0)
     start = form.rounder + form.bias - 1
     moved = x + start
-    twice = polynomial(k, x - (moved - start), (2.0, *(2.0 * c for c in e.powers)))
+    r = x - (moved - start)
+    twice = k.fma(r, polynomial(k, r, [2.0 * c for c in e.powers]), 2.0)
     power, rest = scaled(k, k.bitcast(moved, form.integer), x < 3.0 - form.bias, x)
     return twice * power * rest
 
@@ -126,15 +136,6 @@ def expm1(k: Scalars, x: Value) -> Value:
     bend = k.fma(r * r, polynomial(k, r, e.terms), rest)
     result = k.fma(power, bend, k.fma(power, r, power - 0.5)) * 2.0
     return k.select(abs(x) < 2.0 ** (-2 - layout(x).mantissa), x, result)
-
-
-def exp_minus_size(k: Scalars, x: Value) -> Value:
-    """exp(-|x|), a little closer than `exp`: what is made of it may lie just below a power of two, where errors double."""
-    e = EXPONENTIALS[x.dtype]
-    x = at_least(k, -abs(x), e.low)
-    m, r = reduce(k, x)
-    power, rest = scaled(k, m, x < e.small, x)
-    return k.fma(less_one(k, r), 2.0, 2.0) * power * rest
 
 
 def sigmoid(k: Scalars, x: Value) -> Value:
@@ -167,40 +168,35 @@ def exp_pair(k: Scalars, x: Value, low: Value | None = None) -> tuple[Value, Val
 
 
 def sinh(k: Scalars, x: Value) -> Value:
-    size = abs(x)
     z = x * x
-    if x.dtype == t.float32:
-        wide = k.cast(at_most(k, size, 100.0), t.float64)
-        m, r = reduce(k, wide)
-        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:8])) * half_power(k, m, wide)
-        large = with_sign(k, k.cast(half - 0.25 / half, x.dtype), x)
-        return k.select(size < 2.0**-6, k.fma(x * z, 1 / 6, x), large)
-    small = k.fma(x * z, polynomial(k, z, SINH), x)
-    quarter, low = _quarter(k, size)
-    large = quarter - (0.0625 / quarter - low)
-    return k.select(size < 1.0, small, with_sign(k, large + large, x))
+    small = k.fma(x * z, polynomial(k, z, SINH[x.dtype]), x)
+    quarter, low = _quarter(k, abs(x))
+    large = quarter - (0.0625 / (quarter + low) - low)
+    return k.select(abs(x) < 1.0, small, with_sign(k, large + large, x))
 
 
 def cosh(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        wide = k.cast(at_most(k, abs(x), 100.0), t.float64)
-        m, r = reduce(k, wide)
-        half = polynomial(k, r, (1.0, 1.0, *EXPONENTIALS[t.float64].terms[:8])) * half_power(k, m, wide)
-        return k.cast(half + 0.25 / half, x.dtype)
     quarter, low = _quarter(k, abs(x))
-    large = quarter + (0.0625 / quarter + low)
+    large = quarter + (0.0625 / (quarter + low) + low)
     return large + large
 
 
 def _quarter(k: Scalars, size: Value) -> Pair:
-    """exp(size) / 4 as a pair."""
+    """exp(size) / 4 as a sum of two, the second small against the first; in float32 they are 1 + r and the bend of exp(r)."""
+    if size.dtype == t.float32:
+        m, r, rest = reduce_closely(k, at_most(k, size, 89.7))
+        power = half_power(k, m - 1, size)
+        return k.fma(power, r, power), power * k.fma(r * r, polynomial(k, r, EXPONENTIALS[r.dtype].terms), rest)
     m, hi, lo = exp_pair(k, at_most(k, size, 711.0))
     power = half_power(k, m - 1, size)
     return hi * power, lo * power
 
 
 # (sinh(x) - x) / x^3 in powers of x^2, for |x| < 1
-SINH = (
-    0.16666666666666669, 0.008333333333333139, 0.00019841269841437676, 2.7557319155338455e-06, 2.5052123398343493e-08,
-    1.6057240354846006e-10, 7.759311869486227e-13,
-)  # fmt: skip
+SINH = {
+    t.float32: (0.1666666716337204, 0.008333350531756878, 0.0001983606634894386, 2.8174395083624404e-06),
+    t.float64: (
+        0.16666666666666669, 0.008333333333333139, 0.00019841269841437676, 2.7557319155338455e-06, 2.5052123398343493e-08,
+        1.6057240354846006e-10, 7.759311869486227e-13,
+    ),
+}  # fmt: skip

@@ -26,11 +26,12 @@ PI = {
     t.float64: (3.141592653589793, 1.2246467991473532e-16),
 }
 HALF_PI = {dtype: (high / 2, low / 2) for dtype, (high, low) in PI.items()}
-QUARTER_PI = {dtype: (high / 4, low / 4) for dtype, (high, low) in PI.items()}
+QUARTER_PI = (PI[t.float64][0] / 4, PI[t.float64][1] / 4)
 
-# (atan(v) - v) / v^3 in powers of v^2, for |v| <= sqrt(2) - 1
+# (atan(v) - v) / v^3 in powers of v^2, for |v| <= 1 in float32 and |v| <= sqrt(2) - 1 in float64
 ARCTANGENT32 = (
-    -0.33333316445350647, 0.1999848186969757, -0.14243702590465546, 0.1059485673904419, -0.06080402806401253,
+    -0.33333298563957214, 0.19998547434806824, -0.1426423192024231, 0.10952131450176239, -0.08403273671865463,
+    0.05795428156852722, -0.031174274161458015, 0.010912548750638962, -0.0017931314650923014,
 )  # fmt: skip
 ARCTANGENT64 = (
     -0.333333333333332, 0.1999999999995353, -0.14285714280189574, 0.11111110783051663, -0.0909089774414912,
@@ -49,12 +50,11 @@ ARCSINE64 = (
 )  # fmt: skip
 
 
-ARCTANGENT = {t.float32: ARCTANGENT32, t.float64: ARCTANGENT64}
 ARCSINE = {t.float32: ARCSINE32, t.float64: ARCSINE64}
 
 
 def arc(k: Scalars, top: Value, bottom: Value) -> Pair:
-    """atan(top / bottom) for 0 <= top <= bottom, 0 < bottom.
+    """atan(top / bottom) for float64, 0 <= top <= bottom, 0 < bottom.
 
     Above tan(pi/8) it is pi/4 + atan((top - bottom) / (top + bottom)).
     """
@@ -67,24 +67,34 @@ def arc(k: Scalars, top: Value, bottom: Value) -> Pair:
     v = above * inverse
     missed = k.fma(-v, below, above) - k.select(folded, k.fma(v, total_low, gap_low), zero)
     z = v * v
-    rest = k.fma(v * z, polynomial(k, z, ARCTANGENT[v.dtype]), missed * inverse)
-    base, base_low = QUARTER_PI[v.dtype]
+    rest = k.fma(v * z, polynomial(k, z, ARCTANGENT64), missed * inverse)
+    base, base_low = QUARTER_PI
     high, low = fast_two_sum(k, k.select(folded, base, zero), v)
     return high, low + (rest + k.select(folded, base_low, zero))
 
 
 def atan(k: Scalars, x: Value) -> Value:
+    half, half_low = HALF_PI[x.dtype]
+    if x.dtype == t.float32:
+        steep = abs(x) > 1.0
+        angle = arc32(k, k.select(steep, 1.0 / abs(x), abs(x)))
+        return with_sign(k, k.select(steep, half - (angle - half_low), angle), x)
     size = at_most(k, abs(x), 2.0**60)
     steep = size > 1.0
     high, low = arc(k, k.select(steep, 1.0, size), k.select(steep, size, 1.0))
-    half, half_low = HALF_PI[x.dtype]
     base, rest = fast_two_sum(k, k.const(half, x.dtype), -high)
     return with_sign(k, k.select(steep, base + (rest + (half_low - low)), high + low), x)
 
 
+def arc32(k: Scalars, v: Value) -> Value:
+    """atan(v) for float32, 0 <= v <= 1."""
+    z = v * v
+    return k.fma(v * z, polynomial(k, z, ARCTANGENT32), v)
+
+
 def atan2(k: Scalars, y: Value, x: Value) -> Value:
     if x.dtype == t.float32:
-        return k.cast(atan2(k, k.cast(y, t.float64), k.cast(x, t.float64)), x.dtype)
+        return _atan2_float32(k, y, x)
     up, across = abs(y), abs(x)
     steep = up > across
     top, bottom = k.select(steep, across, up), k.select(steep, up, across)
@@ -103,6 +113,19 @@ def atan2(k: Scalars, y: Value, x: Value) -> Value:
     total, rest = fast_two_sum(k, base, k.select(backwards, -high, high))
     angle = total + (rest + (base_low + k.select(backwards, -low, low)))
     return k.select((x == x) & (y == y), with_sign(k, angle, y), x + y)
+
+
+def _atan2_float32(k: Scalars, y: Value, x: Value) -> Value:
+    up, across = abs(y), abs(x)
+    steep = up > across
+    v = k.select(steep, across, up) / k.select(steep, up, across)
+    v = k.select(up == across, k.select(up == 0.0, k.const(0.0, x.dtype), 1.0), v)
+    angle = arc32(k, v)
+    back = bits(k, x) < 0
+    half, whole, zero = HALF_PI[x.dtype], PI[x.dtype], k.const(0.0, x.dtype)
+    base = k.select(steep, half[0], k.select(back, whole[0], zero))
+    base_low = k.select(steep, half[1], k.select(back, whole[1], zero))
+    return with_sign(k, base + (k.select(back ^ steep, -angle, angle) + base_low), y)
 
 
 def _arcsine(k: Scalars, x: Value) -> tuple[Value, Value, Value]:

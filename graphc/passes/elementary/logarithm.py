@@ -48,27 +48,29 @@ START = {t.float32: 0x3F2AAAAB, t.float64: 0x3FE6A09E667F3BCD}  # the bits of 2/
 LN2 = {dtype: e.ln2 for dtype, e in EXPONENTIALS.items()}
 LOG2E = (1.4426950408889634, 2.0355273740931033e-17)
 LOG10E = (0.4342944819032518, 1.098319650216765e-17)
+LOG2E32, LOG10E32 = (1.4426950216293335, 1.925963033500011e-08), (0.4342944920063019, -1.0103049952192578e-08)
+LOG10_2_32 = (0.301025390625, 4.605039066518657e-06)
 LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)
 
 
-def exponent(k: Scalars, u: Value) -> tuple[Value, Value]:
-    """(e, n) of a positive normal u: n, and before it the integer that has n in the exponent's place."""
+def exponent(k: Scalars, u: Value, start: int | None = None) -> tuple[Value, Value]:
+    """(e, n) of a positive normal u: n, and before it the integer that has n in the exponent's place; 1 + f begins at `start`."""
     form = layout(u)
-    e = (bits(k, u) - START[u.dtype]) & ~form.fraction
+    e = (bits(k, u) - (START[u.dtype] if start is None else start)) & ~form.fraction
     if u.dtype == t.float32:
         return e, k.cast(e, u.dtype) * 2.0**-form.mantissa
     high = k.const(2.0**52 + 2048, u.dtype)
     return e, k.bitcast((e >> form.mantissa) + bits(k, high), u.dtype) - high
 
 
-def split(k: Scalars, x: Value, normal: bool = False) -> Pair:
+def split(k: Scalars, x: Value, normal: bool = False, start: int | None = None) -> Pair:
     """(n, f) of a positive x; `normal` says that it is not subnormal."""
     form = layout(x)
     if normal:
-        e, n = exponent(k, x)
+        e, n = exponent(k, x, start)
         return n, k.bitcast(bits(k, x) - e, x.dtype) - 1.0
     tiny = x < form.tiny
-    n, f = split(k, k.select(tiny, x * 2.0**form.mantissa, x), normal=True)
+    n, f = split(k, k.select(tiny, x * 2.0**form.mantissa, x), normal=True, start=start)
     return n - k.select(tiny, k.const(form.mantissa, x.dtype), 0.0), f
 
 
@@ -105,20 +107,21 @@ def log(k: Scalars, x: Value) -> Value:
 
 
 def log2(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        n, f = split(k, k.cast(x, t.float64), normal=True)
-        return defined(k, k.cast(k.fma(series(k, f) + f, LOG2E[0], n), x.dtype), x)
     n, f = split(k, x)
+    if x.dtype == t.float32:
+        high, low = LOG2E32
+        return defined(k, n + k.fma(f, high, k.fma(f, low, series(k, f) * high)), x)
     high, low = scaled_logarithm(k, f, LOG2E)
     total, rest = fast_two_sum(k, n, high)
     return defined(k, total + (rest + low), x)
 
 
 def log10(k: Scalars, x: Value) -> Value:
-    if x.dtype == t.float32:
-        n, f = split(k, k.cast(x, t.float64), normal=True)
-        return defined(k, k.cast(k.fma(series(k, f) + f, LOG10E[0], n * sum(LOG10_2)), x.dtype), x)
     n, f = split(k, x)
+    if x.dtype == t.float32:
+        high, low = LOG10E32
+        small = k.fma(n, LOG10_2_32[1], k.fma(f, low, series(k, f) * high))
+        return defined(k, k.fma(n, LOG10_2_32[0], k.fma(f, high, small)), x)
     high, low = scaled_logarithm(k, f, LOG10E)
     total, rest = fast_two_sum(k, n * LOG10_2[0], high)
     return defined(k, total + (rest + k.fma(n, LOG10_2[1], low)), x)
@@ -135,8 +138,8 @@ def scaled_logarithm(k: Scalars, f: Value, unit: tuple[float, float]) -> Pair:
     return product, k.fma(low, unit[0], k.fma(high, unit[1], rest))
 
 
-def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0) -> Value:
-    """log(1 + x) + doublings * ln2 for finite x > -1.
+def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0, low: Value | None = None) -> Value:
+    """log(1 + x + low) + doublings * ln2 for finite x > -1.
 
     With 1 + x = 2^n * (1 + f), f is x * 2^-n + (2^-n - 1): nothing is lost, as 2^-n - 1 is exact wherever it matters. 2^-n is
     kept four times larger, as for the largest x it would be subnormal.
@@ -145,6 +148,8 @@ def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0) -> Value:
     e, n = exponent(k, x + 1.0)
     four = k.bitcast(-e + (form.one + (2 << form.mantissa)), x.dtype)
     f = k.fma(x * 0.25, four, k.fma(four, 0.25, -1.0))
+    if low is not None:
+        f = k.fma(low * 0.25, four, f)
     if isinstance(doublings, Value):
         return logarithm(k, n + doublings, f)
     return k.select(abs(x) < 2.0 ** (-2 - form.mantissa), x, logarithm(k, n, f))
@@ -176,20 +181,20 @@ def asinh(k: Scalars, x: Value) -> Value:
 
 
 def acosh(k: Scalars, x: Value) -> Value:
-    """log(1 + t + sqrt(2*t + t^2)), where t = x - 1."""
-    if x.dtype == t.float32:  # in float32 the errors of the root and of the logarithm would make 2.4 ulp
-        return k.cast(acosh(k, k.cast(x, t.float64)), x.dtype)
-    above = x - 1.0
-    inner = above + k.op("sqrt", above * (x + 1.0))
-    return k.select(x < 1.0, nan(k, x), _log_doubled(k, x, inner))
+    """log(1 + t + sqrt(x^2 - 1)), where t = x - 1."""
+    root = k.op("sqrt", k.fma(x, x, -1.0))
+    inner, low = fast_two_sum(k, root, x - 1.0)
+    return k.select(x < 1.0, nan(k, x), _log_doubled(k, x, inner, low))
 
 
-def _log_doubled(k: Scalars, size: Value, inner: Value) -> Value:
-    """log(1 + inner), or log(2 * size) for a large size, to which it then is equal."""
+def _log_doubled(k: Scalars, size: Value, inner: Value, low: Value | None = None) -> Value:
+    """log(1 + inner + low), or log(2 * size) for a large size, to which it then is equal."""
     mantissa = layout(size).mantissa
     large = size > 2.0 ** (mantissa + 3)
     chosen = k.select(large, size, inner)
-    result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0))
+    if low is not None:
+        low = k.select(large, k.const(0.0, size.dtype), low)
+    result = log_one_plus(k, chosen, k.select(large, k.const(1.0, size.dtype), 0.0), low)
     result = k.select(chosen < 2.0 ** (-mantissa - 2), chosen, result)
     return k.select(size < math.inf, result, size)
 

@@ -64,11 +64,14 @@ def bits(k: Scalars, x: Value) -> Value:
 
 
 def polynomial(k: Scalars, x: Value, coefficients: Sequence[float]) -> Value:
-    """c0 + c1*x + c2*x^2 + ..., by Horner's rule."""
-    *rest, last = coefficients
-    total: Value = k.const(last, x.dtype)
-    for c in reversed(rest):
-        total = k.fma(total, x, c)
+    """c0 + c1*x + c2*x^2 + ..., by Horner's rule in x^2 on pairs of terms: half as long a chain, for one more product."""
+    terms = [k.const(c, x.dtype) for c in coefficients]
+    if len(terms) > 3:
+        terms = [k.fma(high, x, low) for low, high in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1 :]
+        x = x * x
+    total = terms.pop()
+    while terms:
+        total = k.fma(total, x, terms.pop())
     return total
 
 

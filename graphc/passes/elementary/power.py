@@ -6,8 +6,8 @@ import math
 
 from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
-from graphc.passes.elementary.exponential import exp_pair, half_power, less_one, reduce, scaled
-from graphc.passes.elementary.logarithm import LN2, series, split
+from graphc.passes.elementary.exponential import EXPONENTIALS, exp_pair, scaled
+from graphc.passes.elementary.logarithm import LN2, LOG2E32, split
 from graphc.passes.elementary.pieces import (
     Pair,
     at_least,
@@ -27,12 +27,16 @@ SERIES = (
     0.3999999999999998, 0.2857142857144515, 0.22222222217526863, 0.18181818871495511, 0.15384556790258164,
     0.13336320531955423, 0.11674755184928909, 0.11989541605615421,
 )  # fmt: skip
+# (log2(e) * (2*atanh(s)/s - 2) - 2/3*log2(e)*s^2) / s^4 in powers of s^2, for |s| <= 0.1716
+SERIES32 = (0.5770801901817322, 0.4118477702140808, 0.3378663957118988)
+THIRDS32 = (0.9617967009544373, -7.028461812552678e-09)  # 2/3 * log2(e)
+ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2) in float32
 THIRDS = (0.6666666666666666, 3.700743415417188e-17)  # 2/3
-# m^(-1/3) for 1 <= m < 8, within 2^-9.5
-ROOT = (
-    1.5024221118669434, -0.7628672724636253, 0.33492883337085855, -0.08801055769399421, 0.013239233163077345,
-    -0.0010500264076910642, 3.3975548923377306e-05,
-)  # fmt: skip
+# ((1 - e)^(-1/3) - 1) / e on +-0.1025, and shorter where e is small
+ROOT = {
+    t.float32: ((1 / 3, 2 / 9, 14 / 81),),
+    t.float64: ((1 / 3, 2 / 9, 14 / 81), (1 / 3, 2 / 9)),
+}
 
 
 def log_pair(k: Scalars, x: Value) -> Pair:
@@ -60,24 +64,23 @@ def log_pair(k: Scalars, x: Value) -> Pair:
 def pow(k: Scalars, x: Value, y: Value) -> Value:
     """exp(y * log(|x|)), then the sign and the special cases."""
     size = abs(x)
-    positive = _pow_float32(k, size, y) if x.dtype == t.float32 else _pow_float64(k, size, y)
-    flat = abs(y)
-    whole = k.op("trunc", y)
+    power = (_pow_float32 if x.dtype == t.float32 else _pow_float64)(k, size, y)
+    power = k.select((size == 1.0) | (y == 0.0), 1.0, power)
+    whole = k.op("trunc", y) == y
     half = y * 0.5
-    odd = (whole == y) & (k.op("trunc", half) != half) & (flat < math.inf)
-    negative = bits(k, x) < 0
-    extreme = (size == 0.0) | (size == math.inf) | (flat == math.inf)
-    limit = k.select((size > 1.0) ^ (y < 0.0), infinity(k, x), 0.0)
-    result = k.select(extreme, limit, positive)
-    result = k.select(negative & odd, -result, result)
-    result = k.select((x < 0.0) & (whole != y) & ~extreme, nan(k, x), result)
-    result = k.select((x == x) & (y == y), result, x + y)
-    one = (y == 0.0) | (x == 1.0) | ((size == 1.0) & (flat == math.inf))
-    return k.select(one, 1.0, result)
+    odd = whole & (k.op("trunc", half) != half)
+    power = k.select((bits(k, x) < 0) & odd, -power, power)
+    return k.select((x < 0.0) & ~whole & (size < math.inf), nan(k, x), power)
+
+
+def _ends(k: Scalars, logarithm: Value, size: Value) -> Value:
+    """The logarithm, also of 0, infinity and NaN."""
+    return k.select(size == 0.0, -infinity(k, size), k.select(size < math.inf, logarithm, size))
 
 
 def _pow_float64(k: Scalars, size: Value, y: Value) -> Value:
     high, low = log_pair(k, size)
+    high = _ends(k, high, size)
     product, rest = two_product(k, y, high)
     rest = k.fma(y, low, rest)
     limited = at_least(k, at_most(k, product, 710.0), -746.0)
@@ -87,43 +90,58 @@ def _pow_float64(k: Scalars, size: Value, y: Value) -> Value:
 
 
 def _pow_float32(k: Scalars, size: Value, y: Value) -> Value:
-    n, f = split(k, k.cast(size, t.float64), normal=True)
-    logarithm = k.fma(n, LN2[t.float64][0], k.fma(n, LN2[t.float64][1], series(k, f)) + f)
-    product = at_least(k, at_most(k, k.cast(y, t.float64) * logarithm, 200.0), -200.0)
-    m, r = reduce(k, product)
-    return k.cast(k.fma(less_one(k, r), 2.0, 2.0) * half_power(k, m, product), size.dtype)
+    """2^(y * log2(size)), the logarithm as a pair of about 32 correct bits: n + 2*atanh(s)*log2(e), s = f / (2 + f)."""
+    n, f = split(k, size, start=ROOT_HALF)
+    whole = f + 2.0
+    inverse = 1.0 / whole
+    s = f * inverse
+    s_low = (k.fma(-s, whole, f) - s * (f - (whole - 2.0))) * inverse
+    z, z_low = two_product(k, s, s)
+    bend, bend_low = two_product(k, z, THIRDS32[0])
+    bend_low = k.fma(z, THIRDS32[1], k.fma(k.fma(s + s, s_low, z_low), THIRDS32[0], bend_low))
+    factor, factor_low = fast_two_sum(k, k.const(2.0 * LOG2E32[0], size.dtype), bend)
+    factor_low = factor_low + k.fma(z * z, polynomial(k, z, SERIES32), bend_low + 2.0 * LOG2E32[1])
+    part, part_low = two_product(k, s, factor)
+    high, low = fast_two_sum(k, n, part)
+    high, low = fast_two_sum(k, high, low + k.fma(s, factor_low, k.fma(s_low, factor, part_low)))
+    high = _ends(k, high, size)
+    product, rest = two_product(k, y, high)
+    rest = k.fma(y, low, rest)
+    limited = at_least(k, at_most(k, product, 129.0), -151.0)
+    form, e = layout(size), EXPONENTIALS[size.dtype]
+    start = form.rounder + form.bias - 1
+    moved = limited + start
+    r = (limited - (moved - start)) + k.select(limited == product, rest, 0.0)
+    twice = k.fma(r, polynomial(k, r, [2.0 * c for c in e.powers]), 2.0)
+    power, lift = scaled(k, k.bitcast(moved, form.integer), limited < -124.0, size)
+    return twice * power * lift
 
 
 def cbrt(k: Scalars, x: Value) -> Value:
-    """m * m^(-2/3) for |x| = m * 2^(3*j), 1 <= m < 8.
+    """x * v^2 where v = x^(-1/3), and a Newton step.
 
-    m^(-1/3) comes from a polynomial and a step of fourth order; a Newton step on the root itself makes float64 of it.
+    A third of the bits of x, taken from a constant, are those of v within 3.4 %; two steps, or one in float32, make v exact.
     """
-    if x.dtype == t.float32:
-        result = k.cast(_cube_root(k, k.cast(abs(x), t.float64), precise=False), x.dtype)
-    else:
-        tiny = abs(x) < layout(x).tiny
-        result = _cube_root(k, abs(k.select(tiny, x * 2.0**54, x)), precise=True)
-        result = result * k.select(tiny, k.const(2.0**-18, x.dtype), 1.0)
-    return k.select((x != 0.0) & (abs(x) < math.inf), with_sign(k, result, x), x)
-
-
-def _cube_root(k: Scalars, x: Value, precise: bool) -> Value:
     form = layout(x)
-    high = k.const(2.0**52, x.dtype)
-    biased = k.bitcast((bits(k, x) >> form.mantissa) | bits(k, high), x.dtype) - (2.0**52 + form.bias)
-    moved = bits(k, k.op("floor", (biased + 0.5) * (1 / 3)) + (form.rounder + form.bias))
-    scale = moved << form.mantissa
-    m = k.bitcast(bits(k, x) - (scale - form.one) * 3, x.dtype)
-    v = polynomial(k, m, ROOT)
-    missed = k.fma(-(m * v), v * v, 1.0)
-    v = k.fma(v * missed, polynomial(k, missed, (1 / 3, 2 / 9, 14 / 81)), v)
+    lift = {t.float32: 8, t.float64: 18}[x.dtype]
+    tiny = abs(x) < form.tiny * 2.0 ** (3 * lift)
+    size = k.select(tiny, abs(x) * 2.0 ** (3 * lift), abs(x))
+    drop = form.integer.bits - form.mantissa + 1  # low bits that do not matter, so that the others are a float's mantissa
+    high = k.const(2.0**form.mantissa, x.dtype)
+    lifted = k.bitcast((bits(k, size) >> drop) | bits(k, high), x.dtype)
+    start = (4 / 3 * (form.bias - 0.051) * 2.0 ** (form.mantissa - drop)) + 2.0**form.mantissa / 3
+    v = k.bitcast(bits(k, k.fma(lifted, -1 / 3, form.rounder + start)) << drop, x.dtype)
+    for terms in ROOT[x.dtype]:
+        missed = k.fma(-(size * v), v * v, 1.0)
+        v = k.fma(v * missed, polynomial(k, missed, terms), v)
     square = v * v
-    root = m * square
-    if precise:
-        area, rest = two_product(k, root, root)
-        root = k.fma((k.fma(-area, root, m) - rest * root) * square, 1 / 3, root)
-    return root * k.bitcast(scale, x.dtype)
+    root = size * square
+    area, rest = two_product(k, root, root)
+    left = k.fma(-area, root, size)
+    if x.dtype == t.float64:
+        left = left - rest * root
+    root = k.fma(left * square, 1 / 3, root) * k.select(tiny, k.const(2.0**-lift, x.dtype), 1.0)
+    return k.select((x != 0.0) & (abs(x) < math.inf), with_sign(k, root, x), x)
 
 
 def hypot(k: Scalars, x: Value, y: Value) -> Value:

@@ -28,7 +28,7 @@ TWO_OVER_PI = int(
 BITS = 1219
 
 # sin(r * pi/2) / r and (cos(r * pi/2) - 1) / r^2 in powers of r^2, for |r| <= 1/2
-SINE32 = (1.5707963267880998, -0.6459640961463478, 0.0796925827079981, -0.004681266088358806, 0.00015820585584349185)
+SINE32 = (1.5707963219591143, -0.6459634779022271, 0.0796802182023072, -0.004602145422449626)
 COSINE32 = (-1.233700543342758, 0.2536692437156484, -0.02086028597263107, 0.0009040156302895183)
 # (sin(y) - y) / y^3 and (cos(y) - 1 + y^2/2) / y^4 in powers of y^2, for |y| <= pi/4
 SINE64 = (
@@ -54,8 +54,8 @@ def modulo_4(k: Scalars, x: Value) -> Value:
 def reduce32(k: Scalars, x: Value) -> Pair:
     """(q, r) of a float32 held in a float64. Parts are added from the largest down, so that what cancels cancels exactly."""
     width = 29
-    parts = [x * (chunk(i * width, width) * 2.0 ** (-width * (i + 1))) for i in range(7)]
-    parts = [modulo_4(k, p) if i < 5 else p for i, p in enumerate(parts)]
+    chunks = [chunk(i * width, width) * 2.0 ** (-width * (i + 1)) for i in range(7)]
+    parts = [modulo_4(k, x * c) for c in chunks[:4]] + [x * chunks[4]]  # the fifth is less than 2^12
     total = parts[0]
     for p in parts[1:]:
         total = total + p
@@ -63,7 +63,7 @@ def reduce32(k: Scalars, x: Value) -> Pair:
     r = parts[0] - q
     for p in parts[1:]:
         r = r + p
-    return q, r
+    return q, r + k.fma(x, chunks[6], x * chunks[5])
 
 
 def reduce64(k: Scalars, x: Value) -> tuple[Value, Value, Value]:
