@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from graphc.sight.profile import Profile
 
 Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
 Pass = Callable[[Graph], Graph]
 _MAX_SIZES = 1024  # shapes of arguments whose check is remembered
 
@@ -196,7 +197,7 @@ class Compiled:
         arrays, sizes, key = self._checked(args)
         return self._held(lambda given: self._executable.run(given, sizes, key), arrays)
 
-    def _held(self, run: Callable[[list[Array]], Any], arrays: list[Array]) -> Any:
+    def _held(self, run: Callable[[list[Array]], Result], arrays: list[Array]) -> Result:
         """`run(arrays)` with the state that the program needs held."""
         return run(arrays) if self._hold is None else self._hold(run, arrays)
 
