@@ -156,7 +156,8 @@ def tables() -> list[Table]:
         Table("exponential.terms64", exponential.EXPONENTIALS[t.float64].terms, terms, near, lambda r: r * r),
         Table("exponential.powers32", exponential.EXPONENTIALS[t.float32].powers, powers, unit, lambda r: r, "float32"),
         Table("exponential.powers64", exponential.EXPONENTIALS[t.float64].powers, powers, unit, lambda r: r),
-        Table("exponential.SINH", exponential.SINH, odd(mp.sinh), (0.0, 1.0), lambda z: z),
+        Table("exponential.SINH32", exponential.SINH[t.float32], odd(mp.sinh), (0.0, 1.0), lambda z: z, "float32"),
+        Table("exponential.SINH64", exponential.SINH[t.float64], odd(mp.sinh), (0.0, 1.0), lambda z: z),
         Table(
             "logarithm.SERIES32", logarithm.SERIES32, at_zero(lambda f: (mp.log1p(f) - f + f * f / 2) / f**3, mp.mpf(1) / 3),
             (-1 / 3, 1 / 3), lambda f: f * f, "float32",
@@ -183,7 +184,10 @@ def tables() -> list[Table]:
             "trigonometric.COSINE64", trigonometric.COSINE64,
             at_zero(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24), eighth, lambda z: z * z,
         ),
-        Table("inverse.ARCTANGENT32", inverse.ARCTANGENT32, odd(mp.atan), (0.0, 0.1718), lambda z: z, "float32"),
+        Table(
+            "inverse.ARCTANGENT32", inverse.ARCTANGENT32, odd(mp.atan), (0.0, 1.0001),
+            at_zero(lambda z: z * mp.sqrt(z) / mp.atan(mp.sqrt(z)), 0), "float32",
+        ),
         Table("inverse.ARCTANGENT64", inverse.ARCTANGENT64, odd(mp.atan), (0.0, 0.1718), lambda z: z),
         Table("inverse.ARCSINE32", inverse.ARCSINE32, odd(mp.asin), quarter, lambda z: z, "float32"),
         Table("inverse.ARCSINE64", inverse.ARCSINE64, odd(mp.asin), quarter, lambda z: z),
@@ -232,7 +236,10 @@ def tables() -> list[Table]:
         Table(
             "power.SERIES", power.SERIES, at_zero(lambda z: (twice(z) - mp.mpf(2) / 3) / z, 0.4), (0.0, 0.02945), lambda z: z * z
         ),
-        Table("power.ROOT", power.ROOT, lambda m: 1 / mp.cbrt(m), (1.0, 8.001), mp.cbrt),
+        Table(
+            "power.SERIES32", power.SERIES32, at_zero(lambda z: (twice(z) - mp.mpf(2) / 3) / z / ln2, 0.4 / ln2), (0.0, 0.02945),
+            lambda z: z * z, "float32",
+        ),
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Inverse trigonometric functions: asin, acos, atan, atan2.
 
 asin(x) = x + x^3 * P(x^2),  and pi/2 - 2*asin(sqrt((1 - |x|) / 2)) where |x| > 1/2
-atan(x) = x + x^3 * P(x^2),  brought to |x| <= tan(pi/8) by atan(x) = pi/4 + atan((x - 1) / (x + 1)) = pi/2 - atan(1/x)
+atan(x) = x + x^3 * P(x^2),  brought to |x| <= 1 by atan(x) = pi/2 - atan(1/x), and in float64 to |x| <= tan(pi/8) by
+                             atan(x) = pi/4 + atan((x - 1) / (x + 1))
 """
 
 from __future__ import annotations

@@ -46,11 +46,18 @@ CENTRE32 = (0.1249999850988388, -0.005208082031458616, 0.00034590886207297444, -
 START = {t.float32: 0x3F2AAAAB, t.float64: 0x3FE6A09E667F3BCD}  # the bits of 2/3 and of sqrt(1/2)
 # Constants in two parts. The first parts of ln2 and log10(2) have so few bits that their products with n are exact.
 LN2 = {dtype: e.ln2 for dtype, e in EXPONENTIALS.items()}
-LOG2E = (1.4426950408889634, 2.0355273740931033e-17)
-LOG10E = (0.4342944819032518, 1.098319650216765e-17)
-LOG2E32, LOG10E32 = (1.4426950216293335, 1.925963033500011e-08), (0.4342944920063019, -1.0103049952192578e-08)
-LOG10_2_32 = (0.301025390625, 4.605039066518657e-06)
-LOG10_2 = (0.3010299956640665, -8.532344317057107e-14)
+LOG2E = {
+    t.float32: (1.4426950216293335, 1.925963033500011e-08),
+    t.float64: (1.4426950408889634, 2.0355273740931033e-17),
+}
+LOG10E = {
+    t.float32: (0.4342944920063019, -1.0103049952192578e-08),
+    t.float64: (0.4342944819032518, 1.098319650216765e-17),
+}
+LOG10_2 = {
+    t.float32: (0.301025390625, 4.605039066518657e-06),
+    t.float64: (0.3010299956640665, -8.532344317057107e-14),
+}
 
 
 def exponent(k: Scalars, u: Value, start: int | None = None) -> tuple[Value, Value]:
@@ -109,22 +116,23 @@ def log(k: Scalars, x: Value) -> Value:
 def log2(k: Scalars, x: Value) -> Value:
     n, f = split(k, x)
     if x.dtype == t.float32:
-        high, low = LOG2E32
-        return defined(k, n + k.fma(f, high, k.fma(f, low, series(k, f) * high)), x)
-    high, low = scaled_logarithm(k, f, LOG2E)
+        unit, unit_low = LOG2E[x.dtype]
+        return defined(k, n + k.fma(f, unit, k.fma(f, unit_low, series(k, f) * unit)), x)
+    high, low = scaled_logarithm(k, f, LOG2E[x.dtype])
     total, rest = fast_two_sum(k, n, high)
     return defined(k, total + (rest + low), x)
 
 
 def log10(k: Scalars, x: Value) -> Value:
     n, f = split(k, x)
+    octave, octave_low = LOG10_2[x.dtype]
     if x.dtype == t.float32:
-        high, low = LOG10E32
-        small = k.fma(n, LOG10_2_32[1], k.fma(f, low, series(k, f) * high))
-        return defined(k, k.fma(n, LOG10_2_32[0], k.fma(f, high, small)), x)
-    high, low = scaled_logarithm(k, f, LOG10E)
-    total, rest = fast_two_sum(k, n * LOG10_2[0], high)
-    return defined(k, total + (rest + k.fma(n, LOG10_2[1], low)), x)
+        unit, unit_low = LOG10E[x.dtype]
+        small = k.fma(n, octave_low, k.fma(f, unit_low, series(k, f) * unit))
+        return defined(k, k.fma(n, octave, k.fma(f, unit, small)), x)
+    high, low = scaled_logarithm(k, f, LOG10E[x.dtype])
+    total, rest = fast_two_sum(k, n * octave, high)
+    return defined(k, total + (rest + k.fma(n, octave_low, low)), x)
 
 
 def scaled_logarithm(k: Scalars, f: Value, unit: tuple[float, float]) -> Pair:

@@ -7,7 +7,7 @@ import math
 from graphc.ir import types as t
 from graphc.ir.scalar import Scalars, Value
 from graphc.passes.elementary.exponential import EXPONENTIALS, exp_pair, scaled
-from graphc.passes.elementary.logarithm import LN2, LOG2E32, split
+from graphc.passes.elementary.logarithm import LN2, LOG2E, split
 from graphc.passes.elementary.pieces import (
     Pair,
     at_least,
@@ -32,7 +32,7 @@ SERIES32 = (0.5770801901817322, 0.4118477702140808, 0.3378663957118988)
 THIRDS32 = (0.9617967009544373, -7.028461812552678e-09)  # 2/3 * log2(e)
 ROOT_HALF = 0x3F3504F3  # the bits of sqrt(1/2) in float32
 THIRDS = (0.6666666666666666, 3.700743415417188e-17)  # 2/3
-# ((1 - e)^(-1/3) - 1) / e on +-0.1025, and shorter where e is small
+# ((1 - e)^(-1/3) - 1) / e for each step: e is at most 0.103, then 2^-15
 ROOT = {
     t.float32: ((1 / 3, 2 / 9, 14 / 81),),
     t.float64: ((1 / 3, 2 / 9, 14 / 81), (1 / 3, 2 / 9)),
@@ -99,8 +99,9 @@ def _pow_float32(k: Scalars, size: Value, y: Value) -> Value:
     z, z_low = two_product(k, s, s)
     bend, bend_low = two_product(k, z, THIRDS32[0])
     bend_low = k.fma(z, THIRDS32[1], k.fma(k.fma(s + s, s_low, z_low), THIRDS32[0], bend_low))
-    factor, factor_low = fast_two_sum(k, k.const(2.0 * LOG2E32[0], size.dtype), bend)
-    factor_low = factor_low + k.fma(z * z, polynomial(k, z, SERIES32), bend_low + 2.0 * LOG2E32[1])
+    unit, unit_low = LOG2E[size.dtype]
+    factor, factor_low = fast_two_sum(k, k.const(2.0 * unit, size.dtype), bend)
+    factor_low = factor_low + k.fma(z * z, polynomial(k, z, SERIES32), bend_low + 2.0 * unit_low)
     part, part_low = two_product(k, s, factor)
     high, low = fast_two_sum(k, n, part)
     high, low = fast_two_sum(k, high, low + k.fma(s, factor_low, k.fma(s_low, factor, part_low)))
