@@ -222,10 +222,10 @@ class Conductor:
             try:
                 process.ask(60, do="import")
                 seconds: float = process.ask(self.patience, do="build", row=row.workload.name)["seconds"]
-                if row.kind != "memory":
+                if row.kind not in ("memory", "added"):
                     return [seconds]
                 process.ask(self.patience, do="turn", seconds=0.5)
-                return [process.ask(10, do="peak")["bytes"]]
+                return [process.ask(10, do="peak")[row.kind]]
             except (Late, RuntimeError) as error:
                 notes[name] = self._reason(error)
                 return []

@@ -67,7 +67,7 @@ def fell_short(row: Figures) -> str:
 
 def amount(figure: float, kind: str = "call") -> str:
     """Seconds or bytes in a unit that suits."""
-    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if kind == "memory" else ((1, "s"), (1e-3, "ms"), (1e-6, "µs"))
+    units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if kind in ("memory", "added") else ((1, "s"), (1e-3, "ms"), (1e-6, "µs"))
     size, unit = next((u for u in units if figure >= u[0]), units[-1])
     return f"{three(figure / size)} {unit}"
 

@@ -3,7 +3,7 @@
     {"do": "import"}                                -> {"version": text}, or {"missing": text}
     {"do": "build", "row": name, "save": file}      -> {"seconds": of building and of the first call}; results go to the file
     {"do": "turn", "seconds": s}                    -> {"samples": [seconds of a call, ...]}
-    {"do": "peak"}                                  -> {"bytes": peak of resident memory, less what the imports took}
+    {"do": "peak"}                                  -> {"memory": peak of resident memory, "added": less what the imports took}
 
 An error is answered with {"error": text}.
 """
@@ -49,7 +49,8 @@ class Worker:
             case "turn":
                 return {"samples": turn(self.run, request["seconds"])}
             case "peak":
-                return {"bytes": memory("VmHWM") - self.held}
+                peak = memory("VmHWM")
+                return {"memory": peak, "added": peak - self.held}
         raise ValueError(request)
 
     def load(self) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Workload:
 
 
 _TITLES = {
-    "call": "", "cold": "first call, cold: ", "warm": "first call, warm cache: ", "memory": "peak memory: ", "growth": "growth: ",
+    "call": "", "cold": "first call, cold: ", "warm": "first call, warm cache: ", "memory": "peak memory: ",
+    "added": "peak memory over the imports': ", "growth": "growth: ",
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ class Row:
     call      the median seconds of a call
     cold      the seconds of building and of the first call, in a new process, with empty caches
     warm      the same in a new process whose caches an earlier process has filled
-    memory    the peak of resident memory over what the process held after its imports, caches warm, in bytes
+    memory    the peak of resident memory of the process, caches warm, in bytes
+    added     the same less what the process held after its imports (graphc loads LLVM later, with its first program)
     growth    cold, and call: how both grow with a size
 
     at_most is graphc's own limit, in seconds or bytes, where the table has one.

@@ -50,6 +50,7 @@ ROWS = (
     Row(mlp(128), 1, "warm", at_most=0.1, only=_COMPILERS),
     Row(gpt(1), 1, "warm", at_most=0.1, only=_COMPILERS),
     Row(gpt(16), 1.5, "memory", only=("graphc", "jax", "torch", "torch.compile")),
+    Row(gpt(16), None, "added", only=("graphc", "jax", "torch", "torch.compile")),
     *(Row(mlp(128, (784, width, width, 10)), kind="growth", only=_TWO) for width in (64, 128, 256, 512, 1024, 2048, 4096)),
     *(Row(gpt(1, Shape(layers=layers)), kind="growth", only=_TWO) for layers in (1, 2, 4, 8, 16, 24)),
     Row(chain(10_000), kind="growth", at_most=10.0, only=_TWO),
