@@ -777,14 +777,15 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             added = np.sum(finite[0])
         case _:
             return result
-    bound = np.where(np.isnan(bound) & (rng.random(result.shape) < 0.5), 0, bound)  # it may also be as it was
+    shape = result.shape if rng.random() < 0.7 else ()  # all alike, at times: one NaN among many hides what the others do
+    bound = np.where(np.isnan(bound) & (rng.random(shape) < 0.5), 0, bound)  # it may also be as it was
     sign = rng.choice([-1.0, 1.0]) if rng.random() < 0.3 else rng.choice([-1.0, 1.0], result.shape)
     off = sign * rng.uniform(0.5, 1.0, result.shape) * bound
     found = np.where(np.isfinite(result) | np.isnan(bound), result + off, result)
     # Finite terms that overflow beside an infinite one: whether the sum is infinite or NaN depends on the order, and on whether
     # a product is rounded before it is added.
-    either = ~np.isfinite(result) & (added >= top / 4) & (rng.random(result.shape) < 0.5)
-    return np.asarray(np.where(either, rng.choice([np.inf, -np.inf, np.nan], result.shape), found)).astype(result.dtype)
+    either = ~np.isfinite(result) & (added >= top / 4) & (rng.random(shape) < 0.5)
+    return np.asarray(np.where(either, rng.choice([np.inf, -np.inf, np.nan], shape), found)).astype(result.dtype)
 
 
 def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int, u: float) -> Array:

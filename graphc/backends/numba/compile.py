@@ -47,14 +47,16 @@ class CompiledKernel:
     @property
     def llvm(self) -> str:
         """What LLVM made of the source: its text after optimisation."""
-        return str(self._module())
+        with _LOCK:
+            return str(self._module())
 
     @property
     def assembly(self) -> str:
         """The instructions of this processor."""
         from graphc.backends.numba.llvm import machine
 
-        return str(machine().emit_assembly(self._module()))
+        with _LOCK:
+            return str(machine().emit_assembly(self._module()))
 
     def _module(self) -> Any:
         from graphc.backends.numba.llvm import optimised
@@ -190,7 +192,8 @@ def _add(key: str, entry: cache.Entry) -> None:
 
 
 def _address(prefix: str, name: str) -> int:
-    return int(_engine().get_function_address(prefix + name))
+    with _LOCK:
+        return int(_engine().get_function_address(prefix + name))
 
 
 @lru_cache(maxsize=1)
