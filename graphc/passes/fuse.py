@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
@@ -77,6 +78,9 @@ class Plan:
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
         self.weight: dict[Node, int] = {}
+        self.kinds: dict[Node, int] = {}
+        self._numbers: dict[Any, int] = {}
+        self._known: dict[int, tuple[list[tuple[int, ...]], list[tuple[Size, ...]], int]] = {}
         self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
         self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
         self.fixed: set[Node] = set()  # made of nothing but constants
@@ -121,9 +125,8 @@ class Plan:
         if self._reads_later(node):
             self.later.add(node)
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
-            probe = self._last
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
-            if len(probe.reads) <= 1 and probe.weight <= 1 and depth <= MAX_INLINE and not self._moves(node):
+            if len(self.reads[node]) <= 1 and self.weight[node] <= 1 and depth <= MAX_INLINE and not self._moves(node):
                 self.depth[node] = depth
         elif work is not None:
             self._moves(node)
@@ -160,8 +163,21 @@ class Plan:
         given = core_shape(node)
         return index if given == shape else dims.unravel(dims.ravel(index, shape), given, ranges)
 
-    def _probe(self, node: Node) -> None:
+    def _kind(self, node: Node) -> int:
+        """A number that nodes share if the same code computes them from values of the same types."""
+        inputs = tuple(self.kinds[i] if self.inlined(i) else i.type for i in node.inputs)
+        attrs = tuple((name, type(value), value) for name, value in sorted(node.attrs.items()))
+        return self._numbers.setdefault((node.op, node.type, inputs, attrs), len(self._numbers))
+
+    def _probe(self, node: Node, alike: bool = True) -> None:
+        """What a node reads and costs; asked once of all that are alike."""
         work = self.work.get(node)
+        kind = self.kinds[node] = self._kind(node)
+        if alike and kind in self._known:
+            paths, indices, weight = self._known[kind]
+            self.reads[node] = [Read(reached(node, p), i) for p, i in zip(paths, indices, strict=True)]
+            self.weight[node] = weight
+            return
         if work is not None:
             probe = Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
             work_value(probe, work, axis_names(len(work.domain)))
@@ -176,9 +192,10 @@ class Plan:
                 case Scatter(place=place):
                     probe.load(0, axis_names(rank))
                     place(probe, axis_names(rank), **node.attrs)
-        self._last = probe
         self.reads[node] = probe.reads
         self.weight[node] = probe.weight
+        if alike:
+            self._known[kind] = probe.paths, [r.index for r in probe.reads], probe.weight
 
     def _absorb(self) -> None:
         """Inline what only one column reduction reads: it is computed once there, too."""
@@ -194,7 +211,7 @@ class Plan:
                 continue
             if len(core_shape(node)) == len(self.work[target].domain):  # a smaller value would be computed many times
                 self.depth[node] = depth
-                self._probe(target)
+                self._probe(target, alike=False)
 
     def form(self, node: Node) -> str:
         """The kind of cluster that a node starts."""
@@ -645,6 +662,13 @@ class Plan:
                 if home is not None and (home is not self.home[node] or read.node in home.totals):
                     found.add(read.node)
         return found
+
+
+def reached(node: Node, path: tuple[int, ...]) -> Node:
+    """The node that a path of operands leads to."""
+    for operand in path:
+        node = node.inputs[operand]
+    return node
 
 
 def bytes_of(node: Node) -> float:

@@ -137,8 +137,10 @@ class NodeScalars(Scalars):
 class Probe(NodeScalars):
     """Runs scalar rules without recording code, to learn what they read and what they cost."""
 
-    def __init__(self, plan: Inlining, node: Node, ranges: dims.Ranges) -> None:
+    def __init__(self, plan: Inlining, node: Node, ranges: dims.Ranges, path: tuple[int, ...] = ()) -> None:
         self.plan = plan
+        self.path = path  # the operands that lead here from the node that is asked about
+        self.paths: list[tuple[int, ...]] = []  # the same for each read
         self.node = node
         self._ranges = ranges
         self.reads: list[Read] = []
@@ -155,13 +157,15 @@ class Probe(NodeScalars):
         given = self.node.inputs[operand]
         self.loads += 1
         if self.plan.inlined(given):
-            inner = Probe(self.plan, given, self._ranges)
+            inner = Probe(self.plan, given, self._ranges, (*self.path, operand))
             inner.count = self.count + 1000 * self.loads
             value = given.op.lowering.body(inner, tuple(index), **given.attrs)  # type: ignore[union-attr]
             self.reads += inner.reads
+            self.paths += inner.paths
             self.weight += inner.weight
             return Value(self, Const(0, value.dtype) if isinstance(value.arg, Const) else value.arg)
         self.reads.append(Read(given, core_index(given, tuple(index))))
+        self.paths.append((*self.path, operand))
         self.count += 1
         return Value(self, Ref(f"p{self.count}", given.type.dtype))
 
