@@ -340,7 +340,7 @@ class Plan:
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         for node in (*first.nodes, *second.nodes):
-            if dims.product(core_shape(node)) != size:
+            if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
             product = node not in self.work or self.work[node].is_reduction
