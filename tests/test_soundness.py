@@ -317,8 +317,8 @@ def test_nothing_needs_a_library_of_threads():
 
 @pytest.mark.parametrize("given", [
     lambda: ([[1.0, 2.0]], [1]), lambda: (np.ones((2, 3), "f4"),), lambda: (np.ones((2, 3)), np.ones(2, "i8")),
-    lambda: (np.ones((2, 3), "f4"), np.ones(3, "i8")), lambda: (np.ones(3, "f4"), np.ones(3, "i8")), lambda: (None, np.ones(2, "i8")),
-    lambda: (np.ones((2, 3), "f4"), np.ones(2, "i8"), 1),
+    lambda: (np.ones((2, 3), "f4"), np.ones(3, "i8")), lambda: (np.ones(3, "f4"), np.ones(3, "i8")),
+    lambda: (None, np.ones(2, "i8")), lambda: (np.ones((2, 3), "f4"), np.ones(2, "i8"), 1),
 ])  # fmt: skip
 def test_native_code_refuses_what_the_interpreter_refuses(given):
     """With the same words, also after calls that fitted; and no variable has changed."""
@@ -358,6 +358,21 @@ def test_a_reshape_beside_a_size_of_zero_is_refused(backend):
     assert f(np.ones((3, 2), "f4")).shape == (1, 3, 2)
     with pytest.raises(gx.errors.ShapeError, match=r"divides by a size of 0: 0 is less than 1 where k = 0"):
         f(np.ones((3, 0), "f4"))
+
+
+def test_a_position_in_nothing_is_broadcast():
+    x = gx.placeholder("x", ("n", 0), "bool")
+    y = gx.broadcast_to(gx.astype(gx.argmax(x, axis=0), "float64"), x.shape)
+    f = gx.compile([x], [gx.sum(y * y), y])
+    total, empty = f(np.ones((3, 0), bool))
+    assert total == 0 and empty.shape == (3, 0)
+
+
+def test_a_size_may_be_called_like_a_value_of_a_function():
+    for number in range(20):
+        x = gx.placeholder("x", (f"t{number}",), "float64")
+        f = gx.compile([x], gx.log(gx.sum(x)) + gx.full((), x.shape[0], "float64"))
+        np.testing.assert_allclose(f(np.ones(5)), np.log(5) + 5, rtol=1e-15)
 
 
 def test_the_key_of_the_cache_covers_every_file_of_the_backend(monkeypatch, tmp_path):

@@ -64,7 +64,9 @@ class _Names:
         axes = list(kernel.parallel)
         for statement in walk(kernel.body):
             match statement:
-                case Let(name=name) | Load(name=name) | Init(name=name) | Reduce(name=name):
+                case Let(name=name, index=size):
+                    self._taken |= {name, *dims.names(size)}
+                case Load(name=name) | Init(name=name) | Reduce(name=name):
                     self._taken.add(name)
                 case Loop(var=var, start=start, stop=stop):
                     axes.append(Axis(var, stop, start))

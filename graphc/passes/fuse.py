@@ -414,7 +414,7 @@ class Plan:
             values = [node, *(r.node for r in inside)]
             if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
                 continue
-            if dims.product(core_shape(node)) != size:
+            if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
                 self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
                 return False
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
