@@ -23,7 +23,8 @@ import networkx as nx
 
 from graphc.ir.graph import Graph, Node, origin
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise
-from graphc.passes.fuse import Cluster, Plan, bytes_of
+from graphc.passes.fusion.cluster import Cluster, bytes_of
+from graphc.passes.fusion.plan import Plan
 from graphc.passes.work import core_shape
 
 WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again

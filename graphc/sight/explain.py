@@ -12,7 +12,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
-from graphc.passes.fuse import Plan
+from graphc.passes.fusion.plan import Plan
 
 _PARTS = "a reduction over everything: a second kernel joins the parts that were reduced in parallel"
 _COPY = "a copy: the new value could not be written into the variable itself"

@@ -15,7 +15,7 @@ from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, 
 from graphc.ir.scalar import Ref
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
-from graphc.passes.fuse import Plan
+from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
 from graphc.passes.lowering.rows import lower_rows, split_tail

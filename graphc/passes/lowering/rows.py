@@ -17,7 +17,8 @@ from graphc.ir.neutral import neutral
 from graphc.ir.program import Axis, Call, Gather, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
-from graphc.passes.fuse import Cluster
+from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.scope import Scope, Writer
 from graphc.passes.work import EXPENSIVE, core_shape, full_index
 
@@ -290,7 +291,7 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
 
     parts = split_tail(writer) if rows.prefix == 1 else []
     if parts:
-        for node in writer.plan.handed_on(parts):
+        for node in handed_on(writer.plan, parts):
             if node not in writer.crossing:
                 writer.hand_on(node, (chunk,), (start,))
     for part in parts or [writer.cluster]:

@@ -11,7 +11,8 @@ from graphc.ir.graph import Node
 from graphc.ir.program import Axis, Call, Kernel, Load, Loop, Param, Scratch, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref, Value
 from graphc.ir.types import DType
-from graphc.passes.fuse import Cluster, Plan
+from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.plan import Plan
 from graphc.passes.work import NodeScalars, core_index, core_shape, full_index, work_value
 
 NO_PARTIALS: Mapping[Param, str] = {}

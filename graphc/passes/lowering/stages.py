@@ -14,7 +14,8 @@ from __future__ import annotations
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Axis, Call, Scratch
-from graphc.passes.fuse import Cluster
+from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.products import contraction
 from graphc.passes.lowering.rows import Rows, no_total
 from graphc.passes.lowering.scope import Scope, Writer
@@ -70,7 +71,7 @@ def _share(writer: Writer, stages: list[Cluster], axis: int, tile: Size | None =
     Values that are never needed at the same time share it.
     """
     free: list[tuple[int, Scratch]] = []  # with the last stage that needs it
-    handed = writer.plan.handed_on(stages)
+    handed = handed_on(writer.plan, stages)
     for node, (made, last) in sorted(handed.items(), key=lambda item: item[1][0]):
         if node in writer.crossing:
             continue

@@ -1,0 +1,38 @@
+"""Clusters: nodes that share a kernel, and what they weigh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graphc.ir import dims
+from graphc.ir.dims import Shape
+from graphc.ir.graph import Node
+from graphc.passes.work import core_shape
+
+MAX_NODES = 160  # of one kernel: compile time grows faster than its size
+TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
+
+
+@dataclass
+class Cluster:
+    """Nodes that share a kernel."""
+
+    number: int
+    form: str  # rows, columns, contract, scatter, stages
+    shape: Shape  # the shape its rows are cut from: outer space = shape[:prefix]
+    prefix: int
+    nodes: list[Node] = field(default_factory=list)
+    totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
+    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages
+    before: int = 0  # bits of the clusters that must run before this one
+    reads: int = 0  # bits of those among them that it reads
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.number
+
+
+def bytes_of(node: Node) -> float:
+    """The bytes of a value, as far as a choice needs to know."""
+    size = dims.product(core_shape(node))
+    return float(dims.evaluate(size, dict.fromkeys(dims.names(size), TYPICAL))) * node.type.dtype.itemsize

@@ -1,0 +1,477 @@
+"""The choice for one graph: what is inlined, what shares a kernel, in which order kernels run."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from graphc.ir import dims
+from graphc.ir.dims import Shape, Size
+from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
+from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.sink import sink
+from graphc.passes.fusion.stack import stack
+from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
+
+MAX_INLINE = 12  # nested inlined nodes
+TINY = 1024  # bytes whose lifetime does not matter
+SMALL = 16384  # elements that one thread handles without others' help
+
+# Why a cluster of this form waits for complete operands, and what one that others continue is called.
+_COMPLETE = {
+    "contract": "a product needs whole rows and columns of its operands",
+    "columns": "a sum down the columns needs every row of what it adds",
+    "scatter": "a scatter reads and writes where its data say",
+}
+_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+
+
+class Plan:
+    """The choice for one graph: what is inlined, what shares a kernel."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.dims = graph.dims
+        self.position = {n: i for i, n in enumerate(graph.nodes)}
+        self.users = graph.users()
+        self.roots = set(graph.roots)
+        self.depth: dict[Node, int] = {}  # of inlined nodes
+        self.work: dict[Node, Work] = {}
+        self.reads: dict[Node, list[Read]] = {}
+        self.weight: dict[Node, int] = {}
+        self.kinds: dict[Node, int] = {}
+        self._numbers: dict[Any, int] = {}
+        self._known: dict[int, tuple[list[tuple[int, ...]], list[tuple[Size, ...]], int]] = {}
+        self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
+        self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
+        self.fixed: set[Node] = set()  # made of nothing but constants
+        self.clusters: dict[int, Cluster] = {}  # the living ones
+        self._born = 0
+        self.home: dict[Node, Cluster] = {}
+        self.rule = ""  # the last one that refused to join two clusters
+        self.apart: dict[tuple[Node, Node], tuple[str, ...]] = {}  # (value, reader): what refused to join their clusters
+        for node in graph.nodes:
+            self._measure(node)
+        self._absorb()
+        for node in graph.nodes:
+            if not self.is_leaf(node) and not self.inlined(node):
+                self._place(node)
+        self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
+        for node in self.home:
+            for read in self.reads[node]:
+                self.read_by.setdefault(read.node, []).append(node)
+        for cluster in self.order():
+            sink(self, cluster)
+        for cluster in self.order():
+            stack(self, cluster)
+
+    # --- what a node reads, and whether it is worth a buffer ---
+
+    @staticmethod
+    def is_leaf(node: Node) -> bool:
+        return isinstance(node.op.lowering, Leaf)
+
+    def inlined(self, node: Node) -> bool:
+        return node in self.depth
+
+    def _measure(self, node: Node) -> None:
+        if "value" in node.attrs if self.is_leaf(node) else all(i in self.fixed for i in node.inputs):
+            self.fixed.add(node)
+        if self.is_leaf(node):
+            return
+        work = work_of(node)
+        if work is not None:
+            self.work[node] = work
+        self._probe(node)
+        if self._reads_later(node):
+            self.later.add(node)
+        if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
+            depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
+            if len(self.reads[node]) <= 1 and self.weight[node] <= 1 and depth <= MAX_INLINE and not self._moves(node):
+                self.depth[node] = depth
+        elif work is not None:
+            self._moves(node)
+
+    def _reads_later(self, node: Node) -> bool:
+        if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
+            return True
+        found = [i in self.later for i in node.inputs if i not in self.fixed]
+        return bool(found) and all(found)
+
+    def _moves(self, node: Node) -> bool:
+        """Note a node that does nothing but put the axes of a contraction's result in another order: the contraction does so."""
+        if len(self.reads[node]) != 1 or self.weight[node] or not isinstance(node.op.lowering, Pointwise):
+            return False
+        (read,) = self.reads[node]
+        names = axis_names(len(self.work[node].domain))
+        if self.is_leaf(read.node) or self.form(read.node) != "contract":
+            return False
+        if len(self.users[read.node]) > 1 or read.node in self.roots:
+            return False
+        if read.index == names or sorted(map(str, read.index)) != sorted(map(str, names)):
+            return False
+        self.moved[node] = tuple(names.index(i) for i in read.index)
+        return True
+
+    def product_of(self, cluster: Cluster) -> Node:
+        """The contraction of a cluster of that form."""
+        return next(n for n in cluster.nodes if n not in self.work)
+
+    def index_of(self, node: Node, index: tuple[Size, ...], shape: Shape, ranges: dims.Ranges) -> tuple[Size, ...]:
+        """The index of the element of a node that an epilogue makes at an index of its result, which has a shape."""
+        if node in self.moved:
+            return tuple(index[self.moved[node].index(a)] for a in range(len(index)))
+        given = core_shape(node)
+        return index if given == shape else dims.unravel(dims.ravel(index, shape), given, ranges)
+
+    def _kind(self, node: Node) -> int:
+        """A number that nodes share if the same code computes them from values of the same types."""
+        inputs = tuple(self.kinds[i] if self.inlined(i) else i.type for i in node.inputs)
+        attrs = tuple((name, type(value), value) for name, value in sorted(node.attrs.items()))
+        return self._numbers.setdefault((node.op, node.type, inputs, attrs), len(self._numbers))
+
+    def _probe(self, node: Node, alike: bool = True) -> None:
+        """What a node reads and costs; asked once of all that are alike."""
+        work = self.work.get(node)
+        kind = self.kinds[node] = self._kind(node)
+        if alike and kind in self._known:
+            paths, indices, weight = self._known[kind]
+            self.reads[node] = [Read(reached(node, p), i) for p, i in zip(paths, indices, strict=True)]
+            self.weight[node] = weight
+            return
+        if work is not None:
+            probe = Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
+            work_value(probe, work, axis_names(len(work.domain)))
+        else:
+            rank = len(node.inputs[0].type.shape)
+            probe = Probe(self, node, {})
+            match node.op.lowering:
+                case Contraction():
+                    *batch, m, k, n = axis_names(rank + 1)
+                    probe.load(0, (*batch, m, k))
+                    probe.load(1, (*batch, k, n))
+                case Scatter(place=place):
+                    probe.load(0, axis_names(rank))
+                    place(probe, axis_names(rank), **node.attrs)
+        self.reads[node] = probe.reads
+        self.weight[node] = probe.weight
+        if alike:
+            self._known[kind] = probe.paths, [r.index for r in probe.reads], probe.weight
+
+    def _absorb(self) -> None:
+        """Inline what only one column reduction reads: it is computed once there, too."""
+        for node in reversed(self.graph.nodes):
+            users = self.users[node]
+            if not isinstance(node.op.lowering, Pointwise) or node in self.roots or self.inlined(node) or len(users) != 1:
+                continue
+            depth = self.depth.get(users[0], 0) + 1 if self.inlined(users[0]) else 1
+            target = users[0]
+            while self.inlined(target) and len(self.users[target]) == 1:
+                target = self.users[target][0]
+            if target not in self.work or self.form(target) != "columns" or depth > MAX_INLINE or len(self.reads[node]) > 4:
+                continue
+            if len(core_shape(node)) == len(self.work[target].domain):  # a smaller value would be computed many times
+                self.depth[node] = depth
+                self._probe(target, alike=False)
+
+    def form(self, node: Node) -> str:
+        """The kind of cluster that a node starts."""
+        match node.op.lowering:
+            case Scatter():
+                return "scatter"
+            case Contraction() if node not in self.work:
+                return "contract"
+        work = self.work[node]
+        if not work.is_reduction or not work.free:
+            return "rows"
+        if work.combine.startswith("arg"):
+            return "rows"
+        return "columns" if self.lane(node) is not None else "rows"
+
+    def lane(self, node: Node) -> int | None:
+        """The free axis of a reduction along which neighbours lie side by side in memory, if the reduced axes do so less."""
+        work = self.work[node]
+        if not work.free:
+            return None
+        free, reduced = work.free[-1], work.reduced[-1]
+        score = 0
+        for read in self.reads[node]:
+            involved = dims.names(*read.index)
+            size = 4 ** sum(f"d.{a}" in involved for a in range(len(work.domain)))  # the larger operand decides
+            score += size * ((self._stride(read, free) == 1) - (self._stride(read, reduced) == 1))
+        return free if score > 0 or (score == 0 and free > reduced) else None
+
+    def _stride(self, read: Read, axis: int) -> Size:
+        """How far apart in memory neighbours along a domain axis are."""
+        name = f"d.{axis}"
+        linear = dims.ravel(read.index, core_shape(read.node))
+        return dims.sub(dims.substitute(linear, {name: 1}), dims.substitute(linear, {name: 0}))
+
+    # --- clusters ---
+
+    def _place(self, node: Node) -> None:
+        producers: dict[int, Cluster] = {}
+        for read in self.reads[node]:
+            if read.node not in self.home:
+                continue
+            if node in self.later and read.node not in self.later:
+                self.apart[read.node, node] = ("the reader is only needed for the gradient, and made where that is",)
+                continue
+            home = self.home[read.node]
+            producers[home.number] = home
+        own = self._new(node)
+        for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
+            cluster = self.clusters.get(number)
+            if cluster is None or cluster is own:
+                continue
+            merged = self._merge(cluster, own)
+            if merged is None:
+                self.note(cluster, [node], self.rule)
+            if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
+                merged = self._merge(own, cluster)
+            own = merged or own
+        if not producers and own.form == "rows" and node not in self.later:
+            self._join_sibling(node, own)
+
+    def note(self, cluster: Cluster, readers: list[Node], rule: str) -> None:
+        """Remember why nodes are apart from a cluster whose values they read."""
+        for node in readers:
+            for read in self.reads[node]:
+                if self.home.get(read.node) is cluster:
+                    pair = read.node, node
+                    self.apart[pair] = tuple(dict.fromkeys((*self.apart.get(pair, ()), rule)))
+
+    def _new(self, node: Node) -> Cluster:
+        form = self.form(node)
+        work = self.work.get(node)
+        shape = core_shape(node) if work is None or form != "rows" else work.domain
+        cluster = Cluster(self._born, form, shape, len(shape))
+        self._born += 1
+        if work is not None and form == "rows" and work.is_reduction:
+            leading = next((a for a in range(len(shape)) if a in work.reduced), len(shape))
+            if work.free or self._is_small(shape) or work.combine.startswith("arg"):
+                cluster.prefix = leading
+            else:
+                cluster.totals.add(node)
+        if form == "rows" and work is not None and work.is_reduction and work.free and cluster.prefix < len(work.free):
+            cluster.form = "columns"  # a free axis behind a reduced one
+        cluster.nodes.append(node)
+        for read in self.reads[node]:
+            if read.node in self.home:
+                home = self.home[read.node]
+                cluster.before |= home.bit | home.before
+                cluster.reads |= home.bit
+        self.clusters[cluster.number] = cluster
+        self.home[node] = cluster
+        return cluster
+
+    @staticmethod
+    def _is_small(shape: Shape) -> bool:
+        size = dims.product(shape)
+        return isinstance(size, int) and size <= SMALL
+
+    def _join_sibling(self, node: Node, own: Cluster) -> None:
+        """Put a node that reads only leaves beside another that reads the same ones."""
+        given = {read.node for read in self.reads[node]}
+        for cluster in list(self.clusters.values())[-9:-1][::-1]:
+            if cluster.form != "rows" or cluster.shape != own.shape:
+                continue
+            if any(read.node in given for n in cluster.nodes for read in self.reads[n]) and self._merge(cluster, own):
+                return
+
+    def _merge(self, first: Cluster, second: Cluster) -> Cluster | None:
+        """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""
+        if len(first.nodes) + len(second.nodes) > MAX_NODES:
+            self.rule = f"one kernel has at most {MAX_NODES} nodes"
+            return None
+        if not self.acyclic(first, second):
+            self.rule = "another kernel must run in between"
+            return None
+        prefix = self.common_prefix(first, second)
+        if prefix is None:
+            return None
+        if first.form == "rows" and len(first.shape) < len(second.shape):
+            first.shape = second.shape
+        first.prefix = prefix
+        first.totals |= second.totals
+        self.replace(first, second, first)
+        return first
+
+    def acyclic(self, first: Cluster, second: Cluster) -> bool:
+        """Whether no path from one to the other runs through a third cluster."""
+        for a, b in ((first, second), (second, first)):
+            if not b.before & a.bit:
+                continue
+            between = b.reads & ~(a.bit | b.bit)
+            while between:
+                low = between & -between
+                between ^= low
+                if self.clusters[low.bit_length() - 1].before & a.bit:
+                    return False
+        return True
+
+    def common_prefix(self, first: Cluster, second: Cluster) -> int | None:
+        """How many leading axes two clusters can share as rows, or None if they do not fit."""
+        if second.form != "rows":
+            self.rule = _COMPLETE[second.form]
+            return None
+        if first.form == "scatter":
+            self.rule = "a scatter's elements are final only after its last update"
+            return None
+        if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
+            if second.totals or any(self.work[n].is_reduction for n in second.nodes):
+                self.rule = f"a reduction needs more than one element of what {_MADE[first.form]} makes"
+                return None
+            return first.prefix if self._reads_in_place(first, second) else None
+        rank = min(first.prefix, second.prefix)
+        members = {*first.nodes, *second.nodes}
+        totals = first.totals | second.totals
+        for node in (*first.nodes, *second.nodes):
+            work = self.work[node]
+            for read in self.reads[node]:
+                if read.node not in members:
+                    continue
+                given = core_shape(read.node)
+                r = len(given)
+                if read.node in totals:
+                    self.rule = "a reduction over everything is complete only when all of its parts are"
+                    return None
+                if r > len(work.domain) or given != work.domain[:r]:
+                    self.rule = "the reader does not run over the rows in which the value is made"
+                    return None
+                if read.index != axis_names(len(work.domain))[:r]:
+                    self.rule = "the reader needs other elements than those at its own place"
+                    return None
+                if r < len(work.domain):
+                    rank = min(rank, r)
+            if work.is_reduction and node not in totals:
+                rank = min(rank, work.reduced[0])
+        shapes = [self.work[n].domain for n in members]
+        longest = max(shapes, key=len)
+        self.rule = "they have no rows in common"
+        if any(s[:rank] != longest[:rank] or len(s) < rank for s in shapes):
+            return None
+        if rank == 0 and not all(self._is_small(s) for s in shapes):
+            return None
+        if rank == 0 and (totals or (len(longest) > 0 and not any(self.work[n].is_reduction for n in members))):
+            return None
+        if totals and any(len(self.work[n].domain) < rank for n in totals):
+            return None
+        return rank
+
+    def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
+        """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
+        members = {*first.nodes, *second.nodes}
+        size = dims.product(first.shape)
+        index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
+        ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
+        plain = axis_names(len(first.shape))
+        for node in (*first.nodes, *second.nodes):
+            inside = [r for r in self.reads[node] if r.node in members]
+            product = node not in self.work or self.work[node].is_reduction
+            if inside and product:
+                self.rule = f"{_MADE[first.form]} needs more than one element of the value"
+                return False
+            values = [node, *(r.node for r in inside)]
+            if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
+                continue
+            if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
+                self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
+                return False
+            here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
+            for read in inside:
+                found = tuple(dims.substitute(i, here, ranges) for i in read.index)
+                if found != self.index_of(read.node, index, first.shape, ranges):
+                    self.rule = "the reader needs other elements than those at its own place"
+                    return False
+        return True
+
+    def _is_plain(self, node: Node, shape: Shape) -> bool:
+        """Whether a value's elements lie as those of a shape do."""
+        return node not in self.moved and core_shape(node) == shape
+
+    def replace(self, first: Cluster, second: Cluster, group: Cluster) -> None:
+        """One cluster for two."""
+        both = first.bit | second.bit
+        group.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
+        group.before = (first.before | second.before) & ~both
+        group.reads = (first.reads | second.reads) & ~both
+        for node in group.nodes:
+            self.home[node] = group
+        del self.clusters[second.number]
+        self.clusters[group.number] = group
+        for cluster in self.clusters.values():
+            if cluster is not group and cluster.before & both:
+                cluster.before = (cluster.before & ~second.bit) | group.bit | group.before
+                if cluster.reads & both:
+                    cluster.reads = (cluster.reads & ~second.bit) | group.bit
+
+    # --- the result ---
+
+    def order(self) -> list[Cluster]:
+        """The clusters in an order of execution.
+
+        An update comes as soon as its variable's old value is no longer needed: it is the last that needs its gradient's
+        operands. Where that is impossible (two variables that change places) the old value is copied later.
+        """
+        clusters = list(self.clusters.values())
+        needs: dict[int, set[int]] = {c.number: set() for c in clusters}
+        reading: dict[Node, set[int]] = {v: set() for v, _ in self.graph.updates}
+        for c in clusters:
+            for read in (r for node in c.nodes for r in self.reads[node]):
+                home = self.home.get(read.node)
+                if home is not None and home is not c:
+                    needs[c.number].add(home.number)
+                if read.node in reading:
+                    reading[read.node].add(c.number)
+        wished: dict[int, set[int]] = {}
+        for variable, value in self.graph.updates:
+            if value in self.home:
+                own = self.home[value].number
+                wished.setdefault(own, set()).update(reading[variable] - needs[own] - {own})
+        waiting = {n: len(given) + len(wished.get(n, ())) for n, given in needs.items()}
+        feeds: dict[int, list[int]] = {c.number: [] for c in clusters}
+        for wants in (needs, wished):
+            for number, given in wants.items():
+                for g in given:
+                    feeds[g].append(number)
+        size = {c.number: sum(bytes_of(n) for n in c.nodes) for c in clusters}
+
+        def rank(number: int) -> tuple[bool, int]:
+            """What frees memory or takes hardly any comes first."""
+            return number not in wished and size[number] > TINY, number
+
+        ready = [rank(n) for n, count in waiting.items() if not count]
+        heapq.heapify(ready)
+        done: dict[int, None] = {}
+        while len(done) < len(clusters):
+            if not ready:  # only wishes stand in the way: give up those of the first cluster whose needs are met
+                number = min(n for n in wished if n not in done and needs[n] <= done.keys())
+                heapq.heappush(ready, (False, number))
+            _, number = heapq.heappop(ready)
+            done[number] = None
+            for user in feeds[number]:
+                waiting[user] -= 1
+                if not waiting[user] and user not in done:
+                    heapq.heappush(ready, rank(user))
+        return [self.clusters[n] for n in done]
+
+    def crossing(self) -> set[Node]:
+        """The nodes whose values other kernels or the caller need."""
+        found = {n for n in self.roots if not self.is_leaf(n)}
+        for node, reads in self.reads.items():
+            if self.inlined(node):
+                continue
+            for read in reads:
+                home = self.home.get(read.node)
+                if home is not None and (home is not self.home[node] or read.node in home.totals):
+                    found.add(read.node)
+        return found
+
+
+def reached(node: Node, path: tuple[int, ...]) -> Node:
+    """The node that a path of operands leads to."""
+    for operand in path:
+        node = node.inputs[operand]
+    return node

@@ -1,0 +1,127 @@
+"""Put clusters under common outer loops, so that what one hands to the next stays with the thread that made it.
+
+    k0: products of a batch                       one kernel: for each of the batch, or a tile of its rows,
+    k1: softmax of their rows               =>      the product, the softmax of its rows, the other product
+    k2: products of those with another batch
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.graph import Node
+from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.work import axis_names, core_index, core_shape
+
+if TYPE_CHECKING:
+    from graphc.passes.fusion.plan import Plan
+
+MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
+
+
+def stack(plan: Plan, own: Cluster) -> None:
+    """Put a cluster under the outer loops of those that it reads, where what they hand on is theirs alone."""
+    producers: set[int] = set()
+    for node in own.nodes:
+        for read in plan.reads[node]:
+            if read.node in plan.home and (node not in plan.later or read.node in plan.later):
+                producers.add(plan.home[read.node].number)
+    for number in sorted(producers, reverse=True):
+        first = plan.clusters.get(number)
+        if first is None or first is own:
+            continue
+        if not plan.acyclic(first, own):
+            plan.note(first, own.nodes, "another kernel must run in between")
+            continue
+        stages = _in_order(plan, [*(first.stages or [first]), *(own.stages or [own])])
+        if not any(stage.form == "contract" for stage in stages):
+            continue
+        prefix = _common(plan, stages)
+        if prefix is None:
+            plan.note(first, own.nodes, plan.rule)
+        else:
+            group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
+            plan.replace(first, own, group)
+            own = group
+
+
+def _in_order(plan: Plan, stages: list[Cluster]) -> list[Cluster]:
+    """Stages in the order of their data."""
+    place = {node: stage for stage in stages for node in stage.nodes}
+    result: list[Cluster] = []
+    while len(result) < len(stages):
+        for stage in stages:
+            needs = [place.get(read.node, stage) for node in stage.nodes for read in plan.reads[node]]
+            if stage not in result and all(s is stage or s in result for s in needs):
+                result.append(stage)
+    return result
+
+
+def _common(plan: Plan, stages: list[Cluster]) -> int | None:
+    """How many leading axes the stages can run over together: the batch and its rows, or the batch alone."""
+    ranks = {len(s.shape) for s in stages if s.form == "contract"}
+    if len(ranks) != 1:
+        plan.rule = "their products have different numbers of axes"
+        return None
+    rank = ranks.pop()
+    if rank < 3:
+        plan.rule = "a product without a batch has more parallel work as a kernel of its own"
+        return None
+    if _fits(plan, stages, rank - 1, by_rows=True):
+        return rank - 1
+    return rank - 2 if _fits(plan, stages, rank - 2, by_rows=False) else None
+
+
+def handed_on(plan: Plan, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
+    """The values that one stage hands to another, with the stages that make them and read them last."""
+    home = {node: i for i, stage in enumerate(stages) for node in stage.nodes}
+    found: dict[Node, tuple[int, int]] = {}
+    for node, i in home.items():
+        for read in plan.reads[node]:
+            made = home.get(read.node, i)
+            if made != i:
+                found[read.node] = made, max(i, found.get(read.node, (0, 0))[1])
+    return found
+
+
+def _fits(plan: Plan, stages: list[Cluster], prefix: int, by_rows: bool) -> bool:
+    """Whether every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
+    outer = stages[0].shape[:prefix]
+    for stage in stages:
+        rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
+        if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
+            plan.rule = "they have no outer loops in common"
+            return False
+    handed = handed_on(plan, stages)
+    plan.rule = "under common outer loops the reader would need what is made at another place"
+    for stage in stages:
+        for node in stage.nodes:
+            at_home = _outer_index(plan, node)[:prefix]
+            if any(read.node in handed and read.index[:prefix] != at_home for read in plan.reads[node]):
+                return False
+            if node in handed and (core_shape(node)[:prefix] != outer or _moves_axes(plan, node, prefix)):
+                return False
+    if by_rows:  # they come in tiles that are small enough
+        return True
+    plan.rule = f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB"
+    held = [0] * len(stages)
+    for node, (made, last) in handed.items():
+        size = dims.mul(dims.product(core_shape(node)[prefix:]), node.type.dtype.itemsize)
+        if not isinstance(size, int):
+            return False
+        for i in range(made, last + 1):
+            held[i] += size
+    return max(held) <= MAX_SHARED
+
+
+def _moves_axes(plan: Plan, node: Node, prefix: int) -> bool:
+    return node in plan.moved and plan.moved[node][:prefix] != tuple(range(prefix))
+
+
+def _outer_index(plan: Plan, node: Node) -> tuple[Size, ...]:
+    """A node's own index in the names that its reads use."""
+    if node in plan.work:
+        return axis_names(len(plan.work[node].domain))
+    return core_index(node, axis_names(node.type.rank))
