@@ -92,10 +92,10 @@ def series(k: Scalars, f: Value) -> Value:
     return k.fma(s, k.fma(z, polynomial(k, z, SERIES64), half), -half)
 
 
-def logarithm(k: Scalars, n: Value, f: Value) -> Value:
-    """n*ln2 + log(1 + f)."""
+def logarithm(k: Scalars, n: Value, f: Value, rest: Value | None = None) -> Value:
+    """n*ln2 + log(1 + f) + rest."""
     first, second = LN2[f.dtype]
-    small = k.fma(n, second, series(k, f))
+    small = k.fma(n, second, series(k, f) if rest is None else series(k, f) + rest)
     if f.dtype == t.float32:
         return k.fma(n, first, f + small)
     high, low = fast_two_sum(k, n * first, f)
@@ -157,9 +157,10 @@ def log_one_plus(k: Scalars, x: Value, doublings: Value | float = 0.0, low: Valu
     four = k.bitcast(-e + (form.one + (2 << form.mantissa)), x.dtype)
     f = k.fma(x * 0.25, four, k.fma(four, 0.25, -1.0))
     if low is not None:
-        f = k.fma(low * 0.25, four, f)
+        low = low * four * 0.25
+        low = k.fma(-low, f, low)  # divided by 1 + f, as closely as matters
     if isinstance(doublings, Value):
-        return logarithm(k, n + doublings, f)
+        return logarithm(k, n + doublings, f, low)
     return k.select(abs(x) < 2.0 ** (-2 - form.mantissa), x, logarithm(k, n, f))
 
 
