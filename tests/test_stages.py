@@ -148,3 +148,14 @@ def test_rows_after_a_product_that_is_seen_in_another_shape():
     x, w = gx.placeholder("x", ("b", 7, 6), "float64"), gx.placeholder("w", (6, 8), "float64")
     arrays = [RNG.standard_normal((3, 7, 6)), RNG.standard_normal((6, 8))]
     compare([x, w], [gx.nn.layer_norm(x @ w + x[:, :, :1])], arrays)
+
+
+def test_sums_down_the_columns_of_one_array_are_one_kernel():
+    x, g = gx.placeholder("x", ("r", 300), "float64"), gx.placeholder("g", ("r", 300), "float64")
+    outputs = [gx.sum(g, axis=0), gx.sum(g * x, axis=0) * 2, gx.sum(x, axis=0) + 1, gx.max(g, axis=0), gx.max(g + x, axis=0)]
+    for rows in (1, 64, 65, 1000):
+        f = compare([x, g], outputs, [RNG.standard_normal((rows, 300)) for _ in "xg"])
+    assert len(f.program.calls) == 2
+    later = gx.sum(g * outputs[0], axis=0)
+    f = compare([x, g], [outputs[0], later], [RNG.standard_normal((70, 300)) for _ in "xg"])
+    assert len(f.program.calls) == 2

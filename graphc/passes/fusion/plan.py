@@ -57,6 +57,7 @@ class Plan:
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
+        self._pair_columns()
         self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
         for node in self.home:
             for read in self.reads[node]:
@@ -279,6 +280,26 @@ class Plan:
                 continue
             if any(read.node in given for n in cluster.nodes for read in self.reads[n]) and self._merge(cluster, own):
                 return
+
+    def _pair_columns(self) -> None:
+        """Put sums down the same columns together where they read the same array: it passes through memory once."""
+        last: dict[tuple[Any, ...], Cluster] = {}
+        for own in self.order():
+            if own.form != "columns":
+                continue
+            node = next(n for n in own.nodes if self.work[n].is_reduction)
+            work, lane = self.work[node], self.lane(node)
+            key = work.domain, work.reduced, work.combine, node.type.dtype, lane
+            other = last.setdefault(key, own)
+            if other is own or lane is None:
+                continue
+            given = {r.node for r in self.reads[node]}
+            same = any(r.node in given for n in other.nodes if self.work[n].is_reduction for r in self.reads[n])
+            apart = not (other.before & own.bit or own.before & other.bit)
+            if same and apart and len(other.nodes) + len(own.nodes) <= MAX_NODES:
+                self.replace(other, own, other)
+            else:
+                last[key] = own
 
     def _merge(self, first: Cluster, second: Cluster) -> Cluster | None:
         """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""

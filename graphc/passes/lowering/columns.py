@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
@@ -18,11 +18,12 @@ TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
 
 
-def epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tuple[Size, ...]) -> None:
-    """The elementwise code on a contraction's or a column reduction's result."""
+def epilogue(writer: Writer, scope: Scope, made: Mapping[Node, Arg], index: tuple[Size, ...]) -> None:
+    """The elementwise code on what a contraction or column reductions made, all of one shape."""
+    shape = core_shape(next(iter(made)))
     for node in writer.cluster.nodes:
-        at = writer.plan.index_of(node, index, core_shape(first), scope.ranges)
-        found = value if node is first else scope.compute(node, at)
+        at = writer.plan.index_of(node, index, shape, scope.ranges)
+        found = made[node] if node in made else scope.compute(node, at)
         scope.know((node, at), found)
         if writer.keeps(node):
             scope.store(node, at, found)
@@ -30,7 +31,8 @@ def epilogue(writer: Writer, scope: Scope, first: Node, value: Arg, index: tuple
 
 def lower_columns(writer: Writer) -> Call:
     plan = writer.plan
-    node = next(n for n in writer.cluster.nodes if plan.work[n].is_reduction)
+    nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
+    node = nodes[0]
     work = plan.work[node]
     lane = None if work.combine.startswith("arg") else plan.lane(node)
     names = writer.loop_names(len(work.domain))
@@ -49,13 +51,14 @@ def lower_columns(writer: Writer) -> Call:
             scope.body.append(Reduce(acc.name, node.type.dtype, work.combine, scope.compute(node, index), position))
 
         row.loops(inner, add)
-        epilogue(writer, row, node, acc, free)
+        epilogue(writer, row, {node: acc}, free)
         return writer.call(axes, row.body)
-    return _lower_lanes(writer, node, lane, axes, inner)
+    return _lower_lanes(writer, nodes, lane, axes, inner)
 
 
-def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner: list[Axis]) -> Call:
-    """A reduction over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
+def _lower_lanes(writer: Writer, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis]) -> Call:
+    """Reductions over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
+    node = nodes[0]
     work = writer.plan.work[node]
     names = writer.loop_names(len(work.domain))
     index = tuple(dims.symbol(v) for v in names)
@@ -79,46 +82,54 @@ def _lower_lanes(writer: Writer, node: Node, lane: int, axes: list[Axis], inner:
     def clear(*buffers: str) -> Callable[[Scope], None]:
         return lambda scope: scope.body.extend(Store(b, here, zero) for b in buffers)
 
-    acc = writer.new_scratch(dtype, (size,))
+    sums = [writer.new_scratch(dtype, (size,)) for _ in nodes]
 
     def add(scope: Scope) -> None:
-        lanes(scope, lambda s: s.body.append(Gather(acc, here, work.combine, s.compute(node, index))))
+        def gather(s: Scope) -> None:
+            for acc, n in zip(sums, nodes, strict=True):
+                s.body.append(Gather(acc, here, work.combine, s.compute(n, index)))
+
+        lanes(scope, gather)
 
     if work.combine == "add" and dtype.is_float:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
         # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
-        total, lost = writer.new_scratch(dtype, (size,)), writer.new_scratch(dtype, (size,))
-        lanes(body, clear(total, lost))
+        totals, errors = ([writer.new_scratch(dtype, (size,)) for _ in nodes] for _ in "te")
+        lanes(body, clear(*totals, *errors))
         first, *others = inner
         blocks = dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
         begin = dims.mul(dims.symbol(u), BLOCK)
         block = Scope(writer, body, {u: blocks})
-        lanes(block, clear(acc))
+        lanes(block, clear(*sums))
         run = Scope(writer, block, {first.var: first.extent})
         run.loops(others, add)
         block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
 
         def join(scope: Scope) -> None:
-            a, b, c = (scope.load(s, dtype, here) for s in (total, acc, lost))
-            s = scope.let("add", (a, b), dtype)
-            part = scope.let("sub", (s, a), dtype)
-            one, two = scope.let("sub", (a, scope.let("sub", (s, part), dtype)), dtype), scope.let("sub", (b, part), dtype)
-            error = scope.let("add", (one, two), dtype)
-            scope.body.append(Store(total, here, s))
-            scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
+            for total, acc, lost in zip(totals, sums, errors, strict=True):
+                a, b, c = (scope.load(s, dtype, here) for s in (total, acc, lost))
+                s = scope.let("add", (a, b), dtype)
+                part = scope.let("sub", (s, a), dtype)
+                one, two = scope.let("sub", (a, scope.let("sub", (s, part), dtype)), dtype), scope.let("sub", (b, part), dtype)
+                error = scope.let("add", (one, two), dtype)
+                scope.body.append(Store(total, here, s))
+                scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
 
         lanes(block, join)
         body.body.append(Loop(u, blocks, tuple(block.body)))
 
         def finish(scope: Scope) -> None:
-            a, c = (scope.load(s, dtype, here) for s in (total, lost))
-            whole = scope.let("add", (a, c), dtype)  # where the total is infinite or NaN, the error is NaN: keep the total
-            finite = scope.let("eq", (scope.let("sub", (a, a), dtype), Const(0.0, dtype)), bool_)
-            epilogue(writer, scope, node, scope.let("select", (finite, whole, a), dtype), free)
+            made: dict[Node, Arg] = {}
+            for n, total, lost in zip(nodes, totals, errors, strict=True):
+                a, c = (scope.load(s, dtype, here) for s in (total, lost))
+                whole = scope.let("add", (a, c), dtype)  # where the total is infinite or NaN, the error is NaN: keep the total
+                finite = scope.let("eq", (scope.let("sub", (a, a), dtype), Const(0.0, dtype)), bool_)
+                made[n] = scope.let("select", (finite, whole, a), dtype)
+            epilogue(writer, scope, made, free)
 
         lanes(body, finish)
     else:
-        lanes(body, clear(acc))
+        lanes(body, clear(*sums))
         body.loops(inner, add)
-        lanes(body, lambda s: epilogue(writer, s, node, s.load(acc, dtype, here), free))
+        lanes(body, lambda s: epilogue(writer, s, {n: s.load(b, dtype, here) for n, b in zip(nodes, sums, strict=True)}, free))
     return writer.call([*axes, Axis(t, tiles)], body.body)

@@ -75,7 +75,7 @@ def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
         scope.body.append(Gather(sums, index[1:], "add", value))
 
     row.loops([Axis(part, count), Axis(n, columns)], add)
-    row.loops([Axis(n, columns)], lambda s: epilogue(writer, s, node, s.load(sums, node.type.dtype, index[1:]), index))
+    row.loops([Axis(n, columns)], lambda s: epilogue(writer, s, {node: s.load(sums, node.type.dtype, index[1:])}, index))
     return [*calls, writer.call([Axis(m, rows)], row.body, {replace(partial, mode="in"): name})]
 
 
@@ -99,7 +99,7 @@ def contraction(
     end = Scope(writer, None, ranges)
     index = core_index(node, (*at, sm, sn))
     if finish is None:
-        epilogue(writer, end, node, result, index)
+        epilogue(writer, end, {node: result}, index)
     else:
         finish(end, result, index)
     return Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
