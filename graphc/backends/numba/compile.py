@@ -115,16 +115,6 @@ def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
         return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 
 
-def library(symbol: str, write: Callable[[], str]) -> int:
-    """The address of a function that all kernels may call as `external(symbol, ...)`, from LLVM text that defines it.
-
-    The symbol must name everything that the text depends on, beside the files of this package.
-    """
-    with _LOCK:
-        _load({}, {symbol: write})
-        return _address("", symbol)
-
-
 def _load(texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]]) -> None:
     """Have the code of keys in memory, and the libraries that they call.
 

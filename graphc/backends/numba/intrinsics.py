@@ -218,7 +218,6 @@ rem = _binary("rem", lambda builder, a, b, kind: builder.srem(a, b) if _is_signe
 ineg = _unary("ineg", lambda builder, x, kind: builder.neg(x))
 inot = _unary("inot", lambda builder, x, kind: builder.not_(x))
 fneg = _unary("fneg", lambda builder, x, kind: builder.fneg(x))
-fmod = _binary("fmod", lambda builder, a, b, kind: builder.frem(a, b))
 udiv = _binary("udiv", lambda builder, a, b, kind: builder.udiv(a, b))
 
 
