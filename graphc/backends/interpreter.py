@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from graphc.backends import Timing
-from graphc.errors import GraphError
+from graphc.errors import GraphError, Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Pointwise
+from graphc.ir.operation import Host, Operation, Pointwise, Project
+from graphc.ir.types import TensorType, TupleType
 
 Array = np.ndarray[Any, Any]
 SAMPLES = 5  # of each node's time
@@ -43,9 +44,40 @@ def leaf_value(node: Node, inputs: Mapping[Node, Array], variables: Mapping[Node
     return data  # type: ignore[no-any-return]
 
 
-def reference(node: Node, operands: Sequence[Array], attrs: Mapping[str, Any]) -> Array:
-    """The value of a node."""
+def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+    """The value of a node: an array, or a tuple of them."""
+    match node.op.lowering:
+        case Project():
+            return operands[0][attrs["index"]]
+        case Host():
+            return call_routine(node.op, operands, attrs, node.type, node.where)
     return np.asarray(node.op.reference(*operands, **attrs))
+
+
+def call_routine(
+    op: Operation, operands: Sequence[Array], attrs: Mapping[str, Any], want: TensorType, where: Where | None
+) -> Any:
+    """What a routine of Python makes of arrays; GraphError where it raises, or gives something else than it should."""
+    name = op.name
+    try:
+        made = op.reference(*operands, **attrs)
+        if not isinstance(want, TupleType):
+            return _fitting(name, np.asarray(made), want)
+        if not isinstance(made, tuple) or len(made) != len(want.parts):
+            raise GraphError(f"{name} must give {len(want.parts)} arrays, got {type(made).__name__}")
+        return tuple(_fitting(name, np.asarray(m), part) for m, part in zip(made, want.parts, strict=True))
+    except GraphError as error:
+        error.where = error.where or where
+        raise
+    except Exception as error:
+        raise GraphError(f"{name} raised {type(error).__name__}: {error}", where=where) from error
+
+
+def _fitting(name: str, made: Array, want: TensorType) -> Array:
+    shape = tuple(n if isinstance(n, int) else m for n, m in zip(want.shape, made.shape, strict=False))
+    if made.dtype != want.dtype.numpy or made.shape != shape or made.ndim != want.rank:
+        raise GraphError(f"{name} must give {want}, got an array of {made.dtype} and shape {list(made.shape)}")
+    return made
 
 
 def evaluate(
@@ -80,7 +112,7 @@ def evaluate(
 def _ordered(node: Node, operand: Array) -> Array:
     """An operand in row-major order, unless it is only moved: NumPy's loops and sums round differently for other strides."""
     match node.op.lowering:
-        case Pointwise(elementwise=False):
+        case Pointwise(elementwise=False) | Project():
             return operand
     return np.asarray(operand, order="C")
 

@@ -8,6 +8,8 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Reduction     out[i] = elements of one operand, combined over some axes
     Contraction   out[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
     Scatter       elements of an update, combined into the places that integer operands name
+    Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
+    Project       one result of an operation that has several
 """
 
 from __future__ import annotations
@@ -70,7 +72,20 @@ class Scatter:
     place: Callable[..., tuple[Size, ...]]
 
 
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter
+@dataclass(frozen=True)
+class Host:
+    """Whole arrays by the operation's reference, which a compiled program calls between its kernels.
+
+    A reference gives an array, or a tuple of them where the operation's type is a TupleType. What it raises ends the call.
+    """
+
+
+@dataclass(frozen=True)
+class Project:
+    """One result of an operation that has several."""
+
+
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Host | Project
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Contraction", "DType", "Leaf", "Lowering", "Operation", "Pointwise", "Reduction",
+    "VOCABULARY", "Attrs", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Project", "Reduction",
     "Requirement", "Sample", "Scatter", "operations",
 ]  # fmt: skip

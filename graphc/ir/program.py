@@ -33,6 +33,7 @@ from typing import Any
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
+from graphc.ir.operation import Operation
 from graphc.ir.scalar import Arg, Let
 from graphc.ir.types import DType, TensorType
 
@@ -162,7 +163,20 @@ class Scratch:
 
 
 @dataclass(frozen=True)
+class Routine:
+    """The reference of an operation, which makes whole arrays of whole arrays in Python."""
+
+    operation: Operation
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
+
+
+@dataclass(frozen=True)
 class Kernel:
+    """Code over buffers: a body that runs for every index of the parallel loops, or a routine of Python."""
+
     name: str
     params: tuple[Param, ...]
     parallel: tuple[Axis, ...]
@@ -170,6 +184,7 @@ class Kernel:
     scratch: tuple[Scratch, ...] = ()
     where: tuple[Where, ...] = field(default=(), compare=False)
     nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
+    routine: Routine | None = None
 
     @property
     def inputs(self) -> tuple[Param, ...]:

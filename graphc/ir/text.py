@@ -23,7 +23,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import Axis, Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
 from graphc.ir.scalar import Let
-from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, as_dtype
+from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as_dtype
 
 _INLINE = 32  # constants of more elements are printed packed
 
@@ -127,6 +127,8 @@ def print_kernel(kernel: Kernel) -> str:
     if axes:
         lines.append(f"  parallel {axes} {{")
         indent = "    "
+    if kernel.routine is not None:
+        lines.append(f"{indent}python {kernel.routine}")
     lines += [f"{indent}scratch %{s.name}: {TensorType(s.dtype, s.shape)}" for s in kernel.scratch]
     lines += _body(kernel.body, indent)
     if axes:
@@ -343,6 +345,13 @@ class _Parser:
         return self.values[name]
 
     def type(self) -> TensorType:
+        if self.take("("):
+            parts = []
+            while not self.take(")"):
+                parts.append(self.type())
+                if not self.peek(")"):
+                    self.expect(",")
+            return TupleType(tuple(parts))
         at = self.tokens[self.next].at
         word = self.kind("word", "a type")
         try:

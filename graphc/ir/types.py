@@ -136,6 +136,29 @@ class TensorType:
     __repr__ = __str__
 
 
+TUPLE = DType("tuple", "tuple", "t", 0)
+
+
+@dataclass(frozen=True, init=False)
+class TupleType(TensorType):
+    """The types of an operation's several results, which `project` takes apart.
+
+    >>> print(TupleType((TensorType(float32, (3,)), TensorType(int64, ()))))
+    (f32[3], i64[])
+    """
+
+    parts: tuple[TensorType, ...]
+
+    def __init__(self, parts: tuple[TensorType, ...]) -> None:
+        super().__init__(TUPLE, ())
+        object.__setattr__(self, "parts", parts)
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.parts))})"
+
+    __repr__ = __str__
+
+
 def as_shape(value: object) -> Shape:
     """A shape from an integer, a name, or a sequence of integers, names and sizes.
 

@@ -17,9 +17,9 @@ from graphc.errors import DTypeError, GraphError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.operation import Operation, Pointwise, Reduction, Requirement, Sample
+from graphc.ir.operation import Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Operands = tuple[DType, ...]
@@ -187,6 +187,38 @@ def _literal(name: str, value: Any, dtype: DType) -> Tensor:
                 hint="astype the array to a wider type",
             )
     return ops.full((), value, dtype=dtype)
+
+
+# --- several results -------------------------------------------------------------------------------------------------
+
+project: Op = Op(
+    "project", lambda x, index: x.parts[index], lambda x, index: x[index], Project(), lambda g, y, x, index: (None,), arity=1,
+    build=build, doc="One result of an operation that has several.",
+)  # fmt: skip
+
+
+def results(node: Tensor) -> tuple[Tensor, ...]:
+    """The results of an operation that has several."""
+    assert isinstance(node.type, TupleType)
+    return tuple(project(node, index=i) for i in range(len(node.type.parts)))
+
+
+def host(
+    name: str,
+    *,
+    infer: Callable[..., TensorType],
+    reference: Callable[..., Any],
+    vjp: Callable[..., tuple[Node | None, ...]] | None = None,
+    requires: Callable[..., list[Requirement]] | None = None,
+    samples: tuple[Sample, ...] = (),
+    arity: int = 1,
+) -> Op:
+    """Declare a function of whole arrays that its NumPy reference computes, also in a compiled program.
+
+    Where `infer` gives a TupleType, the reference gives a tuple, the rule `vjp` is given tuples for `g` (None where a result has
+    no cotangent) and `y`, and `results(op(...))` takes the node apart.
+    """
+    return Op(name, infer, reference, Host(), vjp, samples, requires, arity=arity, build=build)
 
 
 # --- kinds of operations ---------------------------------------------------------------------------------------------

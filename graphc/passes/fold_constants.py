@@ -18,7 +18,7 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, origin, rebuild
-from graphc.ir.operation import VOCABULARY, Pointwise
+from graphc.ir.operation import VOCABULARY, Host, Pointwise
 from graphc.ir.types import ArrayValue, TensorType
 
 LIMIT = 64 * 1024  # bytes; half of a core's first-level cache, and quick to print
@@ -104,6 +104,8 @@ def _on_fills(node: Node, shape: tuple[int, ...]) -> Array:
 def _fold_small(node: Node) -> Node | None:
     """Any operation of known sizes, if neither its operands' fills nor its result are large."""
     types = (node.type, *(i.type for i in node.inputs))
+    if isinstance(node.op.lowering, Host):  # it may raise, which is for a call to say
+        return None
     if not all(t.is_static for t in types) or any(map(_symbolic, node.attrs.values())):
         return None
     stored = sum(_bytes(i.type) for i in node.inputs if i.op.name == "constant")

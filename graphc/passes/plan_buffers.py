@@ -118,6 +118,7 @@ def _update_in_place(program: Program) -> Program:
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
+    certain = max((i for i, c in enumerate(calls) if c.kernel.routine is not None), default=-1)  # from here on nothing can fail
     users: dict[str, list[int]] = {}
     for i, call in enumerate(calls):
         for name in dict.fromkeys(call.buffers):
@@ -125,7 +126,7 @@ def _update_in_place(program: Program) -> Program:
     for variable, source in program.updates:
         writers = [i for i in users.get(source, ()) if source in _writes(calls[i])]
         readers = users.get(variable, [])
-        free = buffers[source].role == "temporary" and taken[source] == 1 and len(writers) == 1
+        free = buffers[source].role == "temporary" and taken[source] == 1 and len(writers) == 1 and writers[0] >= certain
         if free and all(r <= writers[0] for r in readers):
             at = writers[0]
             if at in readers and not _sharable(calls[at], variable, source):

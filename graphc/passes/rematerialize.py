@@ -22,7 +22,7 @@ from __future__ import annotations
 import networkx as nx
 
 from graphc.ir.graph import Graph, Node, origin
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.work import core_shape
@@ -48,7 +48,7 @@ class _Choice:
         self.wide: set[Node] = set()
         self.sources: dict[Node, frozenset[Node]] = {}  # the values with memory or a kernel that a node reads, or itself
         for node in graph.nodes:
-            factor = isinstance(node.op.lowering, Pointwise)
+            factor = isinstance(node.op.lowering, (Pointwise, Project))
             if not node.is_leaf and ((node.gradient and not factor) or any(i in self.late for i in node.inputs)):
                 self.late.add(node)
             if self._is_wide(node):

@@ -176,8 +176,9 @@ def _of_call(graph: Graph, call: Call, timing: Timing, sizes: Mapping[str, int])
     nodes = [graph.nodes[i] for i in kernel.nodes]
     moved = sum(dims.evaluate(p.type.nbytes, sizes) * (2 if p.mode == "inout" else 1) for p in kernel.params)
     floats = [p.type.dtype.name for p in kernel.params if p.type.dtype.is_float]
+    what = _what(nodes) if kernel.routine is None else f"{kernel.routine.operation.name}, by Python"
     return Row(
-        kernel.name, _what(nodes), kernel.where[0] if kernel.where else None, timing.seconds, moved, flops(kernel, sizes),
+        kernel.name, what, kernel.where[0] if kernel.where else None, timing.seconds, moved, flops(kernel, sizes),
         timing.threads, min(floats, default=""),
     )  # fmt: skip
 

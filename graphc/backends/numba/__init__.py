@@ -10,6 +10,7 @@
     walk.py          a call and the walk over its table of kernels, in the words of kernels
     pool.py          worker threads
     executor.py      binding sizes, memory, running
+    routine.py       routines of Python among kernels
     stopwatch.py     the time of each call alone
     oracle.py        the same source through Numba: what the front end is judged by
 """

@@ -6,7 +6,7 @@ import ctypes
 import math
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from graphc.backends import Timing
 from graphc.backends.numba import stopwatch, walk
 from graphc.backends.numba.compile import CompiledKernel, compile_kernels
 from graphc.backends.numba.pool import Pool, native, pool
+from graphc.backends.numba.routine import PythonKernel, row_of
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir.program import Contract, Kernel, Loop, Program, Statement
@@ -53,19 +54,19 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
     return total
 
 
-def extent_of(kernel: CompiledKernel, env: Mapping[str, int]) -> int:
+def extent_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> int:
     """The parallel extent of a kernel."""
     return dims.evaluate(dims.product(a.extent for a in kernel.kernel.parallel), env)
 
 
-def tile_of(kernel: CompiledKernel, env: Mapping[str, int], extent: int) -> int:
+def tile_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int], extent: int) -> int:
     """How much of the extent one tile takes: enough work, and no more tiles than needed."""
     bound = {a.var: 0 for a in kernel.kernel.parallel}
     unit = _cost(kernel.kernel.body, {**env, **bound})
     return max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
 
 
-def scratch_offsets(kernel: CompiledKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
+def scratch_offsets(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
     """The byte offsets of a kernel's scratch arrays, and the bytes they take."""
     offsets, at = [], kernel.reserve
     for s in kernel.kernel.scratch:
@@ -109,7 +110,7 @@ class Binding:
         )
         self.scratch_bytes = 0
         self.parallel = False
-        self.rows: list[tuple[CompiledKernel, list[int], int, int, int]] = []
+        self.rows: list[tuple[CompiledKernel | PythonKernel, list[int], int, int, int]] = []
         for call in program.calls:
             kernel = native.by_name[call.kernel.name]
             offsets, need = scratch_offsets(kernel, env)
@@ -130,8 +131,11 @@ class Context:
 
     def __init__(self, native: Native, binding: Binding) -> None:
         program = native.program
+        self.routines: list[Any] = []  # functions of Python that the table refers to
+        self.raised: list[BaseException] = []
         self.parallel, self.scratch_bytes, self.results = binding.parallel, binding.scratch_bytes, binding.outputs
         self.pool: Pool | None = None
+        self.job: Array = np.zeros(walk.JOB_WORDS, np.int64)
         self.arena, arena = _empty(binding.arena_bytes)
         self.scratch, scratch = _empty(binding.scratch_bytes)
         self.table = np.zeros((len(program.calls), walk.ROW_BYTES // 8), np.int64)
@@ -140,7 +144,11 @@ class Context:
         places: dict[str, list[int]] = {}
         p = s = 0
         for row, call, (kernel, sizes, extent, tile, tiles) in zip(self.table, program.calls, binding.rows, strict=True):
-            row[:6] = (kernel.address, self.pointers.ctypes.data + 8 * p, self.sizes.ctypes.data + 8 * s, extent, tile, tiles)
+            address = kernel.address
+            if call.kernel.routine is not None:
+                keep, address = row_of(call.kernel, binding.env, self._failed)
+                self.routines.append(keep)
+            row[:6] = (address, self.pointers.ctypes.data + 8 * p, self.sizes.ctypes.data + 8 * s, extent, tile, tiles)
             for name in call.buffers:
                 buffer = program.buffers[name]
                 if buffer.slot is not None:
@@ -154,7 +162,6 @@ class Context:
         self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
         self.inputs = Rows(binding.inputs, places, _READABLE)
         self.outputs = Rows(binding.outputs, places, _WRITABLE)
-        self.job: Array = np.zeros(walk.JOB_WORDS, np.int64)
         self.job[walk.TABLE], self.job[walk.CALLS], self.job[walk.SCRATCH] = self.table.ctypes.data, len(self.table), scratch
         self.job[walk.FRAME] = id(self.frame)
         self.job[walk.INPUTS], self.job[walk.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
@@ -172,7 +179,21 @@ class Context:
             frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
             status = _call(self.job_at)
         frame[0] = ()
+        if self.raised:
+            self.job[walk.FAILED] = 0
+            raise self.raised.pop()
         return None if status == walk.OTHER_ARGUMENTS else frame[1 + status][:]
+
+    @property
+    def _failed(self) -> Callable[[BaseException], None]:
+        """What a routine tells its error: no call follows then, and nothing that this refers to refers to it."""
+        job, raised = self.job, self.raised
+
+        def failed(error: BaseException) -> None:
+            raised.append(error)
+            job[walk.FAILED] = 1
+
+        return failed
 
     def _join_pool(self) -> None:
         """Have the worker threads that there are now take part."""
@@ -209,7 +230,7 @@ class Native:
         for call in program.calls:
             distinct.setdefault(call.kernel.name, call.kernel)
         self.compilations = 0
-        self.kernels = self._compile(distinct.values())
+        self.kernels = self._compile(list(distinct.values()))
         self.by_name = {k.name: k for k in self.kernels}
         held = [b for b in program.buffers.values() if b.role in ("constant", "variable")]
         self.data = {b.name: b.value if b.role == "constant" else b.value.data for b in held}
@@ -219,9 +240,10 @@ class Native:
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
 
-    def _compile(self, kernels: Iterable[Kernel]) -> list[CompiledKernel]:
+    def _compile(self, kernels: Sequence[Kernel]) -> list[CompiledKernel | PythonKernel]:
         self.compilations += 1
-        return compile_kernels(kernels)
+        compiled = iter(compile_kernels(k for k in kernels if k.routine is None))
+        return [next(compiled) if k.routine is None else PythonKernel(k.name, k) for k in kernels]
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with _binding:

@@ -15,9 +15,9 @@ ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
-# results], the rows of its arguments and results and how many there are.
-TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
-JOB_WORDS = 9
+# results], the rows of its arguments and results and how many there are; and whether a call has failed, so that none follows.
+TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT, FAILED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+JOB_WORDS = 10
 
 # Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
 # have stand, and a first and a last place for places that its data's address is written to.
@@ -104,12 +104,15 @@ def run_alone(job: Word) -> None:
     for call in range(read(job, CALLS)):
         row = table + call * ROW_BYTES
         extent = read(row, EXTENT)
-        if extent > 0:
+        if extent > 0 and read(job, FAILED) == 0:
             run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, read(job, SCRATCH))
 
 
-def walk(table: Word, calls: Word, scratch: Word) -> None:
-    for call in range(calls):
+def walk(job: Word, scratch: Word) -> None:
+    table = read(job, TABLE)
+    for call in range(read(job, CALLS)):
+        if read(job, FAILED) != 0:
+            return
         row = table + call * ROW_BYTES
         extent = read(row, EXTENT)
         tile = read(row, TILE)
@@ -144,7 +147,7 @@ def lead(state: Word, job: Word) -> None:
     add(state, SEQUENCE, 1)
     for _ in range(read(state, ASLEEP)):
         sem_post(state + 8 * SEMAPHORE)
-    walk(table, calls, read(job, SCRATCH))
+    walk(job, read(job, SCRATCH))
     write(state, OPEN, 0)
     spins = 0
     while read(state, INSIDE) != 0:
@@ -173,5 +176,5 @@ def work(state: Word, scratch: Word) -> None:
         add(state, INSIDE, 1)
         if read(state, OPEN) != 0:
             job = read(state, JOB)
-            walk(read(job, TABLE), read(job, CALLS), read(scratch, 0))
+            walk(job, read(scratch, 0))
         add(state, INSIDE, -1)

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
+from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Project, Scatter
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
@@ -23,6 +23,7 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
+    "host": "a routine of Python needs whole arrays",
 }
 _MADE = {"contract": "a product", "columns": "a sum down the columns"}
 
@@ -36,6 +37,7 @@ class Plan:
         self.position = {n: i for i, n in enumerate(graph.nodes)}
         self.users = graph.users()
         self.roots = set(graph.roots)
+        self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Host) for i in n.inputs}  # what must be in memory
         self.depth: dict[Node, int] = {}  # of inlined nodes
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
@@ -87,7 +89,7 @@ class Plan:
         self._probe(node)
         if self._reads_later(node):
             self.later.add(node)
-        if isinstance(node.op.lowering, Pointwise) and node not in self.roots:
+        if isinstance(node.op.lowering, Pointwise) and node not in self.roots and node not in self.whole:
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
             if len(self.reads[node]) <= 1 and self.weight[node] <= 1 and depth <= MAX_INLINE and not self._moves(node):
                 self.depth[node] = depth
@@ -141,13 +143,15 @@ class Plan:
             self.reads[node] = [Read(reached(node, p), i) for p, i in zip(paths, indices, strict=True)]
             self.weight[node] = weight
             return
+        probe = Probe(self, node, {} if work is None else {f"d.{a}": n for a, n in enumerate(work.domain)})
         if work is not None:
-            probe = Probe(self, node, {f"d.{a}": n for a, n in enumerate(work.domain)})
             work_value(probe, work, axis_names(len(work.domain)))
         else:
             rank = len(node.inputs[0].type.shape)
-            probe = Probe(self, node, {})
             match node.op.lowering:
+                case Host():
+                    for operand, given in enumerate(node.inputs):
+                        probe.load(operand, axis_names(given.type.rank))
                 case Contraction():
                     *batch, m, k, n = axis_names(rank + 1)
                     probe.load(0, (*batch, m, k))
@@ -166,6 +170,8 @@ class Plan:
             users = self.users[node]
             if not isinstance(node.op.lowering, Pointwise) or node in self.roots or self.inlined(node) or len(users) != 1:
                 continue
+            if node in self.whole:
+                continue
             depth = self.depth.get(users[0], 0) + 1 if self.inlined(users[0]) else 1
             target = users[0]
             while self.inlined(target) and len(self.users[target]) == 1:
@@ -181,6 +187,8 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return "scatter"
+            case Host() | Project():
+                return "host"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]
@@ -212,6 +220,10 @@ class Plan:
     # --- clusters ---
 
     def _place(self, node: Node) -> None:
+        if isinstance(node.op.lowering, Project):
+            home = self.home[node] = self.home[node.inputs[0]]
+            home.nodes.append(node)
+            return
         producers: dict[int, Cluster] = {}
         for read in self.reads[node]:
             if read.node not in self.home:
@@ -337,8 +349,9 @@ class Plan:
         if second.form != "rows":
             self.rule = _COMPLETE[second.form]
             return None
-        if first.form == "scatter":
-            self.rule = "a scatter's elements are final only after its last update"
+        if first.form in ("scatter", "host"):
+            what = "a scatter's elements are final only after its last update"
+            self.rule = what if first.form == "scatter" else "a routine of Python makes whole arrays"
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):

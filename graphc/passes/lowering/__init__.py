@@ -5,6 +5,7 @@ rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
 stages.py      several of these under common outer loops
+routines.py    routines of Python
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store
 from graphc.ir.scalar import Ref
 from graphc.ir.text import names_of
-from graphc.ir.types import TensorType
+from graphc.ir.types import TensorType, TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
+from graphc.passes.lowering.routines import lower_routine, results_of
 from graphc.passes.lowering.rows import lower_rows, split_tail
 from graphc.passes.lowering.scope import Writer
 from graphc.passes.lowering.stages import lower_stages
@@ -33,10 +35,15 @@ def lower(plan: Plan) -> Program:
     for node in graph.nodes:
         if plan.is_leaf(node):
             buffers[names[node]] = _leaf_buffer(graph, node, names[node])
-        elif node in crossing:
+        elif node in crossing and not isinstance(node.type, TupleType):
             buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
     for cluster in plan.order():
+        if cluster.form == "host":
+            calls.append(lower_routine(plan, cluster, names))
+            for first, other in results_of(cluster)[2]:
+                calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
+            continue
         writer = Writer(plan, cluster, crossing, names)
         match cluster.form:
             case "rows":

@@ -1,0 +1,82 @@
+"""Routines of Python among kernels: each becomes a function of the kernels' signature, which takes the GIL while it runs."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from graphc.backends.interpreter import bind_dims, call_routine
+from graphc.ir import dims
+from graphc.ir.program import Kernel
+from graphc.ir.types import TensorType, TupleType
+
+Array = np.ndarray[Any, Any]
+_SIGNATURE = ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * 5)
+
+
+@dataclass(frozen=True)
+class PythonKernel:
+    """A routine among the kernels of a program; it is interpreted, and says so."""
+
+    name: str
+    kernel: Kernel
+    dims: tuple[str, ...] = ()
+    reserve: int = 0
+    address: int = 0
+
+    @property
+    def source(self) -> str:
+        """The call of the routine."""
+        arguments = ", ".join(p.name for p in self.kernel.inputs)
+        results = ", ".join(p.name for p in self.kernel.outputs)
+        return f"# Python, not native code\n{results} = {self.kernel.routine}({arguments})\n"
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}: {self.kernel.routine}, by Python>"
+
+
+def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseException], None]) -> tuple[Any, int]:
+    """A routine at given sizes as a function of the kernels' signature: what must be kept alive for it, and its address.
+
+    `failed` is told what it raises.
+    """
+    assert kernel.routine is not None
+    arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in kernel.params]
+    attrs = {key: bind_dims(value, sizes) for key, value in kernel.routine.attrs}
+    where = kernel.where[0] if kernel.where else None
+    parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
+    want = TupleType(parts) if len(parts) != 1 else parts[0]
+    run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
+    count = len(kernel.inputs)
+
+    def call(pointers: int, *_: int) -> None:
+        try:
+            places = (ctypes.c_int64 * len(arrays)).from_address(pointers)
+            given = [_view(at, shape, dtype) for at, (shape, dtype) in zip(places, arrays, strict=True)]
+            for array in given[:count]:
+                array.flags.writeable = False
+            with np.errstate(all="ignore"):
+                made = run(given[:count])
+            for result, value in zip(given[count:], made if isinstance(made, tuple) else (made,), strict=True):
+                result[...] = value
+        except BaseException as error:  # nothing may be raised into native code
+            failed(error)
+
+    function = _SIGNATURE(call)
+    return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _view(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array on memory of the program."""
+    size = dtype.itemsize
+    for n in shape:
+        size *= n
+    if not size:
+        return np.empty(shape, dtype)
+    memory: Array = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+    return memory.view(dtype).reshape(shape)
