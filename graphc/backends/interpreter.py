@@ -82,7 +82,7 @@ def _fitting(name: str, made: Array, want: TensorType) -> Array:
 
 def evaluate(
     graph: Graph, inputs: Mapping[Node, Array], sizes: Mapping[str, int], variables: Mapping[Node, Array] | None = None,
-    apply: Callable[[Node, Sequence[Array], Mapping[str, Any]], Array] = reference,
+    apply: Callable[[Node, Sequence[Any], Mapping[str, Any]], Any] = reference,
 ) -> tuple[list[Array], list[Array]]:  # fmt: skip
     """The values of a graph's outputs and updates. `sizes` gives every symbolic dimension; nothing is written."""
     values: dict[Node, Array] = {}
@@ -109,12 +109,13 @@ def evaluate(
     return [values[n] for n in graph.outputs], [values[n] for _, n in graph.updates]
 
 
-def _ordered(node: Node, operand: Array) -> Array:
+def _ordered(node: Node, operand: Any) -> Any:
     """An operand in row-major order, unless it is only moved: NumPy's loops and sums round differently for other strides."""
     match node.op.lowering:
         case Pointwise(elementwise=False) | Project():
             return operand
-    return np.asarray(operand, order="C")
+    ordered: Array = np.asarray(operand, order="C")
+    return ordered
 
 
 class Interpreted:
@@ -138,7 +139,7 @@ class Interpreted:
         """The time of each node that is no leaf, in the graph's order."""
         found: dict[Node, list[float]] = {}
 
-        def timed(node: Node, operands: Sequence[Array], attrs: Mapping[str, Any]) -> Array:
+        def timed(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
             before = perf_counter()
             value = reference(node, operands, attrs)
             found.setdefault(node, []).append(perf_counter() - before)
