@@ -10,12 +10,10 @@ routines.py    routines of Python
 
 from __future__ import annotations
 
-from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store
-from graphc.ir.scalar import Ref
+from graphc.ir.program import Buffer, Call, Program, copy_kernel
 from graphc.ir.text import names_of
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
@@ -84,12 +82,3 @@ def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:
     if any(node is n for n in graph.inputs):
         return Buffer(name, node.type, "input")
     return Buffer(name, node.type, "variable", value=node)
-
-
-def copy_kernel(kind: TensorType) -> Kernel:
-    """y = x."""
-    flat = TensorType(kind.dtype, (kind.size,))
-    i = "i" if "i" not in dims.names(kind.size) else "i_"
-    at = (dims.symbol(i),)
-    body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body)
