@@ -106,7 +106,8 @@ class Choose:
     """One of `branches`, by the number that is the first input; the others are the inputs of each."""
 
 
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Host | Project | Scan | Repeat | Choose
+Whole = Host | Scan | Repeat | Choose  # what reads and makes whole arrays
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Project | Whole
 
 
 @dataclass(frozen=True)
@@ -177,5 +178,5 @@ def operations() -> Iterator[Operation]:
 
 __all__ = [
     "VOCABULARY", "Attrs", "Choose", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Project",
-    "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "operations",
+    "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
 ]  # fmt: skip

@@ -38,7 +38,12 @@ from graphc.ir.program import (
 
 
 def plan_buffers(program: Program) -> Program:
-    return _assign_slots(_overwrite_inputs(_update_in_place(program))).named()
+    return _assign_slots(in_place(program)).named()
+
+
+def in_place(program: Program) -> Program:
+    """The program with new values written over old ones where nobody needs those any more."""
+    return _overwrite_inputs(_update_in_place(program))
 
 
 # --- aliasing --------------------------------------------------------------------------------------------------------

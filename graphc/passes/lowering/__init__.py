@@ -5,6 +5,7 @@ rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
 stages.py      several of these under common outer loops
+loops.py       loops and choices: the kernels of a body as statements of one
 routines.py    routines of Python
 """
 
@@ -17,7 +18,8 @@ from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
-from graphc.passes.lowering.routines import lower_routine, results_of
+from graphc.passes.lowering.loops import lower_whole
+from graphc.passes.lowering.routines import results_of
 from graphc.passes.lowering.rows import lower_rows, split_tail
 from graphc.passes.lowering.scope import Writer
 from graphc.passes.lowering.stages import lower_stages
@@ -37,8 +39,8 @@ def lower(plan: Plan) -> Program:
             buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
     for cluster in plan.order():
-        if cluster.form == "host":
-            calls.append(lower_routine(plan, cluster, names))
+        if cluster.form == "whole":
+            calls.append(lower_whole(plan, cluster, names, buffers))
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue
