@@ -333,7 +333,7 @@ def _unrolled(f: Any, init: Tree, xs: Tree, steps: int, reverse: bool, unroll: i
         ys: list[Any] = [None] * unroll
         for i in reversed(range(unroll)) if reverse else range(unroll):
             carry, ys[i] = f(carry, unflatten(xs, [x[i] for x in flatten(given)]))
-        return carry, unflatten(ys[0], [ops.stack(list(parts)) for parts in zip(*map(flatten, ys), strict=True)])
+        return carry, unflatten(ys[0], [ops.stack(list(parts)) for parts in zip(*(flatten(y) for y in ys), strict=True)])
 
     def part(carry: Any, first: bool) -> Any:
         if first:

@@ -211,7 +211,7 @@ class _Kernel:
                     continue
                 buffer = program.buffers[name]
                 if buffer.role == "constant":
-                    outer = f"{self.names[self.node]}.{len(self.constants)}"
+                    outer = f"{self.names[self.node]}.c{len(self.constants)}"
                     known[name] = self._param("c", len(self.constants), buffer.type, "in", outer), ()
                     self.constants.append(replace(buffer, name=outer))
                 else:
