@@ -19,12 +19,26 @@ import ulp
 import graphc as gx
 from graphc.errors import GraphError
 from graphc.ir import types as t
-from graphc.ir.operation import Contraction, Leaf, Operation, Pointwise, Reduction, Sample, Scatter, operations
+from graphc.ir.operation import (
+    Choose,
+    Contraction,
+    Leaf,
+    Operation,
+    Pointwise,
+    Project,
+    Reduction,
+    Repeat,
+    Sample,
+    Scan,
+    Scatter,
+    operations,
+)  # fmt: skip
 from graphc.ir.types import DType, TensorType
 
 Array = np.ndarray[Any, Any]
 
-OPERATIONS = [op for op in operations() if not isinstance(op.lowering, Leaf)]
+GRAPHS = (Scan, Repeat, Choose)  # whose attributes are graphs: test_control.py
+OPERATIONS = [op for op in operations() if not isinstance(op.lowering, (Leaf, Project, *GRAPHS))]
 ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name != "astype"]
 
 # NumPy's own names of functions that the Array API renames.

@@ -184,6 +184,7 @@ class Routine:
 
     operation: Operation
     attrs: tuple[tuple[str, Any], ...] = ()
+    several: bool = False  # whether it gives a tuple
 
     def __str__(self) -> str:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"

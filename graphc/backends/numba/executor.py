@@ -46,7 +46,7 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
             case Loop(var, stop, inner, start):
                 low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
                 bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
-                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
+                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, {**env, var: low})
             case Contract(m=m, n=n, k=k):
                 total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
             case While() | Branch():
