@@ -135,6 +135,51 @@ def test_variables_change_all_at_once():
     np.testing.assert_array_equal(a.value, np.arange(5.0)[::-1] * 2)
 
 
+def test_a_variable_and_its_new_value_change_places():
+    start = RNG.standard_normal(50)
+    v = gx.variable(start, "v")
+    turn = gx.compile([], gx.sum(v), updates={v: gx.flip(v) * 2})
+    double = gx.compile([], [], updates={v: v + v})
+    read = gx.compile([], v + 0.0)
+    assert [b.role for b in turn.program.buffers.values()].count("next") == 1
+    assert (turn.memory.variables, double.memory.variables) == (800, 400)
+    expected = start
+    for _ in range(3):  # programs that were bound before a change of places, and one that is made after it
+        np.testing.assert_array_equal(read(), expected)
+        turn()
+        np.testing.assert_array_equal(v.value, expected := expected[::-1] * 2)
+        turn.profile()
+        np.testing.assert_array_equal(v.value, expected)
+        double()
+        np.testing.assert_array_equal(read(), expected := expected * 2)
+        np.testing.assert_array_equal(gx.compile([], v * 1.0)(), expected)
+        v.value = expected = expected + 1
+    held = v.value
+    turn()
+    np.testing.assert_array_equal(held, expected)
+
+
+def test_variables_change_places_under_many_threads():
+    v, w = (gx.variable(np.arange(100.0), name) for name in "vw")
+    programs = [gx.compile([], v - w, updates={a: gx.flip(v), b: gx.flip(w)}) for a, b in ((v, w), (w, v))]
+    read = gx.compile([], v - w)
+    bad = []
+
+    def run(call):
+        for _ in range(300):
+            if np.any(call()):
+                bad.append(call)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in (*programs, read, *programs, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not bad
+    np.testing.assert_array_equal(v.value, np.arange(100.0))
+    np.testing.assert_array_equal(w.value, np.arange(100.0))
+
+
 def test_an_update_waits_for_every_reader_of_the_old_value():
     w = gx.variable(RNG.standard_normal((40, 40)), "w")
     x = gx.placeholder("x", (40, 40), "float64")
