@@ -87,6 +87,25 @@ def test_prologue_and_epilogue_share_the_kernel_of_a_matmul():
     close(f(a), np.maximum((a * 2) @ w.value + 1, 0), 20, "float32")
 
 
+@pytest.mark.parametrize("kernels, make", [
+    (1, lambda x: gx.pad(gx.exp(x) + x[:, ::-1], 2, constant_values=-1)),  # made where it is needed, not on the rim
+    (1, lambda x: 2 * gx.pad(gx.tanh(x) * 3, ((1, 0), (0, 2)))),
+    (1, lambda x: gx.pad(x[1:-1] - x[:-2] - x[2:], ((1, 1), (0, 0)))),
+    (2, lambda x: (e := gx.exp(x))[1:] - e[:-1]),  # two readers
+    (2, lambda x: gx.pad(gx.exp(x), ((0, 30), (0, 0)))),  # of many more elements
+    (2, lambda x: gx.pad(gx.exp(x) / gx.sum(gx.exp(x), axis=1, keepdims=True) * x, 1)),  # of more than it
+])  # fmt: skip
+def test_what_is_read_at_a_shifted_place_is_computed_there(kernels, make):
+    for shape, size in (((40, 50), (40, 50)), (("n", "m"), (40, 50)), (("n", "m"), (3, 70))):
+        if kernels == 2 and size[0] == 3:
+            continue
+        x = gx.placeholder("x", shape)
+        f = gx.compile([x], make(x))
+        a = RNG.standard_normal(size).astype("f4")
+        np.testing.assert_allclose(f(a), gx.compile([x], make(x), backend="interpreter")(a), rtol=1e-6, atol=1e-6)
+        assert len(f.program.calls) == kernels
+
+
 def test_results_do_not_depend_on_threads():
     x = gx.placeholder("x", ("n", 300))
     w = gx.variable(RNG.standard_normal((300, 200)).astype("f4"), "w")

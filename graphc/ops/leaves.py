@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from graphc.ops.declare import Op, build
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
+_LINE = 64  # bytes of a cache line: vectors that lie across two of them are read in two steps
 
 
 class Variable(Tensor):
@@ -80,7 +82,11 @@ class Variable(Tensor):
 
     def _add_memory(self) -> None:
         if len(self._memory) < len(self.places):
-            memory = np.zeros(tuple(int(n) for n in self.attrs["shape"]), self.dtype.numpy)
+            shape, dtype = self.attrs["shape"], self.dtype.numpy
+            size = math.prod(shape) * dtype.itemsize
+            room = np.zeros(size + _LINE, np.uint8)
+            start = -room.ctypes.data % _LINE
+            memory = room[start : start + size].view(dtype).reshape(shape)
             self.places[len(self._memory)] = memory.ctypes.data
             self._memory[memory.ctypes.data] = memory
 

@@ -54,6 +54,7 @@ class Plan:
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
+        self._absorb_shifted()
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
@@ -175,6 +176,48 @@ class Plan:
             if len(core_shape(node)) == len(self.work[target].domain):  # a smaller value would be computed many times
                 self.depth[node] = depth
                 self._probe(target, alike=False)
+
+    def _absorb_shifted(self) -> None:
+        """Inline elementwise code whose one reader needs it at a shifted place: it is computed once there, too."""
+        for target in self.graph.nodes:
+            if target not in self.work or self.inlined(target):
+                continue
+            for read in self.reads[target]:
+                if read.index == axis_names(len(read.index)) or not self._is_beside(target, read):
+                    continue
+                tree = self._tree(read.node, target)
+                kept = {r.node for n in tree for r in self.reads[n] if not self.is_leaf(r.node)} - tree.keys()
+                if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # they may need buffers, which it needs no more
+                    self.depth |= tree
+                    self._probe(target, alike=False)
+
+    def _is_beside(self, node: Node, read: Read) -> bool:
+        """Whether a node of about as many elements reads each at a fixed distance from its own place."""
+        domain = self.work[node].domain
+        if len(domain) != len(core_shape(read.node)):
+            return False
+        for own, at, n, size in zip(axis_names(len(domain)), read.index, domain, core_shape(read.node), strict=True):
+            more = dims.sub(n, size)
+            if not isinstance(dims.sub(at, own), int) or not isinstance(more, int):
+                return False
+            if isinstance(size, int) and more > size // 8:
+                return False
+        return True
+
+    def _tree(self, root: Node, reader: Node) -> dict[Node, int]:
+        """The elementwise nodes that a value is made of and that serve its reader alone, with their depths."""
+        tree: dict[Node, int] = {}
+        todo = [(root, reader, 1)]
+        while todo:
+            node, reader, depth = todo.pop()
+            users = self.users[node]
+            while len(users) == 1 and self.inlined(users[0]):
+                users = self.users[users[0]]
+            alone = users == [reader] and node not in self.roots and isinstance(node.op.lowering, Pointwise)
+            if alone and depth <= MAX_INLINE and node not in self.later:
+                tree[node] = depth
+                todo += [(r.node, node, depth + 1) for r in self.reads[node] if self._is_beside(node, r)]
+        return tree
 
     def form(self, node: Node) -> str:
         """The kind of cluster that a node starts."""
