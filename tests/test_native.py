@@ -132,6 +132,31 @@ def test_sums_keep_the_error_of_pairwise_summation():
     np.testing.assert_allclose(columns, np.float64(np.float32(0.1)) * 3_000_000, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape, axes", [((1000, 48), 0), (("n", 48), 0), (("n", 5, 32), (0, 1)), ((7, "n", 4, 16), (0, 1))])
+def test_sums_down_the_columns_go_along_with_the_rows(shape, axes):
+    x, g = (gx.placeholder(name, shape) for name in "xg")
+    v = gx.variable(np.zeros(shape[-1], "f4"), "v")
+    count = len(np.atleast_1d(axes))
+    soft = gx.nn.softmax(x)
+    sums = [gx.sum(x * soft, axis=axes), gx.sum(g, axis=axes), gx.max(x - g, axis=axes)]
+    new = v - (gx.sum(sums[0], axis=0) if len(shape) - count > 1 else sums[0]) / 10
+    sizes = [{"n": n} for n in (1, 63, 64, 65, 1000)] if "n" in shape else [{}]
+    f = gx.compile([x, g], [soft * g, *sums], updates={v: new})
+    assert sum(p.name.startswith("p") and p.mode == "out" for k in f.kernels for p in k.kernel.params) >= 2
+    for size in sizes:
+        a, b = (RNG.standard_normal([size.get(n, n) for n in shape]).astype("f4") for _ in "xg")
+        v.value = np.zeros(shape[-1], "f4")
+        wanted = gx.compile([x, g], [soft * g, *sums, new], backend="interpreter")(a, b)
+        found = f(a, b)
+        for p, q in zip([*found, v.value], wanted, strict=True):
+            np.testing.assert_allclose(p, q, rtol=2e-5, atol=1e-5 * len(a))
+        for threads in (1, 2, 3):
+            gx.set_num_threads(threads)
+            v.value = np.zeros(shape[-1], "f4")
+            for p, q in zip(f(a, b), found, strict=True):
+                np.testing.assert_array_equal(p, q)
+
+
 def test_infinite_sums_are_not_nan():
     x = gx.placeholder("x", ("n", "k"), "float64")
     f = gx.compile([x], [gx.sum(x), gx.sum(x, axis=0), gx.sum(x, axis=1)])

@@ -10,6 +10,7 @@ from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
 from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
@@ -67,6 +68,8 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
+        for cluster in self.order():
+            join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
