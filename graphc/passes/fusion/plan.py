@@ -10,6 +10,7 @@ from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Project, Repeat, Scan, Scatter, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
 from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
@@ -60,6 +61,7 @@ class Plan:
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
+        self._absorb_shifted()
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
@@ -72,6 +74,8 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
+        for cluster in self.order():
+            join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -185,6 +189,48 @@ class Plan:
             if len(core_shape(node)) == len(self.work[target].domain):  # a smaller value would be computed many times
                 self.depth[node] = depth
                 self._probe(target, alike=False)
+
+    def _absorb_shifted(self) -> None:
+        """Inline elementwise code whose one reader needs it at a shifted place: it is computed once there, too."""
+        for target in self.graph.nodes:
+            if target not in self.work or self.inlined(target):
+                continue
+            for read in self.reads[target]:
+                if read.index == axis_names(len(read.index)) or not self._is_beside(target, read):
+                    continue
+                tree = self._tree(read.node, target)
+                kept = {r.node for n in tree for r in self.reads[n] if not self.is_leaf(r.node)} - tree.keys()
+                if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # they may need buffers, which it needs no more
+                    self.depth |= tree
+                    self._probe(target, alike=False)
+
+    def _is_beside(self, node: Node, read: Read) -> bool:
+        """Whether a node of about as many elements reads each at a fixed distance from its own place."""
+        domain = self.work[node].domain
+        if len(domain) != len(core_shape(read.node)):
+            return False
+        for own, at, n, size in zip(axis_names(len(domain)), read.index, domain, core_shape(read.node), strict=True):
+            more = dims.sub(n, size)
+            if not isinstance(dims.sub(at, own), int) or not isinstance(more, int):
+                return False
+            if isinstance(size, int) and more > size // 8:
+                return False
+        return True
+
+    def _tree(self, root: Node, reader: Node) -> dict[Node, int]:
+        """The elementwise nodes that a value is made of and that serve its reader alone, with their depths."""
+        tree: dict[Node, int] = {}
+        todo = [(root, reader, 1)]
+        while todo:
+            node, reader, depth = todo.pop()
+            users = self.users[node]
+            while len(users) == 1 and self.inlined(users[0]):
+                users = self.users[users[0]]
+            alone = users == [reader] and node not in self.roots and isinstance(node.op.lowering, Pointwise)
+            if alone and depth <= MAX_INLINE and node not in self.later:
+                tree[node] = depth
+                todo += [(r.node, node, depth + 1) for r in self.reads[node] if self._is_beside(node, r)]
+        return tree
 
     def form(self, node: Node) -> str:
         """The kind of cluster that a node starts."""

@@ -51,6 +51,8 @@ def lower(plan: Plan) -> Program:
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case "columns":
                 calls.append(lower_columns(writer))
+            case "margins":
+                calls += _lower_margins(writer)
             case "contract":
                 calls += lower_contract(writer)
             case "stages":
@@ -76,6 +78,12 @@ def lower(plan: Plan) -> Program:
     updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
     program = Program(graph.name, buffers, tuple(calls), tuple(names[n] for n in graph.inputs), tuple(results), tuple(updates))
     return program.named()
+
+
+def _lower_margins(writer: Writer) -> list[Call]:
+    """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
+    rows, *columns = (Writer(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
+    return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
 
 
 def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:
