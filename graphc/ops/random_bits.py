@@ -18,18 +18,23 @@ from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
 from graphc.ops.declare import pointwise
 
+Array = np.ndarray[Any, Any]
+
 _ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
 _PARITY = 0x1BD11BDA  # of Skein's key schedule, the 32-bit form
 _ROUNDS = 20
 
 
+BOTH = -1  # as `word`: both words of a block, along a new last axis
+
+
 def _threefry_type(key: TensorType, counter: TensorType, word: int) -> TensorType:
-    if key != TensorType(t.uint32, (2,)) or counter.dtype != t.int64 or word not in (0, 1):
+    if key != TensorType(t.uint32, (2,)) or counter.dtype != t.int64:
         raise DTypeError(
             f"threefry needs a key u32[2] and a counter of int64, got {key} and {counter}",
             hint="gx.random.key(seed) makes a key; astype('int64') for the counter",
         )
-    return TensorType(t.uint32, counter.shape)
+    return TensorType(t.uint32, counter.shape + ((2,) if word == BOTH else ()))
 
 
 def _rounds(k0: Any, k1: Any, low: Any, high: Any) -> tuple[Any, Any]:
@@ -47,18 +52,18 @@ def _rounds(k0: Any, k1: Any, low: Any, high: Any) -> tuple[Any, Any]:
     return a, b
 
 
-def _threefry_reference(key: Any, counter: Any, word: int) -> Any:
+def _threefry_reference(key: Array, counter: Array, word: int) -> Array:
     with np.errstate(over="ignore"):
         parts = (np.asarray(p, np.uint32) for p in (key[0], key[1], counter & 0xFFFFFFFF, (counter >> 32) & 0xFFFFFFFF))
-        return np.asarray(_rounds(*parts)[word], np.uint32)
+        found = _rounds(*parts)
+    return np.asarray(np.stack(found, axis=-1) if word == BOTH else found[word])
 
 
 def _threefry_body(k: Scalars, index: tuple[Size, ...], word: int) -> Value:
-    counter = k.load(1, index)
-    found: Value = _rounds(
-        k.load(0, (0,)), k.load(0, (1,)), k.cast(counter, t.uint32), k.cast(counter >> 32, t.uint32)
-    )[word]  # fmt: skip
-    return found
+    counter = k.load(1, index[:-1] if word == BOTH else index)
+    low, high = k.cast(counter, t.uint32), k.cast(counter >> 32, t.uint32)
+    found: tuple[Value, Value] = _rounds(k.load(0, (0,)), k.load(0, (1,)), low, high)
+    return k.select(k.index(index[-1]) == 0, *found) if word == BOTH else found[word]
 
 
 threefry = pointwise(
@@ -68,6 +73,6 @@ threefry = pointwise(
     body=_threefry_body,
     samples=tuple(
         Sample(((2,), shape), {"word": word}, dtypes=("uint32", "int64"), domain=(-(2.0**40), 2.0**40))
-        for shape, word in [((3, 4), 0), ((5,), 1), ((), 1), ((0,), 0)]
+        for shape, word in [((3, 4), 0), ((5,), 1), ((), 1), ((0,), 0), ((3,), BOTH), ((), BOTH)]
     ),
 )

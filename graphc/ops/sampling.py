@@ -30,7 +30,7 @@ def _pair(name: str, x: TensorType, y: TensorType) -> TensorType:
 
 # --- the quantile of the Poisson distribution ------------------------------------------------------------------------
 
-POISSON_TERMS = 56  # the probability of more, at a rate of 12, is 1e-19
+POISSON_TERMS = 94  # the probability of more, at a rate of 34, is 1e-17
 
 
 def _poisson_sum(u: Any, rate: Any, term: Any, count: Any, one: Any) -> Any:
