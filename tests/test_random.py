@@ -484,6 +484,23 @@ def test_dropout_keeps_no_mask() -> None:
     np.testing.assert_allclose(gw, values.T @ ((g @ v.value.T) * mask * (hidden > 0)), rtol=1e-3, atol=1e-1)
 
 
+def test_attention_with_dropout_keeps_neither_scores_nor_mask() -> None:
+    q, k, v = (gx.placeholder(name, ("batch", 2, 64, 8), "float32") for name in "qkv")
+
+    def attended(rate: float, backend: str = "numba") -> gx.Compiled:
+        weights = gx.nn.softmax(q @ gx.matrix_transpose(k))
+        weights = gx.nn.dropout(weights, rate, gx.constant(KEY)) if rate else weights
+        loss = gx.sum((weights @ v) ** 2)
+        return gx.compile([q, k, v], [loss, *gx.grad(loss, [q, k, v])], backend=backend)
+
+    dropped, plain = attended(0.3), attended(0)
+    assert dropped.memory.at(batch=3).arena == plain.memory.at(batch=3).arena
+    assert len(dropped.program.calls) == len(plain.program.calls)
+    values = np.random.default_rng(0).standard_normal((3, 3, 2, 64, 8)).astype("float32")
+    for a, b in zip(dropped(*values), attended(0.3, "interpreter")(*values), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+
 def test_dropout_of_a_stream_differs_from_call_to_call() -> None:
     f = gx.compile([], gx.nn.dropout(gx.ones((100,)), 0.5, r.Stream(1)))
     assert f().tolist() != f().tolist()
