@@ -34,7 +34,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim  # isort: skip (they stand on every name above)
+from graphc import nn, optim, random  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -155,6 +155,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "random",
     "reciprocal",
     "remainder",
     "reshape",

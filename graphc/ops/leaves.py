@@ -33,10 +33,11 @@ class Variable(Tensor):
     array([1., 2.])
     """
 
-    __slots__ = ("_memory", "places")
+    __slots__ = ("_default_update", "_memory", "places")
     __hash__ = Tensor.__hash__
     _memory: dict[int, Array]  # by address
     places: Array  # the addresses of its value, and of a second memory or 0: who writes there lets the two change places
+    _default_update: Tensor | None
 
     @property
     def name(self) -> str:
@@ -66,8 +67,31 @@ class Variable(Tensor):
             )
         STATE.write(lambda new: np.copyto(self.data, new), array)
 
+    @property
+    def default_update(self) -> Tensor | None:
+        """What compiled programs that read the variable write into it, where their `updates` do not say; None by default.
+
+        >>> import graphc as gx
+        >>> calls = gx.variable(0, name="calls")
+        >>> calls.default_update = calls + 1
+        >>> f = gx.compile([], calls * 10)
+        >>> f(), f(), calls.value
+        (array(0), array(10), array(2))
+        """
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, new: Tensor | None) -> None:
+        if new is not None and (not isinstance(new, Tensor) or new.type != self.type):
+            got = new.type if isinstance(new, Tensor) else type(new).__name__
+            raise DTypeError(
+                f"variable {self.name} is {self.type}, got a default update {got}", where=caller(),
+                hint="astype or reshape the new value",
+            )  # fmt: skip
+        object.__setattr__(self, "_default_update", new)
+
     def __setattr__(self, name: str, value: object) -> None:
-        if name != "value":
+        if name not in ("value", "default_update"):
             super().__setattr__(name, value)
         object.__setattr__(self, name, value)
 
@@ -107,6 +131,7 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     node = Variable(op, (), attrs, op.infer(**attrs), born.where, False)
     if not node.type.is_static:
         raise ShapeError(f"variable {attrs['name']} needs a fixed shape, got {node.type}", where=born.where)
+    object.__setattr__(node, "_default_update", None)
     object.__setattr__(node, "_memory", {})
     object.__setattr__(node, "places", np.zeros(2, np.int64))
     node.add_memory()
