@@ -12,7 +12,7 @@ from graphc import errors, ir, ops, passes
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
 from graphc.errors import GraphError
-from graphc.gradients import grad, hessian, jacobian, jvp, vjp
+from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, vjp, vmap
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
 from graphc.ir.types import (
@@ -70,6 +70,7 @@ __all__ = [
     "broadcast_to",
     "cbrt",
     "ceil",
+    "checkpoint",
     "clip",
     "compile",
     "concat",
@@ -77,6 +78,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "custom_gradient",
     "digamma",
     "dim",
     "divide",
@@ -102,6 +104,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "hessian",
+    "hvp",
     "hypot",
     "int8",
     "int16",
@@ -188,6 +191,7 @@ __all__ = [
     "variable",
     "vecdot",
     "vjp",
+    "vmap",
     "where",
     "zeros",
     "zeros_like",
