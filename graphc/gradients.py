@@ -10,9 +10,8 @@ from graphc import ops
 from graphc.errors import GradientError, ShapeError, caller
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, origin, rebuild, topological
-from graphc.ops.arithmetic import again
 from graphc.ops.batched import spread, vectorize
-from graphc.ops.custom import GradientRule, with_gradient
+from graphc.ops.custom import GradientRule, after, with_gradient
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 from graphc.passes.differentiate import differentiate
 
@@ -319,7 +318,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         outside = _read_from_outside(ys, holes)
         own = [ops.placeholder(f"y{i}", x.shape, x.dtype) for i, x in enumerate(outside)]
         inner = _substitute(ys, dict(zip(outside, own, strict=True)))
-        found = [_recomputed(y, [*holes, *own], [*xs, *outside], _name(f)) for y in inner]
+        found = [_recomputed(y, holes, own, [*xs, *outside], _name(f)) for y in inner]
         return type(values)(found) if isinstance(values, (list, tuple)) else found[0]
 
     return made
@@ -336,17 +335,19 @@ def _read_from_outside(ys: Sequence[Tensor], holes: Sequence[Tensor]) -> list[Te
     return list(found)  # type: ignore[arg-type]
 
 
-def _recomputed(y: Tensor, holes: Sequence[Tensor], given: Sequence[Tensor], name: str) -> Tensor:
-    """y with `given` in place of the holes; its gradient computes y's inner values again."""
+def _recomputed(y: Tensor, holes: Sequence[Tensor], own: Sequence[Tensor], given: Sequence[Tensor], name: str) -> Tensor:
+    """y with `given` in place of holes and own; for its gradient the values that depend on the holes are computed again."""
+    every = [*holes, *own]
 
     def rule(g: Tensor, *xs: Tensor) -> list[Tensor | None]:
         probe = ops.placeholder("probe", y.shape, y.dtype)
-        parts = differentiate({y: probe}, holes)
-        new: dict[Node, Node] = {hole: again(x) for hole, x in zip(holes, xs, strict=True)}
+        parts = differentiate({y: probe}, every)
+        new: dict[Node, Node] = dict(zip(every, xs, strict=True))
+        new.update({hole: after(x, g) for hole, x in zip(holes, xs, strict=False)})
         made = iter(_substitute([p for p in parts if p is not None], {**new, probe: g}, gradient=True))
         return [None if p is None else next(made) for p in parts]
 
-    (value,) = _substitute([y], dict(zip(holes, given, strict=True)))
+    (value,) = _substitute([y], dict(zip(every, given, strict=True)))
     return with_gradient(value, *given, rule=GradientRule(name, rule))
 
 

@@ -1,4 +1,4 @@
-"""Values whose gradient is a rule of the user's."""
+"""Values whose gradient is a rule of the user's, and values that are computed again after the cotangent has come."""
 
 from __future__ import annotations
 
@@ -54,4 +54,10 @@ with_gradient = Op(
         Sample(((2,), (2,)), {"rule": GradientRule("straight_through", lambda g, x: (g,))}),
     ),
     build=build, doc="y, whose cotangent goes by a rule to the operands after it: `custom_gradient` and `checkpoint` write it.",
+)  # fmt: skip
+
+after = Op(
+    "after", lambda x, g: x, lambda x, g: np.array(x), Pointwise(lambda k, index: k.load(0, index), later=True),
+    lambda g, y, x, first: (g, None), (Sample(((3, 4), (2,))),), arity=2, build=build,
+    doc="x, for code that is to run after the second operand is there: `checkpoint` writes it, so that nothing waits in memory.",
 )  # fmt: skip
