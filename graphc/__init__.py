@@ -33,7 +33,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim  # isort: skip (they stand on every name above)
+from graphc import nn, optim, testing  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -179,6 +179,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "testing",
     "to_dot",
     "transpose",
     "trunc",
