@@ -199,7 +199,7 @@ def _results(name: str, f: Callable[..., Any], values: Any) -> list[Tensor]:
 
 
 def _name(f: Callable[..., Any]) -> str:
-    return getattr(f, "__name__", type(f).__name__)
+    return str(getattr(f, "__name__", None) or getattr(f, "name", None) or type(f).__name__)
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
