@@ -59,12 +59,17 @@ def _type(*xs: TensorType, of: str, over: Over, **attrs: Any) -> TensorType:
 
 
 def _reference(*xs: Array, of: str, over: Over, **attrs: Any) -> Array:
-    found = _type(*(TensorType(ops.as_tensor(x).dtype, x.shape) for x in xs), of=of, over=over, **attrs)
-    result = np.zeros(tuple(dims.evaluate(n, {}) for n in found.shape), found.dtype.numpy)
-    for place in np.ndindex(*result.shape[: len(over[0])]):
+    sizes = _sizes([x.shape for x in xs], over)
+    places = list(np.ndindex(*sizes))  # type: ignore[arg-type]
+    if not places:
+        found = _type(*(ops.as_tensor(x).type for x in xs), of=of, over=over, **attrs)
+        return np.zeros([dims.evaluate(n, {}) for n in found.shape], found.dtype.numpy)
+    rows = []
+    for place in places:
         chosen = [x[tuple(i for i, own in zip(place, has, strict=True) if own)] for x, has in zip(xs, over, strict=True)]
-        result[place] = VOCABULARY[of].reference(*map(np.asarray, chosen), **attrs)
-    return result
+        rows.append(VOCABULARY[of].reference(*map(np.asarray, chosen), **attrs))
+    result: Array = np.stack(rows)
+    return result.reshape((*sizes, *result.shape[1:]))
 
 
 class _Element(Scalars):
