@@ -120,6 +120,14 @@ def test_a_choice_costs_nothing_where_nothing_is_multiplied() -> None:
     assert not {n.op.name for n in graph.nodes} & {"logical_and", "logical_or", "any"}
 
 
+def test_choices_along_a_deep_chain() -> None:
+    x = y = gx.placeholder("x", (3,), "float64")
+    for _ in range(2000):
+        y = gx.nn.relu(y * x)
+    found = at(gx.grad(gx.sum(y), x), {x: [1.0, -1.0, 0.0]})
+    assert found.tolist() == [2001.0, 0.0, 0.0]
+
+
 # --- kinks: the table of docs/gradients.md ---------------------------------------------------------------------------
 
 
@@ -140,9 +148,11 @@ def test_a_choice_costs_nothing_where_nothing_is_multiplied() -> None:
         (gx.cbrt, 0.0, math.inf),
         (gx.log, 0.0, math.inf),
         (lambda x: gx.hypot(x, 0.0), 0.0, math.nan),
-        (gx.floor, 0.5, 0.0),
-        (gx.round, 0.5, 0.0),
+        *((f, x0, 0.0) for f in (gx.floor, gx.ceil, gx.round, gx.trunc) for x0 in (0.0, 0.5)),
+        (lambda x: gx.astype(x > 0, "float64") + gx.astype(gx.astype(x, "int64"), "float64"), 0.0, 0.0),
         (lambda x: gx.remainder(x, 2.0), 4.0, 1.0),
+        (lambda x: gx.remainder(4.0, x), 2.0, -2.0),
+        (lambda x: gx.fmod(x, 2.0), -4.0, 1.0),
         (lambda x: x**0.0, 0.0, 0.0),
         (lambda x: gx.pow(x, gx.constant(2.0)), 0.0, 0.0),
         (lambda x: gx.pow(x, gx.constant(1.0)), 0.0, 1.0),
