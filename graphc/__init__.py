@@ -13,7 +13,7 @@ from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
 from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
-from graphc.gradients import grad, hessian, jacobian, jvp, vjp
+from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, vjp, vmap
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
 from graphc.ir.types import (
@@ -34,7 +34,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim, random  # isort: skip (they stand on every name above)
+from graphc import nn, optim, random, testing  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -71,6 +71,7 @@ __all__ = [
     "broadcast_to",
     "cbrt",
     "ceil",
+    "checkpoint",
     "clip",
     "compile",
     "concat",
@@ -79,6 +80,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "custom_gradient",
     "digamma",
     "dim",
     "divide",
@@ -105,6 +107,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "hessian",
+    "hvp",
     "hypot",
     "int8",
     "int16",
@@ -183,6 +186,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensordot",
+    "testing",
     "to_dot",
     "transpose",
     "trunc",
@@ -195,6 +199,7 @@ __all__ = [
     "variable",
     "vecdot",
     "vjp",
+    "vmap",
     "where",
     "while_loop",
     "zeros",

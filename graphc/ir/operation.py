@@ -140,6 +140,7 @@ class Operation:
     infer(*types, **attrs) gives the result's type or raises a GraphError; reference(*arrays, **attrs) gives the value;
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
+    taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Operation:
     vjp: Callable[..., tuple[Node | None, ...]] | None = None
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
+    taken: Callable[..., tuple[Node | None, ...]] | None = None
     arity: int | None = None
     doc: str = field(default="", repr=False)
     build: Callable[[Operation, tuple[Node, ...], dict[str, Any]], Node] | None = field(default=None, repr=False)

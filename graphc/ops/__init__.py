@@ -7,6 +7,8 @@
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py                   combining elements
     random_bits.py   sampling.py                 random numbers
+    batched.py                                   anything, for every element of a leading axis
+    custom.py                                    gradients by rules of the user's
 """
 
 from graphc.ir.dims import product
@@ -38,6 +40,7 @@ from graphc.ops.shape import (
     broadcast_to, concat, expand_dims, flip, getitem, matrix_transpose, moveaxis, pad, permute_dims, reshape, squeeze, stack,
     swapaxes, transpose, unstack,
 )  # fmt: skip
+from graphc.ops import batched as batched, custom as custom  # isort: skip (they stand on all of the above)
 
 __all__ = [
     "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "as_tensor",

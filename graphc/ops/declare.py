@@ -234,6 +234,7 @@ def elementwise(
     domain: tuple[float, float] = (-3.0, 3.0),
     free: int = 0,
     later: bool = False,
+    taken: Callable[..., tuple[Node | None, ...]] | None = None,
     doc: str = "",
 ) -> Op:
     """Declare a function of single elements.
@@ -279,7 +280,8 @@ def elementwise(
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
     return Op(
-        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, arity=arity, build=apply,
+        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, taken=taken, arity=arity,
+        build=apply,
         doc=f"{doc}\n\nElement by element: operands broadcast and promote as NumPy 2's do; gives a symbol of their common shape.",
     )  # fmt: skip
 

@@ -41,13 +41,23 @@ def _boolean(name: str, dtype: DType) -> DType:
 
 
 def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:
-    """The product of the others: by division where no factor is 0, else by the product of those that are not."""
+    """The product of the others: of the factors that are not 0, by division; of the zeros, written out while they are few.
+
+    `first` and `second` are the products of one zero and of the other of two. Their values are 0, and 1 is the derivative of
+    either by the zero in it, so that this rule's own derivative is exact at zeros too.
+    """
+    one, none = ops.ones_like(x), ops.zeros_like(x)
     zero = x == 0
-    rest = _spread(prod_(ops.where(zero, ops.ones_like(x), x), axes=axes), x, axes)
-    zeros = _spread(sum_(ops.astype(zero, x.dtype), axes=axes), x, axes)
-    alone = (zeros == 1) & zero
-    others = ops.where(zeros == 0, rest / ops.where(zero, ops.ones_like(x), x), ops.where(alone, rest, ops.zeros_like(x)))
-    return (_spread(g, x, axes) * others,)
+    rest = ops.where(zero, one, x)
+    product = _spread(prod_(rest, axes=axes), x, axes)
+    count = _spread(sum_(ops.astype(zero, x.dtype), axes=axes), x, axes)
+    small = ops.where(zero, x, none)
+    first = _spread(sum_(small, axes=axes), x, axes)
+    second = first - small
+    of_zero = ops.where(count == 1, product, ops.where(count == 2, product * second, none))
+    of_rest = product / rest
+    of_rest = ops.where(count == 0, of_rest, ops.where(count == 1, of_rest * first, none))
+    return (_spread(g, x, axes) * ops.where(zero, of_zero, of_rest),)
 
 
 def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:

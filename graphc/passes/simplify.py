@@ -255,6 +255,7 @@ ceil_ceil: ceil(ceil(x)) => ceil(x)
 trunc_trunc: trunc(trunc(x)) => trunc(x)
 round_round: round(round(x)) => round(x)
 stop: stop_gradient(x) => x     # gradients have been taken when passes run
+with_rule: with_gradient(y, ..., rule=r) => y
 
 # extremes
 maximum_self: maximum(x, x) => x
