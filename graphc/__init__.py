@@ -16,7 +16,7 @@ from graphc.gradients import grad, hessian, jacobian, jvp, vjp
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
 from graphc.ir.types import (
-    DType, bool_, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+    DType, bfloat16, bool_, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from graphc.ops import (
     Tensor, Variable, abs, acos, acosh, add, all, any, arange, argmax, argmin, asarray, asin, asinh, astype, atan, atan2, atanh,
@@ -60,6 +60,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "bfloat16",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -90,6 +91,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "flip",
+    "float16",
     "float32",
     "float64",
     "floor",

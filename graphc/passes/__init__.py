@@ -19,6 +19,7 @@ from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.simplify import simplify, simplify_fast
+from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
 
@@ -32,6 +33,7 @@ DEFAULT: tuple[Pass, ...] = (
 )  # fmt: skip
 
 LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
     fuse,           # the one step from Graph to Program
     expand_math,
@@ -40,5 +42,5 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
-    "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize",
+    "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize", "widen",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.program import Axis, Contract, Gather, Index, Init, Kernel, Load, Loop, Program, Reduce, Statement, walk
-from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
+from graphc.ir.scalar import PRIMITIVES, STORAGE, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
@@ -48,6 +48,8 @@ def is_primitive(op: str, dtype: DType) -> bool:
     """Whether backends implement an operation on operands of a type (for select: of the type it chooses from)."""
     if op not in PRIMITIVES:
         return False
+    if dtype.is_storage:
+        return op in STORAGE
     if dtype.is_bool:
         return op in ("and", "or", "xor", "not", "eq", "ne", "select", "cast")
     if dtype.is_integer:
