@@ -6,6 +6,7 @@
     arithmetic.py    logic.py  functions.py      single elements
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py                   combining elements
+    storage.py       what of 16 bits is computed in float32
 """
 
 from graphc.ir.dims import product
@@ -35,6 +36,7 @@ from graphc.ops.shape import (
     broadcast_to, concat, expand_dims, flip, getitem, matrix_transpose, moveaxis, pad, permute_dims, reshape, squeeze, stack,
     swapaxes, transpose, unstack,
 )  # fmt: skip
+from graphc.ops.storage import in_float32
 
 __all__ = [
     "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "as_tensor",
@@ -42,7 +44,8 @@ __all__ = [
     "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt", "ceil", "clip", "concat",
     "constant", "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
     "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot",
-    "input_", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
+    "in_float32", "input_",
+    "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
     "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
     "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
     "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product",
