@@ -207,11 +207,11 @@ def test_optimisers_train_variables_of_16_bits(dtype: t.DType) -> None:
         for _ in range(20):
             step()
         assert w.value.dtype == dtype.numpy
-        left = np.abs(w.value.astype(np.float32) - 0.5)  # of 0.5, 2.5, 199.5 and 0
+        left = np.abs(w.value.astype(np.float32) - 0.5)  # at first 0.5, 2.5, 199.5 and 0, which decays
         assert left[0] < 0.5
         assert left[1] < 2.5
         assert left[2] <= 199.5
-        assert left[3] == 0
+        assert left[3] < 0.05
 
 
 # --- programs --------------------------------------------------------------------------------------------------------
