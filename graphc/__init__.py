@@ -17,13 +17,14 @@ from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, ja
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
 from graphc.ir.types import (
-    DType, bool_, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+    DType, bfloat16, bool_, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from graphc.ops import (
     Tensor, Variable, abs, acos, acosh, add, all, any, arange, argmax, argmin, asarray, asin, asinh, astype, atan, atan2, atanh,
     bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, broadcast_to, cbrt, ceil,
     clip, concat, constant, copysign, cos, cosh, digamma, divide, equal, erf, erfc, erfinv, exp, exp2, expand_dims, expm1, flip,
-    floor, floor_divide, fmod, full, full_like, greater, greater_equal, hypot, isfinite, isinf, isnan, less, less_equal, lgamma,
+    floor, floor_divide, fmod, full, full_like, greater, greater_equal, hypot, in_float32,
+    isfinite, isinf, isnan, less, less_equal, lgamma,
     log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, matrix_transpose, max,
     maximum, mean, min, minimum, moveaxis, multiply, negative, not_equal, one_hot, ones, ones_like, outer, pad, permute_dims,
     placeholder, polygamma, positive, pow, prod, reciprocal, remainder, reshape, round, sigmoid, sign, signbit, sin, sinh,
@@ -61,6 +62,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "bfloat16",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -94,6 +96,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "flip",
+    "float16",
     "float32",
     "float64",
     "floor",
@@ -109,6 +112,7 @@ __all__ = [
     "hessian",
     "hvp",
     "hypot",
+    "in_float32",
     "int8",
     "int16",
     "int32",

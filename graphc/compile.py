@@ -11,6 +11,7 @@ from graphc import passes as all_passes
 from graphc.backends import load_backend
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, topological
 from graphc.ir.operation import Requirement
@@ -269,7 +270,7 @@ class Compiled:
                 f"input {name} needs {want}, got a {type(value).__name__} that makes no array", where=caller(),
                 hint="its parts have different lengths",
             ) from None  # fmt: skip
-        if array.dtype.hasobject or array.dtype.kind not in "biuf":
+        if not t.is_number(array.dtype):
             raise DTypeError(
                 f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}",
                 where=caller(),

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_dtypes import finfo
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -57,7 +58,7 @@ FRESH = 100  # graphs a process runs before another takes over: native code is n
 
 # --- building graphs -------------------------------------------------------------------------------------------------
 
-FLOATS = ("float32", "float64")
+FLOATS = (*("float32", "float64") * 2, "float16", "bfloat16")
 ANY = tuple(d.name for d in DTYPES)
 ELEMENTWISE = [
     op
@@ -723,7 +724,7 @@ def trained(s: Network, made: Sequence[gx.Tensor], outputs: list[gx.Tensor]) -> 
 
 # --- the running error ------------------------------------------------------------------------------------------------
 
-NAN_SIGN = {4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
+NAN_SIGN = {2: np.uint16(1 << 15), 4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
 
 
 def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
@@ -738,7 +739,7 @@ def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
             else:
                 given = [values[i] for i in node.inputs]
                 result = np.asarray(node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()}))
-                if rounding and result.dtype.kind == "f" and result.size:
+                if rounding and as_dtype(result.dtype).is_float and result.size:
                     exact, result = result, moved(node, given, result, rng)
                     if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
                         off.add(node)
@@ -757,7 +758,7 @@ def rounded_otherwise(x: Array, rng: Rng) -> Array:
 
 
 def nan_signs(x: Array, rng: Rng) -> Array:
-    if x.dtype.kind != "f" or not np.isnan(x).any():
+    if not as_dtype(x.dtype).is_float or not np.isnan(x).any():
         return x
     x = np.array(x)
     flip = np.isnan(x) & (rng.random(x.shape) < 0.5)
@@ -769,7 +770,7 @@ def nan_signs(x: Array, rng: Rng) -> Array:
 def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng) -> Array:
     """A largest or smallest element of 0 may have either sign if both are there: NumPy's choice depends on the memory layout."""
     match node.op.lowering:
-        case Reduction("max" | "min") if result.dtype.kind == "f":
+        case Reduction("max" | "min") if as_dtype(result.dtype).is_float:
             zeros = values[node.inputs[0]][values[node.inputs[0]] == 0]
             if np.signbit(zeros).any() and not np.signbit(zeros).all():
                 return np.asarray(np.where((result == 0) & (rng.random(result.shape) < 0.5), -result, result))
@@ -778,8 +779,8 @@ def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng
 
 def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
     """A result off by about its error bound; NaN where the order of additions or products decides whether it overflows."""
-    u = float(np.finfo(result.dtype).eps) / 2
-    top = float(np.finfo(result.dtype).max)
+    u = float(finfo(result.dtype).eps) / 2
+    top = float(finfo(result.dtype).max)
     finite = [np.where(np.isfinite(g), np.abs(g.astype(np.float64)), 0.0) for g in given]
     added: Any = 0.0  # what the finite magnitudes that are added up come to
     match node.op.lowering:
@@ -806,7 +807,7 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
                 return result
             size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
             up, down = (np.sum(f(size, 0), axis=axes(node.attrs)) for f in (np.maximum, np.minimum))
-            limits = np.finfo(result.dtype)
+            limits = finfo(result.dtype)
             far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
             bound = np.where(far, np.nan, 2 * (x.size // result.size) * u * np.abs(result))
         case Contraction():
@@ -834,7 +835,7 @@ def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int
     """How far a sum of `terms` products may be off, of magnitudes that add up to `total`: 0 for whole numbers in the mantissa."""
     if all(np.array_equal(g, np.rint(g)) for g in given) and np.all(total * u < 0.5):
         return np.zeros(result.shape)
-    bound = 2 * (terms + 1) * u * total + np.where(total >= float(np.finfo(result.dtype).max) / 4, np.nan, 0.0)
+    bound = 2 * (terms + 1) * u * total + np.where(total >= float(finfo(result.dtype).max) / 4, np.nan, 0.0)
     return bound if all(np.isfinite(g).all() for g in given) else np.where(np.isfinite(result), bound, 0)
 
 
@@ -850,7 +851,7 @@ def differing(got: Array, want: Array, movements: Sequence[Array], factor: float
     """Why `got` is not `want`, given other results that are as right as `want`; None if it is."""
     if (got.dtype, got.shape) != (want.dtype, want.shape):
         return f"type {got.dtype}{list(got.shape)} is not {want.dtype}{list(want.shape)}"
-    if want.dtype.kind != "f":
+    if not as_dtype(want.dtype).is_float:
         stable = np.ones(want.shape, bool)
         for other in movements:
             stable &= other == want
@@ -871,7 +872,7 @@ def differing(got: Array, want: Array, movements: Sequence[Array], factor: float
     if not wrong.any():
         return None
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
-    limit = "" if want.dtype.kind != "f" else f" within {factor * reach[place]:.3g}"
+    limit = "" if not as_dtype(want.dtype).is_float else f" within {factor * reach[place]:.3g}"
     return f"{got[place]!r} is not {want[place]!r}{limit} at {list(place)}; {int(wrong.sum())} of {wrong.size} elements are wrong"
 
 

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "matplotlib": ("demo", "bench"),
     "mlxtend": ("demo",),
     "tqdm": ("demo", "bench"),
+    "ml_dtypes": ("ir/types.py",),
 }
 
 

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphc.ir.dims import Shape, Size
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, as_dtype
 
 if TYPE_CHECKING:
     from graphc.ir.graph import Node
@@ -137,7 +139,8 @@ class Requirement:
 class Operation:
     """One operation of the vocabulary; calling it builds a node.
 
-    infer(*types, **attrs) gives the result's type or raises a GraphError; reference(*arrays, **attrs) gives the value;
+    infer(*types, **attrs) gives the result's type or raises a GraphError; reference(*arrays, **attrs) gives the value (for
+    float16 and bfloat16 it is run in float32, and its result rounded once);
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
     taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
@@ -159,6 +162,7 @@ class Operation:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
+        object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
             object.__setattr__(self, "__doc__", self.doc)
 
@@ -168,6 +172,20 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
+
+
+def _rounded(infer: Callable[..., TensorType], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """The reference, run in float32 where operands are floats of 16 bits, and rounded once to the result's type."""
+
+    def value(*arrays: Any, **attrs: Any) -> Any:
+        if not any(a.dtype.itemsize == 2 and as_dtype(a.dtype).is_storage for a in arrays):
+            return reference(*arrays, **attrs)
+        types = [TensorType(as_dtype(a.dtype), a.shape) for a in arrays]
+        wide = (a.astype(x.dtype.arithmetic.numpy, copy=False) for a, x in zip(arrays, types, strict=True))
+        with np.errstate(all="ignore"):
+            return np.asarray(reference(*wide, **attrs)).astype(infer(*types, **attrs).dtype.numpy, copy=False)
+
+    return value
 
 
 VOCABULARY: dict[str, Operation] = {}

@@ -166,7 +166,7 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
         if x is not None:
             dtypes.append(x.dtype)
         elif strong:
-            dtypes.append(t.as_dtype(np.result_type(*(s.numpy for s in strong), type(a)(0))))
+            dtypes.append(t.promote_number(_common(tuple(strong)), type(a)))
         else:
             dtypes.append(t.as_dtype(np.result_type(*(type(w)(0) for w in weak_types))))
     wanted, result = rule(name, tuple(dtypes[free:]))

@@ -216,7 +216,7 @@ def _array(what: str, value: Any, dtype: object) -> Array:
         raise InputError(
             f"{what}: a {type(value).__name__} that makes no array: {error}", where=caller(), hint=_NUMBERS
         ) from None
-    if array.dtype.kind not in "biuf":
+    if not t.is_number(array.dtype):
         raise DTypeError(
             f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS
         )

@@ -12,6 +12,7 @@ from graphc.ir.dims import Dim, Size
 from graphc.ir.operation import Contraction, Sample
 from graphc.ir.types import TensorType
 from graphc.ops.declare import Op, broadcast_shapes, build, numeric, promote_operands
+from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Tensor, TensorLike
 
 Array = np.ndarray[Any, Any]
@@ -102,6 +103,7 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
     return ops.expand_dims(a, 1) * ops.expand_dims(b, 0)
 
 
+@in_float32
 def vecdot(x1: TensorLike, x2: TensorLike, axis: int = -1) -> Tensor:
     """The sum of products along an axis."""
     return ops.sum(ops.multiply(x1, x2), axis=axis)

@@ -12,6 +12,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
 from graphc.ops.declare import normalize_axes, normalize_axis, reduction
+from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -177,6 +178,7 @@ def _floating(x: TensorLike) -> Tensor:
     return x if x.dtype.is_float else ops.astype(x, t.float64)
 
 
+@in_float32
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over some or all axes; integers as float64."""
     x = _floating(x)
@@ -184,6 +186,7 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return sum(x, axis, keepdims=keepdims) / count
 
 
+@in_float32
 def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The variance over some or all axes: the mean square distance from the mean, over n - correction."""
     x = _floating(x)
@@ -195,6 +198,7 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
     return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
 
 
+@in_float32
 def std(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The standard deviation over some or all axes."""
     return ops.sqrt(var(x, axis, correction, keepdims, ddof))

@@ -318,7 +318,7 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         return ops.stack(list(value))
     array = np.asarray(value)
-    if array.dtype.hasobject or array.dtype.kind not in "biuf":
+    if not t.is_number(array.dtype):
         raise InputError(f"{type(value).__name__} cannot become a symbol", where=caller(), hint="give numbers or numeric arrays")
     return ops.constant(array)
 

@@ -21,6 +21,7 @@ from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.simplify import simplify, simplify_fast
+from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
 
@@ -36,6 +37,7 @@ DEFAULT: tuple[Pass, ...] = (
 )  # fmt: skip
 
 LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
     fuse,           # the one step from Graph to Program
     expand_math,
@@ -45,4 +47,5 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
     "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "simplify", "simplify_fast", "specialize",
+    "widen",
 ]  # fmt: skip

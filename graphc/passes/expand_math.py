@@ -34,7 +34,7 @@ from graphc.ir.program import (
     walk,
     with_bodies,
 )  # fmt: skip
-from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
+from graphc.ir.scalar import PRIMITIVES, STORAGE, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
@@ -63,6 +63,8 @@ def is_primitive(op: str, dtype: DType) -> bool:
     """Whether backends implement an operation on operands of a type (for select: of the type it chooses from)."""
     if op not in PRIMITIVES:
         return False
+    if dtype.is_storage:
+        return op in STORAGE
     if dtype.is_bool:
         return op in ("and", "or", "xor", "not", "eq", "ne", "select", "cast")
     if dtype.is_integer:

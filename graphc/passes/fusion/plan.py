@@ -99,10 +99,17 @@ class Plan:
             self.later.add(node)
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots and node not in self.whole:
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
-            if len(self.reads[node]) <= 1 and self.weight[node] <= 1 and depth <= MAX_INLINE and not self._moves(node):
+            light = len(self.reads[node]) <= 1 and self.weight[node] <= 1 and not self._rounds(node)
+            if light and depth <= MAX_INLINE and not self._moves(node):
                 self.depth[node] = depth
         elif work is not None:
             self._moves(node)
+
+    def _rounds(self, node: Node) -> bool:
+        """Whether a node rounds what a kernel computes to a type of 16 bits: it is what memory keeps, at half the size."""
+        return node.type.dtype.is_storage and any(
+            not self.is_leaf(read.node) and not read.node.type.dtype.is_storage for read in self.reads[node]
+        )
 
     def _reads_later(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
