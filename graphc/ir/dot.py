@@ -24,7 +24,7 @@ import networkx as nx
 
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Leaf, Lowering, Pointwise, Reduction, Scatter
+from graphc.ir.operation import Contraction, Leaf, Lowering, Pointwise, Prefix, Reduction, Scatter
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of, print_attr, print_node
 from graphc.ir.types import ArrayValue
@@ -212,7 +212,7 @@ def _strength(lowering: Lowering) -> int:
     match lowering:
         case Contraction():
             return 2
-        case Reduction() | Scatter():
+        case Reduction() | Scatter() | Prefix():
             return 1
         case Pointwise() | Leaf():
             return 0

@@ -8,6 +8,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Reduction     out[i] = elements of one operand, combined over some axes
     Contraction   out[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
     Scatter       elements of an update, combined into the places that integer operands name
+    Prefix        out[i] = the elements along an axis, combined up to i
 """
 
 from __future__ import annotations
@@ -70,7 +71,18 @@ class Scatter:
     place: Callable[..., tuple[Size, ...]]
 
 
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter
+@dataclass(frozen=True)
+class Prefix:
+    """Along `axis(attrs)`, out[i] = combine(out[i - 1], x[i]); in the place of out[-1] stands the neutral element.
+
+    `combine` is one of add, mul, max, min, logaddexp, or `recurrence` of two operands: out[i] = a[i] * out[i - 1] + b[i].
+    """
+
+    combine: str
+    axis: Callable[[Attrs], int] = lambda attrs: attrs["axis"]
+
+
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix
 
 
 @dataclass(frozen=True)
@@ -140,6 +152,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Contraction", "DType", "Leaf", "Lowering", "Operation", "Pointwise", "Reduction",
+    "VOCABULARY", "Attrs", "Contraction", "DType", "Leaf", "Lowering", "Operation", "Pointwise", "Prefix", "Reduction",
     "Requirement", "Sample", "Scatter", "operations",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Leaf, Pointwise, Scatter
+from graphc.ir.operation import Contraction, Leaf, Pointwise, Prefix, Scatter
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
@@ -23,8 +23,9 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
+    "prefix": "a running reduction goes along its own axis",
 }
-_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+_MADE = {"contract": "a product", "columns": "a sum down the columns", "prefix": "a running reduction"}
 
 
 class Plan:
@@ -155,6 +156,9 @@ class Plan:
                 case Scatter(place=place):
                     probe.load(0, axis_names(rank))
                     place(probe, axis_names(rank), **node.attrs)
+                case Prefix():
+                    for operand in range(len(node.inputs)):
+                        probe.load(operand, axis_names(rank))
         self.reads[node] = probe.reads
         self.weight[node] = probe.weight
         if alike:
@@ -181,6 +185,8 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return "scatter"
+            case Prefix():
+                return "prefix"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]
