@@ -26,9 +26,9 @@ from graphc.ops import (
     hypot, isfinite, isinf, isnan, less, less_equal, lgamma, linear_recurrence, log, log1p, log2, log10, logaddexp,
     logcumsumexp, logical_and, logical_not, logical_or, logical_xor, matmul, matrix_transpose, max, maximum, mean, min, minimum,
     moveaxis, multiply, negative, not_equal, one_hot, ones, ones_like, outer, pad, permute_dims, placeholder, polygamma,
-    positive, pow, prod, reciprocal, remainder, reshape, round, sigmoid, sign, signbit, sin, sinh, softplus, sqrt, square,
-    squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take, take_along_axis, tan, tanh, tensordot, transpose, trunc,
-    unstack, var, variable, vecdot, where, zeros, zeros_like,
+    positive, pow, prod, reciprocal, remainder, reshape, round, segment_max, segment_min, segment_prod, segment_sum, sigmoid,
+    sign, signbit, sin, sinh, softplus, sqrt, square, squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take,
+    take_along_axis, tan, tanh, tensordot, transpose, trunc, unstack, var, variable, vecdot, where, zeros, zeros_like,
 )  # fmt: skip
 from graphc.ops.tensor import Axis, TensorLike
 
@@ -162,6 +162,10 @@ __all__ = [
     "remainder",
     "reshape",
     "round",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
     "set_num_threads",
     "sigmoid",
     "sign",

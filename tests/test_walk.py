@@ -312,8 +312,13 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, 1.01 * (arrays[0].size // got.size) * u * np.abs(truth), what)
         case Scatter("add"):  # as many additions to a place as there are elements to add, at most
-            total = exact(op, [np.abs(arrays[0]), *arrays[1:]], attrs)
+            total = exact(op, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], attrs)
             assert_within(got, exact(op, arrays, attrs), arrays[0].size * u * total, what)
+        case Scatter("mul"):
+            truth = exact(op, arrays, attrs)
+            assert_within(got, truth, 1.01 * arrays[0].size * u * np.abs(truth), what)
+        case Scatter("max" | "min"):
+            assert_same_bits(got + 0, want + 0, what)
         case Prefix("add"):  # blocks of 1024 elements, and a chain of their sums
             n = arrays[0].shape[attrs["axis"]]
             with np.errstate(all="ignore"):

@@ -62,13 +62,15 @@ class Contraction:
 
 @dataclass(frozen=True)
 class Scatter:
-    """out = zeros; for every index of the update, out[place(k, index)] = combine(there, update[index]).
+    """out = base; for every index of the update, in order, out[place(k, index)] = combine(there, update[index]).
 
-    The update is the first operand. `place` is a function like `Pointwise.body` that gives the tuple of indices.
+    The update is the first operand. `place` is a function like `Pointwise.body` that gives the tuple of indices. `base` is the
+    operand that is there before; without one it is the neutral element. `combine` is add, mul, max, min or set.
     """
 
     combine: str
     place: Callable[..., tuple[Size, ...]]
+    base: int | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from graphc.ops.functions import (
     log, log1p, log2, log10, logaddexp, polygamma, pow, sigmoid, sin, sinh, softplus, tan, tanh,
 )  # fmt: skip
 from graphc.ops.indexing import one_hot, put_add, put_along_add, take, take_along_axis
+from graphc.ops.keys import Place, Places, getitem
 from graphc.ops.leaves import (
     Variable, arange, asarray, constant, full, full_like, input_, ones, ones_like, placeholder, variable, zeros, zeros_like,
 )  # fmt: skip
@@ -32,24 +33,25 @@ from graphc.ops.logic import (
 )  # fmt: skip
 from graphc.ops.numpy_dispatch import numpy_function, numpy_ufunc
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
+from graphc.ops.scattering import segment_max, segment_min, segment_prod, segment_sum
 from graphc.ops.shape import (
-    broadcast_to, concat, expand_dims, flip, getitem, matrix_transpose, moveaxis, pad, permute_dims, reshape, squeeze, stack,
+    broadcast_to, concat, expand_dims, flip, matrix_transpose, moveaxis, pad, permute_dims, reshape, squeeze, stack,
     swapaxes, transpose, unstack,
 )  # fmt: skip
 
 __all__ = [
-    "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "as_tensor",
-    "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
-    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt", "ceil", "clip", "concat",
-    "constant", "copysign", "cos", "cosh", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "digamma", "divide",
-    "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "flip", "floor", "floor_divide", "fmod", "full",
-    "full_like", "getitem", "greater", "greater_equal", "hypot", "input_", "isfinite", "isinf", "isnan", "less", "less_equal",
-    "lgamma", "linear_recurrence", "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum", "moveaxis",
-    "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot", "ones", "ones_like",
-    "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product", "promote_operands",
-    "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign", "signbit", "sin", "sinh",
-    "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tan", "tanh", "tensordot", "transpose", "trunc", "unstack", "var", "variable", "vecdot", "where",
-    "zeros", "zeros_like",
+    "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax",
+    "argmin", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt",
+    "ceil", "clip", "concat", "constant", "copysign", "cos", "cosh", "cummax", "cummin", "cumulative_prod", "cumulative_sum",
+    "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "flip", "floor",
+    "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot", "input_", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "lgamma", "linear_recurrence", "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
+    "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
+    "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product",
+    "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "segment_max", "segment_min",
+    "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus", "sqrt", "square", "squeeze",
+    "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot",
+    "transpose", "trunc", "unstack", "var", "variable", "vecdot", "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -153,8 +153,10 @@ class Plan:
                     *batch, m, k, n = axis_names(rank + 1)
                     probe.load(0, (*batch, m, k))
                     probe.load(1, (*batch, k, n))
-                case Scatter(place=place):
+                case Scatter(place=place, base=base):
                     probe.load(0, axis_names(rank))
+                    if base is not None:
+                        probe.load(base, axis_names(node.type.rank))
                     place(probe, axis_names(rank), **node.attrs)
                 case Prefix():
                     for operand in range(len(node.inputs)):
