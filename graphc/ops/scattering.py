@@ -15,14 +15,13 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
-from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build
+from graphc.ops.declare import Op, build, normalize_size
 from graphc.ops.indexing import place, safe
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
@@ -211,12 +210,7 @@ def _segment(name: str, combine: str, op: Op, data: TensorLike, segment_ids: Ten
         )
     if x.dtype.is_bool:
         raise DTypeError(f"{name} combines numbers, got {x.type}", where=caller(), hint="astype('int64')")
-    try:
-        count = t.as_size(num_segments)
-    except TypeError:
-        count = -1
-    if isinstance(count, int) and count < 0:
-        raise ShapeError(f"{name}: num_segments must be a size, got {num_segments!r}", where=caller())
+    count = normalize_size(name, "num_segments", num_segments)
     base = ops.full((count, *x.shape[ids.ndim :]), neutral(combine, x.dtype).value, x.dtype)
     return op(x, base, ids, axes=(0,), at=0)
 

@@ -149,11 +149,26 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     return permute_dims(x, order)
 
 
-def moveaxis(x: TensorLike, source: int, destination: int) -> Tensor:
-    """One axis moved to another place."""
+def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Axes moved to other places; the others keep their order.
+
+    >>> import graphc as gx
+    >>> gx.moveaxis(gx.zeros((2, 3, 4)), (0, 1), (-1, 0)).shape
+    (3, 4, 2)
+    """
     x = as_tensor(x)
-    order = list(range(x.ndim))
-    order.insert(normalize_axis("moveaxis", destination, x.type), order.pop(normalize_axis("moveaxis", source, x.type)))
+    old, new = (
+        [normalize_axis("moveaxis", a, x.type) for a in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+        for axes in (source, destination)
+    )
+    if len(old) != len(new) or len(set(old)) < len(old) or len(set(new)) < len(new):
+        raise ShapeError(
+            f"moveaxis of {x.type} from {source} to {destination} is not possible", where=caller(),
+            hint="name as many places as axes, each once",
+        )  # fmt: skip
+    order = [a for a in range(x.ndim) if a not in old]
+    for place, axis in sorted(zip(new, old, strict=True)):
+        order.insert(place, axis)
     return permute_dims(x, order)
 
 
