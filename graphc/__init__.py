@@ -21,22 +21,23 @@ from graphc.ir.types import (
 from graphc.ops import (
     Tensor, Variable, abs, acos, acosh, add, all, any, arange, argmax, argmin, asarray, asin, asinh, astype, atan, atan2, atanh,
     bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, broadcast_arrays,
-    broadcast_to, can_cast, cbrt, ceil, clip, compress, concat, constant, copysign, cos, cosh, count_nonzero, cummax, cummin,
-    cumulative_prod, cumulative_sum, diff, digamma, divide, empty, empty_like, equal, erf, erfc, erfinv, exp, exp2, expand_dims,
-    expm1, extract, eye, finfo, flip, floor, floor_divide, fmod, full, full_like, greater, greater_equal, hypot, iinfo, interp,
-    isdtype, isfinite, isinf, isnan, less, less_equal, lgamma, linear_recurrence, linspace, log, log1p, log2, log10, logaddexp,
-    logcumsumexp, logical_and, logical_not, logical_or, logical_xor, matmul, matrix_transpose, max, maximum, mean, meshgrid,
-    min, minimum, moveaxis, multiply, negative, nextafter, nonzero, not_equal, one_hot, ones, ones_like, outer, pad,
-    permute_dims, placeholder, polygamma, positive, pow, prod, reciprocal, remainder, repeat, reshape, result_type, roll, round,
-    searchsorted, segment_max, segment_min, segment_prod, segment_sum, sigmoid, sign, signbit, sin, sinh, softplus, sqrt,
-    square, squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take, take_along_axis, tan, tanh, tensordot, tile,
-    transpose, tril, triu, trunc, unstack, var, variable, vecdot, where, zeros, zeros_like,
+    broadcast_to, can_cast, cbrt, ceil, clip, compress, concat, constant, copysign, cos, cosh, count_nonzero, cross, cummax,
+    cummin, cumulative_prod, cumulative_sum, diag, diagonal, diff, digamma, divide, einsum, empty, empty_like, equal, erf, erfc,
+    erfinv, exp, exp2, expand_dims, expm1, extract, eye, finfo, flip, floor, floor_divide, fmod, full, full_like, greater,
+    greater_equal, hypot, iinfo, interp, isdtype, isfinite, isinf, isnan, kron, less, less_equal, lgamma, linear_recurrence,
+    linspace, log, log1p, log2, log10, logaddexp, logcumsumexp, logical_and, logical_not, logical_or, logical_xor, matmul,
+    matrix_transpose, max, maximum, mean, meshgrid, min, minimum, moveaxis, multiply, negative, nextafter, nonzero, not_equal,
+    one_hot, ones, ones_like, outer, pad, permute_dims, placeholder, polygamma, positive, pow, prod, reciprocal, remainder,
+    repeat, reshape, result_type, roll, round, searchsorted, segment_max, segment_min, segment_prod, segment_sum, sigmoid, sign,
+    signbit, sin, sinh, softplus, sqrt, square, squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take,
+    take_along_axis, tan, tanh, tensordot, tile, trace, transpose, tril, triu, trunc, unstack, var, variable, vecdot, where,
+    zeros, zeros_like,
 )  # fmt: skip
 from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim  # isort: skip (they stand on every name above)
+from graphc import linalg, nn, optim  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -84,14 +85,18 @@ __all__ = [
     "cos",
     "cosh",
     "count_nonzero",
+    "cross",
     "cummax",
     "cummin",
     "cumulative_prod",
     "cumulative_sum",
+    "diag",
+    "diagonal",
     "diff",
     "digamma",
     "dim",
     "divide",
+    "einsum",
     "empty",
     "empty_like",
     "equal",
@@ -133,9 +138,11 @@ __all__ = [
     "isnan",
     "jacobian",
     "jvp",
+    "kron",
     "less",
     "less_equal",
     "lgamma",
+    "linalg",
     "linear_recurrence",
     "linspace",
     "log",
@@ -212,6 +219,7 @@ __all__ = [
     "tensordot",
     "tile",
     "to_dot",
+    "trace",
     "transpose",
     "tril",
     "triu",

@@ -30,7 +30,8 @@ FLOORS = {
     "sight": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "compile": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "gradients": {"errors", "ir", "ops", "passes"},
-    "__init__": {"errors", "ir", "ops", "passes", "backends", "compile", "gradients", "nn", "optim"},
+    "__init__": {"errors", "ir", "ops", "passes", "backends", "compile", "gradients", "linalg", "nn", "optim"},
+    "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
     "timing": {FACE},
@@ -43,6 +44,7 @@ FLOORS = {
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
 ELSEWHERE = {
     "networkx": ("ir/", "passes/"),
+    "opt_einsum": ("ops/einsum",),
     "numba": ("backends/numba/",),
     "llvmlite": ("backends/numba/",),
     "matplotlib": ("demo", "bench"),

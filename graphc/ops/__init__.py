@@ -17,7 +17,9 @@ from graphc.ops.arithmetic import (
 )  # fmt: skip
 from graphc.ops.creation import broadcast_arrays, empty, empty_like, eye, linspace, meshgrid, tril, triu
 from graphc.ops.cumulative import cummax, cummin, cumulative_prod, cumulative_sum, linear_recurrence, logcumsumexp
+from graphc.ops.diagonals import diag, diagonal, trace
 from graphc.ops.dtypes import can_cast, finfo, iinfo, isdtype, result_type
+from graphc.ops.einsum import einsum
 from graphc.ops.functions import (
     acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, hypot, lgamma,
     log, log1p, log2, log10, logaddexp, polygamma, pow, sigmoid, sin, sinh, softplus, tan, tanh,
@@ -27,13 +29,13 @@ from graphc.ops.keys import Place, Places, getitem
 from graphc.ops.leaves import (
     Variable, arange, asarray, constant, full, full_like, input_, ones, ones_like, placeholder, variable, zeros, zeros_like,
 )  # fmt: skip
-from graphc.ops.linear import matmul, outer, tensordot, vecdot
+from graphc.ops.linear import cross, kron, matmul, outer, tensordot, vecdot
 from graphc.ops.logic import (
     bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, equal, greater,
     greater_equal, isfinite, isinf, isnan, less, less_equal, logical_and, logical_not, logical_or, logical_xor, not_equal,
     signbit, where,
 )  # fmt: skip
-from graphc.ops.numpy_dispatch import numpy_function, numpy_ufunc
+from graphc.ops.numpy_dispatch import numpy_function, numpy_modules, numpy_ufunc
 from graphc.ops.rearranging import diff, repeat, roll, tile
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
 from graphc.ops.scattering import segment_max, segment_min, segment_prod, segment_sum
@@ -48,17 +50,18 @@ __all__ = [
     "argmin", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
     "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_arrays", "broadcast_shapes",
     "broadcast_to", "can_cast", "cbrt", "ceil", "clip", "compress", "concat", "constant", "copysign", "cos", "cosh",
-    "count_nonzero", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "diff", "digamma", "divide", "empty",
-    "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye", "finfo", "flip",
-    "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot", "iinfo", "input_",
-    "interp", "isdtype", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "linear_recurrence", "linspace", "log",
-    "log1p", "log2", "log10", "logaddexp", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul",
-    "matrix_transpose", "max", "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "nextafter",
-    "nonzero", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad",
-    "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product", "promote_operands", "put_add",
-    "put_along_add", "reciprocal", "remainder", "repeat", "reshape", "result_type", "roll", "round", "searchsorted",
-    "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "slice_",
-    "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tan", "tanh", "tensordot", "tile", "transpose", "tril", "triu", "trunc", "unstack", "var", "variable",
-    "vecdot", "where", "zeros", "zeros_like",
+    "count_nonzero", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "diag", "diagonal", "diff", "digamma",
+    "divide", "einsum", "empty", "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1",
+    "extract", "eye", "finfo", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater",
+    "greater_equal", "hypot", "iinfo", "input_", "interp", "isdtype", "isfinite", "isinf", "isnan", "kron", "less",
+    "less_equal", "lgamma", "linear_recurrence", "linspace", "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean",
+    "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "nextafter", "nonzero", "normalize_axis", "not_equal",
+    "numpy_function", "numpy_modules", "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims",
+    "placeholder", "polygamma", "positive", "pow", "prod", "product", "promote_operands", "put_add", "put_along_add",
+    "reciprocal", "remainder", "repeat", "reshape", "result_type", "roll", "round", "searchsorted", "segment_max",
+    "segment_min", "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "slice_", "softplus", "sqrt",
+    "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
+    "tanh", "tensordot", "tile", "trace", "transpose", "tril", "triu", "trunc", "unstack", "var", "variable", "vecdot", "where",
+    "zeros", "zeros_like",
 ]  # fmt: skip

@@ -25,7 +25,12 @@ _ACCUMULATE = {
 _DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "subok": True, "mode": "raise", "initial": None}
 
 
-def _find(name: str) -> Any:
+numpy_modules: dict[str, dict[str, Any]] = {}  # NumPy's modules beside the first, and what serves them
+
+
+def _find(name: str, module: str = "numpy") -> Any:
+    if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
+        return numpy_modules[module][name]
     known = _ALIASES.get(name, name)
     if known == "_flatten":
         return lambda x: ops.reshape(x, (-1,))
@@ -68,4 +73,4 @@ def numpy_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
 def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
     """What a NumPy function of symbols is."""
     name = func.__name__
-    return _find(name)(*args, **_options(name, kwargs))
+    return _find(name, func.__module__)(*args, **_options(name, kwargs))
