@@ -10,7 +10,6 @@ from typing import Any
 
 import graphc as gx
 from graphc import Axis, Tensor, TensorLike
-from graphc.errors import InputError, ShapeError, caller
 
 cross = gx.cross
 matmul = gx.matmul
@@ -23,7 +22,7 @@ vecdot = gx.vecdot
 def _matrix(name: str, x: TensorLike, square: bool = False) -> Tensor:
     x = gx.asarray(x)
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
-        raise ShapeError(f"{name} needs {'square matrices' if square else 'matrices'}, got {x.type}", where=caller())
+        raise gx.errors.ShapeError(f"{name} needs {'square matrices' if square else 'matrices'}, got {x.type}", where=gx.errors.caller())
     return x
 
 
@@ -57,7 +56,7 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
     """
     x = _matrix("matrix_power", x, square=True)
     if isinstance(n, (bool, Tensor)) or not hasattr(n, "__index__") or n < 0:
-        raise InputError(f"matrix_power: n must be an integer from 0 on, got {n!r}", where=caller())
+        raise gx.errors.InputError(f"matrix_power: n must be an integer from 0 on, got {n!r}", where=gx.errors.caller())
     if n == 0:
         return gx.broadcast_to(gx.eye(x.shape[-1], dtype=x.dtype), x.shape)
     result: Tensor | None = None
@@ -91,7 +90,7 @@ def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: f
     """
     x = _float(x)
     if isinstance(ord, (bool, str, Tensor)) or not isinstance(ord, (int, float)):
-        raise InputError(f"vector_norm: ord must be a number, got {ord!r}", where=caller())
+        raise gx.errors.InputError(f"vector_norm: ord must be a number, got {ord!r}", where=gx.errors.caller())
     if ord == 2:
         return _root(gx.sum(x * x, axis=axis, keepdims=keepdims))
     if ord == 0:
@@ -120,7 +119,7 @@ def matrix_norm(x: TensorLike, keepdims: bool = False, ord: Any = "fro") -> Tens
     if ord == "fro":
         return _root(gx.sum(x * x, axis=(-2, -1), keepdims=keepdims))
     if isinstance(ord, (bool, str, Tensor)) or ord not in (1, -1, math.inf, -math.inf):
-        raise InputError(f"matrix_norm: ord {ord!r} is not there", where=caller(), hint="use 'fro', 1, -1, inf or -inf")
+        raise gx.errors.InputError(f"matrix_norm: ord {ord!r} is not there", where=gx.errors.caller(), hint="use 'fro', 1, -1, inf or -inf")
     sums = gx.sum(gx.abs(x), axis=-2 if abs(ord) == 1 else -1, keepdims=True)
     result = (gx.max if ord > 0 else gx.min)(sums, axis=(-2, -1), keepdims=True)
     return result if keepdims else gx.squeeze(result, (-2, -1))
@@ -135,7 +134,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     if ord is None or len(axes) == 1:
         return vector_norm(x, axis, keepdims, 2 if ord is None else ord)
     if len(axes) != 2:
-        raise ShapeError(f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=caller())
+        raise gx.errors.ShapeError(f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller())
     result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), True, ord)
     return gx.moveaxis(result, (-2, -1), axes) if keepdims else gx.squeeze(result, (-2, -1))
 

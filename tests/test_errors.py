@@ -220,7 +220,7 @@ SHAPES = [
      "axes go from -2 to 1"),
     ("tensordot", lambda: gx.tensordot(x, y, axes=1), errors.ShapeError,
      "tensordot over axes [1] and [0] needs equal sizes, got f32[batch, 3] and f32[batch, 4]",
-     "name as many axes of one as of the other, of the same sizes"),
+     "name as many axes of one as of the other, each once, of the same sizes"),
 ]  # fmt: skip
 
 DTYPES = [
