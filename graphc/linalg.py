@@ -22,7 +22,9 @@ vecdot = gx.vecdot
 def _matrix(name: str, x: TensorLike, square: bool = False) -> Tensor:
     x = gx.asarray(x)
     if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
-        raise gx.errors.ShapeError(f"{name} needs {'square matrices' if square else 'matrices'}, got {x.type}", where=gx.errors.caller())
+        raise gx.errors.ShapeError(
+            f"{name} needs {'square matrices' if square else 'matrices'}, got {x.type}", where=gx.errors.caller()
+        )
     return x
 
 
@@ -119,7 +121,9 @@ def matrix_norm(x: TensorLike, keepdims: bool = False, ord: Any = "fro") -> Tens
     if ord == "fro":
         return _root(gx.sum(x * x, axis=(-2, -1), keepdims=keepdims))
     if isinstance(ord, (bool, str, Tensor)) or ord not in (1, -1, math.inf, -math.inf):
-        raise gx.errors.InputError(f"matrix_norm: ord {ord!r} is not there", where=gx.errors.caller(), hint="use 'fro', 1, -1, inf or -inf")
+        raise gx.errors.InputError(
+            f"matrix_norm: ord {ord!r} is not there", where=gx.errors.caller(), hint="use 'fro', 1, -1, inf or -inf"
+        )
     sums = gx.sum(gx.abs(x), axis=-2 if abs(ord) == 1 else -1, keepdims=True)
     result = (gx.max if ord > 0 else gx.min)(sums, axis=(-2, -1), keepdims=True)
     return result if keepdims else gx.squeeze(result, (-2, -1))
@@ -134,7 +138,9 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     if ord is None or len(axes) == 1:
         return vector_norm(x, axis, keepdims, 2 if ord is None else ord)
     if len(axes) != 2:
-        raise gx.errors.ShapeError(f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller())
+        raise gx.errors.ShapeError(
+            f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller()
+        )
     result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), True, ord)
     return gx.moveaxis(result, (-2, -1), axes) if keepdims else gx.squeeze(result, (-2, -1))
 
