@@ -172,6 +172,8 @@ def _lowering(op: o.Operation) -> str:
             return "contraction"
         case o.Scatter(combine):
             return f"scatter by {combine}"
+        case o.Prefix(combine):
+            return f"prefix by {combine}"
 
 
 def _arity(op: o.Operation) -> str:

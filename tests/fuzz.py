@@ -47,7 +47,7 @@ from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa:
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
-from graphc.ir.operation import Contraction, Pointwise, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
@@ -340,6 +340,51 @@ def gradient(s: Sketch) -> gx.Tensor:
     return gx.grad(gx.sum(y * s.one([1.0, 0.5])), x)
 
 
+def running(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    axis = s.axis(x) if s.chance(0.8) else None
+    return s.one([
+        lambda: gx.cumulative_sum(x, axis, include_initial=s.chance(0.3)), lambda: gx.cumulative_prod(x, axis),
+        lambda: gx.cummax(x, axis), lambda: gx.cummin(x, axis), lambda: gx.logcumsumexp(x, axis),
+        lambda: gx.linear_recurrence(s.beside(x), x, s.axis(x)), lambda: gx.diff(x, s.axis(x), n=s.one([1, 1, 2])),
+    ])()  # fmt: skip
+
+
+def rearranged(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    some = s.one([0, 1, 2, 3])
+    return s.one([
+        lambda: gx.roll(x, s.one([1, -2, 5]), s.axis(x) if s.chance(0.7) else None), lambda: gx.tile(x, (2, some)),
+        lambda: gx.repeat(x, some, s.axis(x)), lambda: gx.repeat(x, some),
+        lambda: gx.tril(x, some - 1), lambda: gx.triu(x, some - 2), lambda: gx.eye(x.shape[0], s.one(s.palette), some - 1),
+        lambda: gx.linspace(s.number(x), s.number(x), s.one(s.palette)), lambda: gx.meshgrid(x[0], gx.arange(4))[0],
+        lambda: gx.searchsorted(gx.cummax(gx.reshape(x, (-1,))), s.pick(), side=s.one(["left", "right"])),
+        lambda: gx.interp(x, gx.constant([-1.0, 0.0, 2.5]), gx.constant([0.5, 2.0, -1.0])),
+        lambda: gx.nonzero(x, size=some, fill_value=-1)[0], lambda: gx.extract(x > 0, x, size=some + 2),
+        lambda: gx.compress(gx.reshape(x, (-1,)) != 0, x, size=s.one(s.palette)), lambda: gx.count_nonzero(x, s.axes(x)),
+    ])()  # fmt: skip
+
+
+def update(s: Sketch) -> gx.Tensor:
+    """Keys of several arrays, and other elements at their places."""
+    x = s.pick(rank=1)
+    keys: list[Any] = []
+    for _ in range(s.rng.integers(1, x.ndim + 1)):
+        places = lambda: gx.constant(s.rng.integers(-4, 5, s.one([(3,), (2, 1), (3,), ()])))
+        keys.append(s.one([places, places, lambda: slice(None), lambda: slice(1, None, 2), lambda: s.one([0, -1])])())
+    if s.chance(0.2):
+        keys.insert(int(s.rng.integers(len(keys) + 1)), None)
+    at = x.at[tuple(keys)]
+    value = s.number(x) if s.chance(0.4) else at.get() * 2 if s.chance(0.5) else s.pick()
+    count = s.one([1, 3, s.one(s.palette)])
+    segments = gx.astype(gx.floor(gx.astype(x, "float32")), "int64") if s.chance(0.5) else gx.argmax(x, axis=-1)
+    combine = s.one([gx.segment_sum, gx.segment_prod, gx.segment_max, gx.segment_min])
+    return s.one([
+        at.get, lambda: at.set(value), lambda: at.add(value), lambda: at.multiply(value), lambda: at.max(value),
+        lambda: at.min(value), lambda: combine(x, segments, count),
+    ])()  # fmt: skip
+
+
 RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (elementwise, 9),
     (arithmetic, 6),
@@ -355,6 +400,9 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (position, 0.6),
     (product, 1.5),
     (take, 1.2),
+    (running, 1.2),
+    (rearranged, 1.2),
+    (update, 1.2),
     (made, 0.8),
     (normalised, 1.5),
     (drawn, 1.2),
@@ -770,8 +818,9 @@ def nan_signs(x: Array, rng: Rng) -> Array:
 def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng) -> Array:
     """A largest or smallest element of 0 may have either sign if both are there: NumPy's choice depends on the memory layout."""
     match node.op.lowering:
-        case Reduction("max" | "min") if as_dtype(result.dtype).is_float:
-            zeros = values[node.inputs[0]][values[node.inputs[0]] == 0]
+        case (Reduction("max" | "min") | Prefix("max" | "min") | Scatter("max" | "min")) if as_dtype(result.dtype).is_float:
+            given = np.concatenate([values[x].ravel() for x in node.inputs if x.type.dtype.is_float])
+            zeros = given[given == 0]
             if np.signbit(zeros).any() and not np.signbit(zeros).all():
                 return np.asarray(np.where((result == 0) & (rng.random(result.shape) < 0.5), -result, result))
     return result
@@ -814,10 +863,25 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             a, b = (np.abs(g).astype(np.float64) for g in given)
             bound = in_any_order(given, result, np.matmul(a, b), a.shape[-1], u)
             added = np.matmul(finite[0], finite[1])
-        case Scatter("add"):
-            total = np.full(result.shape, np.sum(np.abs(given[0].astype(np.float64))))
-            bound = in_any_order(given[:1], result, total, given[0].size, u)
-            added = np.sum(finite[0])
+        case Scatter("add", base=base):
+            terms = [0] if base is None else [0, base]
+            total = np.full(result.shape, sum(np.sum(np.abs(given[i].astype(np.float64))) for i in terms))
+            bound = in_any_order([given[i] for i in terms], result, total, given[0].size, u)
+            added = sum(np.sum(finite[i]) for i in terms)
+        case Prefix("add"):
+            total = np.cumsum(np.abs(given[0].astype(np.float64)), **node.attrs)
+            bound = in_any_order(given, result, total, given[0].shape[node.attrs["axis"]], u)
+            added = np.cumsum(finite[0], **node.attrs)
+        case Prefix("mul"):
+            x = np.abs(given[0].astype(np.float64))
+            size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
+            up, down = (np.cumsum(f(size, 0), **node.attrs) for f in (np.maximum, np.minimum))
+            limits = np.finfo(result.dtype)
+            far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
+            bound = np.where(far, np.nan, 2 * x.shape[node.attrs["axis"]] * u * np.abs(result))
+        case Prefix("logaddexp"):
+            size = np.maximum(1, np.where(np.isfinite(result), np.abs(result), 0)).astype(np.float64)
+            bound = 16 * (1 + given[0].shape[node.attrs["axis"]]) * u * np.maximum.accumulate(size, **node.attrs)
         case _:
             return result
     shape = result.shape if rng.random() < 0.7 else ()  # all alike, at times: one NaN among many hides what the others do

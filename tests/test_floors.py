@@ -32,8 +32,10 @@ FLOORS = {
     "gradients": {"errors", "ir", "ops", "passes"},
     "control": {"errors", "ir", "ops", "passes"},
     "__init__": {
-        "errors", "ir", "ops", "passes", "backends", "compile", "control", "gradients", "nn", "optim", "random", "testing",
+        "errors", "ir", "ops", "passes", "backends", "compile", "control", "gradients", "linalg", "nn", "optim", "random",
+        "testing",
     },
+    "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
     "random": {FACE, "random"},
@@ -48,6 +50,7 @@ FLOORS = {
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
 ELSEWHERE = {
     "networkx": ("ir/", "passes/"),
+    "opt_einsum": ("ops/einsum",),
     "numba": ("backends/numba/",),
     "llvmlite": ("backends/numba/",),
     "matplotlib": ("demo", "bench"),

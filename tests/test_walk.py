@@ -26,6 +26,7 @@ from graphc.ir.operation import (
     Leaf,
     Operation,
     Pointwise,
+    Prefix,
     Project,
     Reduction,
     Repeat,
@@ -344,9 +345,29 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, 1.01 * (arrays[0].size // got.size) * u * np.abs(truth) + stored(dtype, truth), what)
         case Scatter("add"):  # as many additions to a place as there are elements to add, at most
-            total = exact(op, [np.abs(arrays[0]), *arrays[1:]], attrs)
+            total = exact(op, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], attrs)
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, arrays[0].size * u * total + stored(dtype, truth), what)
+        case Scatter("mul"):
+            truth = exact(op, arrays, attrs)
+            assert_within(got, truth, 1.01 * arrays[0].size * u * np.abs(truth), what)
+        case Scatter("max" | "min"):
+            assert_same_bits(got + 0, want + 0, what)
+        case Prefix("add"):  # blocks of 1024 elements, and a chain of their sums
+            n = arrays[0].shape[attrs["axis"]]
+            with np.errstate(all="ignore"):
+                total = np.cumsum(np.abs(wide(arrays[0])), **attrs)
+            assert_within(got, exact(op, arrays, attrs), (1026 + n / 1024) * u * total, what)
+        case Prefix("mul"):
+            truth = exact(op, arrays, attrs)
+            assert_within(got, truth, 1.01 * arrays[0].shape[attrs["axis"]] * u * np.abs(truth), what)
+        case Prefix("max" | "min"):
+            assert_same_bits(got + 0, want + 0, what)
+        case Prefix("logaddexp"):  # each step rounds by 4 units of what is there, or of log(2)
+            truth = exact(op, arrays, attrs)
+            with np.errstate(all="ignore"):
+                size = np.maximum(1, np.maximum.accumulate(np.abs(np.where(np.isfinite(truth), truth, 0)), **attrs))
+            assert_within(got, truth, 8 * arrays[0].shape[attrs["axis"]] * u * size, what)
         case Contraction():  # k products and k additions, in any order
             with np.errstate(all="ignore"):
                 total = np.matmul(*(np.abs(wide(a)) for a in arrays))
@@ -536,6 +557,41 @@ def test_reductions_natively(dtype: DType) -> None:
     else:
         compare(bits(rng, dtype, (11, 12)))
         compare(rng.choice(special(dtype), (11, 12)))
+
+
+@pytest.mark.parametrize("dtype", [t.int64, t.float32, t.float64], ids=str)
+def test_running_reductions_natively(dtype: DType) -> None:
+    """Along rows and columns around the length of a block, on special values, and with one thread as with two."""
+    rng = np.random.default_rng(dtype.bits)
+    tested = [op for op in OPERATIONS if isinstance(op.lowering, Prefix) and next(cases(op)).types]
+    ways = [(op, axis) for op in tested for axis in (0, 1) if any(c.types[0].dtype == dtype for c in cases(op))]
+    x = gx.placeholder("x", ("n", "m"), dtype)
+    run = gx.compile([x], [op(*(x,) * (op.arity or 1), axis=axis) for op, axis in ways], backend=BACKEND)
+
+    def compare(values: Array) -> None:
+        results = run(values)
+        for (op, axis), got in zip(ways, results, strict=True):
+            with np.errstate(all="ignore"):
+                want = np.asarray(op.reference(*(values,) * (op.arity or 1), axis=axis))
+            check(op, {"axis": axis}, [values] * (op.arity or 1), got, want)
+
+    for shape in ((1, 1), (2, 7), (0, 3), (3, 0), (1, 1024), (1025, 2), (2, 3000), (4096, 1), (5, 131)):
+        compare(draw(rng, TensorType(dtype, shape), (0.99, 1.01) if dtype.is_float else (-100, 100)))
+    if dtype.is_float:
+        for value in (math.nan, math.inf, -math.inf, -0.0):
+            some = rng.integers(0, 3, (3, 1500)).astype(dtype.numpy)
+            some.flat[rng.choice(some.size, 2, replace=False)] = value
+            compare(some)
+    values = draw(rng, TensorType(dtype, (3, 5000)), (-3, 3))
+    threads = gx.get_num_threads()
+    try:
+        gx.set_num_threads(1)
+        alone = run(values)
+        gx.set_num_threads(2)
+        for a, b in zip(alone, run(values), strict=True):
+            assert_same_bits(a, b, "on two threads")
+    finally:
+        gx.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("dtype", [t.int32, t.float16, t.float32, t.float64], ids=str)

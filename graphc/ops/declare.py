@@ -380,8 +380,28 @@ def normalize_axes(name: str, axis: Any, x: TensorType) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
+def normalize_size(name: str, what: str, value: Any) -> Size:
+    """A size: an integer that is not negative, a name, or an expression of names."""
+    try:
+        size = t.as_size(value)
+    except (TypeError, ValueError):
+        size = -1
+    if isinstance(size, int) and size < 0:
+        raise ShapeError(
+            f"{name}: {what} must be a size, got {value!r}", where=caller(), hint="give an integer from 0 on, or a name"
+        )
+    return size
+
+
+def normalize_integer(name: str, what: str, value: Any) -> int:
+    """A Python integer."""
+    if isinstance(value, (bool, Node)) or not hasattr(value, "__index__"):
+        raise ShapeError(f"{name}: {what} must be an integer, got {value!r}", where=caller())
+    return int(value.__index__())
+
+
 __all__ = [
     "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
-    "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
-    "to_float", "true_division", "weak",
+    "normalize_axes", "normalize_axis", "normalize_integer", "normalize_size", "numeric", "pointwise",
+    "promote_operands", "reduction", "shift", "to_bool", "to_float", "true_division", "weak",
 ]  # fmt: skip

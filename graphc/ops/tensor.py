@@ -188,6 +188,11 @@ class Tensor(Node):
     def __getitem__(self, key: Any) -> Tensor:
         return ops.getitem(self, key)
 
+    @property
+    def at(self) -> ops.Places:
+        """x.at[key].set(value), .add, .multiply, .max, .min: x with other elements at the places of a key; .get() is x[key]."""
+        return ops.Places(self)
+
     # --- methods ---
 
     def astype(self, dtype: object) -> Tensor:

@@ -215,6 +215,14 @@ def _copysign(k: Scalars, a: Value, b: Value) -> Value:
     return k.bitcast(_bits(k, abs(a)) | (_bits(k, b) & _sign_mask(b)), a.dtype)
 
 
+def _nextafter(k: Scalars, a: Value, b: Value) -> Value:
+    """Neighbours of one sign have bits that differ by 1."""
+    bits = _bits(k, a)
+    near = k.bitcast(k.select((b > a) == (a > 0), bits + 1, bits - 1), a.dtype)
+    least = _copysign(k, k.bitcast(k.const(1, bits.dtype), a.dtype), b)
+    return k.select((a != a) | (b != b), a + b, k.select(a == b, b, k.select(a == 0, least, near)))
+
+
 def _isinf(k: Scalars, x: Value) -> Value:
     return abs(x) == math.inf if x.dtype.is_float else x != x
 
@@ -352,6 +360,7 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "minimum": _minimum,
     "sign": _sign,
     "copysign": _copysign,
+    "nextafter": _nextafter,
     "signbit": lambda k, x: _bits(k, x) < 0,
     "isnan": lambda k, x: x != x,
     "isinf": _isinf,

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Project, Repeat, Scan, Scatter, Whole
+from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
 from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
@@ -24,13 +24,14 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
+    "prefix": "a running reduction goes along its own axis",
     "whole": "a loop, a choice or a routine of Python needs whole arrays",
 }
 _FINAL = {
     "scatter": "a scatter's elements are final only after its last update",
     "whole": "a loop, a choice or a routine of Python makes whole arrays",
 }
-_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+_MADE = {"contract": "a product", "columns": "a sum down the columns", "prefix": "a running reduction"}
 
 
 class Plan:
@@ -171,9 +172,14 @@ class Plan:
                     *batch, m, k, n = axis_names(rank + 1)
                     probe.load(0, (*batch, m, k))
                     probe.load(1, (*batch, k, n))
-                case Scatter(place=place):
+                case Scatter(place=place, base=base):
                     probe.load(0, axis_names(rank))
+                    if base is not None:
+                        probe.load(base, axis_names(node.type.rank))
                     place(probe, axis_names(rank), **node.attrs)
+                case Prefix():
+                    for operand in range(len(node.inputs)):
+                        probe.load(operand, axis_names(rank))
         self.reads[node] = probe.reads
         self.weight[node] = probe.weight
         if alike:
@@ -246,6 +252,8 @@ class Plan:
                 return "scatter"
             case Host() | Scan() | Repeat() | Choose() | Project():
                 return "whole"
+            case Prefix():
+                return "prefix"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]

@@ -4,6 +4,7 @@ scope.py       statements in nested blocks, and the memory of values
 rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
+prefixes.py    running reductions
 stages.py      several of these under common outer loops
 loops.py       loops and choices: the kernels of a body as statements of one
 routines.py    routines of Python
@@ -17,6 +18,7 @@ from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
+from graphc.passes.lowering.prefixes import lower_prefix
 from graphc.passes.lowering.products import lower_contract, lower_scatter
 from graphc.passes.lowering.loops import lower_whole
 from graphc.passes.lowering.routines import results_of
@@ -55,6 +57,8 @@ def lower(plan: Plan) -> Program:
                 calls += _lower_margins(writer)
             case "contract":
                 calls += lower_contract(writer)
+            case "prefix":
+                calls += lower_prefix(writer)
             case "stages":
                 calls.append(lower_stages(writer, cluster.stages))
             case _:

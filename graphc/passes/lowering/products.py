@@ -11,7 +11,7 @@ from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
 from graphc.ir.program import Axis, Block, Call, Contract, Gather, Param, Store
-from graphc.ir.scalar import Const, Ref
+from graphc.ir.scalar import Arg, Const, Ref
 from graphc.ir.types import TensorType
 from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer
@@ -113,9 +113,15 @@ def lower_scatter(writer: Writer) -> Call:
     body = Scope(writer)
     names = writer.loop_names(node.type.rank)
     index = tuple(dims.symbol(v) for v in names)
+
+    def before(scope: Scope) -> Arg:
+        if lowering.base is None:
+            return neutral(combine, node.type.dtype)
+        return scope.value(node.inputs[lowering.base], index)
+
     body.loops(
         [Axis(v, n) for v, n in zip(names, node.type.shape, strict=True)],
-        lambda scope: scope.store(node, core_index(node, index), neutral(combine, node.type.dtype)),
+        lambda scope: scope.store(node, core_index(node, index), before(scope)),
     )
     update = node.inputs[0].type.shape
     names = writer.loop_names(len(update))
@@ -124,7 +130,8 @@ def lower_scatter(writer: Writer) -> Call:
     def add(scope: Scope) -> None:
         place = lowering.place(Code(scope, node), at, **node.attrs)
         buffer, _ = writer.place(node, core_index(node, place))
-        scope.body.append(Gather(buffer, place, combine, scope.value(node.inputs[0], at)))
+        value = scope.value(node.inputs[0], at)
+        scope.body.append(Store(buffer, place, value) if combine == "set" else Gather(buffer, place, combine, value))
 
     body.loops([Axis(v, n) for v, n in zip(names, update, strict=True)], add)
     return writer.call((), body.body)
