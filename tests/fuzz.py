@@ -405,7 +405,7 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (update, 1.2),
     (made, 0.8),
     (normalised, 1.5),
-    (drawn, 1.2),
+    (drawn, 2),
     (gradient, 0.6),
 )
 
@@ -721,7 +721,8 @@ def attended(s: Network) -> gx.Tensor:
 
 
 LAYERS: tuple[tuple[Callable[[Any], gx.Tensor], float], ...] = (
-    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (drawn, 1), (reduce, 0.5), (elementwise, 0.7), (gradient, 0.3),
+    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (drawn, 1.5), (reduce, 0.5), (elementwise, 0.7),
+    (gradient, 0.3),
 )  # fmt: skip
 
 
