@@ -72,7 +72,7 @@ def test_without_ml_dtypes_bfloat16_is_an_error_with_advice(tmp_path: Path) -> N
     code = (
         "import sys, graphc as gx\n"
         "assert 'ml_dtypes' not in sys.modules\n"
-        "gx.compile([x := gx.placeholder('x', (2,), 'float16')], x + 1)([1.0, 2.0])\n"
+        "(gx.placeholder('x', (2,), 'float16') + gx.constant([1], 'float16')).dtype.numpy\n"
         "try:\n    gx.constant([1.0], 'bfloat16')\n"
         "except gx.errors.DTypeError as error:\n    print(error)\n"
     )
@@ -157,8 +157,8 @@ def test_a_chain_is_rounded_at_each_operation(dtype: t.DType) -> None:
     assert len(run.kernels) == 1
 
 
-@STORED
-def test_sums_means_products_and_softmax_round_once(dtype: t.DType) -> None:
+def test_sums_means_products_and_softmax_round_once() -> None:
+    dtype = t.bfloat16
     x, y = gx.placeholder("x", ("n", "m"), dtype), gx.placeholder("y", ("m", "k"), dtype)
     a, b = (rng.uniform(1, 2, shape).astype(dtype.numpy) for shape in ((7, 3000), (3000, 5)))
     wide, other = a.astype(np.float64), b.astype(np.float64)
@@ -198,7 +198,7 @@ def test_gradients_have_the_type_of_what_they_are_of(dtype: t.DType) -> None:
 @STORED
 def test_optimisers_train_variables_of_16_bits(dtype: t.DType) -> None:
     """In float32 inside: the eps of Adam is 0 as a float16, and the square of a gradient infinite."""
-    for optimiser in (gx.optim.sgd, gx.optim.momentum, gx.optim.adamw, gx.optim.rmsprop):
+    for optimiser in (gx.optim.momentum, gx.optim.adamw):
         w = gx.variable(np.array([1.0, -2.0, 200.0, 0.5]), name="w", dtype=dtype)
         loss = gx.sum((w - 0.5) * (w - 0.5))
         updates = optimiser(loss, [w], lr=0.1, clip_norm=50.0)
@@ -217,9 +217,8 @@ def test_optimisers_train_variables_of_16_bits(dtype: t.DType) -> None:
 # --- programs --------------------------------------------------------------------------------------------------------
 
 
-@STORED
-def test_kernels_only_choose_and_cast_what_has_16_bits(dtype: t.DType) -> None:
-    x, w = gx.placeholder("x", ("n", 16), dtype), gx.placeholder("w", (16, 16), dtype)
+def test_kernels_only_choose_and_cast_what_has_16_bits() -> None:
+    x, w = gx.placeholder("x", ("n", 16), "bfloat16"), gx.placeholder("w", (16, 16), "bfloat16")
     y = gx.nn.layer_norm(gx.nn.gelu(x @ w) + x)
     run = gx.compile([x, w], [gx.sum(y), *gx.grad(gx.sum(y * y), [x, w]), gx.pad(gx.where(x > 0, x, 1), 1)])
     kernels = [call.kernel for call in run.program.calls]
@@ -228,14 +227,13 @@ def test_kernels_only_choose_and_cast_what_has_16_bits(dtype: t.DType) -> None:
     assert {s.op for s in touching} == STORAGE
 
 
-@STORED
-def test_what_is_kept_between_kernels_is_what_was_rounded(dtype: t.DType) -> None:
+def test_what_is_kept_between_kernels_is_what_was_rounded() -> None:
     """Not the float32 value before it, which has twice the bytes."""
-    x = gx.placeholder("x", ("n", 4096), dtype)
+    x = gx.placeholder("x", ("n", 4096), "float16")
     y = gx.exp(x)
     run = gx.compile([x], [gx.sum(y * y, 0), gx.sum(y + 1, 1)])
     kept = [b.type.dtype for b in run.program.buffers.values() if b.role == "temporary" and len(b.type.shape) == 2]
-    assert t.float32 not in kept
+    assert kept == [t.float16]
 
 
 def test_a_product_reads_16_bits_as_it_packs() -> None:
