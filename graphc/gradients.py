@@ -339,16 +339,19 @@ def _recomputed(y: Tensor, holes: Sequence[Tensor], own: Sequence[Tensor], given
     """y with `given` in place of holes and own; for its gradient the values that depend on the holes are computed again."""
     every = [*holes, *own]
 
-    def rule(g: Tensor, *xs: Tensor) -> list[Tensor | None]:
-        probe = ops.placeholder("probe", y.shape, y.dtype)
-        parts = differentiate({y: probe}, every)
+    def again(g: Tensor, *xs: Tensor) -> Tensor:
         new: dict[Node, Node] = dict(zip(every, xs, strict=True))
         new.update({hole: after(x, g) for hole, x in zip(holes, xs, strict=False)})
-        made = iter(_substitute([p for p in parts if p is not None], {**new, probe: g}, gradient=True))
+        return _substitute([y], new, gradient=True)[0]
+
+    def rule(g: Tensor, *xs: Tensor) -> list[Any]:  # for `batched`, which asks for no more
+        apart = [ops.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(xs)]
+        parts = differentiate({again(g, *apart): g}, apart)
+        made = iter(_substitute([p for p in parts if p is not None], dict(zip(apart, xs, strict=True)), gradient=True))
         return [None if p is None else next(made) for p in parts]
 
     (value,) = _substitute([y], dict(zip(every, given, strict=True)))
-    return with_gradient(value, *given, rule=GradientRule(name, rule))
+    return with_gradient(value, *given, rule=GradientRule(name, rule, again))
 
 
 def _substitute(roots: Iterable[Node], new: Mapping[Node, Node], gradient: bool = False) -> list[Tensor]:

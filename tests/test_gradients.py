@@ -490,6 +490,31 @@ def test_checkpoint_of_several_arguments_results_and_captured_values(backend: st
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", CHOICES)
+def test_choices_around_and_inside_a_checkpoint(name: str) -> None:
+    """The derivatives are those without it, to the bit."""
+    f, x0 = CHOICES[name]
+    x = gx.placeholder("x", (4,), "float64")
+    outer = lambda g: lambda x: gx.where(gx.any(x > 5), g(gx.sqrt(x)), f(x))
+    for plain in (f, outer(f)):
+        marked = gx.checkpoint(plain) if plain is f else outer(gx.checkpoint(f))
+        pairs = zip(derivatives(plain, x), derivatives(marked, x), strict=True)
+        run = gx.compile([x], [y for pair in pairs for y in pair], backend="interpreter", passes=())
+        found = run(np.array(x0))
+        for a, b in zip(found[::2], found[1::2], strict=True):
+            assert np.isfinite(a).all()
+            np.testing.assert_allclose(b, a, rtol=1e-15, atol=1e-15)
+
+
+def test_vmap_of_a_checkpoint() -> None:
+    x = gx.placeholder("x", (3, 2), "float64")
+    w = gx.constant([[1.0, 2.0], [-0.5, 0.3]])
+    f = lambda x: gx.sum(gx.tanh(gx.tanh(x @ w) @ w))
+    x0 = np.linspace(-1, 1, 6).reshape(3, 2)
+    plain, marked = (gx.grad(gx.sum(gx.vmap(g)(x)), x) for g in (f, gx.checkpoint(f)))
+    np.testing.assert_allclose(at(marked, {x: x0}), at(plain, {x: x0}), rtol=1e-14)
+
+
 # --- check_grads -----------------------------------------------------------------------------------------------------
 
 

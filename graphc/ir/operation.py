@@ -158,6 +158,7 @@ class Operation:
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
     taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
+    instead(g, *inputs, **attrs) gives a node of the same value, through which the cotangent g goes; None where vjp is the rule.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Operation:
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
     taken: Callable[..., tuple[Node | None, ...]] | None = None
+    instead: Callable[..., Node | None] | None = None
     arity: int | None = None
     doc: str = field(default="", repr=False)
     build: Callable[[Operation, tuple[Node, ...], dict[str, Any]], Node] | None = field(default=None, repr=False)

@@ -22,14 +22,18 @@ Array = np.ndarray[Any, Any]
 class GradientRule(str):
     """A gradient rule: function(g, *xs) gives a cotangent, or None, for every x. It prints as its name.
 
+    Where there is `again`, again(g, *xs) gives the value once more, and its gradient is the one to take.
     What is parsed from text has the name alone: it runs, but has no gradient any more.
     """
 
     function: Callable[..., Sequence[Tensor | None]]
+    again: Callable[..., Tensor] | None
 
-    def __new__(cls, name: str, function: Callable[..., Sequence[Tensor | None]]) -> GradientRule:
+    def __new__(
+        cls, name: str, function: Callable[..., Sequence[Tensor | None]], again: Callable[..., Tensor] | None = None
+    ) -> GradientRule:
         made = super().__new__(cls, name)
-        made.function = function
+        made.function, made.again = function, again
         return made
 
 
@@ -47,13 +51,18 @@ def _vjp(g: Tensor, y: Tensor, given: Tensor, *xs: Tensor, rule: str) -> tuple[N
     return (None, *rule.function(g, *xs))
 
 
+def _instead(g: Tensor, y: Tensor, *xs: Tensor, rule: str) -> Node | None:
+    return rule.again(g, *xs) if isinstance(rule, GradientRule) and rule.again is not None else None
+
+
 with_gradient = Op(
     "with_gradient", _type, lambda y, *xs, rule: np.array(y), Pointwise(_body), _vjp,
     (
         Sample(((3, 4), (2,)), {"rule": GradientRule("none", lambda g, x: (None,))}),
         Sample(((2,), (2,)), {"rule": GradientRule("straight_through", lambda g, x: (g,))}),
     ),
-    build=build, doc="y, whose cotangent goes by a rule to the operands after it: `custom_gradient` and `checkpoint` write it.",
+    instead=_instead, build=build,
+    doc="y, whose cotangent goes by a rule to the operands after it: `custom_gradient` and `checkpoint` write it.",
 )  # fmt: skip
 
 after = Op(

@@ -51,7 +51,9 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
     keep = set(wanted)
     conditions = Conditions()
     found = {node: Cotangent(cotangent) for node, cotangent in cotangents.items()}
-    for node in reversed(order):
+    known = set(order)
+    while order:
+        node = order.pop()
         g = found.get(node) if node in keep else found.pop(node, None)
         y: Any = node
         if node in parts_of:
@@ -70,7 +72,15 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
                 continue
             if node.is_leaf or not any(i in active for i in node.inputs):
                 continue
-            for given, part in _parts(node, g, y, active, conditions):
+            same = None if node.op.instead is None else node.op.instead(g.node, *node.inputs, **node.attrs)
+            if same is not None:
+                fresh = [n for n in topological([same]) if n not in known]
+                known.update(fresh)
+                for new in fresh:
+                    if any(i in active for i in new.inputs):
+                        active.add(new)
+                order += fresh
+            for given, part in [(same, g)] if same is not None else _parts(node, g, y, active, conditions):
                 before = found.get(given)
                 found[given] = part if before is None else _sum(before, part, conditions)
     return [found[node].node if node in found else None for node in wanted]

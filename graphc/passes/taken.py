@@ -26,7 +26,7 @@ from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType, bool_
 from graphc.passes.work import NodeScalars, axis_names
 
-_DEPTH = 6  # operations on conditions that are looked through for axes along which they do not differ
+_DEPTH = 40  # operations on conditions that are looked through for axes along which they do not differ
 
 
 class Taken:
@@ -62,6 +62,7 @@ class Conditions:
         self.both = cache(self._both)
         self.either = cache(lambda a, b: Taken(VOCABULARY["logical_or"], a, b))
         self.before = cache(self._before)
+        self.varying: dict[Node, frozenset[int]] = {}
 
     @staticmethod
     def _both(a: Taken, b: Taken) -> Taken:
@@ -88,7 +89,7 @@ class Conditions:
                 return Taken(lambda c: _stretch(VOCABULARY["reshape"](c, shape=kept), given.type.shape), taken)
             case Contraction() if not node.attrs and node.type.rank == given.type.rank:
                 axis = node.type.rank - 1 - operand  # of the result, which the operand does not have
-                if axis not in _varies(taken.node, _DEPTH):
+                if axis not in _varies(taken.node, _DEPTH, self.varying):
                     return Taken(lambda c: _stretch(_first(c, axis), given.type.shape), taken)
         return None
 
@@ -131,9 +132,9 @@ def _first(condition: Node, axis: int) -> Node:
 class _Reading(NodeScalars):
     """Runs a node's scalar rule to see whether it calculates, and which axes of the result it depends on."""
 
-    def __init__(self, node: Node, depth: int = 0) -> None:
+    def __init__(self, node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> None:
         self.node = node
-        self.depth = depth
+        self.depth, self.varying = depth, varying
         self.count = 0
         self.calculates = False
         self.names: frozenset[str] = frozenset()
@@ -148,26 +149,29 @@ class _Reading(NodeScalars):
         return self._fresh(dtype)
 
     def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
-        self.names |= dims.names(*(index[a] for a in _varies(self.node.inputs[operand], self.depth)))
+        self.names |= dims.names(*(index[a] for a in _varies(self.node.inputs[operand], self.depth, self.varying)))
         return Value(self, self._fresh(self.type(operand).dtype))
 
 
-def _reading(node: Node, lowering: Pointwise, depth: int = 0) -> _Reading:
-    reading = _Reading(node, depth)
+def _read(node: Node, lowering: Pointwise, depth: int = 0, varying: dict[Node, frozenset[int]] | None = None) -> _Reading:
+    reading = _Reading(node, depth, {} if varying is None else varying)
     lowering.body(reading, axis_names(node.type.rank), **node.attrs)
     return reading
 
 
 def _moves(node: Node) -> bool:
     """Whether every element of a node is an element of an operand, or a constant."""
-    return isinstance(node.op.lowering, Pointwise) and not _reading(node, node.op.lowering).calculates
+    return isinstance(node.op.lowering, Pointwise) and not _read(node, node.op.lowering).calculates
 
 
-def _varies(node: Node, depth: int) -> frozenset[int]:
-    """The axes along which a condition may differ."""
-    everywhere = frozenset(range(node.type.rank))
-    match node.op.lowering:
-        case Pointwise() as lowering if depth:
-            names = _reading(node, lowering, depth - 1).names
-            return frozenset(a for a, name in enumerate(axis_names(node.type.rank)) if dims.names(name) & names)
-    return everywhere
+def _varies(node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> frozenset[int]:
+    """The axes along which a condition may differ; `varying` are those known."""
+    found = varying.get(node)
+    if found is None:
+        found = frozenset(range(node.type.rank))
+        match node.op.lowering:
+            case Pointwise() as lowering if depth:
+                names = _read(node, lowering, depth - 1, varying).names
+                found = frozenset(a for a, name in enumerate(axis_names(node.type.rank)) if dims.names(name) & names)
+        varying[node] = found
+    return found
