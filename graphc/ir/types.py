@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,11 @@ class TensorType:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @cached_property
+    def core(self) -> Shape:
+        """The shape without its axes of size 1, which neither loops nor addresses need."""
+        return tuple(n for n in self.shape if n != 1)
 
     @property
     def size(self) -> Size:
