@@ -10,7 +10,7 @@ float16 is NumPy's; the arrays of bfloat16 are those of the package ml_dtypes, w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,11 @@ class TensorType:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @cached_property
+    def core(self) -> Shape:
+        """The shape without its axes of size 1, which neither loops nor addresses need."""
+        return tuple(n for n in self.shape if n != 1)
 
     @property
     def size(self) -> Size:

@@ -20,6 +20,7 @@ Afterwards forward and gradient side have the same values; the gradient side may
 from __future__ import annotations
 
 import networkx as nx
+from networkx.algorithms.flow import boykov_kolmogorov
 
 from graphc.ir.graph import Graph, Node, origin
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
@@ -136,7 +137,7 @@ class _Choice:
                     todo.append(given)
         if forward not in network or gradient not in network:
             return set()
-        _, (before, _) = nx.minimum_cut(network, forward, gradient)
+        _, (before, _) = nx.minimum_cut(network, forward, gradient, flow_func=boykov_kolmogorov)
         return {n for n in seen if 2 * place[n] in before and 2 * place[n] + 1 not in before}
 
     def _weight(self, node: Node) -> float | None:

@@ -425,7 +425,7 @@ class Plan:
         rank = min(first.prefix, second.prefix)
         members = {*first.nodes, *second.nodes}
         totals = first.totals | second.totals
-        for node in (*first.nodes, *second.nodes):
+        for node in self._met(first, second):
             work = self.work[node]
             for read in self.reads[node]:
                 if read.node not in members:
@@ -458,6 +458,11 @@ class Plan:
             return None
         return rank
 
+    def _met(self, first: Cluster, second: Cluster) -> list[Node]:
+        """The nodes of two clusters whose reads are to be looked at: those of the first alone were when they came."""
+        others = set(second.nodes)
+        return [*(n for n in first.nodes if any(r.node in others for r in self.reads[n])), *second.nodes]
+
     def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
         """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
         members = {*first.nodes, *second.nodes}
@@ -465,7 +470,7 @@ class Plan:
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         plain = axis_names(len(first.shape))
-        for node in (*first.nodes, *second.nodes):
+        for node in self._met(first, second):
             inside = [r for r in self.reads[node] if r.node in members]
             product = node not in self.work or self.work[node].is_reduction
             if inside and product:
