@@ -21,6 +21,8 @@ from graphc.passes.lowering.scope import Code, Scope, Writer
 from graphc.passes.work import core_index
 
 BLOCK = 1024  # elements that follow each other in one chain
+GROUP = 4  # elements of a row combined with each other before the accumulator waits for them
+LIGHT = 24  # the weight of code up to which a group of elements is written out
 
 # {0} is what was combined so far, {1} and {2} the next elements of the operands.
 _STEPS = {
@@ -89,23 +91,52 @@ class _Run:
 
     def walk(
         self, along: Axis, begin: Callable[[Scope], Arg], step: Callable[[Scope, Value], Arg],
-        end: Callable[[Scope, Arg], None] | None = None,
+        end: Callable[[Scope, Arg], None] | None = None, last: tuple[Axis, Callable[[Scope, Value], Arg]] | None = None,
     ) -> Scope:  # fmt: skip
-        """The body: begin, a step for each element, end."""
+        """The body: begin, a step for each element, the `last` ones in another way, end."""
         body = Scope(self.writer, None, self.ranges)
         total = self.writer.new_scratch(self.dtype, (self.width,))
         self.each(body, lambda s: s.body.append(Store(total, self.here, begin(s))))
 
-        def advance(scope: Scope) -> None:
-            old = Value(Code(scope, self.node), scope.load(total, self.dtype, self.here))
-            scope.body.append(Store(total, self.here, step(scope, old)))
+        for axis, move in ((along, step), *(() if last is None else (last,))):
 
-        inner = Scope(self.writer, body, {along.var: self.ranges.get(along.var, along.extent)})
-        self.each(inner, advance)
-        body.body.append(Loop(along.var, along.stop, tuple(inner.body), along.start))
+            def advance(scope: Scope, move: Callable[[Scope, Value], Arg] = move) -> None:
+                old = Value(Code(scope, self.node), scope.load(total, self.dtype, self.here))
+                scope.body.append(Store(total, self.here, move(scope, old)))
+
+            inner = Scope(self.writer, body, {axis.var: self.ranges.get(axis.var, axis.extent)})
+            self.each(inner, advance)
+            body.body.append(Loop(axis.var, axis.stop, tuple(inner.body), axis.start))
         if end is not None:
             self.each(body, lambda s: end(s, s.load(total, self.dtype, self.here)))
         return body
+
+    def grouped(self) -> bool:
+        """Whether elements are combined in groups: the accumulator's chain of roundings is what a single row waits for."""
+        light = sum(self.writer.plan.weight[n] for n in self.writer.cluster.nodes) <= LIGHT
+        return self.lane is None and light and self.dtype.is_float and self.combine in ("add", "mul", "max", "min")
+
+    def results(self, start: Size, stop: Size, begin: Callable[[Scope], Arg]) -> Scope:
+        """The body that makes the results of a part of the axis."""
+        var = self.names[self.axis]
+        if not self.grouped():
+            return self.walk(Axis(var, stop, start), begin, self.result)
+        count = dims.floordiv(dims.sub(stop, start), GROUP)
+        group = Axis(self.writer.loop("g"), count)
+        first = dims.add(start, dims.mul(dims.symbol(group.var), GROUP))
+
+        def step(scope: Scope, old: Value) -> Arg:
+            found, local = old.arg, None
+            for i in range(GROUP):
+                index = tuple(dims.add(first, i) if a == self.axis else at for a, at in enumerate(self.index))
+                x = scope.value(self.node.inputs[0], index)
+                local = x if local is None else self.combined(scope, Value(old.k, local), x)
+                found = self.combined(scope, old, local)
+                epilogue(self.writer, scope, {self.node: found}, core_index(self.node, index))
+            return found
+
+        rest = Axis(var, stop, dims.add(start, dims.mul(count, GROUP)))
+        return self.walk(group, begin, step, last=(rest, self.result))
 
     def combined(self, scope: Scope, old: Value, *values: Arg) -> Arg:
         k = Code(scope, self.node)
@@ -124,9 +155,8 @@ class _Run:
 
 def lower_prefix(writer: Writer) -> list[Call]:
     run = _Run(writer)
-    var = run.names[run.axis]
     if run.combine == "recurrence" or (isinstance(run.length, int) and run.length <= BLOCK):
-        body = run.walk(Axis(var, run.length), lambda s: run.start, run.result)
+        body = run.results(0, run.length, lambda s: run.start)
         return [writer.call(run.parallel, body.body)]
     count = dims.floordiv(dims.add(run.length, BLOCK - 1), BLOCK)
     before = dims.maximum(dims.sub(count, 1), 0)  # nothing follows the last block
@@ -143,7 +173,7 @@ def lower_prefix(writer: Writer) -> list[Call]:
         given = scope.load("p1", run.dtype, run.place(dims.sub(number, 1)), follows.arg)
         return k.select(follows, Value(k, given), Value(k, run.start)).arg
 
-    body = run.walk(Axis(var, dims.minimum(run.length, dims.add(first, BLOCK)), first), begin, run.result)
+    body = run.results(first, dims.minimum(run.length, dims.add(first, BLOCK)), begin)
     return [*calls, writer.call(run.parallel, body.body, {replace(sums, mode="in"): f"{name}.before"})]
 
 
