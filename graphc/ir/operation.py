@@ -77,7 +77,11 @@ class Host:
     """Whole arrays by the operation's reference, which a compiled program calls between its kernels.
 
     A reference gives an array, or a tuple of them where the operation's type is a TupleType. What it raises ends the call.
+    A compiled program calls `into(out, *arrays, **attrs)` instead where it is there: the same values, written into the array
+    or the tuple of arrays that will hold them. They are of the right type, in row-major order, and share no memory.
     """
+
+    into: Callable[..., None] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,15 @@ Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Host | Project
 class Sample:
     """Inputs and attributes with which the tests exercise an operation.
 
-    `domain` bounds the random values of each operand; integer operands draw from its integers.
+    `domain` bounds the random values of each operand; integer operands draw from its integers. `prepare` makes such arrays
+    into operands that the operation is defined for, such as positive definite matrices.
     """
 
     shapes: tuple[Shape, ...]
     attrs: Attrs = field(default_factory=dict)
     dtypes: tuple[str, ...] = ()  # of single operands; where empty, the walk varies them
     domain: tuple[float, float] = (-3.0, 3.0)
+    prepare: Callable[..., tuple[Any, ...]] | None = None
 
 
 @dataclass(frozen=True)

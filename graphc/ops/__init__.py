@@ -6,6 +6,8 @@
     arithmetic.py    logic.py  functions.py      single elements
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py                   combining elements
+    sorting.py       decompositions.py           whole arrays, by NumPy and LAPACK (lapack.py)
+    matrix_functions.py                          what is made of decompositions
 """
 
 from graphc.ir.dims import product
@@ -29,6 +31,7 @@ from graphc.ops.logic import (
     greater_equal, isfinite, isinf, isnan, less, less_equal, logical_and, logical_not, logical_or, logical_xor, not_equal,
     signbit, where,
 )  # fmt: skip
+from graphc.ops import matrix_functions
 from graphc.ops.numpy_dispatch import numpy_function, numpy_ufunc
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
 from graphc.ops.shape import (
@@ -43,11 +46,11 @@ __all__ = [
     "constant", "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
     "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot",
     "input_", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
-    "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product",
-    "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign", "signbit",
-    "sin", "sinh", "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes",
-    "take", "take_along_axis", "tan", "tanh", "tensordot", "transpose", "trunc", "unstack", "var", "variable", "vecdot",
-    "where", "zeros", "zeros_like",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_functions", "matrix_transpose", "max", "maximum",
+    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc",
+    "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod",
+    "product", "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign",
+    "signbit", "sin", "sinh", "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
+    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "transpose", "trunc", "unstack", "var", "variable",
+    "vecdot", "where", "zeros", "zeros_like",
 ]  # fmt: skip

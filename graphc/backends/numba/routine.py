@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.backends.interpreter import bind_dims, call_routine
 from graphc.ir import dims
+from graphc.ir.operation import Host, Operation
 from graphc.ir.program import Kernel
 from graphc.ir.types import TensorType, TupleType
 
@@ -52,6 +53,7 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if len(parts) != 1 else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
+    into = _into(kernel.routine.operation)
     count = len(kernel.inputs)
 
     def call(pointers: int, *_: int) -> None:
@@ -60,15 +62,31 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
             given = [_view(at, shape, dtype) for at, (shape, dtype) in zip(places, arrays, strict=True)]
             for array in given[:count]:
                 array.flags.writeable = False
+            results = given[count:]
+            out = tuple(results) if isinstance(want, TupleType) else results[0]
             with np.errstate(all="ignore"):
-                made = run(given[:count])
-            for result, value in zip(given[count:], made if isinstance(made, tuple) else (made,), strict=True):
-                result[...] = value
+                made = run(given[:count], run=into and partial(into, out))
+            for result, value in zip(results, made if isinstance(made, tuple) else (made,), strict=True):
+                if result is not value:
+                    result[...] = value
         except BaseException as error:  # nothing may be raised into native code
             failed(error)
 
     function = _SIGNATURE(call)
     return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _into(op: Operation) -> Callable[..., Any] | None:
+    """The routine that writes into given arrays, if there is one, as a function that returns them."""
+    write = op.lowering.into if isinstance(op.lowering, Host) else None
+    if write is None:
+        return None
+
+    def into(out: Any, *operands: Array, **attrs: Any) -> Any:
+        write(out, *operands, **attrs)
+        return out
+
+    return into
 
 
 def _view(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
