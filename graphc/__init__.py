@@ -11,6 +11,7 @@ array([3., 3.])
 from graphc import errors, ir, ops, passes
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
+from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
 from graphc.gradients import grad, hessian, jacobian, jvp, vjp
 from graphc.ir.dims import Dim, dim
@@ -73,6 +74,7 @@ __all__ = [
     "clip",
     "compile",
     "concat",
+    "cond",
     "constant",
     "copysign",
     "cos",
@@ -95,6 +97,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "fori_loop",
     "full",
     "full_like",
     "get_num_threads",
@@ -125,6 +128,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "map",
     "matmul",
     "matrix_transpose",
     "max",
@@ -155,6 +159,7 @@ __all__ = [
     "remainder",
     "reshape",
     "round",
+    "scan",
     "set_num_threads",
     "sigmoid",
     "sign",
@@ -171,6 +176,7 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "switch",
     "take",
     "take_along_axis",
     "tan",
@@ -189,6 +195,7 @@ __all__ = [
     "vecdot",
     "vjp",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]  # fmt: skip

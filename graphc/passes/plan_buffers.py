@@ -17,12 +17,33 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import Buffer, Call, Contract, Gather, Index, Kernel, Load, Loop, Program, Statement, Store, rewrite
-from graphc.passes.lowering import copy_kernel
+from graphc.ir.program import (
+    Branch,
+    Buffer,
+    Call,
+    Contract,
+    Gather,
+    Index,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Statement,
+    Store,
+    While,
+    bodies,
+    copy_kernel,
+    rewrite,
+)  # fmt: skip
 
 
 def plan_buffers(program: Program) -> Program:
-    return _assign_slots(_overwrite_inputs(_update_in_place(program))).named()
+    return _assign_slots(in_place(program)).named()
+
+
+def in_place(program: Program) -> Program:
+    """The program with new values written over old ones where nobody needs those any more."""
+    return _overwrite_inputs(_update_in_place(program))
 
 
 # --- aliasing --------------------------------------------------------------------------------------------------------
@@ -34,6 +55,9 @@ def _accesses(body: tuple[Statement, ...], path: tuple[int, ...] = ()) -> Iterat
         match statement:
             case Loop(body=inner):
                 yield from _accesses(inner, (*path, i))
+            case While() | Branch():
+                for j, inner in enumerate(bodies(statement)):
+                    yield from _accesses(inner, (*path, i, j))
             case Contract(left=left, right=right, epilogue=epilogue):
                 for operand in (left, right):
                     for _, access, _ in _accesses(operand.body):

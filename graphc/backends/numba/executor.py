@@ -19,7 +19,7 @@ from graphc.backends.numba.pool import Pool, native, pool
 from graphc.backends.numba.routine import PythonKernel, row_of
 from graphc.errors import GraphError
 from graphc.ir import dims
-from graphc.ir.program import Contract, Kernel, Loop, Program, Statement
+from graphc.ir.program import Branch, Contract, Kernel, Loop, Program, Statement, While, bodies
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
@@ -49,6 +49,8 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
                 total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
             case Contract(m=m, n=n, k=k):
                 total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
+            case While() | Branch():
+                total += sum(_cost(inner, env) for inner in bodies(statement))
             case _:
                 total += 1
     return total

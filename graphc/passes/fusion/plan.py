@@ -8,7 +8,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Project, Scatter
+from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Project, Repeat, Scan, Scatter, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
@@ -23,7 +23,11 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
-    "host": "a routine of Python needs whole arrays",
+    "whole": "a loop, a choice or a routine of Python needs whole arrays",
+}
+_FINAL = {
+    "scatter": "a scatter's elements are final only after its last update",
+    "whole": "a loop, a choice or a routine of Python makes whole arrays",
 }
 _MADE = {"contract": "a product", "columns": "a sum down the columns"}
 
@@ -37,7 +41,7 @@ class Plan:
         self.position = {n: i for i, n in enumerate(graph.nodes)}
         self.users = graph.users()
         self.roots = set(graph.roots)
-        self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Host) for i in n.inputs}  # what must be in memory
+        self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Whole) for i in n.inputs}  # what must be in memory
         self.depth: dict[Node, int] = {}  # of inlined nodes
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
@@ -149,7 +153,7 @@ class Plan:
         else:
             rank = len(node.inputs[0].type.shape)
             match node.op.lowering:
-                case Host():
+                case Host() | Scan() | Repeat() | Choose():
                     for operand, given in enumerate(node.inputs):
                         probe.load(operand, axis_names(given.type.rank))
                 case Contraction():
@@ -187,8 +191,8 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return "scatter"
-            case Host() | Project():
-                return "host"
+            case Host() | Scan() | Repeat() | Choose() | Project():
+                return "whole"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]
@@ -349,9 +353,8 @@ class Plan:
         if second.form != "rows":
             self.rule = _COMPLETE[second.form]
             return None
-        if first.form in ("scatter", "host"):
-            what = "a scatter's elements are final only after its last update"
-            self.rule = what if first.form == "scatter" else "a routine of Python makes whole arrays"
+        if first.form in _FINAL:
+            self.rule = _FINAL[first.form]
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):
