@@ -30,11 +30,14 @@ from graphc.ops import (
     softplus, sqrt, square, squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take, take_along_axis, tan, tanh,
     tensordot, transpose, trunc, unstack, var, variable, vecdot, where, zeros, zeros_like,
 )  # fmt: skip
+from graphc.ops.sorting import (
+    argsort, isin, median, nonzero, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
+)  # fmt: skip
 from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim  # isort: skip (they stand on every name above)
+from graphc import decompositions, nn, optim  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -54,6 +57,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argsort",
     "asarray",
     "asin",
     "asinh",
@@ -79,6 +83,7 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "decompositions",
     "digamma",
     "dim",
     "divide",
@@ -112,6 +117,7 @@ __all__ = [
     "int64",
     "ir",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "jacobian",
@@ -134,12 +140,14 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "median",
     "min",
     "minimum",
     "moveaxis",
     "multiply",
     "negative",
     "nn",
+    "nonzero",
     "not_equal",
     "one_hot",
     "ones",
@@ -149,12 +157,14 @@ __all__ = [
     "outer",
     "pad",
     "passes",
+    "percentile",
     "permute_dims",
     "placeholder",
     "polygamma",
     "positive",
     "pow",
     "prod",
+    "quantile",
     "reciprocal",
     "remainder",
     "reshape",
@@ -167,6 +177,7 @@ __all__ = [
     "sin",
     "sinh",
     "softplus",
+    "sort",
     "sqrt",
     "square",
     "squeeze",
@@ -183,12 +194,17 @@ __all__ = [
     "tanh",
     "tensordot",
     "to_dot",
+    "top_k",
     "transpose",
     "trunc",
     "uint8",
     "uint16",
     "uint32",
     "uint64",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
     "unstack",
     "var",
     "variable",

@@ -32,6 +32,9 @@ from graphc.ops.logic import (
     signbit, where,
 )  # fmt: skip
 from graphc.ops import matrix_functions
+from graphc.ops.sorting import (
+    argsort, isin, median, nonzero, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
+)  # fmt: skip
 from graphc.ops.numpy_dispatch import numpy_function, numpy_ufunc
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
 from graphc.ops.shape import (
@@ -40,17 +43,18 @@ from graphc.ops.shape import (
 )  # fmt: skip
 
 __all__ = [
-    "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "as_tensor",
-    "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
-    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt", "ceil", "clip", "concat",
-    "constant", "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
-    "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot",
-    "input_", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_functions", "matrix_transpose", "max", "maximum",
-    "mean", "min", "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc",
-    "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod",
-    "product", "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign",
-    "signbit", "sin", "sinh", "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
-    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "transpose", "trunc", "unstack", "var", "variable",
-    "vecdot", "where", "zeros", "zeros_like",
+    "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "argsort",
+    "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt", "ceil",
+    "clip", "concat", "constant", "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2",
+    "expand_dims", "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal",
+    "hypot", "input_", "isfinite", "isin", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_functions", "matrix_transpose",
+    "max", "maximum", "mean", "median", "min", "minimum", "moveaxis", "multiply", "negative", "nonzero", "normalize_axis",
+    "not_equal", "numpy_function", "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "permute_dims",
+    "placeholder", "polygamma", "positive", "pow", "prod", "product", "promote_operands", "put_add", "put_along_add", "quantile",
+    "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus", "sort", "sqrt",
+    "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh",
+    "tensordot", "top_k", "transpose", "trunc", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unstack",
+    "var", "variable", "vecdot", "where", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -211,6 +211,7 @@ def host(
     infer: Callable[..., TensorType],
     reference: Callable[..., Any] | None = None,
     into: Callable[..., None] | None = None,
+    threaded: bool = False,
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     requires: Callable[..., list[Requirement]] | None = None,
     samples: tuple[Sample, ...] = (),
@@ -219,14 +220,14 @@ def host(
     """Declare a function of whole arrays that NumPy or another library computes, also in a compiled program.
 
     `reference` returns the result; `into(out, *arrays, **attrs)` writes it into given memory, which saves a compiled program
-    a copy. With `into` alone it is the reference too. Where `infer` gives a TupleType, the reference gives a tuple, `into` is
-    given one, the rule `vjp` is given tuples for `g` (None where a result has no cotangent) and `y`, and `results(op(...))`
-    takes the node apart.
+    a copy; where `threaded`, it takes a number of threads too, by default 1. With `into` alone it is the reference too. Where
+    `infer` gives a TupleType, the reference gives a tuple, `into` is given one, the rule `vjp` is given tuples for `g` (None
+    where a result has no cotangent) and `y`, and `results(op(...))` takes the node apart.
     """
     if reference is None:
         assert into is not None
         reference = partial(_allocate, infer, into)
-    return Op(name, infer, reference, Host(into), vjp, samples, requires, arity=arity, build=build)
+    return Op(name, infer, reference, Host(into, threaded), vjp, samples, requires, arity=arity, build=build)
 
 
 def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arrays: Array, **attrs: Any) -> Any:

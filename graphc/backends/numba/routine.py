@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.interpreter import bind_dims, call_routine
+from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
 from graphc.ir.operation import Host, Operation
 from graphc.ir.program import Kernel
@@ -78,11 +79,14 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
 
 def _into(op: Operation) -> Callable[..., Any] | None:
     """The routine that writes into given arrays, if there is one, as a function that returns them."""
-    write = op.lowering.into if isinstance(op.lowering, Host) else None
-    if write is None:
+    lowering = op.lowering
+    if not isinstance(lowering, Host) or lowering.into is None:
         return None
+    write = lowering.into
 
     def into(out: Any, *operands: Array, **attrs: Any) -> Any:
+        if lowering.threaded:
+            attrs["threads"] = get_num_threads()
         write(out, *operands, **attrs)
         return out
 
