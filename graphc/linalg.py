@@ -1,4 +1,5 @@
-"""Linear algebra under the Array API's names, composed of the public vocabulary: products, diagonals, powers and norms.
+"""Linear algebra under the Array API's names, products, diagonals, powers and norms; and, through LAPACK,
+systems, decompositions and determinants (ops/matrix_functions.py).
 
 Functions of matrices take them in the last two axes; the axes before are a batch.
 """
@@ -10,6 +11,29 @@ from typing import Any
 
 import graphc as gx
 from graphc import Axis, Tensor, TensorLike
+from graphc.ops.matrix_functions import (
+    EighResult,
+    LstsqResult,
+    QRResult,
+    SlogdetResult,
+    SVDResult,
+    cholesky,
+    det,
+    eigh,
+    eigvalsh,
+    expm,
+    inv,
+    lstsq,
+    matrix_norm,
+    matrix_rank,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    solve_triangular,
+    svd,
+    svdvals,
+)
 
 cross = gx.cross
 matmul = gx.matmul
@@ -107,28 +131,6 @@ def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: f
     return gx.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
 
 
-def matrix_norm(x: TensorLike, keepdims: bool = False, ord: Any = "fro") -> Tensor:
-    """The norm of matrices.
-
-    ord: "fro" (the root of the sum of squares), 1 and -1 (the largest and the smallest sum of magnitudes of a column), inf and
-    -inf (of a row).
-
-    >>> import graphc as gx
-    >>> gx.linalg.matrix_norm(gx.constant([[1.0, -2.0], [3.0, 4.0]]), ord=1).eval()
-    array(6.)
-    """
-    x = _float(_matrix("matrix_norm", x))
-    if ord == "fro":
-        return _root(gx.sum(x * x, axis=(-2, -1), keepdims=keepdims))
-    if isinstance(ord, (bool, str, Tensor)) or ord not in (1, -1, math.inf, -math.inf):
-        raise gx.errors.InputError(
-            f"matrix_norm: ord {ord!r} is not there", where=gx.errors.caller(), hint="use 'fro', 1, -1, inf or -inf"
-        )
-    sums = gx.sum(gx.abs(x), axis=-2 if abs(ord) == 1 else -1, keepdims=True)
-    result = (gx.max if ord > 0 else gx.min)(sums, axis=(-2, -1), keepdims=True)
-    return result if keepdims else gx.squeeze(result, (-2, -1))
-
-
 def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """NumPy's norm: of vectors along one axis, of matrices in two, of all elements if neither axis nor ord is given."""
     x = _float(x)
@@ -141,13 +143,15 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         raise gx.errors.ShapeError(
             f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller()
         )
-    result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), True, ord)
+    result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), keepdims=True, ord=ord)
     return gx.moveaxis(result, (-2, -1), axes) if keepdims else gx.squeeze(result, (-2, -1))
 
 
 gx.ops.numpy_modules["numpy.linalg"] = globals()
 
 __all__ = [
-    "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "norm", "outer", "tensordot", "trace",
-    "vecdot", "vector_norm",
+    "EighResult", "LstsqResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cross", "det", "diagonal", "eigh",
+    "eigvalsh", "expm", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "norm",
+    "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensordot", "trace", "vecdot",
+    "vector_norm",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ FLOORS = {
         "errors", "ir", "ops", "passes", "backends", "compile", "control", "gradients", "linalg", "nn", "optim", "random",
         "testing",
     },
-    "linalg": {FACE, "linalg"},
+    "linalg": {FACE, "linalg", "ops"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
     "random": {FACE, "random"},

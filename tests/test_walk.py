@@ -35,7 +35,8 @@ from graphc.ir.operation import (
     Scatter,
     operations,
 )  # fmt: skip
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, TupleType
+from graphc.ops.declare import results as taken_apart
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +100,8 @@ class Case:
         return self.op.infer(*self.types, **self.sample.attrs)
 
     def arrays(self, rng: np.random.Generator) -> list[Array]:
-        return [draw(rng, x, self.sample.domain) for x in self.types]
+        drawn = [draw(rng, x, self.sample.domain) for x in self.types]
+        return drawn if self.sample.prepare is None else list(self.sample.prepare(*drawn))
 
     def __str__(self) -> str:
         return f"{self.op.name}({', '.join(map(str, self.types))}, {dict(self.sample.attrs)})"
@@ -130,6 +132,18 @@ def draw(rng: np.random.Generator, x: TensorType, domain: tuple[float, float]) -
     return rng.uniform(*domain, shape).astype(x.dtype.numpy)
 
 
+def parts(value: Any) -> tuple[Any, ...]:
+    """The several results of an operation, their types, or the symbols that stand for them; or the only one."""
+    match value:
+        case TupleType():
+            return value.parts
+        case gx.Tensor():
+            return taken_apart(value) if isinstance(value.type, TupleType) else (value,)
+        case TensorType():
+            return (value,)
+    return tuple(map(np.asarray, value)) if isinstance(value, tuple) else (np.asarray(value),)
+
+
 def each(ops: Sequence[Operation]) -> Any:
     return pytest.mark.parametrize("op", ops, ids=lambda op: op.name)
 
@@ -150,8 +164,9 @@ def test_the_inferred_type_is_the_type_of_the_reference(op: Operation) -> None:
     rng = rng_of(op)
     for case in cases(op):
         with np.errstate(all="ignore"):
-            result = np.asarray(op.reference(*case.arrays(rng), **case.sample.attrs))
-        assert str(case.result) == str(TensorType(t.as_dtype(result.dtype), result.shape)), str(case)
+            found = parts(op.reference(*case.arrays(rng), **case.sample.attrs))
+        types = [TensorType(t.as_dtype(result.dtype), result.shape) for result in found]
+        assert list(map(str, parts(case.result))) == list(map(str, types)), str(case)
 
 
 @each([op for op in ELEMENTWISE if isinstance(getattr(np, NUMPY_NAMES.get(op.name, op.name), None), np.ufunc)])
@@ -197,7 +212,7 @@ CUT = {"stop_gradient", "with_gradient", "gamma_pathwise"}  # whose gradient is 
 def float64_cases(op: Operation) -> Iterator[Case]:
     for case in cases(op):
         floats = [x.dtype == t.float64 for x in case.types]
-        if any(floats) and case.result.dtype == t.float64 and op.vjp is not None and op.name not in CUT:
+        if any(floats) and any(p.dtype == t.float64 for p in parts(case.result)) and op.vjp is not None and op.name not in CUT:
             yield case
 
 
@@ -211,8 +226,8 @@ def test_gradients_are_the_central_differences_to_second_order(op: Operation) ->
         at = [i for i, x in enumerate(case.types) if x.dtype == t.float64]
         wrt = [symbols[i] for i in at]
         directions = [rng.uniform(-1, 1, values[i].shape) for i in at]
-        y = op(*symbols, **case.sample.attrs)
-        first = gx.sum(y * gx.constant(rng.uniform(0.5, 1.5, case.result.shape)))
+        ys = [y for y in parts(op(*symbols, **case.sample.attrs)) if y.dtype == t.float64]
+        first = gx.sum(gx.stack([gx.sum(y * gx.constant(rng.uniform(0.5, 1.5, y.shape))) for y in ys]))
         gradients = gx.grad(first, wrt)
         second = gx.sum(gx.stack([gx.sum(g * gx.constant(rng.uniform(0.5, 1.5, g.shape))) for g in gradients]))
         for what, gradient in ((first, gradients), (second, gx.grad(second, wrt))):
@@ -502,13 +517,15 @@ def test_samples_natively(dtype: DType) -> None:
         make = [gx.placeholder(f"x{len(symbols)}_{k}", x.shape, x.dtype) for k, x in enumerate(c.types)]
         symbols.setdefault((c.op.name, c.types), make)
     results = [c.op(*symbols[c.op.name, c.types], **c.sample.attrs) for c in chosen]
-    run = gx.compile([x for s in symbols.values() for x in s], results, backend=BACKEND)
+    run = gx.compile([x for s in symbols.values() for x in s], [p for y in results for p in parts(y)], backend=BACKEND)
     for _ in range(2):
         arrays = {(c.op.name, c.types): c.arrays(rng) for c in chosen}
-        for c, got in zip(chosen, run(*(x for key in symbols for x in arrays[key])), strict=True):
+        found = iter(run(*(x for key in symbols for x in arrays[key])))
+        for c in chosen:
             given = arrays[c.op.name, c.types]
             with np.errstate(all="ignore"):
-                check(c.op, c.sample.attrs, given, got, np.asarray(c.op.reference(*given, **c.sample.attrs)))
+                for want in parts(c.op.reference(*given, **c.sample.attrs)):
+                    check(c.op, c.sample.attrs, given, next(found), want)
 
 
 def reducing(dtype: DType) -> list[tuple[Operation, tuple[int, ...]]]:

@@ -58,12 +58,16 @@ def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> 
 
 
 def call_routine(
-    op: Operation, operands: Sequence[Array], attrs: Mapping[str, Any], want: TensorType, where: Where | None
-) -> Any:
-    """What a routine of Python makes of arrays; GraphError where it raises, or gives something else than it should."""
+    op: Operation, operands: Sequence[Array], attrs: Mapping[str, Any], want: TensorType, where: Where | None,
+    run: Callable[..., Any] | None = None,
+) -> Any:  # fmt: skip
+    """What a routine of Python makes of arrays; GraphError where it raises, or gives something else than it should.
+
+    `run` is called in place of the reference where it is given.
+    """
     name = op.name
     try:
-        made = op.reference(*operands, **attrs)
+        made = (run or op.reference)(*operands, **attrs)
         if not isinstance(want, TupleType):
             return _fitting(name, np.asarray(made), want)
         if not isinstance(made, tuple) or len(made) != len(want.parts):

@@ -94,7 +94,13 @@ class Host:
     """Whole arrays by the operation's reference, which a compiled program calls between its kernels.
 
     A reference gives an array, or a tuple of them where the operation's type is a TupleType. What it raises ends the call.
+    A compiled program calls `into(out, *arrays, **attrs)` instead where it is there: the same values, written into the array
+    or the tuple of arrays that will hold them. They are of the right type, in row-major order, and share no memory. Where
+    `threaded`, it takes the number of threads that it may use as `threads` too; its result does not depend on it.
     """
+
+    into: Callable[..., None] | None = None
+    threaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,13 +136,15 @@ Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Proje
 class Sample:
     """Inputs and attributes with which the tests exercise an operation.
 
-    `domain` bounds the random values of each operand; integer operands draw from its integers.
+    `domain` bounds the random values of each operand; integer operands draw from its integers. `prepare` makes such arrays
+    into operands that the operation is defined for, such as positive definite matrices.
     """
 
     shapes: tuple[Shape, ...]
     attrs: Attrs = field(default_factory=dict)
     dtypes: tuple[str, ...] = ()  # of single operands; where empty, the walk varies them
     domain: tuple[float, float] = (-3.0, 3.0)
+    prepare: Callable[..., tuple[Any, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ What is declared is the function users call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
+Array = np.ndarray[Any, Any]
 Operands = tuple[DType, ...]
 DTypeRule = Callable[[str, Operands], tuple[Operands, DType]]  # (operation, operand types) -> (types to cast to, result)
 
@@ -207,18 +209,34 @@ def host(
     name: str,
     *,
     infer: Callable[..., TensorType],
-    reference: Callable[..., Any],
+    reference: Callable[..., Any] | None = None,
+    into: Callable[..., None] | None = None,
+    threaded: bool = False,
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     requires: Callable[..., list[Requirement]] | None = None,
     samples: tuple[Sample, ...] = (),
     arity: int = 1,
 ) -> Op:
-    """Declare a function of whole arrays that its NumPy reference computes, also in a compiled program.
+    """Declare a function of whole arrays that NumPy or another library computes, also in a compiled program.
 
-    Where `infer` gives a TupleType, the reference gives a tuple, the rule `vjp` is given tuples for `g` (None where a result has
-    no cotangent) and `y`, and `results(op(...))` takes the node apart.
+    `reference` returns the result; `into(out, *arrays, **attrs)` writes it into given memory, which saves a compiled program
+    a copy; where `threaded`, it takes a number of threads too, by default 1. With `into` alone it is the reference too. Where
+    `infer` gives a TupleType, the reference gives a tuple, `into` is given one, the rule `vjp` is given tuples for `g` (None
+    where a result has no cotangent) and `y`, and `results(op(...))` takes the node apart.
     """
-    return Op(name, infer, reference, Host(), vjp, samples, requires, arity=arity, build=build)
+    if reference is None:
+        assert into is not None
+        reference = partial(_allocate, infer, into)
+    return Op(name, infer, reference, Host(into, threaded), vjp, samples, requires, arity=arity, build=build)
+
+
+def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arrays: Array, **attrs: Any) -> Any:
+    found = infer(*(TensorType(t.as_dtype(a.dtype), a.shape) for a in arrays), **attrs)
+    parts = found.parts if isinstance(found, TupleType) else (found,)
+    made: tuple[Array, ...] = tuple(np.empty(tuple(map(int, p.shape)), p.dtype.numpy) for p in parts)  # type: ignore[arg-type]
+    out = made if isinstance(found, TupleType) else made[0]
+    into(out, *arrays, **attrs)
+    return out
 
 
 # --- kinds of operations ---------------------------------------------------------------------------------------------

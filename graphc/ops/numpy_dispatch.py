@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,48 @@ _ACCUMULATE = {
 _DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "subok": True, "mode": "raise", "initial": None}
 
 
+def _in_order(function: Any) -> Any:
+    """np.sort or np.argsort, whose axis may be None; every kind is the same here."""
+
+    def call(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> Any:
+        if order is not None:
+            raise InputError(f"numpy.{function.__name__} of a symbol: the option order is not possible", where=caller())
+        return function(ops.reshape(a, (-1,))) if axis is None else function(a, axis=axis)
+
+    return call
+
+
+def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A function of np.linalg. Which triangle of a symmetric matrix is stored makes no difference here."""
+    name = function.__name__
+    found = getattr(ops.matrix_functions, name, None)
+    if found is None:
+        return _find(name, function.__module__)(*args, **_options(name, options))
+    given = {k: v for k, v in inspect.signature(function).bind(*args, **options).arguments.items() if v is not np._NoValue}
+    if name == "svd" and not given.pop("compute_uv", True):
+        found = ops.matrix_functions.svdvals
+        given.pop("full_matrices", None)
+    for ignored in ("UPLO", "hermitian"):
+        given.pop(ignored, None)
+    if given.get("rcond") is not None:
+        given["rtol"] = given["rcond"]
+    given.pop("rcond", None)
+    arrays = [given.pop(key) for key in ("a", "A", "x", "b") if key in given]
+    try:
+        inspect.signature(found).bind(*arrays, **given)
+    except TypeError as error:
+        raise InputError(f"numpy.linalg.{name} of a symbol: {error}", where=caller()) from None
+    return found(*arrays, **given)
+
+
 numpy_modules: dict[str, dict[str, Any]] = {}  # NumPy's modules beside the first, and what serves them
 
 
 def _find(name: str, module: str = "numpy") -> Any:
     if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
         return numpy_modules[module][name]
+    if name in ("sort", "argsort"):
+        return _in_order(getattr(ops, name))
     known = _ALIASES.get(name, name)
     if known == "_flatten":
         return lambda x: ops.reshape(x, (-1,))
@@ -73,4 +110,6 @@ def numpy_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
 def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
     """What a NumPy function of symbols is."""
     name = func.__name__
+    if func.__module__ == "numpy.linalg":
+        return _linalg(func, args, kwargs)
     return _find(name, func.__module__)(*args, **_options(name, kwargs))

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.interpreter import bind_dims, call_routine
+from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
+from graphc.ir.operation import Host, Operation
 from graphc.ir.program import Kernel
 from graphc.ir.types import TensorType, TupleType
 
@@ -52,6 +54,7 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if kernel.routine.several else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
+    into = _into(kernel.routine.operation)
     count = len(kernel.inputs)
 
     def call(pointers: int, *_: int) -> None:
@@ -60,15 +63,34 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
             given = [_view(at, shape, dtype) for at, (shape, dtype) in zip(places, arrays, strict=True)]
             for array in given[:count]:
                 array.flags.writeable = False
+            results = given[count:]
+            out = tuple(results) if isinstance(want, TupleType) else results[0]
             with np.errstate(all="ignore"):
-                made = run(given[:count])
-            for result, value in zip(given[count:], made if isinstance(made, tuple) else (made,), strict=True):
-                result[...] = value
+                made = run(given[:count], run=into and partial(into, out))
+            for result, value in zip(results, made if isinstance(made, tuple) else (made,), strict=True):
+                if result is not value:
+                    result[...] = value
         except BaseException as error:  # nothing may be raised into native code
             failed(error)
 
     function = _SIGNATURE(call)
     return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _into(op: Operation) -> Callable[..., Any] | None:
+    """The routine that writes into given arrays, if there is one, as a function that returns them."""
+    lowering = op.lowering
+    if not isinstance(lowering, Host) or lowering.into is None:
+        return None
+    write = lowering.into
+
+    def into(out: Any, *operands: Array, **attrs: Any) -> Any:
+        if lowering.threaded:
+            attrs["threads"] = get_num_threads()
+        write(out, *operands, **attrs)
+        return out
+
+    return into
 
 
 def _view(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

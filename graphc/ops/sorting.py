@@ -1,0 +1,529 @@
+"""Sorting and what needs it: sort, argsort, top_k, median, quantile, percentile, the unique elements, isin.
+
+NaN counts as larger than every number, so it comes last, and first in descending order. Zeros of both signs are equal.
+"""
+
+from __future__ import annotations
+
+from _thread import start_new_thread
+from collections import deque
+from contextlib import suppress
+from threading import Semaphore
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, InputError, ShapeError, caller
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Shape, Size
+from graphc.ir.operation import Requirement, Sample
+from graphc.ir.types import TensorType, TupleType
+from graphc.ops.declare import any_type, host, normalize_axes, normalize_axis, promote_operands, results, true_division
+from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
+
+Array = np.ndarray[Any, Any]
+
+_SAMPLES = (
+    Sample(((7,),), {"axis": 0}), Sample(((3, 5),), {"axis": 1}), Sample(((4, 3),), {"axis": 0}),
+    Sample(((2, 5, 3),), {"axis": 1}), Sample(((0,),), {"axis": 0}), Sample(((2, 0),), {"axis": 1}),
+)  # fmt: skip
+
+
+# --- sort ------------------------------------------------------------------------------------------------------------
+
+
+_PART = 1 << 18  # elements from which a part of a vector is worth a thread
+
+
+def _sort(out: Array, x: Array, axis: int, threads: int = 1) -> None:
+    np.copyto(out, x)
+    parts = min(threads, out.size // _PART) if out.ndim == 1 else 1
+    if parts > 1:
+        cuts = [len(out) * i // parts for i in range(1, parts)]
+        out.partition(cuts)
+        _sort_each(np.split(out, cuts), parts)
+    else:
+        out.sort(axis=axis)
+    if out.ndim == 1 and out.size >= 2 * _PART:
+        _order_zeros(out)
+
+
+def _sort_each(parts: list[Array], threads: int) -> None:
+    """Every part sorted by whichever thread is free first; this one waits for no thread that has not begun."""
+    todo, done = deque(parts), Semaphore(0)
+
+    def work() -> None:
+        with suppress(IndexError):
+            while True:
+                todo.popleft().sort()
+                done.release()
+
+    for _ in range(threads - 1):
+        start_new_thread(work, ())
+    work()
+    for _ in parts:
+        done.acquire()
+
+
+def _order_zeros(x: Array) -> None:
+    """-0.0 before 0.0 in a sorted vector: otherwise their order would depend on how it was cut."""
+    if x.dtype.kind == "f":
+        first, last = (np.searchsorted(x, x.dtype.type(0), side) for side in ("left", "right"))
+        negative = np.count_nonzero(np.signbit(x[first:last]))
+        x[first : first + negative] = -0.0
+        x[first + negative : last] = 0.0
+
+
+def _sort_vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> tuple[Tensor]:
+    return (ops.put_along_add(g, argsort_(x, axis=axis), axis=axis, size=x.shape[axis]),)
+
+
+sort_ = host("sort", infer=lambda x, axis: x, into=_sort, threaded=True, vjp=_sort_vjp, samples=_SAMPLES)
+
+_ROW = 1 << 12  # elements from which a row is worth a call of its own
+
+
+def _argsort(out: Array, x: Array, axis: int) -> None:
+    """What np.argsort(kind="stable") gives, by NumPy's vector sorts, which are not stable but many times faster."""
+    n = x.shape[axis]
+    if n < _ROW or n >= 1 << 32 or x.dtype.itemsize < 4:  # NumPy sorts the narrow types by their digits, which is stable
+        out[...] = np.argsort(x, axis=axis, kind="stable")
+        return
+    rows, places = np.moveaxis(x, axis, -1), np.moveaxis(out, axis, -1)
+    for at in np.ndindex(rows.shape[:-1]):
+        _argsort_row(places[at], np.ascontiguousarray(rows[at]))
+
+
+def _argsort_row(out: Array, x: Array) -> None:
+    if x.dtype.itemsize == 4:  # the order of the elements as unsigned integers, with their places behind: all differ
+        keys = _ordered_bits(x).astype(np.uint64)
+        keys <<= np.uint64(32)
+        keys |= np.arange(len(x), dtype=np.uint64)
+        keys.sort()
+        keys &= np.uint64(0xFFFFFFFF)
+        out[...] = keys
+        return
+    order = np.argsort(x)
+    values = x[order]
+    first = values[1:] != values[:-1]
+    if x.dtype.kind == "f":  # NaN are equal here
+        first &= ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
+    if not first.all():  # equal ones by their places
+        runs = np.zeros(len(x), np.uint64)
+        np.cumsum(first, out=runs[1:])
+        runs <<= np.uint64(32)
+        runs |= order.astype(np.uint64)
+        runs.sort()
+        runs &= np.uint64(0xFFFFFFFF)
+        out[...] = runs
+        return
+    out[...] = order
+
+
+def _ordered_bits(x: Array) -> Array:
+    """uint32 that compare as the elements do: of a negative float all bits are turned over, of others the sign."""
+    bits: Array = x.view(np.uint32)
+    if x.dtype.kind == "u":
+        return bits
+    sign = np.uint32(1 << 31)
+    if x.dtype.kind == "i":
+        return bits ^ sign
+    positive = x + np.float32(0)  # -0.0 becomes 0.0
+    bits = positive.view(np.uint32)
+    turned: Array = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | sign)
+    turned[np.isnan(x)] = np.uint32(0xFFFFFFFF)
+    return turned
+
+
+def _no_gradient(*args: Any, **attrs: Any) -> tuple[None]:
+    return (None,)
+
+
+argsort_ = host(
+    "argsort", infer=lambda x, axis: TensorType(t.int64, x.shape), into=_argsort, samples=_SAMPLES, vjp=_no_gradient,
+    reference=lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
+)  # fmt: skip
+
+
+def _placed(name: str, x: TensorLike, axis: int) -> tuple[Tensor, int]:
+    made = as_tensor(x)
+    return made, normalize_axis(name, axis, made.type)
+
+
+def sort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """x in ascending order along an axis, or in descending order: a symbol of x's shape and dtype.
+
+    NaN comes last (first if descending). Equal elements are not told apart, so `stable` changes nothing. The gradient goes back
+    to the places the elements came from, of equal ones in their order.
+
+    >>> import graphc as gx
+    >>> gx.sort(gx.constant([2.0, float("nan"), 1.0])).eval()
+    array([ 1.,  2., nan])
+    """
+    x, place = _placed("sort", x, axis)
+    y = sort_(x, axis=place)
+    return ops.flip(y, place) if descending else y
+
+
+def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The places, int64, that put x in order along an axis; equal elements keep theirs, also if descending, also if not `stable`.
+
+    >>> import graphc as gx
+    >>> gx.argsort(gx.constant([2, 1, 2, 3]), descending=True).eval()
+    array([3, 0, 2, 1])
+    """
+    x, place = _placed("argsort", x, axis)
+    if not descending:
+        return argsort_(x, axis=place)
+    last = ops.full((), x.shape[place], t.int64) - 1
+    return last - ops.flip(argsort_(ops.flip(x, place), axis=place), place)
+
+
+# --- the largest -----------------------------------------------------------------------------------------------------
+
+
+def _top_k_type(x: TensorType, k: int) -> TensorType:
+    n = x.shape[-1]
+    if isinstance(n, int) and n < k:
+        raise ShapeError(f"top_k of the {k} largest needs as many elements, got {x}")
+    return TensorType(t.int64, (*x.shape[:-1], k))
+
+
+def _largest(x: Array, k: int) -> Array:
+    """The places of the k largest of every row, by descending size; of equal ones the first."""
+    n = x.shape[-1]
+    found: Array = n - 1 - np.flip(np.argsort(np.flip(x, -1), axis=-1, kind="stable"), -1)
+    return found[..., :k]
+
+
+def _top_k(out: Array, x: Array, k: int) -> None:
+    n = x.shape[-1]
+    if n < _ROW or 8 * k > n or not k:
+        out[...] = _largest(x, k)
+        return
+    for at in np.ndindex(x.shape[:-1]):
+        row = x[at]
+        least = np.partition(row, n - k)[n - k]
+        candidates = np.flatnonzero((row != row) if least != least else (row >= least) | (row != row))
+        out[at] = candidates[_largest(row[candidates], k)]
+
+
+def _enough(x: TensorType, k: int) -> list[Requirement]:
+    return [Requirement(x.shape[-1], ">=", k, f"top_k of the {k} largest needs as many elements: {x}")]
+
+
+top_k_ = host(
+    "top_k", infer=_top_k_type, reference=lambda x, k: _largest(x, k), into=_top_k, vjp=_no_gradient, requires=_enough,
+    samples=(Sample(((7,),), {"k": 3}), Sample(((2, 5),), {"k": 5}), Sample(((2, 5),), {"k": 0})),
+)  # fmt: skip
+
+
+class TopKResult(NamedTuple):
+    """The largest elements in descending order, and their places."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def top_k(x: TensorLike, k: int, *, axis: int = -1) -> TopKResult:
+    """The k largest elements along an axis, in descending order, and their places (int64).
+
+    NaN counts as largest; of equal elements the first come first. k: at most the size of the axis, else a ShapeError.
+
+    >>> import graphc as gx
+    >>> [y.eval().tolist() for y in gx.top_k(gx.constant([3, 9, 4, 9]), 3)]
+    [[9, 9, 4], [1, 3, 2]]
+    """
+    x, place = _placed("top_k", x, axis)
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0:
+        raise InputError(f"top_k: k must be an integer of at least 0, got {k!r}", where=caller())
+    places = ops.moveaxis(top_k_(ops.moveaxis(x, place, -1), k=int(k)), -1, place)
+    if not k:
+        return TopKResult(ops.zeros(places.shape, x.dtype), places)
+    return TopKResult(ops.take_along_axis(x, places, axis=place), places)
+
+
+# --- quantiles -------------------------------------------------------------------------------------------------------
+
+
+def _sorted_front(name: str, x: TensorLike, axis: Axis) -> tuple[Tensor, tuple[int, ...]]:
+    """x sorted along its first axis, which is all of `axis` in one; and those axes."""
+    x = as_tensor(x)
+    if x.dtype.is_bool:
+        raise DTypeError(f"{name} needs numbers, got {x.type}", where=caller(), hint="astype first")
+    axes = normalize_axes(name, axis, x.type)
+    rest = tuple(a for a in range(x.ndim) if a not in axes)
+    front = ops.permute_dims(x, (*axes, *rest))
+    count = TensorType(x.dtype, tuple(x.shape[a] for a in axes)).size
+    if count == 0:
+        raise ShapeError(f"{name} over an empty axis has no value, got {x.type}", where=caller())
+    return sort_(ops.reshape(front, (count, *(x.shape[a] for a in rest))), axis=0), axes
+
+
+def _element(ordered: Tensor, place: Size) -> Tensor:
+    return ops.take(ordered, ops.full((), place, t.int64), axis=0)
+
+
+def _nan_if_there_is_one(y: Tensor, ordered: Tensor) -> Tensor:
+    if not ordered.dtype.is_float:
+        return y
+    last = ops.astype(_element(ordered, ordered.shape[0] - 1), y.dtype)
+    return ops.where(ops.isnan(last), last, y)
+
+
+def _kept(y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool, extra: Shape = ()) -> Tensor:
+    return ops.reshape(y, (*extra, *(1 if a in axes else n for a, n in enumerate(x.shape)))) if keepdims else y
+
+
+def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The middle element over some or all axes, or the mean of the two in the middle; NaN where there is a NaN.
+
+    x: numbers; integers give float64. Axes may not be empty.
+
+    >>> import graphc as gx
+    >>> gx.median(gx.constant([[5.0, 1.0, 2.0], [7.0, 4.0, 9.0]]), axis=1).eval()
+    array([2., 7.])
+    """
+    x = as_tensor(x)
+    ordered, axes = _sorted_front("median", x, axis)
+    n = ordered.shape[0]
+    y = ordered if ordered.dtype.is_float else ops.astype(ordered, t.float64)
+    low, high = _element(y, dims.floordiv(dims.sub(n, 1), 2)), _element(y, dims.floordiv(n, 2))
+    odd = ops.equal(ops.full((), dims.sub(n, dims.mul(2, dims.floordiv(n, 2))), t.int64), 1)
+    middle = ops.where(odd, low, (low + high) / 2)
+    return _kept(_nan_if_there_is_one(middle, y), x, axes, keepdims)
+
+
+_DISCRETE = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
+_PARAMETERS = {  # alpha and beta of Hyndman and Fan
+    "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "median_unbiased": (1 / 3.0, 1 / 3.0),
+    "normal_unbiased": (3 / 8.0, 3 / 8.0),
+}  # fmt: skip
+_METHODS = ("linear", "midpoint", "averaged_inverted_cdf", *_PARAMETERS, *_DISCRETE)
+
+
+def _place(method: str, n: Tensor, q: Tensor) -> Tensor:
+    """Where among n sorted elements a quantile lies, counted from 0; whole numbers for the discrete methods.
+
+    Hyndman and Fan 1996, "Sample quantiles in statistical packages", Amer. Stat. 50, and four of NumPy's; the arithmetic is
+    NumPy's, in its order.
+    """
+    if method in _PARAMETERS:
+        alpha, beta = _PARAMETERS[method]
+        return n * q + (alpha + q * (1 - alpha - beta)) - 1
+    from_first: Tensor = (n - 1) * q
+    match method:
+        case "linear":
+            return from_first
+        case "midpoint":
+            return 0.5 * (ops.floor(from_first) + ops.ceil(from_first))
+        case "lower":
+            return ops.floor(from_first)
+        case "higher":
+            return ops.ceil(from_first)
+        case "nearest":
+            return ops.round(from_first)
+    at: Tensor = n * q - 1
+    if method == "averaged_inverted_cdf":
+        return at
+    if method == "closest_observation":
+        at = at - 0.5
+    below = ops.floor(at)
+    kept = ops.equal(at, below)
+    if method == "closest_observation":
+        kept = kept & ops.equal(ops.remainder(below, 2), 1)
+    return ops.where(kept, below, below + 1)
+
+
+def quantile(x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """Quantiles over some or all axes, as NumPy computes them; NaN where there is a NaN.
+
+    x: numbers. q: numbers from 0 to 1, of shape [] or [k]; the result has q's axis first, then what is left of x's. method: all
+    of NumPy's. Between two elements the result is a float, of x's type where q is a Python number; the discrete methods give
+    elements of x. Axes may not be empty.
+
+    >>> import graphc as gx
+    >>> gx.quantile(gx.constant([1.0, 2.0, 4.0]), [0.0, 0.75]).eval()
+    array([1., 3.])
+    """
+    return _quantile("quantile", x, q, 1, axis, method, keepdims)
+
+
+def percentile(x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """Quantiles, with q from 0 to 100.
+
+    >>> import graphc as gx
+    >>> gx.percentile(gx.constant([1.0, 2.0, 4.0]), 75).eval()
+    array(3.)
+    """
+    return _quantile("percentile", x, q, 100, axis, method, keepdims)
+
+
+def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, method: str, keepdims: bool) -> Tensor:
+    if method not in _METHODS:
+        raise InputError(f"{name}: method is {method!r}", where=caller(), hint=f"one of {', '.join(_METHODS)}")
+    if not isinstance(q, Tensor) and not (np.greater_equal(q, 0) & np.less_equal(q, whole)).all():
+        raise InputError(f"{name}: q must lie between 0 and {whole}, got {q!r}", where=caller())
+    x = as_tensor(x)
+    plain = type(q) in (int, float)
+    (wanted,), _ = promote_operands(name, [q], true_division)
+    if wanted.ndim > 1:
+        raise ShapeError(f"{name}: q must be a number or a vector, got {wanted.type}", where=caller())
+    if whole != 1:
+        wanted = wanted / whole
+    ordered, axes = _sorted_front(name, x, axis)
+    n = ops.full((), ordered.shape[0], wanted.dtype)
+    at = _place(method, n, wanted)
+    below = ops.clip(ops.floor(at), 0, n - 1)
+    low = ops.take(ordered, ops.astype(below, t.int64), axis=0)
+    if method in _DISCRETE:
+        return _kept(_nan_if_there_is_one(low, ordered), x, axes, keepdims, wanted.shape)
+    high = ops.take(ordered, ops.astype(ops.clip(ops.floor(at) + 1, 0, n - 1), t.int64), axis=0)
+    share = at - below
+    if method == "averaged_inverted_cdf":
+        share = ops.where(ops.equal(share, 0), 0.5, ops.ones_like(share))
+    if method == "midpoint":
+        share = ops.where(ops.equal(at, ops.floor(at)), ops.zeros_like(share), 0.5)
+    back = 1 - share
+    closer = share >= 0.5
+    if plain and x.dtype.is_float:
+        share, back = ops.astype(share, x.dtype), ops.astype(back, x.dtype)
+    share, back, closer = (ops.reshape(v, (*wanted.shape, *(1,) * (ordered.ndim - 1))) for v in (share, back, closer))
+    gap = high - low
+    y = ops.where(closer, high - gap * back, low + gap * share)
+    return _kept(_nan_if_there_is_one(y, ordered), x, axes, keepdims, wanted.shape)
+
+
+# --- sets of given size ----------------------------------------------------------------------------------------------
+
+
+def _size(name: str, size: Any) -> Size:
+    if size is None:
+        raise ShapeError(
+            f"{name} gives as many elements as the data have, which a graph cannot know", where=caller(),
+            hint="give size=, the number of elements of the result; what is missing is filled up, what is too much is cut off",
+        )  # fmt: skip
+    try:
+        found = t.as_size(size)
+    except TypeError:
+        found = -1
+    if isinstance(found, int) and found < 0:
+        raise ShapeError(f"{name}: size must be an integer of at least 0, got {size!r}", where=caller())
+    return found
+
+
+def _unique_type(x: TensorType, size: Size) -> TupleType:
+    if x.rank != 1:
+        raise ShapeError(f"unique needs a vector, got {x}")
+    count = TensorType(t.int64, (size,))
+    return TupleType((count, TensorType(t.int64, x.shape), count))
+
+
+def _unique(x: Array, size: int) -> tuple[Array, Array, Array]:
+    """The first place of every distinct element, in their order; which of them each element is; and how often they occur."""
+    _, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
+    places, times = np.full(size, first[0] if len(first) else 0, np.int64), np.zeros(size, np.int64)
+    places[: len(first)], times[: len(counts)] = first[:size], counts[:size]
+    return places, inverse.reshape(x.shape).astype(np.int64, copy=False), times
+
+
+unique_ = host(
+    "unique", infer=_unique_type, reference=_unique, vjp=_no_gradient,
+    samples=tuple(Sample(((n,),), {"size": size}) for n, size in ((7, 7), (5, 2), (3, 5), (0, 2), (4, 0))),
+)  # fmt: skip
+
+
+class UniqueAllResult(NamedTuple):
+    """The distinct elements in order, their first places in the flattened x, which of them each element of x is, how often."""
+
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
+class UniqueCountsResult(NamedTuple):
+    """The distinct elements in order, and how often they occur."""
+
+    values: Tensor
+    counts: Tensor
+
+
+class UniqueInverseResult(NamedTuple):
+    """The distinct elements in order, and which of them each element of x is."""
+
+    values: Tensor
+    inverse_indices: Tensor
+
+
+def unique_all(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> UniqueAllResult:
+    """The first `size` of x's distinct elements in order; their first places, each element's number among them, and their counts.
+
+    Every NaN is distinct. Where there are fewer, the rest of the values is fill_value (by default the smallest element, 0 if x is
+    empty), with counts of 0. The gradient of a value goes to its first place.
+
+    >>> import graphc as gx
+    >>> [y.eval().tolist() for y in gx.unique_all(gx.constant([3, 1, 3]), size=3, fill_value=-1)]
+    [[1, 3, -1], [1, 0, 1], [1, 0, 1], [1, 2, 0]]
+    """
+    return _unique_of("unique_all", x, size, fill_value)
+
+
+def _unique_of(name: str, x: TensorLike, size: Any, fill_value: Any) -> UniqueAllResult:
+    x = as_tensor(x)
+    flat = ops.reshape(x, (-1,))
+    places, inverse, counts = results(unique_(flat, size=_size(name, size)))
+    padded = ops.concat([flat, ops.zeros((1,), x.dtype)])  # so that an empty x has an element to read
+    values = ops.take(padded, places)
+    if fill_value is not None:
+        values = ops.where(counts > 0, values, ops.astype(as_tensor(fill_value, x.dtype), x.dtype))
+    return UniqueAllResult(values, places, ops.reshape(inverse, x.shape), counts)
+
+
+def unique_counts(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> UniqueCountsResult:
+    """The first `size` of x's distinct elements in order, and how often they occur; see unique_all."""
+    found = _unique_of("unique_counts", x, size, fill_value)
+    return UniqueCountsResult(found.values, found.counts)
+
+
+def unique_inverse(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> UniqueInverseResult:
+    """The first `size` of x's distinct elements in order, and each element's number among all of them; see unique_all."""
+    found = _unique_of("unique_inverse", x, size, fill_value)
+    return UniqueInverseResult(found.values, found.inverse_indices)
+
+
+def unique_values(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> Tensor:
+    """The first `size` of x's distinct elements in order; see unique_all.
+
+    >>> import graphc as gx
+    >>> gx.unique_values(gx.constant([3, 1, 3]), size=2).eval()
+    array([1, 3])
+    """
+    return _unique_of("unique_values", x, size, fill_value).values
+
+
+isin_ = host(
+    "isin", arity=2, infer=lambda x, elements: TensorType(t.bool_, x.shape), reference=lambda x, elements: np.isin(x, elements),
+    vjp=lambda g, y, x, elements: (None, None),
+    samples=(Sample(((3, 4), (5,)), domain=(-4, 4)), Sample(((3,), (0,))), Sample(((0,), (2, 2)))),
+)  # fmt: skip
+
+
+def isin(x: TensorLike, test_elements: TensorLike, *, invert: bool = False) -> Tensor:
+    """Whether each element of x is among some elements: booleans of x's shape; the opposite if `invert`. NaN is never there.
+
+    >>> import graphc as gx
+    >>> gx.isin(gx.constant([1, 2, 3]), [3, 1]).eval()
+    array([ True, False,  True])
+    """
+    (a, b), _ = promote_operands("isin", (x, test_elements), any_type)
+    found = isin_(a, b)
+    return ops.logical_not(found) if invert else found
+
+
+__all__ = [
+    "TopKResult", "UniqueAllResult", "UniqueCountsResult", "UniqueInverseResult", "argsort", "isin", "median",
+    "percentile", "quantile", "sort", "top_k", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+]  # fmt: skip
