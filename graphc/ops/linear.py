@@ -103,8 +103,20 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 def vecdot(x1: TensorLike, x2: TensorLike, axis: int = -1) -> Tensor:
-    """The sum of products along an axis."""
-    return ops.sum(ops.multiply(x1, x2), axis=axis)
+    """The sum of products along an axis of each, which is not broadcast; the other axes are. Has the operands' common type.
+
+    >>> import graphc as gx
+    >>> gx.vecdot(gx.constant([[1, 2], [3, 4]]), gx.constant([5, 6])).eval()
+    array([17, 39])
+    """
+    (a, b), dtype = promote_operands("vecdot", (x1, x2), numeric)
+    left, right = (v.shape[ops.normalize_axis("vecdot", axis, v.type)] for v in (a, b))
+    if left != right:
+        raise ShapeError(
+            f"vecdot along {axis} needs equal sizes, got {a.type} and {b.type}", where=caller(),
+            hint="that axis does not broadcast; reshape or slice one operand",
+        )  # fmt: skip
+    return ops.sum(ops.moveaxis(a, axis, -1) * ops.moveaxis(b, axis, -1), axis=-1, dtype=dtype)
 
 
 def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Tensor:
