@@ -16,6 +16,7 @@ import math
 from graphc import (
     bool_ as bool, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 )  # fmt: skip
+from graphc.array_api import linalg
 from graphc.array_api.array import Array
 from graphc.array_api.calls import CacheInfo, cache_clear, cache_info, find, get_backend, set_backend
 from graphc.array_api.creation import (
@@ -135,6 +136,7 @@ __all__ = [
     "isnan",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "log",
     "log1p",
@@ -225,9 +227,4 @@ MISSING = [name for name in __all__ if callable(globals().get(name)) and name no
 for _name in MISSING:
     del globals()[_name]
     __all__.remove(_name)
-
-if find("linalg") is not None:
-    from graphc.array_api import linalg
-
-    MISSING += [f"linalg.{_name}" for _name in linalg.MISSING]
-    __all__.append("linalg")
+MISSING += [f"linalg.{_name}" for _name in linalg.MISSING]

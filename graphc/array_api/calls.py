@@ -192,6 +192,8 @@ def flat(arrays: Sequence[Data]) -> tuple[list[Data], list[Names], tuple[int, ..
     ([('n0', 'n1'), ('n1',), ()], (2, 3, 4))
     """
     shapes = [a.shape for a in arrays]
+    if len(set(shapes)) == 1 and shapes[0]:
+        return [a.reshape(-1) for a in arrays], [("n0",)] * len(arrays), shapes[0]
     try:
         result = np.broadcast_shapes(*shapes)
     except ValueError:

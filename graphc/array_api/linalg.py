@@ -1,4 +1,4 @@
-"""The standard's extension for linear algebra: graphc's `linalg`, where it is there; leading axes are batches."""
+"""The standard's extension for linear algebra: graphc's `linalg`, and products of matrices; leading axes are batches."""
 
 from __future__ import annotations
 
