@@ -167,7 +167,6 @@ NUMPY: list[Callable[..., Any]] = [
     lambda a, b, n, m: np.take_along_axis(a, np.argmax(a, axis=1)[:, None], axis=1),
     lambda a, b, n, m: np.swapaxes(a, 0, 1),
     lambda a, b, n, m: np.moveaxis(a, 0, 1),
-    lambda a, b, n, m: np.moveaxis(a[None], (0, 1), (2, -3)),
     lambda a, b, n, m: np.zeros_like(n),
     lambda a, b, n, m: np.ones_like(a),
     lambda a, b, n, m: np.full_like(n, 7),
@@ -179,7 +178,6 @@ NUMPY: list[Callable[..., Any]] = [
     lambda a, b, n, m: np.ravel(n),
     lambda a, b, n, m: np.signbit(a),
     lambda a, b, n, m: np.copysign(b, a),
-    lambda a, b, n, m: np.nextafter(b, a),
     lambda a, b, n, m: np.around(a),
     lambda a, b, n, m: np.trunc(a),
 ]

@@ -12,8 +12,7 @@ from graphc.ir.dims import product
 from graphc.ops.tensor import Tensor, as_tensor  # isort: skip
 from graphc.ops.declare import any_type, broadcast_shapes, normalize_axis, promote_operands  # isort: skip
 from graphc.ops.arithmetic import (
-    abs, add, astype, ceil, clip, copysign, divide, floor, floor_divide, fmod, maximum, minimum, multiply, negative,
-    nextafter, positive,
+    abs, add, astype, ceil, clip, copysign, divide, floor, floor_divide, fmod, maximum, minimum, multiply, negative, positive,
     reciprocal, remainder, round, sign, sqrt, square, stop_gradient, subtract, trunc,
 )  # fmt: skip
 from graphc.ops.functions import (
@@ -45,8 +44,7 @@ __all__ = [
     "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot",
     "input_", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
     "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
-    "minimum", "moveaxis", "multiply", "negative",
-    "nextafter", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
+    "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
     "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product",
     "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign", "signbit",
     "sin", "sinh", "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes",

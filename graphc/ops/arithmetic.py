@@ -160,10 +160,6 @@ copysign: Op = elementwise(
     "copysign", dtype=to_float, reference=np.copysign, scalar="copysign({0}, {1})",
     vjp=lambda g, y, a, b: (g * copysign(ops.ones_like(g), b) * copysign(ops.ones_like(g), a), None), doc="a with the sign of b."
 )  # fmt: skip
-nextafter = elementwise(
-    "nextafter", dtype=to_float, reference=_quiet(np.nextafter), scalar="nextafter({0}, {1})",
-    doc="The number beside a in the direction of b, in a's and b's common data type; b where both are equal.",
-)  # fmt: skip
 
 
 stop_gradient_ = elementwise("stop_gradient", dtype=any_type, reference=np.array, scalar="{0}", vjp=lambda g, y, x: (None,))

@@ -149,24 +149,11 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     return permute_dims(x, order)
 
 
-def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """One axis, or several, moved to other places; the others stay in their order.
-
-    >>> import graphc as gx
-    >>> gx.moveaxis(gx.zeros((2, 3, 4)), (0, 1), (-1, 0)).shape
-    (3, 4, 2)
-    """
+def moveaxis(x: TensorLike, source: int, destination: int) -> Tensor:
+    """One axis moved to another place."""
     x = as_tensor(x)
-    pairs = [[axes] if hasattr(axes, "__index__") else list(axes) for axes in (source, destination)]
-    given, wanted = ([normalize_axis("moveaxis", a, x.type) for a in axes] for axes in pairs)
-    if len(given) != len(wanted) or len(set(given)) != len(given) or len(set(wanted)) != len(wanted):
-        raise ShapeError(
-            f"moveaxis: {source} cannot go to {destination} in {x.type}", where=caller(),
-            hint="name as many places as axes, each once",
-        )  # fmt: skip
-    order = [a for a in range(x.ndim) if a not in given]
-    for place, axis in sorted(zip(wanted, given, strict=True)):
-        order.insert(place, axis)
+    order = list(range(x.ndim))
+    order.insert(normalize_axis("moveaxis", destination, x.type), order.pop(normalize_axis("moveaxis", source, x.type)))
     return permute_dims(x, order)
 
 

@@ -205,14 +205,6 @@ def _copysign(k: Scalars, a: Value, b: Value) -> Value:
     return k.bitcast(_bits(k, abs(a)) | (_bits(k, b) & _sign_mask(b)), a.dtype)
 
 
-def _nextafter(k: Scalars, a: Value, b: Value) -> Value:
-    """One step of the bits, which grow with the magnitude; from 0, the smallest number of b's sign."""
-    raw = _bits(k, a)
-    moved = k.bitcast(k.select((b > a) ^ (raw < 0), raw + 1, raw - 1), a.dtype)
-    least = k.bitcast((_bits(k, b) & _sign_mask(b)) | 1, a.dtype)
-    return k.select(a == b, b, k.select((a != a) | (b != b), a + b, k.select(a == 0, least, moved)))
-
-
 def _isinf(k: Scalars, x: Value) -> Value:
     return abs(x) == math.inf if x.dtype.is_float else x != x
 
@@ -350,7 +342,6 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "minimum": _minimum,
     "sign": _sign,
     "copysign": _copysign,
-    "nextafter": _nextafter,
     "signbit": lambda k, x: _bits(k, x) < 0,
     "isnan": lambda k, x: x != x,
     "isinf": _isinf,
