@@ -156,6 +156,13 @@ def test_arrays_as_keys() -> None:
     np.testing.assert_array_equal(np.asarray(xp.asarray(x)[xp.asarray(x > 10)]), x[x > 10])
 
 
+def test_nothing_taken_from_nothing() -> None:
+    none = xp.zeros(0, dtype=xp.int64)
+    assert xp.zeros((0, 3))[none].shape == (0, 3)
+    assert xp.take(xp.zeros((3, 0)), none, axis=1).shape == (3, 0)
+    assert xp.take(xp.zeros((3, 0, 2)), none, axis=-2).shape == (3, 0, 2)
+
+
 @pytest.mark.parametrize("key", [2, -3, (0, 5), (0, 0, 0, 0), 1.5, "a", (..., ...), True])
 def test_bad_keys(key: Any) -> None:
     with pytest.raises(IndexError):

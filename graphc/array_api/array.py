@@ -190,7 +190,7 @@ class Array:
                 raise IndexError(f"an index is out of range for axis {axis} of size {n}")
         whole = self._data.reshape(-1, *self.shape[len(wide) :])
         at = np.ravel_multi_index(np.broadcast_arrays(*wide), self.shape[: len(wide)]) if whole.size else wide[0]
-        return array(run("take", [whole, np.asarray(at)], ranked([whole.shape, np.shape(at)]), axis=0))
+        return array(taken(whole, np.asarray(at), 0))
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
         """Written in place, by NumPy: arrays that share the memory see it."""
@@ -337,6 +337,14 @@ def power(base: Any, exponent: Any) -> Array:
     if isinstance(base, Array) and isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
         return elementwise("pow", base, x2=exponent)
     return elementwise("pow", base, exponent)
+
+
+def taken(x: Data, indices: Data, axis: int | None) -> Data:
+    """Slices of x along an axis. No slices at all may be taken from an axis that has none."""
+    if indices.size == 0:
+        return np.take(x, indices.astype(np.int64), axis)
+    found: Data = run("take", [x, indices], ranked([x.shape, indices.shape]), axis=axis)
+    return found
 
 
 def product(x1: Any, x2: Any) -> Array:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
-from graphc.array_api.array import Array, array, data_of
-from graphc.array_api.calls import Size, named, ranked, run
+from graphc.array_api.array import Array, array, data_of, taken
+from graphc.array_api.calls import Size, find, named, ranked, run
 
 Axes = int | tuple[int, ...]
 
@@ -111,13 +111,17 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
 
 
 def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
-    """Each element repeated: all as often, or each as often as an array says.
-
-    Such an array decides the size of the result, so NumPy turns it into indices.
-    """
+    """Each element repeated: all as often, or each as often as an array says, whose sum is the size of the result."""
     if isinstance(repeats, int):
         return _ranked("repeat", x, repeats=repeats, axis=axis)
     flat = data_of(x, "repeat").reshape(-1) if axis is None else x._data
-    place = 0 if axis is None else axis
-    at = np.repeat(np.arange(flat.shape[place]), data_of(repeats, "repeat"))
-    return array(run("take", [flat, at], ranked([flat.shape, at.shape]), axis=place))
+    counts, place = data_of(repeats, "repeat"), 0 if axis is None else axis
+    total = int(np.broadcast_to(counts, flat.shape[place]).sum())
+    if total == 0:
+        return array(taken(flat, np.empty(0, np.int64), place))
+    return array(run(_repeat, [flat, counts], named([flat.shape, counts.shape]), axis=place, total=Size(total)))
+
+
+def _repeat(x: gx.Tensor, repeats: gx.Tensor, axis: int, total: gx.Dim) -> gx.Tensor:
+    found: gx.Tensor = find("repeat")(x, repeats, axis=axis, total_repeat_length=total)
+    return found

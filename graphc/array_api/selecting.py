@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 import graphc as gx
-from graphc.array_api.array import Array, Scalar, array, data_of, elementwise
-from graphc.array_api.calls import Data, named, ranked, run
+from graphc.array_api.array import Array, Scalar, array, data_of, elementwise, taken
+from graphc.array_api.calls import Data, find, named, ranked, run
 
 
 def where(condition: Array, x1: Array | Scalar, x2: Array | Scalar, /) -> Array:
@@ -24,8 +24,7 @@ def where(condition: Array, x1: Array | Scalar, x2: Array | Scalar, /) -> Array:
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     """Slices of x along an axis, in the order of an array of indices; one out of range reads the nearest."""
-    arrays = [data_of(x, "take"), data_of(indices, "take")]
-    return array(run("take", arrays, ranked([a.shape for a in arrays]), axis=axis))
+    return array(taken(data_of(x, "take"), data_of(indices, "take"), axis))
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
@@ -36,10 +35,13 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 def searchsorted(x1: Array, x2: Array, /, *, side: str = "left", sorter: Array | None = None) -> Array:
     """Where each element of x2 would go in the sorted vector x1, which `sorter` may sort."""
-    arrays = [data_of(x1, "searchsorted"), data_of(x2, "searchsorted")]
-    if sorter is not None:
-        arrays[0] = run("take", [arrays[0], data_of(sorter, "searchsorted")], [("n0",), ("n1",)], axis=0)
-    return array(run("searchsorted", arrays, ranked([a.shape for a in arrays]), side=side))
+    given = [data_of(x, "searchsorted") for x in (x1, x2, sorter) if x is not None]
+    return array(run(_searchsorted, given, named([a.shape for a in given]), side=side))
+
+
+def _searchsorted(x1: gx.Tensor, x2: gx.Tensor, *sorter: gx.Tensor, side: str) -> gx.Tensor:
+    found: gx.Tensor = find("searchsorted")(x1, x2, side=side, sorter=sorter[0] if sorter else None)
+    return found
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
