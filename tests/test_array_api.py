@@ -169,6 +169,12 @@ def test_bad_keys(key: Any) -> None:
         xp.zeros((2, 3, 4))[key]
 
 
+def test_a_new_axis_that_has_no_place() -> None:
+    for axis in (3, -4):
+        with pytest.raises(IndexError, match="out of range for a result of 3 axes"):
+            xp.expand_dims(xp.zeros((2, 3)), axis=axis)
+
+
 def test_bad_arrays_as_keys() -> None:
     x = xp.zeros((2, 3))
     for key in (xp.asarray([2]), xp.asarray([-3]), xp.asarray([0.5]), (xp.asarray([0]), slice(None))):

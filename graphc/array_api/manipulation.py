@@ -65,7 +65,9 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 
 def expand_dims(x: Array, /, axis: int = 0) -> Array:
-    """x with a new axis of size 1."""
+    """x with a new axis of size 1. The standard wants an IndexError where there is no such place."""
+    if not -x.ndim - 1 <= axis <= x.ndim:
+        raise IndexError(f"expand_dims: axis {axis} is out of range for a result of {x.ndim + 1} axes")
     return _ranked("expand_dims", x, axis=axis)
 
 
