@@ -11,6 +11,7 @@ array([3., 3.])
 from graphc import errors, ir, ops, passes
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
+from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
 from graphc.gradients import grad, hessian, jacobian, jvp, vjp
 from graphc.ir.dims import Dim, dim
@@ -33,7 +34,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import nn, optim  # isort: skip (they stand on every name above)
+from graphc import nn, optim, random  # isort: skip (they stand on every name above)
 
 __all__ = [
     "Axis",
@@ -73,6 +74,7 @@ __all__ = [
     "clip",
     "compile",
     "concat",
+    "cond",
     "constant",
     "copysign",
     "cos",
@@ -95,6 +97,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "fori_loop",
     "full",
     "full_like",
     "get_num_threads",
@@ -125,6 +128,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "map",
     "matmul",
     "matrix_transpose",
     "max",
@@ -151,10 +155,12 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "random",
     "reciprocal",
     "remainder",
     "reshape",
     "round",
+    "scan",
     "set_num_threads",
     "sigmoid",
     "sign",
@@ -171,6 +177,7 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "switch",
     "take",
     "take_along_axis",
     "tan",
@@ -189,6 +196,7 @@ __all__ = [
     "vecdot",
     "vjp",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]  # fmt: skip

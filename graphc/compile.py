@@ -43,8 +43,8 @@ def compile(
 
     inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or a list, tuple or dict of them; a call
     gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
-    is written. backend: "numba" (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of
-    `gx.passes.DEFAULT`.
+    is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "numba"
+    (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of `gx.passes.DEFAULT`.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -57,7 +57,7 @@ def compile(
     return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes))
 
 
-def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Graph:
+def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance: bool = True) -> Graph:
     names: dict[str, Any] = {}
     for x in inputs:
         if not isinstance(x, Tensor) or x.op.name != "input":
@@ -81,6 +81,8 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
             )  # fmt: skip
     if len({id(v) for v, _ in pairs}) != len(pairs):
         raise InputError("compile: a variable is updated twice", where=caller())
+    if advance:
+        pairs += _defaults([*flat, *(value for _, value in pairs)], {v for v, _ in pairs})
     given = set(inputs)
     for node in topological([*flat, *(value for _, value in pairs)]):
         if node.op.name == "input" and node not in given:
@@ -98,6 +100,18 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
                 hint="it must stand in some input's shape, as itself or in a linear expression",
             )  # fmt: skip
     return graph
+
+
+def _defaults(roots: Sequence[Tensor], updated: set[Variable]) -> list[tuple[Variable, Tensor]]:
+    """The default updates of the variables that are read, by the updates themselves too."""
+    found: dict[Variable, Tensor] = {}
+    while True:
+        reached = topological([*roots, *found.values()])
+        more = {v: v.default_update for v in reached if isinstance(v, Variable) and v not in updated and v not in found}
+        wanted = {v: new for v, new in more.items() if new is not None}
+        if not wanted:
+            return list(found.items())
+        found |= wanted
 
 
 def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:
@@ -406,7 +420,7 @@ def evaluate_symbol(y: Tensor, inputs: Mapping[Tensor, Any] | None = None) -> Ar
     for x in given:
         if not isinstance(x, Tensor):
             raise InputError(f"eval: keys must be placeholders, got {x!r}", where=caller(), hint="y.eval({x: array})")
-    run = Compiled(_graph(list(given), y, None, "eval"), y, "interpreter", ())
+    run = Compiled(_graph(list(given), y, None, "eval", advance=False), y, "interpreter", ())
     result: Array = run(*given.values())
     return result
 

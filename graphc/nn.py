@@ -181,6 +181,30 @@ def _affine(x: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Te
     return x if bias is None else x + bias
 
 
+# --- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def dropout(x: TensorLike, rate: float, key: gx.random.Key) -> Tensor:
+    """x with elements set to 0, each with probability `rate`, and the others divided by 1 - rate.
+
+    x: floats of any shape. rate: a number from 0 to below 1, met to 2^-32. key: as for all of `gx.random`, most often a Stream.
+    What is dropped follows from the key, so no mask is kept: the gradient draws it again
+    (Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting").
+
+    >>> import graphc as gx
+    >>> gx.nn.dropout(gx.ones((6,)), 0.5, gx.random.key(1)).eval()
+    array([2., 0., 0., 2., 0., 0.])
+    """
+    x = _float(x)
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise gx.errors.InputError(
+            f"dropout: rate must be a number from 0 to below 1, got {rate!r}", where=gx.errors.caller(),
+            hint="it is the part that is dropped",
+        )  # fmt: skip
+    kept = gx.random.bits(key, x.shape) >= min(round(rate * 2**32), 2**32 - 1)
+    return gx.where(kept, x * (1 / (1 - rate)), 0)
+
+
 # --- attention -------------------------------------------------------------------------------------------------------
 
 
@@ -323,6 +347,6 @@ def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
 
 
 __all__ = [
-    "attention", "cross_entropy", "gelu", "layer_norm", "log_softmax", "logsumexp", "mse", "relu", "rms_norm", "sigmoid", "silu",
-    "softmax", "softplus",
+    "attention", "cross_entropy", "dropout", "gelu", "layer_norm", "log_softmax", "logsumexp", "mse", "relu", "rms_norm",
+    "sigmoid", "silu", "softmax", "softplus",
 ]  # fmt: skip

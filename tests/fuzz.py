@@ -286,6 +286,30 @@ def made(s: Sketch) -> gx.Tensor:
     ])()  # fmt: skip
 
 
+def key(s: Sketch) -> gx.Tensor:
+    """A key that is a constant, a stream's, or computed."""
+    first = gx.random.key(int(s.rng.integers(2**63)))
+    return s.one([
+        lambda: first, lambda: gx.random.Stream(int(s.rng.integers(9)), name=f"s{s.rng.integers(10**9)}_{s.suffix}").key(),
+        lambda: gx.random.split(first, 3)[1], lambda: gx.random.fold_in(first, gx.astype(gx.max(s.pick("iu")), "int64")),
+    ])()  # fmt: skip
+
+
+def drawn(s: Sketch) -> gx.Tensor:
+    """Random numbers, in the shape of something and often mixed with it."""
+    x, k, random = s.pick("f"), key(s), gx.random
+    dtype = s.one(FLOATS)
+    return s.one([
+        lambda: gx.nn.dropout(x, s.one([0.0, 0.1, 0.5]), k), lambda: gx.nn.dropout(gx.nn.relu(x), 0.3, k) * 2,
+        lambda: x + random.normal(k, x.shape, x.dtype), lambda: random.uniform(k, x.shape, dtype, x, 3.0),
+        lambda: random.gumbel(k, x.shape, dtype), lambda: x * random.exponential(k, x.shape, dtype),
+        lambda: random.bernoulli(k, gx.sigmoid(x)), lambda: random.randint(k, x.shape, -3, s.one([4, 2**40])),
+        lambda: random.bits(k, x.shape, s.one(["uint32", "uint64"])), lambda: random.categorical(k, s.pick("f", rank=1)),
+        lambda: random.poisson(k, gx.abs(x)), lambda: random.gamma(k, gx.exp(gx.clip(x, -2, 4))),
+        lambda: random.truncated_normal(k, gx.clip(x, -3, 3), 4.0),
+    ])()  # fmt: skip
+
+
 def normalised(s: Sketch) -> gx.Tensor:
     """What networks are made of."""
     x = s.pick("f", rank=1)
@@ -332,6 +356,7 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (take, 1.2),
     (made, 0.8),
     (normalised, 1.5),
+    (drawn, 1.2),
     (gradient, 0.6),
 )
 
@@ -647,7 +672,7 @@ def attended(s: Network) -> gx.Tensor:
 
 
 LAYERS: tuple[tuple[Callable[[Any], gx.Tensor], float], ...] = (
-    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (reduce, 0.5), (elementwise, 0.7), (gradient, 0.3),
+    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (drawn, 1), (reduce, 0.5), (elementwise, 0.7), (gradient, 0.3),
 )  # fmt: skip
 
 

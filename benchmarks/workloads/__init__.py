@@ -12,6 +12,7 @@ from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.matmul import layer, matmul
 from benchmarks.workloads.mlp import mlp
+from benchmarks.workloads.randomness import normal_numbers
 from benchmarks.workloads.rows import layer_norm, softmax
 from benchmarks.workloads.simulations import bodies, heat
 
@@ -28,6 +29,7 @@ ROWS = (
     Row(black_scholes(4_000_000), 3),
     Row(softmax(4096, 512), 1.5),
     Row(layer_norm(4096, 512), 1.5),
+    Row(normal_numbers(10_000_000), 2),
     Row(matmul(64, 64, 64), 0.95),
     Row(matmul(256, 256, 256), 0.95),
     Row(matmul(1024, 1024, 1024), 0.95),
@@ -58,5 +60,5 @@ ROWS = (
 
 __all__ = [
     "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "gpt", "heat", "layer", "layer_norm",
-    "logistic", "matmul", "mlp", "scalar_call", "softmax", "tanh_exp",
+    "logistic", "matmul", "mlp", "normal_numbers", "scalar_call", "softmax", "tanh_exp",
 ]  # fmt: skip

@@ -21,7 +21,9 @@ SAMPLES = 5  # of each node's time
 
 
 def bind_dims(value: Any, sizes: Mapping[str, int]) -> Any:
-    """An attribute with its symbolic sizes replaced by numbers."""
+    """An attribute with its symbolic sizes replaced by numbers; a graph becomes a function of arrays."""
+    if isinstance(value, Graph):
+        return lambda *arrays: evaluate(value, dict(zip(value.inputs, arrays, strict=True)), sizes)[0]
     if isinstance(value, dims.Dim):
         return dims.evaluate(value, sizes)
     if isinstance(value, tuple):
@@ -51,7 +53,8 @@ def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> 
             return operands[0][attrs["index"]]
         case Host():
             return call_routine(node.op, operands, attrs, node.type, node.where)
-    return np.asarray(node.op.reference(*operands, **attrs))
+    value = node.op.reference(*operands, **attrs)
+    return tuple(map(np.asarray, value)) if isinstance(node.type, TupleType) else np.asarray(value)
 
 
 def call_routine(

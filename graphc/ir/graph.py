@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any
 
 import networkx as nx
@@ -30,6 +30,23 @@ class Origin:
 
 
 _ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+_BIRTHS: ContextVar[list[Node] | None] = ContextVar("births", default=None)
+
+
+@contextmanager
+def births() -> Iterator[list[Node]]:
+    """The nodes that are born inside, in their order."""
+    around = _BIRTHS.get()
+    found: list[Node] = []
+    token = _BIRTHS.set(found)
+    try:
+        yield found
+    finally:
+        _BIRTHS.reset(token)
+        if around is not None:
+            around += found
 
 
 @contextmanager
@@ -73,6 +90,9 @@ class Node:
         set_slot(self, "type", type)
         set_slot(self, "where", where)
         set_slot(self, "gradient", gradient)
+        born = _BIRTHS.get()
+        if born is not None:
+            born.append(self)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name}: nodes are immutable")
@@ -175,6 +195,43 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     return list(order)
 
 
+def subgraphs(node: Node) -> Iterator[Graph]:
+    """The graphs among a node's attributes."""
+    for value in node.attrs.values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Graph):
+                yield part
+
+
+def nested(change: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
+    """A pass that changes the graphs inside a graph, innermost first, and then the graph."""
+
+    @wraps(change)
+    def whole(graph: Graph) -> Graph:
+        return change(within(graph, whole))
+
+    return whole
+
+
+def within(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """The graph with `change` applied to the graphs among its nodes' attributes."""
+    if not any(True for node in graph.nodes for _ in subgraphs(node)):
+        return graph
+
+    def inside(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(inside, value))
+        return change(value) if isinstance(value, Graph) else value
+
+    def changed(node: Node) -> Node:
+        if not any(True for _ in subgraphs(node)):
+            return node
+        attrs = {key: inside(value) for key, value in node.attrs.items()}
+        return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient)
+
+    return rebuild(graph, changed)
+
+
 def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
     """The graph with `change` applied to every node after its inputs were changed."""
     new: dict[Node, Node] = {}
@@ -183,4 +240,7 @@ def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
     return graph.replaced(new)
 
 
-__all__ = ["DType", "Graph", "Node", "Operation", "Origin", "current_origin", "origin", "rebuild", "topological"]
+__all__ = [
+    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "nested", "origin", "rebuild", "subgraphs",
+    "topological", "within",
+]  # fmt: skip

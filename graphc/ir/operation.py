@@ -10,6 +10,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Scatter       elements of an update, combined into the places that integer operands name
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
     Project       one result of an operation that has several
+    Scan, Repeat, Choose    sub-graphs: run for every step, while one of them says so, or one of several
 """
 
 from __future__ import annotations
@@ -85,7 +86,28 @@ class Project:
     """One result of an operation that has several."""
 
 
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Host | Project
+@dataclass(frozen=True)
+class Scan:
+    """A body, run `steps` times.
+
+    The inputs are `carries` values, then `sequences` of which each step takes the next slice, then values that every step sees;
+    those of `body` are a step's. It gives the new carries and a step's results. The operation gives the last carries and the
+    results of all steps. `reverse` begins with the last step.
+    """
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A `body`, run while `test` gives true: both of the `carries` and of values that every step sees."""
+
+
+@dataclass(frozen=True)
+class Choose:
+    """One of `branches`, by the number that is the first input; the others are the inputs of each."""
+
+
+Whole = Host | Scan | Repeat | Choose  # what reads and makes whole arrays
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Project | Whole
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Project", "Reduction",
-    "Requirement", "Sample", "Scatter", "operations",
+    "VOCABULARY", "Attrs", "Choose", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Project",
+    "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
 ]  # fmt: skip

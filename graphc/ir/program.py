@@ -4,7 +4,7 @@
     Call     := kernel, buffers for its parameters, sizes for its dimensions
     Kernel   := parameters, scratch, parallel loops, body
     body     := statement*
-    statement:= Let | Load | Store | Loop | Init | Reduce | Contract
+    statement:= Let | Load | Store | Gather | Loop | While | Branch | Init | Reduce | Contract
 
 The body of a kernel runs once for every index of its parallel loops, in any order and on any thread. Its statements are
 its stages: loops over scalar code, reductions, contractions. Scratch is private to one run of the body.
@@ -34,7 +34,7 @@ from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.operation import Operation
-from graphc.ir.scalar import Arg, Let
+from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 
 Index = tuple[Size, ...]
@@ -99,6 +99,22 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class While:
+    """Run `test`; while its value is true, run the body, then the test again."""
+
+    test: Block
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Run the body that an int64 names; the first where it is too small, the last where it is too large."""
+
+    index: Arg
+    bodies: tuple[tuple[Statement, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """A loop variable and its range, start .. stop."""
 
@@ -141,7 +157,7 @@ class Contract:
     epilogue: tuple[Statement, ...]
 
 
-Statement = Let | Load | Store | Init | Reduce | Gather | Loop | Contract
+Statement = Let | Load | Store | Init | Reduce | Gather | Loop | While | Branch | Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +184,7 @@ class Routine:
 
     operation: Operation
     attrs: tuple[tuple[str, Any], ...] = ()
+    several: bool = False  # whether it gives a tuple
 
     def __str__(self) -> str:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
@@ -202,9 +219,10 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of a program. `role` is input, variable, constant, output or temporary.
+    """Memory of a program. `role` is input, variable, next, constant, output or temporary.
 
-    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant or the variable.
+    `next` is the second memory of a variable: what the program writes there is the variable's value when the call has ended.
+    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant, or the variable.
     """
 
     name: str
@@ -234,7 +252,7 @@ class Program:
     calls: tuple[Call, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value)
+    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value); planned: they change places at the end
     slots: tuple[Size, ...] = ()
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
@@ -256,35 +274,60 @@ class Program:
         return print_program(self)
 
 
+def bodies(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The bodies inside a statement, in the order in which they run."""
+    match statement:
+        case Loop(body=inner):
+            return (inner,)
+        case While(test=test, body=inner):
+            return test.body, inner
+        case Branch(bodies=several):
+            return several
+        case Contract(left=left, right=right, epilogue=epilogue):
+            return left.body, right.body, epilogue
+    return ()
+
+
+def with_bodies(statement: Statement, change: Callable[[tuple[Statement, ...]], tuple[Statement, ...]]) -> Statement:
+    """The statement with `change` applied to each body inside it."""
+    match statement:
+        case Loop(body=inner):
+            return replace(statement, body=change(inner))
+        case While(test=test, body=inner):
+            return While(replace(test, body=change(test.body)), change(inner))
+        case Branch(bodies=several):
+            return replace(statement, bodies=tuple(map(change, several)))
+        case Contract(left=left, right=right, epilogue=epilogue):
+            left, right = replace(left, body=change(left.body)), replace(right, body=change(right.body))
+            return replace(statement, left=left, right=right, epilogue=change(epilogue))
+    return statement
+
+
 def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:
     """Every statement of a body, outer ones first."""
     todo = list(reversed(body))
     while todo:
         statement = todo.pop()
         yield statement
-        match statement:
-            case Loop(body=inner):
-                todo += reversed(inner)
-            case Contract(left=left, right=right, epilogue=epilogue):
-                todo += reversed(left.body + right.body + epilogue)
+        for inner in reversed(bodies(statement)):
+            todo += reversed(inner)
 
 
 def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Statement, ...]]) -> tuple[Statement, ...]:
     """The body with every plain statement replaced by the statements `change` gives for it."""
     result: list[Statement] = []
     for statement in body:
-        match statement:
-            case Loop(body=inner):
-                result.append(replace(statement, body=rewrite(inner, change)))
-            case Contract(left=left, right=right, epilogue=epilogue):
-                result.append(
-                    replace(
-                        statement,
-                        left=replace(left, body=rewrite(left.body, change)),
-                        right=replace(right, body=rewrite(right.body, change)),
-                        epilogue=rewrite(epilogue, change),
-                    )
-                )
-            case _:
-                result.extend(change(statement))
+        if bodies(statement):
+            result.append(with_bodies(statement, lambda inner: rewrite(inner, change)))
+        else:
+            result.extend(change(statement))
     return tuple(result)
+
+
+def copy_kernel(kind: TensorType) -> Kernel:
+    """y = x."""
+    flat = TensorType(kind.dtype, (kind.size,))
+    i = "i" if "i" not in dims.names(kind.size) else "i_"
+    at = (dims.symbol(i),)
+    body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
+    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body)

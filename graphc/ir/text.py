@@ -21,7 +21,21 @@ from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import VOCABULARY
-from graphc.ir.program import Axis, Contract, Gather, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store
+from graphc.ir.program import (
+    Axis,
+    Branch,
+    Contract,
+    Gather,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Reduce,
+    Statement,
+    Store,
+    While,
+)  # fmt: skip
 from graphc.ir.scalar import Let
 from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as_dtype
 
@@ -71,6 +85,8 @@ def print_node(node: Node, name: Mapping[Node, str]) -> str:
 
 
 def print_attr(value: Any) -> str:
+    if isinstance(value, Graph):
+        return print_graph(value).replace("\n", "\n    ")
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(print_attr, value))}]"
     if isinstance(value, ArrayValue):
@@ -157,6 +173,14 @@ def _body(body: tuple[Statement, ...], indent: str) -> list[str]:
             case Loop(var, stop, inner, start):
                 lines.append(f"{indent}for {Axis(var, stop, start)} {{")
                 lines += [*_body(inner, indent + "  "), indent + "}"]
+            case While(test, inner):
+                lines += [f"{indent}while {{", *_body(test.body, indent + "    "), f"{indent}    {test.value}"]
+                lines += [f"{indent}}} do {{", *_body(inner, indent + "  "), indent + "}"]
+            case Branch(choice, several):
+                for i, inner in enumerate(several):
+                    head = f"{indent}case {choice} == {i} {{" if i == 0 else f"{indent}}} case {i} {{"
+                    lines += [head, *_body(inner, indent + "  ")]
+                lines.append(indent + "}")
             case Contract():
                 lines.append(f"{indent}contract {statement.m}, {statement.n}, {statement.k} {{")
                 for side, block in (("left", statement.left), ("right", statement.right)):
@@ -203,7 +227,7 @@ def parse(text: str) -> Graph:
       return %0
     }
     """
-    return _Parser(text).graph()
+    return _Parser(text).whole()
 
 
 class _Parser:
@@ -250,6 +274,13 @@ class _Parser:
         self.next += 1
         return token.text
 
+    def whole(self) -> Graph:
+        """A graph and nothing after it."""
+        found = self.graph()
+        if self.tokens[self.next].kind != "end":
+            raise self.error(f"unexpected {self.tokens[self.next].text!r} after the graph")
+        return found
+
     def graph(self) -> Graph:
         self.expect("graph")
         quoted = self.tokens[self.next].kind == "string"
@@ -276,8 +307,6 @@ class _Parser:
             outputs.append(self.value())
             if not self.peek("}"):
                 self.expect(",")
-        if self.tokens[self.next].kind != "end":
-            raise self.error(f"unexpected {self.tokens[self.next].text!r} after the graph")
         return Graph(inputs, outputs, updates, name)
 
     def leaf(self, op: str) -> Node:
@@ -372,6 +401,11 @@ class _Parser:
 
     def attr(self) -> Any:
         token = self.tokens[self.next]
+        if self.peek("graph") and self.tokens[self.next + 1].kind in ("word", "string"):
+            outer, self.values = self.values, {}  # a graph inside sees nothing of the one around it
+            found = self.graph()
+            self.values = outer
+            return found
         if self.take("["):
             items = []
             while not self.take("]"):

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from graphc.errors import GraphError
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.text import names_of, print_node
 
@@ -26,6 +26,8 @@ def verify(graph: Graph) -> Graph:
     _check_order(graph)
     for node in graph.nodes:
         _check_node(graph, node)
+        for inner in subgraphs(node):
+            verify(inner)
     _check_inputs(graph)
     _check_updates(graph)
     return graph

@@ -194,9 +194,8 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
         raise ShapeError(f"broadcast_to: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
     if target == x.shape:
         return x
-    if x.op.name == "full":
-        return ops.full(target, x.attrs["value"], x.dtype)
-    return broadcast_(x, shape=target)
+    made = broadcast_(x, shape=target)
+    return ops.full(target, x.attrs["value"], x.dtype) if x.op.name == "full" else made
 
 
 # --- slice and its adjoint -------------------------------------------------------------------------------------------

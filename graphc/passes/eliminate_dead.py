@@ -9,8 +9,9 @@ Afterwards every node but an input reaches a root, and no variable is updated wi
 
 from __future__ import annotations
 
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, nested
 
 
+@nested
 def eliminate_dead(graph: Graph) -> Graph:
     return Graph(graph.inputs, graph.outputs, [(v, n) for v, n in graph.updates if v is not n], graph.name)

@@ -18,7 +18,22 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.program import Axis, Contract, Gather, Index, Init, Kernel, Load, Loop, Program, Reduce, Statement, walk
+from graphc.ir.program import (
+    Axis,
+    Contract,
+    Gather,
+    Index,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Reduce,
+    Statement,
+    bodies,
+    walk,
+    with_bodies,
+)  # fmt: skip
 from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
@@ -93,16 +108,9 @@ def _body(body: tuple[Statement, ...], names: _Names) -> tuple[Statement, ...]:
             case Let():
                 result += recorder.expand(statement)
                 continue
-            case Loop(body=inner):
-                statement = replace(statement, body=_body(inner, names))
-            case Contract(left=left, right=right, epilogue=epilogue):
-                statement = replace(
-                    statement,
-                    left=replace(left, body=_body(left.body, names)),
-                    right=replace(right, body=_body(right.body, names)),
-                    epilogue=_body(epilogue, names),
-                )
-        if isinstance(statement, (Loop, Contract, Init, Reduce, Gather)):  # accumulators change: forget what was made of them
+            case _:
+                statement = with_bodies(statement, lambda inner: _body(inner, names))
+        if bodies(statement) or isinstance(statement, (Init, Reduce, Gather)):  # what was made of accumulators is old
             recorder = _Expander(names)
         result.append(statement)
     return tuple(result)

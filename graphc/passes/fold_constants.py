@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
-from graphc.ir.graph import Graph, Node, origin, rebuild
+from graphc.ir.graph import Graph, Node, nested, origin, rebuild, subgraphs
 from graphc.ir.operation import VOCABULARY, Host, Pointwise
 from graphc.ir.types import ArrayValue, TensorType
 
@@ -25,6 +25,7 @@ LIMIT = 64 * 1024  # bytes; half of a core's first-level cache, and quick to pri
 Array = np.ndarray[Any, Any]
 
 
+@nested
 def fold_constants(graph: Graph) -> Graph:
     """The graph with its constant parts computed by the operations' NumPy references."""
     return rebuild(graph, _fold)
@@ -104,7 +105,7 @@ def _on_fills(node: Node, shape: tuple[int, ...]) -> Array:
 def _fold_small(node: Node) -> Node | None:
     """Any operation of known sizes, if neither its operands' fills nor its result are large."""
     types = (node.type, *(i.type for i in node.inputs))
-    if isinstance(node.op.lowering, Host):  # it may raise, which is for a call to say
+    if isinstance(node.op.lowering, Host) or any(True for _ in subgraphs(node)):  # what raises, or runs long, is a call's to do
         return None
     if not all(t.is_static for t in types) or any(map(_symbolic, node.attrs.values())):
         return None

@@ -11,6 +11,7 @@ Every node is inlined (moving elements costs no more than loading them), or belo
     contract  one contraction, and elementwise code on its result
     scatter   one scatter
     stages    several of the first three under common outer loops: attention's products and its softmax between them
+    margins   rows, and sums down the columns of what passes by: parts of them from each block of rows, joined by a second kernel
 
 A node joins a cluster of a producer if it needs nothing from that cluster but the same row, and if no path leaves the
 cluster and returns. Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has.

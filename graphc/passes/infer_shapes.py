@@ -60,6 +60,9 @@ def _known(value: Any, env: Mapping[str, Size]) -> Any:
     if isinstance(value, Dim):
         new = dims.substitute(value, env)
         return value if new == value else new
+    if isinstance(value, Graph):
+        known = {name: size for name, size in env.items() if name in value.dims}
+        return infer_shapes(value, known) if known else value
     if isinstance(value, tuple):
         items = tuple(_known(v, env) for v in value)
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items

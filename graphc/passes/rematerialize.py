@@ -22,7 +22,7 @@ from __future__ import annotations
 import networkx as nx
 
 from graphc.ir.graph import Graph, Node, origin
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.work import core_shape
@@ -173,6 +173,8 @@ class _Choice:
         def given(i: Node, user: Node) -> Node:
             if i in self.late or i.is_leaf:
                 return new[i]
+            if isinstance(user.op.lowering, Whole) and (i in kept or not self._again(i)):
+                return i  # it is read from memory as it is
             return repeat(i) if self._crosses(i, user) else i
 
         new: dict[Node, Node] = {}

@@ -19,7 +19,7 @@ from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Graph, Node, nested
 from graphc.ir.rewrite import parse_rules, rewrite, same_number
 from graphc.ir.types import DType
 
@@ -426,11 +426,13 @@ RULES = parse_rules(EXACT, **HELPERS)
 FAST = parse_rules(REAL, **HELPERS)
 
 
+@nested
 def simplify(graph: Graph) -> Graph:
     """The graph with every rule of `RULES` applied until none fits."""
     return rewrite(graph, RULES)
 
 
+@nested
 def simplify_fast(graph: Graph) -> Graph:
     """The same with the rules of `FAST` too, which hold for real numbers: rounding, NaN, infinities and -0.0 may differ.
 

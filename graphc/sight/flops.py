@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.ir import dims
-from graphc.ir.program import Axis, Contract, Gather, Kernel, Loop, Reduce, Statement, walk
+from graphc.ir.program import Axis, Branch, Contract, Gather, Kernel, Loop, Reduce, Statement, While, bodies, walk
 from graphc.ir.scalar import Let
 
 _OPERATIONS = {"add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1, "fma": 2}
@@ -73,4 +73,7 @@ def _statement(statement: Statement, env: Env) -> float:
                 product * rows * columns * steps + _nest((m, k), left.body, env) + _nest((k, n), right.body, env)
                 + _nest((m, n), epilogue, env)
             )  # fmt: skip
+        case While() | Branch():  # one turn, and the first of several bodies: how many there are is data
+            first, *others = bodies(statement)
+            return _nest((), first, env) + (_nest((), others[0], env) if isinstance(statement, While) else 0)
     return 0

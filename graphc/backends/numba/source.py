@@ -29,7 +29,21 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.neutral import neutral
-from graphc.ir.program import Contract, Gather, Init, Kernel, Load, Loop, Reduce, Statement, Store, walk
+from graphc.ir.program import (
+    Branch,
+    Contract,
+    Gather,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Reduce,
+    Statement,
+    Store,
+    While,
+    bodies,
+    walk,
+)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let
 from graphc.ir.types import DType
 
@@ -211,8 +225,27 @@ class Printer:
                     for name in started:
                         if self.lossy[name] and _taken((statement,), name) != 0:
                             self.finish(name, depth)
+                case While(test, inner):
+                    self.line(depth, "while True:")
+                    self.body(test.body, depth + 1)
+                    self.line(depth + 1, f"if {self.intrinsic('inot')}({self.arg(test.value)}):")
+                    self.line(depth + 2, "break")
+                    self.body(inner, depth + 1)
+                case Branch():
+                    self.branch(statement, depth)
                 case Contract():
                     print_contract(self, statement, depth)
+
+    def branch(self, branch: Branch, depth: int) -> None:
+        *others, last = branch.bodies
+        for i, inner in enumerate(others):
+            self.line(depth, f"if {self.arg(branch.index)} <= {i}:")
+            self.line(depth + 1, "pass")
+            self.body(inner, depth + 1)
+            self.line(depth, "else:")
+            depth += 1
+            self.line(depth, "pass")
+        self.body(last, depth)
 
     def let(self, let: Let) -> str:
         if let.op == "index":
@@ -378,8 +411,9 @@ def _counts(body: tuple[Statement, ...]) -> Iterator[tuple[str, Size]]:
     for statement in body:
         if isinstance(statement, Init):
             yield statement.name, _taken(body, statement.name)
-        elif isinstance(statement, Loop):
-            yield from _counts(statement.body)
+        else:
+            for inner in bodies(statement):
+                yield from _counts(inner)
 
 
 def _taken(body: tuple[Statement, ...], name: str) -> Size:

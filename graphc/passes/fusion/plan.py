@@ -8,8 +8,9 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Project, Scatter
+from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Project, Repeat, Scan, Scatter, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
 from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
@@ -23,7 +24,11 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
-    "host": "a routine of Python needs whole arrays",
+    "whole": "a loop, a choice or a routine of Python needs whole arrays",
+}
+_FINAL = {
+    "scatter": "a scatter's elements are final only after its last update",
+    "whole": "a loop, a choice or a routine of Python makes whole arrays",
 }
 _MADE = {"contract": "a product", "columns": "a sum down the columns"}
 
@@ -37,7 +42,7 @@ class Plan:
         self.position = {n: i for i, n in enumerate(graph.nodes)}
         self.users = graph.users()
         self.roots = set(graph.roots)
-        self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Host) for i in n.inputs}  # what must be in memory
+        self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Whole) for i in n.inputs}  # what must be in memory
         self.depth: dict[Node, int] = {}  # of inlined nodes
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
@@ -56,6 +61,7 @@ class Plan:
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
+        self._absorb_shifted()
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
@@ -68,6 +74,8 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
+        for cluster in self.order():
+            join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -149,7 +157,7 @@ class Plan:
         else:
             rank = len(node.inputs[0].type.shape)
             match node.op.lowering:
-                case Host():
+                case Host() | Scan() | Repeat() | Choose():
                     for operand, given in enumerate(node.inputs):
                         probe.load(operand, axis_names(given.type.rank))
                 case Contraction():
@@ -182,13 +190,55 @@ class Plan:
                 self.depth[node] = depth
                 self._probe(target, alike=False)
 
+    def _absorb_shifted(self) -> None:
+        """Inline elementwise code whose one reader needs it at a shifted place: it is computed once there, too."""
+        for target in self.graph.nodes:
+            if target not in self.work or self.inlined(target):
+                continue
+            for read in self.reads[target]:
+                if read.index == axis_names(len(read.index)) or not self._is_beside(target, read):
+                    continue
+                tree = self._tree(read.node, target)
+                kept = {r.node for n in tree for r in self.reads[n] if not self.is_leaf(r.node)} - tree.keys()
+                if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # they may need buffers, which it needs no more
+                    self.depth |= tree
+                    self._probe(target, alike=False)
+
+    def _is_beside(self, node: Node, read: Read) -> bool:
+        """Whether a node of about as many elements reads each at a fixed distance from its own place."""
+        domain = self.work[node].domain
+        if len(domain) != len(core_shape(read.node)):
+            return False
+        for own, at, n, size in zip(axis_names(len(domain)), read.index, domain, core_shape(read.node), strict=True):
+            more = dims.sub(n, size)
+            if not isinstance(dims.sub(at, own), int) or not isinstance(more, int):
+                return False
+            if isinstance(size, int) and more > size // 8:
+                return False
+        return True
+
+    def _tree(self, root: Node, reader: Node) -> dict[Node, int]:
+        """The elementwise nodes that a value is made of and that serve its reader alone, with their depths."""
+        tree: dict[Node, int] = {}
+        todo = [(root, reader, 1)]
+        while todo:
+            node, reader, depth = todo.pop()
+            users = self.users[node]
+            while len(users) == 1 and self.inlined(users[0]):
+                users = self.users[users[0]]
+            alone = users == [reader] and node not in self.roots and isinstance(node.op.lowering, Pointwise)
+            if alone and depth <= MAX_INLINE and node not in self.later:
+                tree[node] = depth
+                todo += [(r.node, node, depth + 1) for r in self.reads[node] if self._is_beside(node, r)]
+        return tree
+
     def form(self, node: Node) -> str:
         """The kind of cluster that a node starts."""
         match node.op.lowering:
             case Scatter():
                 return "scatter"
-            case Host() | Project():
-                return "host"
+            case Host() | Scan() | Repeat() | Choose() | Project():
+                return "whole"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]
@@ -349,9 +399,8 @@ class Plan:
         if second.form != "rows":
             self.rule = _COMPLETE[second.form]
             return None
-        if first.form in ("scatter", "host"):
-            what = "a scatter's elements are final only after its last update"
-            self.rule = what if first.form == "scatter" else "a routine of Python makes whole arrays"
+        if first.form in _FINAL:
+            self.rule = _FINAL[first.form]
             return None
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):

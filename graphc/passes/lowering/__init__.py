@@ -5,21 +5,21 @@ rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
 stages.py      several of these under common outer loops
+loops.py       loops and choices: the kernels of a body as statements of one
 routines.py    routines of Python
 """
 
 from __future__ import annotations
 
-from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store
-from graphc.ir.scalar import Ref
+from graphc.ir.program import Buffer, Call, Program, copy_kernel
 from graphc.ir.text import names_of
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.products import lower_contract, lower_scatter
-from graphc.passes.lowering.routines import lower_routine, results_of
+from graphc.passes.lowering.loops import lower_whole
+from graphc.passes.lowering.routines import results_of
 from graphc.passes.lowering.rows import lower_rows, split_tail
 from graphc.passes.lowering.scope import Writer
 from graphc.passes.lowering.stages import lower_stages
@@ -39,8 +39,8 @@ def lower(plan: Plan) -> Program:
             buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
     for cluster in plan.order():
-        if cluster.form == "host":
-            calls.append(lower_routine(plan, cluster, names))
+        if cluster.form == "whole":
+            calls.append(lower_whole(plan, cluster, names, buffers))
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue
@@ -51,6 +51,8 @@ def lower(plan: Plan) -> Program:
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case "columns":
                 calls.append(lower_columns(writer))
+            case "margins":
+                calls += _lower_margins(writer)
             case "contract":
                 calls += lower_contract(writer)
             case "stages":
@@ -78,18 +80,15 @@ def lower(plan: Plan) -> Program:
     return program.named()
 
 
+def _lower_margins(writer: Writer) -> list[Call]:
+    """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
+    rows, *columns = (Writer(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
+    return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
+
+
 def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:
     if "value" in node.attrs:
         return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
     if any(node is n for n in graph.inputs):
         return Buffer(name, node.type, "input")
     return Buffer(name, node.type, "variable", value=node)
-
-
-def copy_kernel(kind: TensorType) -> Kernel:
-    """y = x."""
-    flat = TensorType(kind.dtype, (kind.size,))
-    i = "i" if "i" not in dims.names(kind.size) else "i_"
-    at = (dims.symbol(i),)
-    body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body)

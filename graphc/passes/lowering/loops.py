@@ -1,0 +1,315 @@
+"""Loops and choices: the kernels of their bodies become the statements of one kernel.
+
+    scan over %x carrying %c                    kernel k0(%x0, %x1) -> %y0 {
+      body: k0 makes the new %c      =>           copy %x0 to %y0
+                                                  for t < n { the statements of k0, on %y0 and %x1[t, ...] }
+                                                }
+
+A body is lowered as a graph of its own, its carries as variables that are updated in place. Then each of its kernels is written
+out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
+A loop that carries nothing has independent steps, which are parallel. Where a body calls a routine of Python, so is the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
+
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Size
+from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.operation import Choose, Repeat, Scan
+from graphc.ir.program import (
+    Axis,
+    Block,
+    Branch,
+    Buffer,
+    Call,
+    Contract,
+    Gather,
+    Index,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Param,
+    Program,
+    Reduce,
+    Scratch,
+    Statement,
+    Store,
+    While,
+    walk,
+    with_bodies,
+)  # fmt: skip
+from graphc.ir.scalar import Arg, Let, Ref
+from graphc.ir.types import DType, TensorType
+from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.plan import Plan
+from graphc.passes.lowering.routines import lower_routine, results_of
+
+Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
+
+
+def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer]) -> Call:
+    """The call of a loop, a choice or a routine; constants of a body join the program's buffers."""
+    node = results_of(cluster)[0]
+    kernel = _Kernel(plan, cluster, names)
+    match node.op.lowering:
+        case Scan():
+            written = kernel.scan(**node.attrs)
+        case Repeat():
+            written = kernel.repeat(**node.attrs)
+        case Choose():
+            written = kernel.choose(**node.attrs)
+        case _:
+            written = False
+    if not written:
+        return lower_routine(plan, cluster, names)
+    buffers.update({b.name: b for b in kernel.constants})
+    return kernel.call()
+
+
+class _Kernel:
+    """The kernel of one node under construction."""
+
+    def __init__(self, plan: Plan, cluster: Cluster, names: Mapping[Node, str]) -> None:
+        self.plan = plan
+        self.cluster = cluster
+        self.names = names
+        self.node, results, _ = results_of(cluster)
+        types = self.node.type.parts if hasattr(self.node.type, "parts") else (self.node.type,)
+        self.params: list[Param] = []
+        self.buffers: list[str] = []
+        self.inputs = [self._param("x", i, n.type, "in", names[n]) for i, n in enumerate(self.node.inputs)]
+        self.results = [
+            self._param("y", i, kind, "out", f"{names[self.node]}.{i}" if n is None else names[n])
+            for i, (n, kind) in enumerate(zip(results, types, strict=True))
+        ]
+        self.parallel: tuple[Axis, ...] = ()
+        self.body: list[Statement] = []
+        self.scratch: list[Scratch] = []
+        self.constants: list[Buffer] = []
+        self._taken = set(plan.dims) | set().union(*(g.dims for g in subgraphs(self.node)))
+        self._count = 0
+
+    def _param(self, letter: str, number: int, kind: TensorType, mode: str, buffer: str) -> str:
+        name = f"{letter}{number}"
+        self.params.append(Param(name, TensorType(kind.dtype, (kind.size,)), mode))
+        self.buffers.append(buffer)
+        return name
+
+    def _slices(self, name: str, steps: Size) -> None:
+        """Have the first index of an array be that of the step."""
+        at = next(i for i, p in enumerate(self.params) if p.name == name)
+        kind = (self.node.inputs[int(name[1:])].type if name[0] == "x" else self._result_type(int(name[1:]))).shape
+        self.params[at] = replace(self.params[at], type=TensorType(self.params[at].type.dtype, (steps, dims.product(kind[1:]))))
+
+    def _result_type(self, i: int) -> TensorType:
+        return self.node.type.parts[i] if hasattr(self.node.type, "parts") else self.node.type
+
+    def fresh(self, name: str) -> str:
+        """A loop variable that nothing else is called."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def call(self) -> Call:
+        where = () if self.node.where is None else (self.node.where,)
+        places = tuple(self.plan.position[n] for n in self.cluster.nodes)
+        kernel = Kernel("k", tuple(self.params), self.parallel, tuple(self.body), tuple(self.scratch), where, places)
+        return Call(kernel, tuple(self.buffers))
+
+    # --- the three forms ---
+
+    def scan(self, body: Graph, carries: int, sequences: int, steps: Size, reverse: bool) -> bool:
+        program = _program(body, carries)
+        if program is None:
+            return False
+        step = self.fresh("t")
+        at: Size = dims.symbol(step)
+        if reverse:
+            at = dims.sub(dims.sub(steps, 1), at)
+        for name in (*self.inputs[carries : carries + sequences], *self.results[carries:]):
+            self._slices(name, steps)
+        self._start(carries)
+        places: dict[str, Place] = {}
+        for i, name in enumerate(program.inputs):
+            sliced = carries <= i < carries + sequences
+            places[name] = (self.results if i < carries else self.inputs)[i], (at,) if sliced else ()
+        inside = self.embed(program, places, [(name, (at,)) for name in self.results[carries:]])
+        if carries:
+            self.body.append(Loop(step, steps, tuple(inside)))
+        else:
+            self.parallel = (Axis(step, steps),)
+            self.body += inside
+        return True
+
+    def repeat(self, test: Graph, body: Graph, carries: int) -> bool:
+        condition, program = _program(test, 0), _program(body, carries)
+        if condition is None or program is None:
+            return False
+        self._start(carries)
+        given: list[Place] = [((self.results if i < carries else self.inputs)[i], ()) for i in range(len(self.inputs))]
+        flag = self._scratch(t.bool_, (1,))
+        asked = self.embed(condition, dict(zip(condition.inputs, given, strict=True)), [(flag, ())])
+        value = f"{self._number()}"
+        asked.append(Load(value, t.bool_, flag, (0,)))
+        inside = self.embed(program, dict(zip(program.inputs, given, strict=True)), [])
+        self.body.append(While(Block(tuple(asked), Ref(value, t.bool_)), tuple(inside)))
+        return True
+
+    def choose(self, branches: tuple[Graph, ...]) -> bool:
+        index = f"{self._number()}"
+        bodies = []
+        for branch in branches:
+            program = _program(branch, 0)
+            if program is None:
+                return False
+            places: dict[str, Place] = {name: (x, ()) for name, x in zip(program.inputs, self.inputs[1:], strict=True)}
+            bodies.append(tuple(self.embed(program, places, [(y, ()) for y in self.results])))
+        self.body += [Load(index, t.int64, self.inputs[0], (0,)), Branch(Ref(index, t.int64), tuple(bodies))]
+        return True
+
+    def _start(self, carries: int) -> None:
+        """The carries begin as they are given."""
+        for given, made, node in zip(self.inputs[:carries], self.results, self.node.inputs, strict=False):
+            self.body += self._copied((given, ()), (made, ()), node.type)
+
+    def _copied(self, source: Place, target: Place, kind: TensorType) -> list[Statement]:
+        i, value = self.fresh("i"), f"{self._number()}"
+        at = (dims.symbol(i),)
+        copy = (
+            Load(value, kind.dtype, source[0], (*source[1], *at)), Store(target[0], (*target[1], *at), Ref(value, kind.dtype)),
+        )  # fmt: skip
+        return [Loop(i, kind.size, copy)]
+
+    def _number(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _scratch(self, dtype: DType, shape: tuple[Size, ...]) -> str:
+        self.scratch.append(Scratch(f"s{len(self.scratch)}", dtype, shape))
+        return self.scratch[-1].name
+
+    # --- writing a body out ---
+
+    def embed(self, program: Program, places: Mapping[str, Place], results: Sequence[Place]) -> list[Statement]:
+        """The statements of a program, on the memory of its inputs and results."""
+        known = dict(places)
+        copies: list[Statement] = []
+        for name, place in zip(program.outputs, results, strict=True):
+            if name in known:  # one value, twice a result
+                copies += self._copied(known[name], place, program.buffers[name].type)
+            else:
+                known[name] = place
+        for call in program.calls:
+            for name in call.buffers:
+                if name in known:
+                    continue
+                buffer = program.buffers[name]
+                if buffer.role == "constant":
+                    outer = f"{self.names[self.node]}.c{len(self.constants)}"
+                    known[name] = self._param("c", len(self.constants), buffer.type, "in", outer), ()
+                    self.constants.append(replace(buffer, name=outer))
+                else:
+                    known[name] = self._scratch(buffer.type.dtype, (buffer.type.size,)), ()
+        statements: list[Statement] = []
+        for call in program.calls:
+            statements += _Rewriting(self, call, known).statements()
+        return statements + copies
+
+
+class _Rewriting:
+    """A kernel of a body as statements: on other memory, with names of its own."""
+
+    def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place]) -> None:
+        self.kernel = call.kernel
+        self.number = kernel._number()
+        self.places = {p.name: places[b] for p, b in zip(call.kernel.params, call.buffers, strict=True)}
+        self.shapes = {p.name: p.type.shape for p in call.kernel.params}
+        for s in call.kernel.scratch:
+            self.places[s.name] = kernel._scratch(s.dtype, (dims.product(s.shape),)), ()
+            self.shapes[s.name] = s.shape
+        bound = [a.var for a in call.kernel.parallel]
+        for statement in walk(call.kernel.body):
+            match statement:
+                case Loop(var=var):
+                    bound.append(var)
+                case Contract(m=m, n=n, k=k):
+                    bound += [m.var, n.var, k.var]
+        self.loops = {var: kernel.fresh(var) for var in dict.fromkeys(bound)}
+
+    def statements(self) -> tuple[Statement, ...]:
+        body = self.rewritten(self.kernel.body)
+        for axis in reversed(self.kernel.parallel):
+            renamed = self.axis(axis)
+            body = (Loop(renamed.var, renamed.stop, body, renamed.start),)
+        return body
+
+    def name(self, name: str) -> str:
+        return f"{self.number}_{name}"
+
+    def arg(self, arg: Arg) -> Arg:
+        return Ref(self.name(arg.name), arg.dtype) if isinstance(arg, Ref) else arg
+
+    def size(self, size: Size) -> Size:
+        new: dict[str, Size] = {}
+        for name in dims.names(size):
+            if name.startswith("%"):
+                new[name] = dims.symbol("%" + self.name(name[1:]))
+            elif name in self.loops:
+                new[name] = dims.symbol(self.loops[name])
+        return dims.substitute(size, new) if new else size
+
+    def axis(self, axis: Axis) -> Axis:
+        return Axis(self.loops[axis.var], self.size(axis.stop), self.size(axis.start))
+
+    def at(self, buffer: str, index: Index) -> Place:
+        name, first = self.places[buffer]
+        return name, (*first, self.size(dims.ravel(index, self.shapes[buffer])))
+
+    def rewritten(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(self.statement(with_bodies(s, self.rewritten)) for s in body)
+
+    def block(self, block: Block) -> Block:
+        return Block(block.body, self.arg(block.value))
+
+    def statement(self, statement: Statement) -> Statement:
+        """The statement, whose bodies are rewritten, with its own names rewritten."""
+        match statement:
+            case Let(name, dtype, op, args, index):
+                return Let(self.name(name), dtype, op, tuple(map(self.arg, args)), self.size(index))
+            case Load(name, dtype, buffer, index, guard):
+                return Load(self.name(name), dtype, *self.at(buffer, index), None if guard is None else self.arg(guard))
+            case Store(buffer, index, value):
+                return Store(*self.at(buffer, index), self.arg(value))
+            case Gather(buffer, index, combine, value):
+                return Gather(*self.at(buffer, index), combine, self.arg(value))
+            case Init(name):
+                return replace(statement, name=self.name(name))
+            case Reduce(name, dtype, combine, value, position):
+                place = None if position is None else self.size(position)
+                return Reduce(self.name(name), dtype, combine, self.arg(value), place)
+            case Loop(var, stop, body, start):
+                return Loop(self.loops[var], self.size(stop), body, self.size(start))
+            case While(test, body):
+                return While(self.block(test), body)
+            case Branch(index, bodies):
+                return Branch(self.arg(index), bodies)
+            case Contract(m, n, k, left, right, result, dtype, epilogue):
+                m, n, k = map(self.axis, (m, n, k))
+                return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
+
+
+def _program(body: Graph, carries: int) -> Program | None:
+    """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
+    from graphc.passes.lowering import lower
+    from graphc.passes.plan_buffers import in_place
+
+    updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
+    program = in_place(lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name))), exchange=False)
+    return None if any(call.kernel.routine is not None for call in program.calls) else program
+
