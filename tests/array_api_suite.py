@@ -40,7 +40,9 @@ COMPLEX = re.compile(r"imag\(x_i\)|\[fft[-.]|test_vecdot_conj")
 REASON_OF_COMPLEX = "about complex numbers alone, which graphc does not have"
 
 # A test of the suite -> why it fails.
-KNOWN: Mapping[str, str] = {}
+KNOWN: Mapping[str, str] = {
+    r"::test_searchsorted$": "graphc has no `sort` yet, with which the test makes its input",
+}
 
 
 @dataclass(frozen=True)
