@@ -38,6 +38,7 @@ FLOORS = {
     "linalg": {FACE, "linalg", "ops"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
+    "array_api": {FACE, "array_api"},
     "random": {FACE, "random"},
     "testing": {FACE},
     "timing": {FACE},

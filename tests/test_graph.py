@@ -173,6 +173,7 @@ NUMPY: list[Callable[..., Any]] = [
     lambda a, b, n, m: np.full_like(n, 7),
     lambda a, b, n, m: np.tensordot(n, m, axes=([0, 1], [0, 1])),
     lambda a, b, n, m: np.dot(n, m.T),
+    lambda a, b, n, m: np.sum(n * m, axis=0) if isinstance(n, np.ndarray) else gx.vecdot(n, m, axis=0),
     lambda a, b, n, m: np.add.reduce(n),
     lambda a, b, n, m: np.maximum.reduce(n, axis=1),
     lambda a, b, n, m: np.ravel(n),
