@@ -19,7 +19,7 @@ import ulp
 import graphc as gx
 from graphc.errors import GraphError
 from graphc.ir import types as t
-from graphc.ir.operation import Contraction, Leaf, Operation, Pointwise, Reduction, Sample, Scatter, operations
+from graphc.ir.operation import Composite, Contraction, Leaf, Operation, Pointwise, Reduction, Sample, Scatter, operations
 from graphc.ir.types import DType, TensorType
 
 Array = np.ndarray[Any, Any]
@@ -318,6 +318,9 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
             with np.errstate(all="ignore"):
                 total = np.matmul(*(np.abs(wide(a)) for a in arrays))
             assert_within(got, exact(op, arrays, attrs), (arrays[0].shape[-1] + 1) * u * total, what)
+        case Composite():  # sums of products: of any length up to that of an operand, in any order
+            total = exact(op, [np.abs(a) for a in arrays], attrs)
+            assert_within(got, exact(op, arrays, attrs), (max(a.size for a in arrays) + 1) * u * total, what)
         case _:
             assert_same_bits(got, want, what)
 

@@ -24,7 +24,7 @@ import networkx as nx
 
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Leaf, Lowering, Pointwise, Reduction, Scatter
+from graphc.ir.operation import Composite, Contraction, Leaf, Lowering, Pointwise, Reduction, Scatter
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of, print_attr, print_node
 from graphc.ir.types import ArrayValue
@@ -210,7 +210,7 @@ def _look(node: Node) -> Look:
 
 def _strength(lowering: Lowering) -> int:
     match lowering:
-        case Contraction():
+        case Contraction() | Composite():
             return 2
         case Reduction() | Scatter():
             return 1

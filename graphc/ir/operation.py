@@ -8,6 +8,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Reduction     out[i] = elements of one operand, combined over some axes
     Contraction   out[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
     Scatter       elements of an update, combined into the places that integer operands name
+    Composite     what other operations make of the operands: `expand_composites` replaces it by them
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ class Pointwise:
     """out[index] = body(k, index, **attrs), where k is a `Scalars` (see ir/scalar.py).
 
     `elementwise` says that every operand has the result's shape and is read at the result's own index. What is made of
-    values read `later` alone is computed where it is needed, not where they are made.
+    values read `later` alone is computed where it is needed, not where they are made. `moves` says that every element is an
+    element of one operand, or 0: such a node is never stored, whatever it takes to find the element.
     """
 
     body: Callable[..., Any]
     elementwise: bool = False
     later: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,17 @@ class Scatter:
     place: Callable[..., tuple[Size, ...]]
 
 
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter
+@dataclass(frozen=True)
+class Composite:
+    """What expand(*inputs, **attrs) builds of other operations.
+
+    An operation of this kind is one for the sake of its gradient: its own rule may be better than what follows from its parts.
+    """
+
+    expand: Callable[..., Node]
+
+
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Composite
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Contraction", "DType", "Leaf", "Lowering", "Operation", "Pointwise", "Reduction",
+    "VOCABULARY", "Attrs", "Composite", "Contraction", "DType", "Leaf", "Lowering", "Operation", "Pointwise", "Reduction",
     "Requirement", "Sample", "Scatter", "operations",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from graphc.errors import DTypeError, GraphError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.operation import Operation, Pointwise, Reduction, Requirement, Sample
+from graphc.ir.operation import Composite, Operation, Pointwise, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
@@ -282,9 +282,24 @@ def pointwise(
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     samples: tuple[Sample, ...] = (),
     requires: Callable[..., list[Requirement]] | None = None,
+    moves: bool = False,
 ) -> Op:
     """Declare an operation whose elements are scalar code over any elements of its operands."""
-    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, build=build)
+    return Op(name, infer, reference, Pointwise(body, moves=moves), vjp, samples, requires=requires, build=build)
+
+
+def composite(
+    name: str,
+    *,
+    infer: Callable[..., TensorType],
+    reference: Callable[..., Any],
+    expand: Callable[..., Node],
+    vjp: Callable[..., tuple[Node | None, ...]],
+    samples: tuple[Sample, ...],
+    requires: Callable[..., list[Requirement]] | None = None,
+) -> Op:
+    """Declare an operation that other operations compute, and whose gradient is better than theirs."""
+    return Op(name, infer, reference, Composite(expand), vjp, samples, requires=requires, build=build)
 
 
 def reduction(
@@ -347,7 +362,7 @@ def normalize_axes(name: str, axis: Any, x: TensorType) -> tuple[int, ...]:
 
 
 __all__ = [
-    "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
+    "any_type", "broadcast_shapes", "build", "comparison", "composite", "elementwise", "index_map", "integral", "logical",
     "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
     "to_float", "true_division", "weak",
 ]  # fmt: skip

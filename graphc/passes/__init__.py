@@ -12,6 +12,7 @@ from graphc.ir.program import Program
 from graphc.passes.differentiate import differentiate
 from graphc.passes.eliminate_common import eliminate_common
 from graphc.passes.eliminate_dead import eliminate_dead
+from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
@@ -23,7 +24,8 @@ from graphc.passes.simplify import simplify, simplify_fast
 Pass = Callable[[Graph], Graph]
 
 DEFAULT: tuple[Pass, ...] = (
-    fold_constants,    # first: rules match the fills that constants become
+    expand_composites, # first: the others see what is computed
+    fold_constants,    # before simplify: rules match the fills that constants become
     eliminate_common,  # before simplify: a repeated rule variable matches by identity
     simplify,
     fold_constants,    # again: a rule may leave constants alone, as where(true, 2, x) + 1 does
@@ -32,6 +34,7 @@ DEFAULT: tuple[Pass, ...] = (
 )  # fmt: skip
 
 LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    expand_composites,  # for pipelines without it
     rematerialize,  # after all passes that would merge again what it computes twice
     fuse,           # the one step from Graph to Program
     expand_math,
@@ -39,6 +42,6 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
-    "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize",
+    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
+    "fold_constants", "fuse", "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize",
 ]  # fmt: skip
