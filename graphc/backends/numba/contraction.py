@@ -14,15 +14,17 @@ Every result is a sum over fixed runs of k, each of them one chain in ascending 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import gcd
 from typing import TYPE_CHECKING
 
 from llvmlite import binding
 
 from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
+from graphc.backends.numba.packing import Packing, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER
@@ -71,12 +73,22 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     return Plain(buffer, address, *steps)
 
 
-def run_length(k: Size) -> int | None:
-    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows."""
+def run_length(k: Size, piece: int = 1) -> int | None:
+    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows.
+
+    The parts are whole pieces, where k is made of pieces.
+
+    >>> run_length(1000), run_length(576, 64), run_length(27, 3)
+    (512, 320, 27)
+    """
     if not isinstance(k, int):
         return None
-    parts = max(1, -(-k // STEPS))
-    return max(16, (-(-k // parts) + 15) // 16 * 16)
+    if piece == 1 or k % piece or piece > STEPS:
+        parts = max(1, -(-k // STEPS))
+        return max(16, (-(-k // parts) + 15) // 16 * 16)
+    pieces = k // piece
+    parts = -(-pieces // (STEPS // piece))
+    return -(-pieces // parts) * piece
 
 
 def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
@@ -126,7 +138,8 @@ class _Contraction:
         self.rows = ROWS
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
-        run = run_length(contract.k.extent)
+        pieces = [piece(operand, contract.k.var) for operand in (contract.left, contract.right)]
+        run = run_length(contract.k.extent, next((n for n in pieces if isinstance(n, int)), 1))
         self.run = STEPS if run is None else run
         self.fixed_run = run
         self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
@@ -264,39 +277,46 @@ class _Contraction:
         zero = printer.const(Const(0.0, self.dtype))
         line(3, self.call("lay_out", "steps", "columns", panels))
         line(3, f"for panel0 in range(0, columns, {self.panel}):")
-        line(4, f"wide = {least}(columns - panel0, {self.panel})")
-        line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
+        whole = isinstance(contract.n.extent, int) and contract.n.extent % self.panel == 0
+        wide = str(self.panel)
+        if not whole:
+            wide = "wide"
+            line(4, f"wide = {least}(columns - panel0, {self.panel})")
+        row = wide if whole else "row"
+        if not whole:
+            line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
         line(4, f"panel = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
-        spot = f"({self.k} - step0)*row + ({self.n} - column0 - panel0)"
-        loops = [
-            f"for {self.k} in range(step0, step0 + steps):",
-            f"for {self.n} in range(column0 + panel0, column0 + panel0 + wide):",
-        ]
-        if not _along(contract.right, contract.n.var, contract.k.var):
-            loops.reverse()
-        line(4, loops[0])
-        line(5, loops[1])
-        self._pack(contract.right, lambda value: f"{write}(panel, {spot}, {value})", 6)
+        spot = f"({self.k} - step0)*{row} + ({self.n} - column0 - panel0)"
+        columns = Walk(contract.n.var, "column0 + panel0", f"column0 + panel0 + {wide}", contract.n.start, self.panel if whole else 0)
+        steps = self._steps()
+        order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
+        self._pack(contract.right, order, lambda value: f"{write}(panel, {spot}, {value})", 4)
+        if whole:
+            return
         line(4, f"for {self.k} in range(step0, step0 + steps):")
         line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
         line(6, f"{write}(panel, {spot}, {zero})")
 
+    def _steps(self) -> Walk:
+        """The walk along a run of k; its pieces have equal length where only whole ones occur."""
+        k, run = self.contract.k, self.fixed_run
+        whole = gcd(run, k.extent) if run is not None and isinstance(k.extent, int) else 0
+        return Walk(k.var, "step0", "step0 + steps", k.start, whole)
+
     def _print_left(self, packed: str) -> tuple[str, str]:
         """The pointer and the stride of a strip's rows, after they are packed if need be."""
-        contract, line = self.contract, self.line
+        contract = self.contract
         if self.left is not None:
             stride = self.left.outer if self.left_by_row else self.left.inner
             return self.memory(self.left), self.printer.size(stride)
         write = self._write()
         rows, steps = f"({self.m} - top)", f"({self.k} - step0)"
-        loops = [f"for {self.m} in range(top, bottom):", f"for {self.k} in range(step0, step0 + steps):"]
+        order = (Walk(contract.m.var, "top", "bottom", contract.m.start), self._steps())
         spot = f"{rows}*{self.left_stride} + {steps}"
         if not self.left_by_row:
-            loops.reverse()
+            order = order[::-1]
             spot = f"{steps}*{self.left_stride} + {rows}"
-        line(4, loops[0])
-        line(5, loops[1])
-        self._pack(contract.left, lambda value: f"{write}({packed}, {spot}, {value})", 6)
+        self._pack(contract.left, order, lambda value: f"{write}({packed}, {spot}, {value})", 4)
         return packed, str(self.left_stride)
 
     def _print_epilogue(self, results: str, run: str) -> None:
@@ -319,9 +339,8 @@ class _Contraction:
         line(level + 2, f"{printer.variable(contract.result)} = {read}({results}, {place})")
         printer.body(contract.epilogue, self.depth + level + 2)
 
-    def _pack(self, block: Block, write: Callable[[str], str], level: int) -> None:
-        self.printer.body(block.body, self.depth + level)
-        self.line(level, write(self.printer.arg(block.value)))
+    def _pack(self, block: Block, order: Sequence[Walk], write: Callable[[str], str], level: int) -> None:
+        Packing(self.printer, block, order, write).print(self.depth + level)
 
     def _write(self) -> str:
         number = len(self.printer.scope) + 1
