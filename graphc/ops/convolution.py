@@ -113,6 +113,70 @@ slide: Op = pointwise(
 )  # fmt: skip
 
 
+# --- interleave ------------------------------------------------------------------------------------------------------
+
+
+def _interleave_type(*parts: TensorType, axes: Counts, by: Counts, size: Shape) -> TensorType:
+    shape = list(parts[0].shape)
+    for axis, n in zip(axes, size, strict=True):
+        shape[axis] = n
+    return TensorType(parts[0].dtype, tuple(shape))
+
+
+def _interleave_body(k: Scalars, index: tuple[Size, ...], axes: Counts, by: Counts, size: Shape) -> Any:
+    source = list(index)
+    for axis, step in zip(axes, by, strict=True):
+        source[axis] = dims.floordiv(index[axis], step, k.ranges)
+    found = None
+    for operand, remainder in enumerate(itertools.product(*(range(n) for n in by))):
+        here = None
+        for axis, step, r in zip(axes, by, remainder, strict=True):
+            if step > 1:
+                test = k.index(dims.mod(index[axis], step, k.ranges)) == r
+                here = test if here is None else here & test
+        value = k.load(operand, source, here)
+        found = value if found is None or here is None else k.select(here, value, found)
+    return found
+
+
+def _interleave_reference(*parts: Array, axes: Counts, by: Counts, size: Counts) -> Array:
+    shape = list(parts[0].shape)
+    for axis, n in zip(axes, size, strict=True):
+        shape[axis] = n
+    whole = np.empty(shape, parts[0].dtype)
+    for part, remainder in zip(parts, itertools.product(*(range(n) for n in by)), strict=True):
+        place: list[Any] = [slice(None)] * len(shape)
+        for axis, step, r in zip(axes, by, remainder, strict=True):
+            place[axis] = slice(r, None, step)
+        there = whole[tuple(place)]
+        there[...] = part[tuple(slice(n) for n in there.shape)]
+    return whole
+
+
+def _interleave_vjp(g: Tensor, y: Tensor, *parts: Tensor, axes: Counts, by: Counts, size: Shape) -> tuple[Node, ...]:
+    back = []
+    for part, remainder in zip(parts, itertools.product(*(range(n) for n in by)), strict=True):
+        tap = ops.reshape(g, (*g.shape, 1))
+        count = tuple(part.shape[axis] for axis in axes)
+        taps, along = (g.ndim,) * len(axes), (0,) * len(axes)
+        picked = slide(tap, axes=axes, taps=taps, by=by, along=along, start=remainder, over=(1,) * len(axes), size=count)
+        back.append(ops.reshape(picked, part.shape))
+    return tuple(back)
+
+
+interleave: Op = pointwise(
+    "interleave",
+    infer=_interleave_type,
+    reference=_interleave_reference,
+    body=_interleave_body,
+    vjp=_interleave_vjp,
+    samples=(
+        Sample(((2, 3), (2, 3)), {"axes": (1,), "by": (2,), "size": (5,)}),
+        Sample(((1, 2), (1, 2), (1, 2), (1, 2), (1, 2), (1, 2)), {"axes": (0, 1), "by": (3, 2), "size": (2, 4)}),
+    ),
+)
+
+
 def windows(x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape) -> Tensor:
     """What a kernel sees at every place: x with `axes` become places, and new last axes for the kernel's own; 0 beyond x's edges.
 
@@ -362,8 +426,7 @@ def convolve_transposed(
     the stride alone. So the places of one remainder are a convolution of stride 1 with some of the taps, and the results of all
     remainders are interleaved.
     """
-    kernel, inner, outer = _kernel(w.shape, first)
-    nd = len(kernel)
+    kernel, _, _ = _kernel(w.shape, first)
     w = _turned(w, groups, first)
     count = tuple(dims.floordiv(dims.add(n, s - 1), s) for n, s in zip(size, stride, strict=True))  # places of one remainder
     parts = []
@@ -372,22 +435,8 @@ def convolve_transposed(
         for r, p, k, s, d in zip(remainder, before, kernel, stride, dilation, strict=True):
             taps.append(_taps_of(dims.add(r, p), k, s, d))
         parts.append(_part(g, w, taps, count, groups, first))
-    if len(parts) == 1:
-        return parts[0]
-    whole = ops.stack(parts)  # [remainders, n, *count, in]
-    whole = ops.reshape(whole, (*stride, *parts[0].shape))
-    lead = 2 if first else 1
-    order = [nd, *([nd + 1] if first else [])]
-    for a in range(nd):
-        order += [nd + lead + a, a]
-    whole = ops.permute_dims(whole, [*order, *([] if first else [2 * nd + 1])])
-    channels = dims.mul(inner, groups)
-    full = tuple(dims.mul(n, s) for n, s in zip(count, stride, strict=True))
-    whole = ops.reshape(whole, _images(g.shape[0], full, channels, first))
-    if full == size:
-        return whole
-    target = _images(g.shape[0], size, channels, first)
-    return ops.shape.slice_(whole, start=(0,) * (nd + 2), step=(1,) * (nd + 2), size=target)
+    axes = _spatial(g.ndim, first)
+    return parts[0] if len(parts) == 1 else interleave(*parts, axes=axes, by=stride, size=size)
 
 
 def _taps_of(place: Size, kernel: int, stride: int, dilation: int) -> tuple[int, int, int, int, Size]:

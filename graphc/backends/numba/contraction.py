@@ -24,7 +24,7 @@ from llvmlite import binding
 
 from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
-from graphc.backends.numba.packing import Packing, Walk, piece
+from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER
@@ -57,12 +57,18 @@ class Plain:
     inner: Size
 
 
+def single_load(block: Block, dtype: DType) -> Load | None:
+    """The load that is all of an operand's code."""
+    match block:
+        case Block((Load(name, held, _, _, None) as load,), Ref(value)) if name == value and held == dtype:
+            return load
+    return None
+
+
 def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
     """The memory that an operand is, if it is one load whose address is linear in both axes."""
-    match block:
-        case Block((Load(name, held, buffer, index, None),), Ref(value)) if name == value and held == dtype:
-            return _linear(printer, buffer, index, outer, inner)
-    return None
+    load = single_load(block, dtype)
+    return None if load is None else _linear(printer, load.buffer, load.index, outer, inner)
 
 
 def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
@@ -97,16 +103,24 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
     call of the library, across which nothing moves.
     """
-    if _lies_along_m(printer, contract):
+    if _is_better_turned(printer, contract):
         contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
     printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
 
 
-def _lies_along_m(printer: Printer, contract: Contract) -> bool:
-    """Whether neighbours among the results lie in memory along m, as far as the stores of the epilogue tell."""
+def _is_better_turned(printer: Printer, contract: Contract) -> bool:
+    """Whether to compute the transposed product.
+
+    So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
+    is scalar code, where the other is memory, stays on the right: there one packing serves many rows.
+    """
+    m, n, k = contract.m.var, contract.n.var, contract.k.var
+    left, right = plain(printer, contract.left, m, k, contract.dtype), plain(printer, contract.right, k, n, contract.dtype)
+    if left is not None and right is None:
+        return False
     for statement in contract.epilogue:
         if isinstance(statement, Store):
-            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
+            place = _linear(printer, statement.buffer, statement.index, m, n)
             if place is not None and 1 in (place.outer, place.inner):
                 return place.inner != 1
     return False
@@ -154,6 +168,11 @@ class _Contraction:
                 return place if place is not None and place.inner == 1 else None
         return None
 
+    @property
+    def whole_panels(self) -> bool:
+        """Whether no panel has columns beyond the last."""
+        return dims.divisor(self.contract.n.extent) % self.panel == 0
+
     # --- scratch ---
 
     @property
@@ -191,6 +210,8 @@ class _Contraction:
     def _parts(self) -> tuple[str, ...]:
         """The functions of a strip that its columns need."""
         n = self.contract.n.extent
+        if self.whole_panels:
+            return ("strip",)
         if not isinstance(n, int):
             return "strip", "last"
         if 0 < n <= self.lanes:
@@ -277,7 +298,7 @@ class _Contraction:
         zero = printer.const(Const(0.0, self.dtype))
         line(3, self.call("lay_out", "steps", "columns", panels))
         line(3, f"for panel0 in range(0, columns, {self.panel}):")
-        whole = isinstance(contract.n.extent, int) and contract.n.extent % self.panel == 0
+        whole = self.whole_panels
         wide = str(self.panel)
         if not whole:
             wide = "wide"
@@ -286,16 +307,40 @@ class _Contraction:
         if not whole:
             line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
         line(4, f"panel = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
-        spot = f"({self.k} - step0)*{row} + ({self.n} - column0 - panel0)"
-        columns = Walk(contract.n.var, "column0 + panel0", f"column0 + panel0 + {wide}", contract.n.start, self.panel if whole else 0)
+        spot = f"({contract.k.var}_here - step0)*{row} + ({contract.n.var}_here - column0 - panel0)"
+        first = "column0 + panel0"
+        exact = self.panel if whole else 0
+        columns = Walk(contract.n.var, first, f"{first} + {wide}", contract.n.start, exact, exact)
         steps = self._steps()
+        block = single_load(contract.right, self.dtype)
+        if block is not None and self._print_pieces(block, steps, first, wide, row):
+            return
         order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
         self._pack(contract.right, order, lambda value: f"{write}(panel, {spot}, {value})", 4)
         if whole:
             return
+        spot = f"({self.k} - step0)*{row} + ({self.n} - column0 - panel0)"
         line(4, f"for {self.k} in range(step0, step0 + steps):")
         line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
         line(6, f"{write}(panel, {spot}, {zero})")
+
+    def _print_pieces(self, block: Load, steps: Walk, first: str, wide: str, row: str) -> bool:
+        """Pack a panel by the library, piece by piece of k, if every piece is memory whose neighbours lie along k."""
+        printer, contract = self.printer, self.contract
+        pieces = Pieces(printer, contract.right, steps)
+        if pieces.length is None:
+            return False
+        place = _linear(printer, block.buffer, pieces.index(block), contract.k.var, contract.n.var)
+        if place is None or place.outer != 1:
+            return False
+        depth = pieces.open(self.depth + 4) - self.depth
+        start, count = pieces.ends()
+        self.line(depth, f"first = {start}")
+        at = dims.substitute(place.address, {contract.k.var: dims.symbol("%first"), contract.n.var: dims.symbol("%column0")})
+        source = f"{printer.intrinsic('forward')}({place.buffer}, {printer.size(at)} + panel0*{printer.factor(place.inner)})"
+        target = f"{printer.intrinsic('forward')}(panel, (first - step0)*{row})"
+        self.line(depth, self.call("pack_piece", source, printer.size(place.inner), count, wide, "rows", target))
+        return True
 
     def _steps(self) -> Walk:
         """The walk along a run of k; its pieces have equal length where only whole ones occur."""
@@ -310,7 +355,7 @@ class _Contraction:
             stride = self.left.outer if self.left_by_row else self.left.inner
             return self.memory(self.left), self.printer.size(stride)
         write = self._write()
-        rows, steps = f"({self.m} - top)", f"({self.k} - step0)"
+        rows, steps = f"({contract.m.var}_here - top)", f"({contract.k.var}_here - step0)"
         order = (Walk(contract.m.var, "top", "bottom", contract.m.start), self._steps())
         spot = f"{rows}*{self.left_stride} + {steps}"
         if not self.left_by_row:
@@ -321,7 +366,7 @@ class _Contraction:
 
     def _print_epilogue(self, results: str, run: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
-        if self.out is not None and isinstance(contract.n.extent, int) and contract.n.extent % self.panel == 0:
+        if self.out is not None and self.whole_panels:
             return
         level = 4
         if not self.runs_once:

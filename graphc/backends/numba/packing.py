@@ -36,7 +36,8 @@ PIECE = 2  # elements from which a piece is worth a loop of its own
 class Walk:
     """A loop over a part of an axis: its variable, where it starts and stops, and where the axis starts.
 
-    Where `whole` is not 0, start and stop are multiples of it beyond the start of the axis.
+    Where `whole` is not 0, start and stop are multiples of it beyond the start of the axis. `count` is how many indices there
+    are, if that is known.
     """
 
     var: str
@@ -44,6 +45,7 @@ class Walk:
     stop: str
     origin: Size = 0
     whole: int = 0
+    count: int = 0
 
 
 def _sizes(block: Block) -> list[Size]:
@@ -92,7 +94,7 @@ def _in_pieces(size: Size, var: str, number: str, length: Size) -> Size:
                 case FloorDiv(a, b) if a == dims.symbol(var) and (pieces := dims.divide_exactly(b, length)) is not None:
                     value = dims.floordiv(dims.symbol(number), pieces)
                 case FloorDiv(a, b):
-                    value = dims.floordiv(*(_in_pieces(part, var, number, length) for part in (a, b)))
+                    value = dims.floordiv(_in_pieces(a, var, number, length), _in_pieces(b, var, number, length))
                 case Max0(a):
                     value = dims.maximum(_in_pieces(a, var, number, length), 0)
                 case str(name):
@@ -102,108 +104,140 @@ def _in_pieces(size: Size, var: str, number: str, length: Size) -> Size:
     return total
 
 
+class Pieces:
+    """A walk over an axis of an operand as a loop over its pieces, if it has any, around a loop over one piece."""
+
+    def __init__(self, printer: Printer, block: Block, walk: Walk) -> None:
+        self.printer, self.walk = printer, walk
+        self.length = piece(block, walk.var)
+        self.number = f"{walk.var}_piece"
+
+    def size(self, size: Size) -> Size:
+        """An index expression in terms of the piece's number."""
+        return size if self.length is None else _in_pieces(size, self.walk.var, self.number, self.length)
+
+    def index(self, load: Load) -> tuple[Size, ...]:
+        return tuple(map(self.size, load.index))
+
+    @property
+    def here(self) -> str:
+        """The name of the index inside of a packing's loops."""
+        return f"{self.walk.var}_here"
+
+    @property
+    def equal(self) -> int:
+        """The length of every part of a piece that is walked over, if all are equal and known; else 0."""
+        walk, length = self.walk, self.length
+        if not walk.whole or not isinstance(length, int) or dims.divisor(walk.origin) % min(length, walk.whole):
+            return 0
+        if walk.whole % length == 0:
+            return length
+        return walk.count if walk.whole == walk.count and length % walk.whole == 0 else 0
+
+    def open(self, depth: int) -> int:
+        """Print the start of the loop over the pieces; gives the depth inside."""
+        size, divide, line = self._length, self.printer.intrinsic("udiv"), self.printer.line
+        start, stop = f"{divide}({self.walk.start}, {size})", f"{divide}({self.walk.stop} + {size} - 1, {size})"
+        if self.equal == self.walk.count > 0:
+            line(depth, f"{self.number} = {start}")
+            return depth
+        line(depth, f"for {self.number} in range({start}, {stop}):")
+        return depth + 1
+
+    def ends(self) -> tuple[str, str]:
+        """The first index of a piece, and how many are walked over."""
+        if self.length is None:
+            return self.walk.start, str(self.walk.count or f"{self.walk.stop} - ({self.walk.start})")
+        size = self._length
+        if self.equal:
+            return self.walk.start if self.equal == self.walk.count else f"{self.number}*{size}", str(self.equal)
+        most, least = self.printer.intrinsic("maximum"), self.printer.intrinsic("minimum")
+        start = f"{most}({self.number}*{size}, {self.walk.start})"
+        return start, f"{least}({self.number}*{size} + {size}, {self.walk.stop}) - {start}"
+
+    @property
+    def _length(self) -> str:
+        assert self.length is not None
+        return self.printer.factor(self.length)
+
+
 class Packing:
     """Prints the loops that write a block's value for every index of two axes, the outer one first."""
 
     def __init__(self, printer: Printer, block: Block, order: Sequence[Walk], write: Callable[[str], str]) -> None:
-        self.printer, self.order, self.write = printer, order, write
-        self.pieces = {walk.var: piece(block, walk.var) for walk in order}
+        self.printer, self.order, self.write = printer, [Pieces(printer, block, walk) for walk in order], write
         self.value = block.value
         self.levels: list[list[Statement]] = [[] for _ in range(2 * len(order) + 1)]  # before all loops, in each of them
         self.level_of: dict[str, int] = {}
-        for walk in order:
-            block = self._in_pieces(block, walk)
-        for statement in block.body:
-            level = self._level(statement)
-            self.level_of[statement.name] = level  # type: ignore[union-attr]
-            self.levels[level].append(statement)
-
-    def _name(self, walk: Walk) -> str:
-        return f"{walk.var}_piece"
-
-    def _in_pieces(self, block: Block, walk: Walk) -> Block:
-        """The block with quotients of a variable as quotients of its piece's number."""
-        length = self.pieces[walk.var]
-        if length is None:
-            return block
-
-        def change(size: Size) -> Size:
-            return _in_pieces(size, walk.var, self._name(walk), length)
-
-        body: list[Statement] = []
         for statement in block.body:
             match statement:
                 case Load(index=index):
-                    statement = replace(statement, index=tuple(map(change, index)))
-                case Let(op="index", index=index):
-                    statement = replace(statement, index=change(index))
-            body.append(statement)
-        return Block(tuple(body), block.value)
+                    statement = replace(statement, index=tuple(map(self._size, index)))
+                case Let(op="index", index=size):
+                    statement = replace(statement, index=self._size(size))
+            assert isinstance(statement, (Load, Let))
+            level = self.level_of[statement.name] = self._level(statement)
+            self.levels[level].append(statement)
 
-    def _level(self, statement: Statement) -> int:
+    def _size(self, size: Size) -> Size:
+        for pieces in self.order:
+            size = pieces.size(size)
+        return dims.substitute(size, {pieces.walk.var: dims.symbol(pieces.here) for pieces in self.order})
+
+    def _level(self, statement: Load | Let) -> int:
         """How deep a statement must stand."""
-        sizes: tuple[Size, ...] = ()
-        needs: list[str] = []
         match statement:
             case Load(index=index, guard=guard):
-                sizes = index
-                needs += [guard.name] if isinstance(guard, Ref) else []
-            case Let(args=args, index=index):
-                sizes = (index,)
-                needs += [a.name for a in args if isinstance(a, Ref)]
+                sizes, args = index, (guard,)
+            case Let(args=operands, index=index):
+                sizes, args = (index,), operands
         names = dims.names(*sizes)
-        level = max((self.level_of[n] for n in (*needs, *(n[1:] for n in names if n.startswith("%")))), default=0)
-        for i, walk in enumerate(self.order):
-            if self._name(walk) in names:
+        needs = [a.name for a in args if isinstance(a, Ref)] + [n[1:] for n in names if n.startswith("%")]
+        level = max((self.level_of[n] for n in needs), default=0)
+        for i, pieces in enumerate(self.order):
+            if pieces.number in names:
                 level = max(level, 2 * i + 1)
-            if walk.var in names:
+            if pieces.here in names:
                 level = max(level, 2 * i + 2)
         return level
 
     def print(self, depth: int) -> None:
-        printer = self.printer
-        for i, walk in enumerate(self.order):
-            var, start, stop = printer.variable(walk.var), walk.start, walk.stop
-            length = self.pieces[walk.var]
-            printer.body(tuple(self.levels[2 * i]), depth)
-            if length is not None:
-                number, size, divide = self._name(walk), printer.size(length), printer.intrinsic("udiv")
-                size = size if isinstance(length, int) else f"({size})"
-                printer.line(depth, f"for {number} in range({divide}({start}, {size}), {divide}({stop} + {size} - 1, {size})):")
-                depth += 1
-                start, stop = self._ends(walk, number, length, size)
-            printer.body(tuple(self.levels[2 * i + 1]), depth)
+        for i, pieces in enumerate(self.order):
+            self.printer.body(tuple(self.levels[2 * i]), depth)
+            if pieces.length is not None:
+                depth = pieces.open(depth)
+            self.printer.body(tuple(self.levels[2 * i + 1]), depth)
             if i + 1 < len(self.order):
-                printer.line(depth, f"for {var} in range({start}, {stop}):")
-                depth += 1
-        self._innermost(f"for {var} in range({start}, {stop}):", depth)
+                depth = self._loop(pieces, depth)
+        self._innermost(self.order[-1], depth)
 
-    def _ends(self, walk: Walk, number: str, length: Size, size: str) -> tuple[str, str]:
-        """The first index of a piece, and the one after the last."""
-        if walk.whole and isinstance(length, int) and walk.whole % length == 0 and dims.divide_exactly(walk.origin, length) is not None:
-            return f"{number}*{size}", f"{number}*{size} + {size}"
-        most, least = self.printer.intrinsic("maximum"), self.printer.intrinsic("minimum")
-        return f"{most}({number}*{size}, {walk.start})", f"{least}({number}*{size} + {size}, {walk.stop})"
+    def _loop(self, pieces: Pieces, depth: int) -> int:
+        """The loop over the indices of a piece: it counts from 0, so that its length can be seen to be constant."""
+        start, count = pieces.ends()
+        step = f"{pieces.walk.var}_step"
+        self.printer.line(depth, f"for {step} in range({count}):")
+        self.printer.line(depth + 1, f"{pieces.here} = {start} + {step}")
+        return depth + 1
 
-    def _innermost(self, head: str, depth: int) -> None:
+    def _innermost(self, pieces: Pieces, depth: int) -> None:
         """The inner loop; twice, where a guard outside of it decides whether its loads read."""
         printer, inside = self.printer, self.levels[-1]
         guards = [s.guard for s in inside if isinstance(s, Load) and isinstance(s.guard, Ref)]
         outside = next((g for g in guards if self.level_of[g.name] < 2 * len(self.order)), None)
         if outside is None:
-            printer.line(depth, head)
-            printer.body(tuple(inside), depth + 1)
-            printer.line(depth + 1, self.write(printer.arg(self.value)))
+            depth = self._loop(pieces, depth)
+            printer.body(tuple(inside), depth)
+            printer.line(depth, self.write(printer.arg(self.value)))
             return
-        for text, open_ in ((f"if {printer.arg(outside)}:", True), ("else:", False)):
+        for text, reads in ((f"if {printer.arg(outside)}:", True), ("else:", False)):
             printer.line(depth, text)
-            printer.line(depth + 1, head)
+            inner = self._loop(pieces, depth + 1)
             for statement in inside:
                 if isinstance(statement, Load) and statement.guard == outside:
                     statement = replace(statement, guard=None)
-                    if not open_:
+                    if not reads:
                         zero = Const(statement.dtype.numpy.type(0).item(), statement.dtype)
-                        printer.line(depth + 2, f"{printer.variable(statement.name)} = {printer.const(zero)}")
+                        printer.line(inner, f"{printer.variable(statement.name)} = {printer.const(zero)}")
                         continue
-                printer.body((statement,), depth + 2)
-            printer.line(depth + 2, self.write(printer.arg(self.value)))
+                printer.body((statement,), inner)
+            printer.line(inner, self.write(printer.arg(self.value)))
