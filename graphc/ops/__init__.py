@@ -6,7 +6,7 @@
     arithmetic.py    logic.py  functions.py      single elements
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py                   combining elements
-    convolution.py                               convolution
+    convolution.py   pooling.py                  windows of images
 """
 
 from graphc.ir.dims import product
@@ -32,6 +32,7 @@ from graphc.ops.logic import (
     signbit, where,
 )  # fmt: skip
 from graphc.ops.numpy_dispatch import numpy_function, numpy_ufunc
+from graphc.ops.pooling import max_pool
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
 from graphc.ops.shape import (
     broadcast_to, concat, expand_dims, flip, getitem, matrix_transpose, moveaxis, pad, permute_dims, reshape, squeeze, stack,
@@ -42,15 +43,17 @@ __all__ = [
     "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax", "argmin", "as_tensor",
     "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and", "bitwise_invert", "bitwise_left_shift",
     "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_shapes", "broadcast_to", "cbrt", "ceil", "clip", "concat",
-    "constant", "convolve",
-    "convolve_transposed", "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
+    "constant", "convolve", "convolve_transposed",
+    "copysign", "cos", "cosh", "digamma", "divide", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
     "expm1", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "getitem", "greater", "greater_equal", "hypot",
     "input_", "isfinite", "isinf", "isnan", "less", "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max", "maximum", "mean", "min",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_transpose", "max",
+    "max_pool", "maximum", "mean", "min",
     "minimum", "moveaxis", "multiply", "negative", "normalize_axis", "not_equal", "numpy_function", "numpy_ufunc", "one_hot",
     "ones", "ones_like", "outer", "pad", "permute_dims", "placeholder", "polygamma", "positive", "pow", "prod", "product",
     "promote_operands", "put_add", "put_along_add", "reciprocal", "remainder", "reshape", "round", "sigmoid", "sign", "signbit",
-    "sin", "sinh", "slide", "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes",
+    "sin", "sinh", "slide",
+    "softplus", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes",
     "take", "take_along_axis", "tan", "tanh", "tensordot", "transpose", "trunc", "unstack", "var", "variable", "vecdot",
     "where", "windows", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import Sample
+from graphc.ir.operation import Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
 from graphc.ops.declare import Op, composite, pointwise
@@ -37,7 +37,9 @@ Counts = tuple[int, ...]
 # --- slide -----------------------------------------------------------------------------------------------------------
 
 
-def _slide_type(x: TensorType, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts, size: Shape) -> TensorType:
+def _slide_type(
+    x: TensorType, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts, size: Shape, fill: float
+) -> TensorType:  # fmt: skip
     shape = list(x.shape)
     for axis, n in zip(axes, size, strict=True):
         shape[axis] = n
@@ -45,7 +47,8 @@ def _slide_type(x: TensorType, axes: Counts, taps: Counts, by: Counts, along: Co
 
 
 def _slide_body(
-    k: Scalars, index: tuple[Size, ...], axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts, size: Shape
+    k: Scalars, index: tuple[Size, ...], axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts,
+    size: Shape, fill: float,
 ) -> Any:  # fmt: skip
     inside = None
     source = list(index)
@@ -66,11 +69,11 @@ def _slide_body(
             inside = test if inside is None else inside & test
     if inside is None:
         return k.load(0, source)
-    return k.select(inside, k.load(0, source, inside), k.const(0, k.result.dtype))
+    return k.select(inside, k.load(0, source, inside), k.const(fill, k.result.dtype))
 
 
 def _slide_reference(
-    x: Array, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Counts, over: Counts, size: Counts
+    x: Array, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Counts, over: Counts, size: Counts, fill: float
 ) -> Array:  # fmt: skip
     shape = list(x.shape)
     for axis, n in zip(axes, size, strict=True):
@@ -82,17 +85,22 @@ def _slide_reference(
         inside = inside & (place >= 0) & (place < x.shape[axis] * divisor) & (place % divisor == 0)
         index[axis] = np.clip(place // divisor, 0, max(x.shape[axis] - 1, 0))
     if x.size == 0:
-        return np.zeros(shape, x.dtype)
-    return np.where(inside, x[tuple(index)], np.zeros((), x.dtype))
+        return np.full(shape, fill, x.dtype)
+    return np.where(inside, x[tuple(index)], np.asarray(fill, x.dtype))
 
 
 def _slide_vjp(
-    g: Tensor, y: Tensor, x: Tensor, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts, size: Shape
+    g: Tensor, y: Tensor, x: Tensor, axes: Counts, taps: Counts, by: Counts, along: Counts, start: Shape, over: Counts,
+    size: Shape, fill: float,
 ) -> tuple[Node, ...]:  # fmt: skip
     back = tuple(-n for n in along)
     first = tuple(dims.mul(n, -1) for n in start)
     whole = tuple(x.shape[axis] for axis in axes)
-    return (slide(g, axes=axes, taps=taps, by=over, along=back, start=first, over=by, size=whole),)
+    return (slide(g, axes=axes, taps=taps, by=over, along=back, start=first, over=by, size=whole, fill=0),)
+
+
+def _sliding(shape: Shape, **attrs: Any) -> Sample:
+    return Sample((shape,), attrs)
 
 
 slide: Op = pointwise(
@@ -102,12 +110,9 @@ slide: Op = pointwise(
     body=_slide_body,
     vjp=_slide_vjp,
     samples=(
-        Sample(((5, 2, 3),), {"axes": (0,), "taps": (2,), "by": (2,), "along": (1,), "start": (-1,), "over": (1,), "size": (3,)}),
-        Sample(((3, 2, 3),), {"axes": (0,), "taps": (2,), "by": (1,), "along": (-1,), "start": (1,), "over": (2,), "size": (5,)}),
-        Sample(
-            ((4, 3, 2, 2),),
-            {"axes": (0, 1), "taps": (2, 3), "by": (1, 2), "along": (2, 1), "start": (0, 0), "over": (1, 1), "size": (2, 1)},
-        ),
+        _sliding((5, 2, 3), axes=(0,), taps=(2,), by=(2,), along=(1,), start=(-1,), over=(1,), size=(3,), fill=0),
+        _sliding((3, 2, 3), axes=(0,), taps=(2,), by=(1,), along=(-1,), start=(1,), over=(2,), size=(5,), fill=7),
+        _sliding((4, 3, 2, 2), axes=(0, 1), taps=(2, 3), by=(1, 2), along=(2, 1), start=(0, 0), over=(1, 1), size=(2, 1), fill=0),
     ),
     moves=True,
 )  # fmt: skip
@@ -159,7 +164,8 @@ def _interleave_vjp(g: Tensor, y: Tensor, *parts: Tensor, axes: Counts, by: Coun
         tap = ops.reshape(g, (*g.shape, 1))
         count = tuple(part.shape[axis] for axis in axes)
         taps, along = (g.ndim,) * len(axes), (0,) * len(axes)
-        picked = slide(tap, axes=axes, taps=taps, by=by, along=along, start=remainder, over=(1,) * len(axes), size=count)
+        ones = (1,) * len(axes)
+        picked = slide(tap, axes=axes, taps=taps, by=by, along=along, start=remainder, over=ones, size=count, fill=0)
         back.append(ops.reshape(picked, part.shape))
     return tuple(back)
 
@@ -177,10 +183,12 @@ interleave: Op = pointwise(
 )
 
 
-def windows(x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape) -> Tensor:
-    """What a kernel sees at every place: x with `axes` become places, and new last axes for the kernel's own; 0 beyond x's edges.
+def windows(
+    x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape, fill: float = 0
+) -> Tensor:  # fmt: skip
+    """What a kernel sees at every place: x with `axes` become places, and new last axes for the kernel's own.
 
-    out[..., o, ..., k] = x[..., o*stride + k*dilation - before, ...]
+    out[..., o, ..., k] = x[..., o*stride + k*dilation - before, ...], and `fill` beyond x's edges
     """
     rank = x.ndim
     wide = ops.broadcast_to(ops.reshape(x, (*x.shape, *(1,) * len(kernel))), (*x.shape, *kernel))
@@ -189,7 +197,7 @@ def windows(x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: C
     same = all(d == 0 for d in start) and all(k == s == 1 for k, s in zip(kernel, stride, strict=True))
     if same and tuple(x.shape[a] for a in axes) == size:
         return wide
-    return slide(wide, axes=axes, taps=taps, by=stride, along=dilation, start=start, over=(1,) * len(axes), size=size)
+    return slide(wide, axes=axes, taps=taps, by=stride, along=dilation, start=start, over=(1,) * len(axes), size=size, fill=fill)
 
 
 # --- the layout of images and kernels ----------------------------------------------------------------------------------
@@ -199,9 +207,10 @@ def _spatial(rank: int, first: bool) -> Counts:
     return tuple(range(2, rank)) if first else tuple(range(1, rank - 1))
 
 
-def _kernel(w: Shape, first: bool) -> tuple[Shape, Size, Size]:
+def _kernel(w: Shape, first: bool) -> tuple[Counts, Size, Size]:
     """The sizes of kernels' axes, the channels of one group that go in, all that come out."""
-    return (w[2:], w[1], w[0]) if first else (w[:-2], w[-2], w[-1])
+    taps, inner, outer = (w[2:], w[1], w[0]) if first else (w[:-2], w[-2], w[-1])
+    return tuple(int(n) for n in taps), inner, outer  # type: ignore[arg-type]
 
 
 def _images(n: Size, size: Shape, channels: Size, first: bool) -> Shape:
@@ -213,16 +222,18 @@ def _kernels(size: Shape, inner: Size, outer: Size, first: bool) -> Shape:
 
 
 def _check(name: str, x: TensorType, w: TensorType, groups: int, first: bool) -> None:
-    kernel, inner, outer = _kernel(w.shape, first)
     channels = x.shape[1 if first else -1]
     if x.rank < 3 or w.rank != x.rank or x.dtype != w.dtype:
         raise ShapeError(f"{name} needs images and kernels of equal rank, at least 3, and of one type, got {x} and {w}")
     if x.dtype.is_bool:
         raise DTypeError(f"{name} needs numbers, got {x} and {w}", hint="astype to a number type first")
+    if not all(isinstance(n, int) for n in (w.shape[2:] if first else w.shape[:-2])):
+        raise ShapeError(f"{name} needs kernels of fixed size, got {w}")
+    _, inner, outer = _kernel(w.shape, first)
     if dims.mul(inner, groups) != channels or dims.mul(dims.floordiv(outer, groups), groups) != outer:
         raise ShapeError(
             f"{name} in {groups} groups: kernels {w} do not fit images {x}",
-            hint=f"{channels} channels go in: kernels take {dims.floordiv(channels, groups)} of them, and give a multiple of {groups}",
+            hint=f"kernels take {dims.floordiv(channels, groups)} channels each, and give a multiple of {groups}",
         )
 
 
@@ -240,6 +251,11 @@ def _seen(x: Array, tap: Counts, stride: Counts, dilation: Counts, before: Count
         found = np.take(x, np.clip(place, 0, x.shape[axis] - 1), axis)
         x = np.where(inside.reshape(-1, *(1,) * (x.ndim - axis - 1)), found, np.zeros((), x.dtype))
     return x
+
+
+def _sizes(x: TensorType, w: TensorType, size: Shape, **options: Any) -> list[Requirement]:
+    message = f"convolve: kernels {w} are larger than images {x}"
+    return [Requirement(n, ">=", 0, message) for n in size if not dims.is_nonnegative(n)]
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -305,7 +321,8 @@ def _convolve(
 
 
 def _convolve_vjp(
-    g: Tensor, y: Tensor, x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int, first: bool
+    g: Tensor, y: Tensor, x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int,
+    first: bool,
 ) -> tuple[Node, ...]:  # fmt: skip
     whole = tuple(x.shape[a] for a in _spatial(x.ndim, first))
     kernel, _, _ = _kernel(w.shape, first)
@@ -331,6 +348,7 @@ convolve: Op = composite(
         Sample(((2, 3, 5), (6, 1, 3)), {**_PLAIN, "size": (3,), "groups": 3, "first": True}),
         Sample(((0, 5, 3), (3, 3, 4)), {**_PLAIN, "size": (3,), "first": False}),
     ),
+    requires=_sizes,
 )
 
 
@@ -391,7 +409,8 @@ def _gradient(
 
 
 def _gradient_vjp(
-    h: Tensor, y: Tensor, x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: int, first: bool
+    h: Tensor, y: Tensor, x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: int,
+    first: bool,
 ) -> tuple[Node, ...]:  # fmt: skip
     size, whole = (tuple(v.shape[a] for a in _spatial(v.ndim, first)) for v in (g, x))
     dx = convolve_transposed(g, h, stride, dilation, before, whole, groups, first)
@@ -439,14 +458,26 @@ def convolve_transposed(
     return parts[0] if len(parts) == 1 else interleave(*parts, axes=axes, by=stride, size=size)
 
 
-def _taps_of(place: Size, kernel: int, stride: int, dilation: int) -> tuple[int, int, int, int, Size]:
-    """The taps that reach a remainder: the first one, their distance, their number; the dilation among them, and where the first
-    one is read."""
-    step = stride // gcd(stride, dilation)
+class Taps(NamedTuple):
+    """Some taps of an axis of kernels: the first, their distance, their number; how far apart they read, and where the first one
+    reads for place 0."""
+
+    first: int
+    step: int
+    number: int
+    dilation: int
+    place: Size
+
+
+def _taps_of(place: Size, kernel: int, stride: int, dilation: int) -> Taps:
+    """The taps that reach a remainder."""
+    common = gcd(stride, dilation)
+    step = stride // common
     for k in range(min(kernel, step)):
-        if dims.mod(dims.sub(place, k * dilation), stride) == 0:
-            return k, step, -(-(kernel - k) // step), dilation // gcd(stride, dilation), dims.floordiv(dims.sub(place, k * dilation), stride)
-    return 0, 1, 0, 1, 0
+        off = dims.sub(place, k * dilation)
+        if dims.mod(off, stride) == 0:
+            return Taps(k, step, -(-(kernel - k) // step), dilation // common, dims.floordiv(off, stride))
+    return Taps(0, 1, 0, 1, 0)
 
 
 def _turned(w: Tensor, groups: int, first: bool) -> Tensor:
@@ -460,21 +491,19 @@ def _turned(w: Tensor, groups: int, first: bool) -> Tensor:
     return ops.reshape(w, (*kernel, each, dims.mul(groups, inner)))
 
 
-def _part(
-    g: Tensor, w: Tensor, taps: list[tuple[int, int, int, int, Size]], size: Shape, groups: int, first: bool
-) -> Tensor:  # fmt: skip
+def _part(g: Tensor, w: Tensor, taps: list[Taps], size: Shape, groups: int, first: bool) -> Tensor:
     """The places of one remainder."""
     nd = len(taps)
     _, _, outer = _kernel(w.shape, first)
-    if any(n == 0 for _, _, n, _, _ in taps):
+    if any(tap.number == 0 for tap in taps):
         return ops.zeros(_images(g.shape[0], size, outer, first), g.dtype)
     lead = 2 if first else 0
     start, step, count = [0] * (nd + 2), [1] * (nd + 2), list(w.shape)
     before, dilation = [], []
-    for axis, (k, by, n, d, at) in enumerate(taps, lead):  # the last tap comes first
-        start[axis], step[axis], count[axis] = k + by * (n - 1), -by, n
-        before.append(dims.sub((n - 1) * d, at))
-        dilation.append(d)
+    for axis, tap in enumerate(taps, lead):  # the last tap comes first
+        start[axis], step[axis], count[axis] = tap.first + tap.step * (tap.number - 1), -tap.step, tap.number
+        before.append(dims.sub((tap.number - 1) * tap.dilation, tap.place))
+        dilation.append(tap.dilation)
     turned = ops.shape.slice_(w, start=tuple(start), step=tuple(step), size=tuple(count))
     return convolve(
         g, turned, stride=(1,) * nd, dilation=tuple(dilation), before=tuple(before), size=size, groups=groups, first=first

@@ -1,16 +1,18 @@
 """Operands of contractions that are scalar code: loops that copy them, element by element, to where the tiles read them.
 
-An axis of an operand is often several axes of an array: k may be (row, column, channel) of a kernel, so that the code divides k by
-the channels, and by the channels times the columns. The loop over such an axis runs over pieces within which the quotients are
-constant; there k goes on alone, and what does not depend on it is computed, and asked, once a piece:
+An axis of an operand is often several axes of an array: k may be (row, column, channel) of a kernel, so that the code divides k
+by the channels, and by the channels times the columns. The loop over such an axis runs over pieces within which the quotients
+are constant; there k goes on alone, and what does not depend on it is computed, and asked, once a piece:
 
     for k_piece in range(step0//32, (step0 + steps)//32):        k//32 is k_piece, k//96 is k_piece//3
         v1 = ...                                                 whether the place is inside the image
         if v1:
-            for k in range(k_piece*32, k_piece*32 + 32):
-                store(packed, ..., load(x0, ... + k))
+            for k_step in range(32):
+                k_here = k_piece*32 + k_step
+                store(packed, ..., load(x0, ... + k_here))
         else:
-            for k in range(k_piece*32, k_piece*32 + 32):
+            for k_step in range(32):
+                k_here = k_piece*32 + k_step
                 store(packed, ..., 0.0)
 """
 
@@ -186,11 +188,8 @@ class Packing:
 
     def _level(self, statement: Load | Let) -> int:
         """How deep a statement must stand."""
-        match statement:
-            case Load(index=index, guard=guard):
-                sizes, args = index, (guard,)
-            case Let(args=operands, index=index):
-                sizes, args = (index,), operands
+        sizes = statement.index if isinstance(statement, Load) else (statement.index,)
+        args = (statement.guard,) if isinstance(statement, Load) else statement.args
         names = dims.names(*sizes)
         needs = [a.name for a in args if isinstance(a, Ref)] + [n[1:] for n in names if n.startswith("%")]
         level = max((self.level_of[n] for n in needs), default=0)
