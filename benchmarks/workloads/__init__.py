@@ -63,6 +63,7 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cnn", "gpt", "heat", "layer", "layer_norm",
+    "BANDWIDTH", "PEAK", "ROWS",
+    "Shape", "attention", "black_scholes", "bodies", "chain", "cnn", "gpt", "heat", "layer", "layer_norm",
     "logistic", "matmul", "mlp", "resnet", "scalar_call", "separable", "softmax", "tanh_exp",
 ]  # fmt: skip

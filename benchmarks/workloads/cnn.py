@@ -1,7 +1,7 @@
 """Convolutional networks: a training step of three layers, and of depthwise-separable blocks; a ResNet-18 that only looks.
 
-Every contender has the layout of its choice: channels last for graphc and jax, torch's own and channels last for torch (its better
-figure counts), channels first for onnxruntime. Images are given in the contender's own layout.
+Every contender has the layout that suits it: channels last for graphc, jax and torch (in memory), channels first for onnxruntime.
+Images are given in the contender's own layout.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.workload import Array, Run, pure
 
-Node = tuple[str, Sequence[str], str] | tuple[str, Sequence[str], str, Mapping[str, Any]]  # (operator, inputs, output, attributes)
+# (operator, inputs, output), and attributes if there are any
+Node = tuple[str, Sequence[str], str] | tuple[str, Sequence[str], str, Mapping[str, Any]]
 
 
 def session(
@@ -25,8 +26,8 @@ def session(
         return [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in arrays.items()]
 
     graph = helper.make_graph(
-        [helper.make_node(op, list(taken), [made], **dict(*rest)) for op, taken, made, *rest in nodes], "workload", described(inputs),
-        described(outputs), [numpy_helper.from_array(a, n) for n, a in constants.items()],
+        [helper.make_node(op, list(taken), [made], **dict(*rest)) for op, taken, made, *rest in nodes], "workload",
+        described(inputs), described(outputs), [numpy_helper.from_array(a, n) for n, a in constants.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     options = ort.SessionOptions()

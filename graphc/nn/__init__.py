@@ -2,30 +2,42 @@
 
     activations.py   functions of single elements
     softmax.py       softmax and its kin
-    normalisation.py layer, root-mean-square
+    normalisation.py values less their mean, over their standard deviation
     attention.py     attention
     convolution.py   convolution and its transpose
     pooling.py       maximum and mean of windows, of regions, of all
-    images.py        the options that these two share
-    losses.py        cross-entropy, squares
+    sampling.py      rows of a table, images at another resolution
+    losses.py        what training makes small
+    images.py        the options that functions of images share
 
 Nothing here is known to the compiler. Integers count as float64.
 """
 
-from graphc.nn.activations import gelu, relu, sigmoid, silu, softplus
+from graphc.nn.activations import (
+    celu, elu, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, log_sigmoid, mish, prelu, relu, relu6, selu,
+    sigmoid, silu, softplus, softshrink, softsign, tanhshrink, threshold,
+)  # fmt: skip
 from graphc.nn.attention import attention
 from graphc.nn.convolution import conv, conv_transpose
-from graphc.nn.losses import cross_entropy, mse
-from graphc.nn.normalisation import layer_norm, rms_norm
+from graphc.nn.losses import binary_cross_entropy, cross_entropy, hinge, huber, kl_divergence, l1, mse
+from graphc.nn.normalisation import batch_norm, batch_norm_training, group_norm, instance_norm, layer_norm, rms_norm
 from graphc.nn.pooling import adaptive_avg_pool, adaptive_max_pool, avg_pool, global_avg_pool, global_max_pool, max_pool
-from graphc.nn.softmax import log_softmax, logsumexp, softmax
+from graphc.nn.sampling import embedding, resize
+from graphc.nn.softmax import log_softmax, logsumexp, softmax, softmin
 
 __all__ = [
-    "adaptive_avg_pool", "adaptive_max_pool",
-    "attention",
-    "avg_pool", "conv", "conv_transpose",
-    "cross_entropy", "gelu",
-    "global_avg_pool", "global_max_pool",
-    "layer_norm", "log_softmax", "logsumexp", "max_pool", "mse", "relu", "rms_norm", "sigmoid", "silu",
-    "softmax", "softplus",
+    "adaptive_avg_pool", "adaptive_max_pool", "attention", "avg_pool",
+    "batch_norm", "batch_norm_training", "binary_cross_entropy",
+    "celu", "conv", "conv_transpose", "cross_entropy",
+    "elu", "embedding",
+    "gelu", "global_avg_pool", "global_max_pool", "glu", "group_norm",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge", "huber",
+    "instance_norm",
+    "kl_divergence",
+    "l1", "layer_norm", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp",
+    "max_pool", "mish", "mse",
+    "prelu",
+    "relu", "relu6", "resize", "rms_norm",
+    "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign",
+    "tanhshrink", "threshold",
 ]  # fmt: skip

@@ -55,6 +55,18 @@ def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     return e * gx.reciprocal(gx.sum(e, axis=axis, keepdims=True))  # one division a row
 
 
+def softmin(x: TensorLike, axis: Axis = -1) -> Tensor:
+    """softmax(-x).
+
+    x: floats. inf gives 0; a row of nothing else gives NaN.
+
+    >>> import graphc as gx
+    >>> gx.nn.softmin(gx.constant([1.0, 1.0])).eval()
+    array([0.5, 0.5])
+    """
+    return softmax(-to_float(x), axis)
+
+
 def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """The logarithm of softmax, exact where softmax itself rounds to 0.
 
