@@ -14,7 +14,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
 from graphc.ir.operation import Requirement, Sample
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import TensorType
 from graphc.ops.convolution import Counts, slide, windows
 from graphc.ops.declare import Op, composite
 from graphc.ops.tensor import Tensor
@@ -22,9 +22,9 @@ from graphc.ops.tensor import Tensor
 Array = np.ndarray[Any, Any]
 
 
-def lowest(dtype: DType) -> float:
+def lowest(dtype: np.dtype[Any]) -> float:
     """What is below every number of a type, or the lowest one."""
-    return -math.inf if dtype.is_float else int(np.iinfo(dtype.numpy).min)
+    return -math.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
 def _max_pool_type(
@@ -51,7 +51,7 @@ def _max_pool_reference(
     wide = np.broadcast_to(x.reshape(*x.shape, *(1,) * len(kernel)), (*x.shape, *kernel))
     taps = tuple(range(x.ndim, wide.ndim))
     start, ones = tuple(-n for n in before), (1,) * len(axes)
-    fill = lowest(t.as_dtype(x.dtype))
+    fill = lowest(x.dtype)
     seen = slide.reference(wide, axes=axes, taps=taps, by=stride, along=dilation, start=start, over=ones, size=size, fill=fill)
     return np.asarray(np.max(seen, axis=taps))
 
@@ -59,7 +59,7 @@ def _max_pool_reference(
 def _max_pool(
     x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
 ) -> Tensor:  # fmt: skip
-    seen = windows(x, axes, kernel, stride, dilation, before, size, lowest(x.dtype))
+    seen = windows(x, axes, kernel, stride, dilation, before, size, lowest(x.dtype.numpy))
     return ops.max(seen, axis=tuple(range(x.ndim, seen.ndim)))
 
 
@@ -68,7 +68,7 @@ def _max_pool_vjp(
 ) -> tuple[Node, ...]:  # fmt: skip
     """Every place of x collects from the windows that see it, and whose first maximum it is."""
     taps = tuple(range(x.ndim, x.ndim + len(kernel)))
-    seen = windows(ops.stop_gradient(x), axes, kernel, stride, dilation, before, size, lowest(x.dtype))
+    seen = windows(ops.stop_gradient(x), axes, kernel, stride, dilation, before, size, lowest(x.dtype.numpy))
     count = math.prod(kernel)
     number = ops.reshape(ops.arange(count, dtype=t.int32), kernel)
     high = ops.reshape(ops.stop_gradient(y), (*y.shape, *(1,) * len(kernel)))
