@@ -138,6 +138,11 @@ _INTERNAL = {  # operations that users reach under another name
     "iota": "0, 1, 2, ...: what `arange` counts with.",
     "slice": "What indexing with slices and integers makes.",
     "embed": "An array of one number with x in some of its places: `pad`, and the gradient of `slice`.",
+    "slide": "An array read at places that depend on two axes, constant beyond its edges: windows of images, and their adjoint.",
+    "interleave": "Arrays in turns along some axes.",
+    "convolve": "`gx.nn.conv`.",
+    "kernel_gradient": "The gradient of `gx.nn.conv` by its kernels.",
+    "max_pool": "`gx.nn.max_pool`.",
     "put_add": "The gradient of `take`: slices added into zeros.",
     "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
     "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
@@ -181,6 +186,8 @@ def _lowering(op: o.Operation) -> str:
             return f"scatter by {combine}"
         case o.Prefix(combine):
             return f"prefix by {combine}"
+        case o.Composite():
+            return "composite"
 
 
 def _arity(op: o.Operation) -> str:

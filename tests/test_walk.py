@@ -22,6 +22,7 @@ from graphc.errors import GraphError
 from graphc.ir import types as t
 from graphc.ir.operation import (
     Choose,
+    Composite,
     Contraction,
     Leaf,
     Operation,
@@ -388,6 +389,10 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
                 total = np.matmul(*(np.abs(wide(a)) for a in arrays))
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, (arrays[0].shape[-1] + 1) * u * total + stored(dtype, truth), what)
+        case Composite():  # sums of products: of any length up to that of an operand, in any order
+            total = exact(op, [np.abs(a) for a in arrays], attrs)
+            truth = exact(op, arrays, attrs)
+            assert_within(got, truth, (max(a.size for a in arrays) + 1) * u * total + stored(dtype, truth), what)
         case _:
             assert_same_bits(got, want, what)
 

@@ -6,6 +6,7 @@ from benchmarks.workload import Row
 from benchmarks.workloads.attention import attention
 from benchmarks.workloads.black_scholes import black_scholes
 from benchmarks.workloads.chain import chain
+from benchmarks.workloads.cnn import cnn, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
 from benchmarks.workloads.gpt import Shape, gpt
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
@@ -45,6 +46,11 @@ ROWS = (
     Row(attention(16, 4, 512, 32), 1.5),
     Row(gpt(1), 2),
     Row(gpt(16), 1.5),
+    Row(cnn(8), 1.5),
+    Row(cnn(64), 2.5),
+    Row(separable(8), 1.0),
+    Row(separable(64), 1.0),
+    Row(resnet(1), 1.0),
     Row(logistic(5000, 20, 50), 1.5),
     Row(heat(1024, 100), 2),
     Row(bodies(2000), 2),
@@ -63,7 +69,7 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cumulative_sum", "gather", "gpt",
-    "heat", "layer", "layer_norm", "logistic", "matmul", "mlp", "normal_numbers", "scalar_call", "scatter_add", "softmax",
-    "tanh_exp",
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cnn", "cumulative_sum", "gather",
+    "gpt", "heat", "layer", "layer_norm", "logistic", "matmul", "mlp", "normal_numbers", "resnet", "scalar_call", "scatter_add",
+    "separable", "softmax", "tanh_exp",
 ]  # fmt: skip

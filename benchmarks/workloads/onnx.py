@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from benchmarks.workload import Array, Run, pure
 
-Node = tuple[str, Sequence[str], str]  # (operator, inputs, output)
+# (operator, inputs, output), and attributes if there are any
+Node = tuple[str, Sequence[str], str] | tuple[str, Sequence[str], str, Mapping[str, Any]]
 
 
 def session(
@@ -24,8 +26,8 @@ def session(
         return [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for n, a in arrays.items()]
 
     graph = helper.make_graph(
-        [helper.make_node(op, list(taken), [made]) for op, taken, made in nodes], "workload", described(inputs),
-        described(outputs), [numpy_helper.from_array(a, n) for n, a in constants.items()],
+        [helper.make_node(op, list(taken), [made], **dict(*rest)) for op, taken, made, *rest in nodes], "workload",
+        described(inputs), described(outputs), [numpy_helper.from_array(a, n) for n, a in constants.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     options = ort.SessionOptions()

@@ -276,6 +276,22 @@ def divide_exactly(a: Size, b: Size) -> Size | None:
     return None
 
 
+def divisor(a: Size) -> int:
+    """A number that divides a, whatever its names are; 0 for 0.
+
+    >>> divisor(64 * symbol("t") - maximum(64 * symbol("t") - 224, 0))
+    32
+    """
+    found = 0
+    for monomial, factor in _terms(a):
+        for atom in monomial:
+            match atom:
+                case Max0(inner):
+                    factor *= divisor(inner)
+        found = gcd(found, factor)
+    return found
+
+
 def _remove(monomial: Monomial, part: Monomial) -> Monomial | None:
     left = list(monomial)
     for atom in part:

@@ -26,6 +26,7 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import (
     Choose,
+    Composite,
     Contraction,
     Host,
     Leaf,
@@ -223,7 +224,7 @@ def _look(node: Node) -> Look:
 
 def _strength(lowering: Lowering) -> int:
     match lowering:
-        case Contraction() | Host() | Scan() | Repeat() | Choose():
+        case Contraction() | Composite() | Host() | Scan() | Repeat() | Choose():
             return 2
         case Reduction() | Scatter() | Prefix():
             return 1

@@ -12,6 +12,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
     Project       one result of an operation that has several
     Scan, Repeat, Choose    sub-graphs: run for every step, while one of them says so, or one of several
+    Composite     what other operations make of the operands: `expand_composites` replaces it by them
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ class Pointwise:
     """out[index] = body(k, index, **attrs), where k is a `Scalars` (see ir/scalar.py).
 
     `elementwise` says that every operand has the result's shape and is read at the result's own index. What is made of
-    values read `later` alone is computed where it is needed, not where they are made.
+    values read `later` alone is computed where it is needed, not where they are made. `moves` says that every element is an
+    element of one operand, or 0: such a node is never stored, whatever it takes to find the element.
     """
 
     body: Callable[..., Any]
     elementwise: bool = False
     later: bool = False
+    moves: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,18 @@ class Choose:
     """One of `branches`, by the number that is the first input; the others are the inputs of each."""
 
 
+@dataclass(frozen=True)
+class Composite:
+    """What expand(*inputs, **attrs) builds of other operations.
+
+    An operation of this kind is one for the sake of its gradient: its own rule may be better than what follows from its parts.
+    """
+
+    expand: Callable[..., Node]
+
+
 Whole = Host | Scan | Repeat | Choose  # what reads and makes whole arrays
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Project | Whole
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Composite | Project | Whole
 
 
 @dataclass(frozen=True)
@@ -225,6 +238,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Choose", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Prefix",
-    "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
+    "VOCABULARY", "Attrs", "Choose", "Composite", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise",
+    "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
 ]  # fmt: skip

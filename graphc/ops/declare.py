@@ -18,7 +18,7 @@ from graphc.errors import DTypeError, GraphError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.operation import Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
+from graphc.ir.operation import Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
@@ -334,9 +334,24 @@ def pointwise(
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     samples: tuple[Sample, ...] = (),
     requires: Callable[..., list[Requirement]] | None = None,
+    moves: bool = False,
 ) -> Op:
     """Declare an operation whose elements are scalar code over any elements of its operands."""
-    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, build=build)
+    return Op(name, infer, reference, Pointwise(body, moves=moves), vjp, samples, requires=requires, build=build)
+
+
+def composite(
+    name: str,
+    *,
+    infer: Callable[..., TensorType],
+    reference: Callable[..., Any],
+    expand: Callable[..., Node],
+    vjp: Callable[..., tuple[Node | None, ...]],
+    samples: tuple[Sample, ...],
+    requires: Callable[..., list[Requirement]] | None = None,
+) -> Op:
+    """Declare an operation that other operations compute, and whose gradient is better than theirs."""
+    return Op(name, infer, reference, Composite(expand), vjp, samples, requires=requires, build=build)
 
 
 def reduction(
@@ -419,7 +434,7 @@ def normalize_integer(name: str, what: str, value: Any) -> int:
 
 
 __all__ = [
-    "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
-    "normalize_axes", "normalize_axis", "normalize_integer", "normalize_size", "numeric", "pointwise",
-    "promote_operands", "reduction", "shift", "to_bool", "to_float", "true_division", "weak",
+    "any_type", "broadcast_shapes", "build", "comparison", "composite", "elementwise", "index_map", "integral", "logical",
+    "normalize_axes", "normalize_axis", "normalize_integer", "normalize_size", "numeric", "pointwise", "promote_operands",
+    "reduction", "shift", "to_bool", "to_float", "true_division", "weak",
 ]  # fmt: skip

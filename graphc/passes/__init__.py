@@ -12,6 +12,7 @@ from graphc.ir.program import Program
 from graphc.passes.differentiate import differentiate
 from graphc.passes.eliminate_common import eliminate_common
 from graphc.passes.eliminate_dead import eliminate_dead
+from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
@@ -26,7 +27,8 @@ from graphc.passes.widen import widen
 Pass = Callable[[Graph], Graph]
 
 DEFAULT: tuple[Pass, ...] = (
-    merge_loops,       # first: a loop and its gradient's forward loop have bodies of the same nodes
+    expand_composites, # first: the others see what is computed
+    merge_loops,       # before all others: a loop and its gradient's forward loop have bodies of the same nodes
     fold_constants,    # before simplify: rules match the fills that constants become
     eliminate_common,  # before simplify: a repeated rule variable matches by identity
     simplify,
@@ -37,6 +39,7 @@ DEFAULT: tuple[Pass, ...] = (
 )  # fmt: skip
 
 LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    expand_composites,  # for pipelines without it
     widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
     fuse,           # the one step from Graph to Program
@@ -45,7 +48,7 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
-    "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "simplify", "simplify_fast", "specialize",
-    "widen",
+    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
+    "fold_constants", "fuse", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "simplify",
+    "simplify_fast", "specialize", "widen",
 ]  # fmt: skip

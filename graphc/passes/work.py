@@ -145,11 +145,13 @@ class Probe(NodeScalars):
         self._ranges = ranges
         self.reads: list[Read] = []
         self.weight = 0
+        self.moves = isinstance(node.op.lowering, Pointwise) and node.op.lowering.moves
         self.loads = 0
         self.count = 0
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        self.weight += _WEIGHTS.get(op, 1 if op in _CHEAP else 3 * EXPENSIVE)
+        if not self.moves:
+            self.weight += _WEIGHTS.get(op, 1 if op in _CHEAP else 3 * EXPENSIVE)
         self.count += 1
         return Ref(f"p{self.count}", dtype)
 

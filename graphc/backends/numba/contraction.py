@@ -14,15 +14,17 @@ Every result is a sum over fixed runs of k, each of them one chain in ascending 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import gcd
 from typing import TYPE_CHECKING
 
 from llvmlite import binding
 
 from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
+from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER
@@ -55,12 +57,18 @@ class Plain:
     inner: Size
 
 
+def single_load(block: Block, dtype: DType) -> Load | None:
+    """The load that is all of an operand's code."""
+    match block:
+        case Block((Load(name, held, _, _, None) as load,), Ref(value)) if name == value and held == dtype:
+            return load
+    return None
+
+
 def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
     """The memory that an operand is, if it is one load whose address is linear in both axes."""
-    match block:
-        case Block((Load(name, held, buffer, index, None),), Ref(value)) if name == value and held == dtype:
-            return _linear(printer, buffer, index, outer, inner)
-    return None
+    load = single_load(block, dtype)
+    return None if load is None else _linear(printer, load.buffer, load.index, outer, inner)
 
 
 def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
@@ -71,12 +79,22 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     return Plain(buffer, address, *steps)
 
 
-def run_length(k: Size) -> int | None:
-    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows."""
+def run_length(k: Size, piece: int = 1) -> int | None:
+    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows.
+
+    The parts are whole pieces, where k is made of pieces.
+
+    >>> run_length(1000), run_length(576, 64), run_length(27, 3)
+    (512, 320, 27)
+    """
     if not isinstance(k, int):
         return None
-    parts = max(1, -(-k // STEPS))
-    return max(16, (-(-k // parts) + 15) // 16 * 16)
+    if piece == 1 or k % piece or piece > STEPS:
+        parts = max(1, -(-k // STEPS))
+        return max(16, (-(-k // parts) + 15) // 16 * 16)
+    pieces = k // piece
+    parts = -(-pieces // (STEPS // piece))
+    return -(-pieces // parts) * piece
 
 
 def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
@@ -85,16 +103,24 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
     call of the library, across which nothing moves.
     """
-    if _lies_along_m(printer, contract):
+    if _is_better_turned(printer, contract):
         contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
     printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
 
 
-def _lies_along_m(printer: Printer, contract: Contract) -> bool:
-    """Whether neighbours among the results lie in memory along m, as far as the stores of the epilogue tell."""
+def _is_better_turned(printer: Printer, contract: Contract) -> bool:
+    """Whether to compute the transposed product.
+
+    So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
+    is scalar code, where the other is memory, stays on the right: there one packing serves many rows.
+    """
+    m, n, k = contract.m.var, contract.n.var, contract.k.var
+    left, right = plain(printer, contract.left, m, k, contract.dtype), plain(printer, contract.right, k, n, contract.dtype)
+    if left is not None and right is None:
+        return False
     for statement in contract.epilogue:
         if isinstance(statement, Store):
-            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
+            place = _linear(printer, statement.buffer, statement.index, m, n)
             if place is not None and 1 in (place.outer, place.inner):
                 return place.inner != 1
     return False
@@ -126,7 +152,8 @@ class _Contraction:
         self.rows = ROWS
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
-        run = run_length(contract.k.extent)
+        pieces = [piece(operand, contract.k.var) for operand in (contract.left, contract.right)]
+        run = run_length(contract.k.extent, next((n for n in pieces if isinstance(n, int)), 1))
         self.run = STEPS if run is None else run
         self.fixed_run = run
         self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
@@ -140,6 +167,11 @@ class _Contraction:
                 place = _linear(self.printer, buffer, index, contract.m.var, contract.n.var)
                 return place if place is not None and place.inner == 1 else None
         return None
+
+    @property
+    def whole_panels(self) -> bool:
+        """Whether no panel has columns beyond the last."""
+        return dims.divisor(self.contract.n.extent) % self.panel == 0
 
     # --- scratch ---
 
@@ -178,6 +210,8 @@ class _Contraction:
     def _parts(self) -> tuple[str, ...]:
         """The functions of a strip that its columns need."""
         n = self.contract.n.extent
+        if self.whole_panels:
+            return ("strip",)
         if not isinstance(n, int):
             return "strip", "last"
         if 0 < n <= self.lanes:
@@ -264,45 +298,81 @@ class _Contraction:
         zero = printer.const(Const(0.0, self.dtype))
         line(3, self.call("lay_out", "steps", "columns", panels))
         line(3, f"for panel0 in range(0, columns, {self.panel}):")
-        line(4, f"wide = {least}(columns - panel0, {self.panel})")
-        line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
-        panel = f"panel_{self.dtype.short}"
+        whole = self.whole_panels
+        wide = str(self.panel)
+        if not whole:
+            wide = "wide"
+            line(4, f"wide = {least}(columns - panel0, {self.panel})")
+        row = wide if whole else "row"
+        if not whole:
+            line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
+        panel = self.panel_name
         line(4, f"{panel} = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
-        spot = f"({self.k} - step0)*row + ({self.n} - column0 - panel0)"
-        loops = [
-            f"for {self.k} in range(step0, step0 + steps):",
-            f"for {self.n} in range(column0 + panel0, column0 + panel0 + wide):",
-        ]
-        if not _along(contract.right, contract.n.var, contract.k.var):
-            loops.reverse()
-        line(4, loops[0])
-        line(5, loops[1])
-        self._pack(contract.right, lambda value: f"{write}({panel}, {spot}, {value})", 6)
+        spot = f"({contract.k.var}_here - step0)*{row} + ({contract.n.var}_here - column0 - panel0)"
+        first = "column0 + panel0"
+        exact = self.panel if whole else 0
+        columns = Walk(contract.n.var, first, f"{first} + {wide}", contract.n.start, exact, exact)
+        steps = self._steps()
+        block = single_load(contract.right, self.dtype)
+        if block is not None and self._print_pieces(block, steps, first, wide, row):
+            return
+        order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
+        self._pack(contract.right, order, lambda value: f"{write}({panel}, {spot}, {value})", 4)
+        if whole:
+            return
+        spot = f"({self.k} - step0)*{row} + ({self.n} - column0 - panel0)"
         line(4, f"for {self.k} in range(step0, step0 + steps):")
         line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
         line(6, f"{write}({panel}, {spot}, {zero})")
 
+    def _print_pieces(self, block: Load, steps: Walk, first: str, wide: str, row: str) -> bool:
+        """Pack a panel by the library, piece by piece of k, if every piece is memory whose neighbours lie along k."""
+        printer, contract = self.printer, self.contract
+        pieces = Pieces(printer, contract.right, steps)
+        if pieces.length is None:
+            return False
+        place = _linear(printer, block.buffer, pieces.index(block), contract.k.var, contract.n.var)
+        if place is None or place.outer != 1:
+            return False
+        depth = pieces.open(self.depth + 4) - self.depth
+        start, count = pieces.ends()
+        self.line(depth, f"first = {start}")
+        at = dims.substitute(place.address, {contract.k.var: dims.symbol("%first"), contract.n.var: dims.symbol("%column0")})
+        source = f"{printer.intrinsic('forward')}({place.buffer}, {printer.size(at)} + panel0*{printer.factor(place.inner)})"
+        target = f"{printer.intrinsic('forward')}({self.panel_name}, (first - step0)*{row})"
+        self.line(depth, self.call("pack_piece", source, printer.size(place.inner), count, wide, "rows", target))
+        return True
+
+    @property
+    def panel_name(self) -> str:
+        """The panel being packed, of a type of its own."""
+        return f"panel_{self.dtype.short}"
+
+    def _steps(self) -> Walk:
+        """The walk along a run of k; its pieces have equal length where only whole ones occur."""
+        k, run = self.contract.k, self.fixed_run
+        whole = gcd(run, k.extent) if run is not None and isinstance(k.extent, int) else 0
+        return Walk(k.var, "step0", "step0 + steps", k.start, whole)
+
     def _print_left(self, packed: str) -> tuple[str, str]:
         """The pointer and the stride of a strip's rows, after they are packed if need be."""
-        contract, line = self.contract, self.line
+        contract = self.contract
         if self.left is not None:
             stride = self.left.outer if self.left_by_row else self.left.inner
             return self.memory(self.left), self.printer.size(stride)
         write = self._write()
-        rows, steps = f"({self.m} - top)", f"({self.k} - step0)"
-        loops = [f"for {self.m} in range(top, bottom):", f"for {self.k} in range(step0, step0 + steps):"]
+        rows, steps = f"({contract.m.var}_here - top)", f"({contract.k.var}_here - step0)"
+        order = (Walk(contract.m.var, "top", "bottom", contract.m.start), self._steps())
         spot = f"{rows}*{self.left_stride} + {steps}"
         if not self.left_by_row:
-            loops.reverse()
+            order = order[::-1]
             spot = f"{steps}*{self.left_stride} + {rows}"
-        line(4, loops[0])
-        line(5, loops[1])
-        self._pack(contract.left, lambda value: f"{write}({packed}, {spot}, {value})", 6)
+        self._pack(contract.left, order, lambda value: f"{write}({packed}, {spot}, {value})", 4)
         return packed, str(self.left_stride)
 
     def _print_epilogue(self, results: str, run: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
-        if self.out is not None and isinstance(contract.n.extent, int) and contract.n.extent % self.panel == 0:
+        if self.out is not None and self.whole_panels:
             return
         level = 4
         if not self.runs_once:
@@ -320,9 +390,8 @@ class _Contraction:
         line(level + 2, f"{printer.variable(contract.result)} = {read}({results}, {place})")
         printer.body(contract.epilogue, self.depth + level + 2)
 
-    def _pack(self, block: Block, write: Callable[[str], str], level: int) -> None:
-        self.printer.body(block.body, self.depth + level)
-        self.line(level, write(self.printer.arg(block.value)))
+    def _pack(self, block: Block, order: Sequence[Walk], write: Callable[[str], str], level: int) -> None:
+        Packing(self.printer, block, order, write).print(self.depth + level)
 
     def _write(self) -> str:
         number = len(self.printer.scope) + 1

@@ -54,8 +54,8 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge se
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|first|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -388,14 +388,15 @@ class Printer:
             for axis in reversed(axes[1:]):
                 v = self.variable(axis.var)
                 self.line(2, f"{v}_rest = {self.intrinsic('udiv')}({rest}, {self.size(axis.extent)})")
-                self.line(2, f"{v} = {rest} - {v}_rest*{self.atom_size(axis.extent)}")
+                self.line(2, f"{v} = {rest} - {v}_rest*{self.factor(axis.extent)}")
                 rest = f"{v}_rest"
             self.line(2, f"{self.variable(axes[0].var)} = {rest}")
         self.body(self.kernel.body, 2)
         if not self.kernel.body:
             self.line(2, "pass")
 
-    def atom_size(self, size: Size) -> str:
+    def factor(self, size: Size) -> str:
+        """An index expression as an operand of any operator."""
         return self.size(size) if isinstance(size, int) else f"({self.size(size)})"
 
     def _mark_lossy(self, body: tuple[Statement, ...]) -> None:

@@ -4,6 +4,7 @@
     last_rows, last_columns       its last columns
     pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
     lay_out                       panels that the caller fills
+    pack_piece                    fills one panel, for some of its k
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] 
     "last_columns": (strip.ARGUMENTS, partial(strip.write_last, by_rows=False)),
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
+    "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
 }
 

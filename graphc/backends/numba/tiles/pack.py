@@ -95,8 +95,10 @@ def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: st
     build.ret_void()
 
 
-def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name: str, alone: bool = False) -> None:
     """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
+
+    `alone` writes no header: the memory given is that of some rows of one panel.
 
     The last square of a panel may write past its end, where the next panel is written later; after the last panel this needs room
     for `lanes - 1` rows.
@@ -105,7 +107,7 @@ def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name:
     b, stride, count, columns, _, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
-    _, panels, _ = _panels(w, count, columns, place)
+    panels = place if alone else _panels(w, count, columns, place)[1]
     whole = build.and_(count, word(-lanes))
 
     def group(n: Any) -> None:

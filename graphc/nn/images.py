@@ -1,0 +1,97 @@
+"""Options that functions of images share: strides, paddings and layouts, checked and in one form.
+
+An image is a batch of arrays of one to three axes with channels: [n, channels, ...] in the layout "NCHW" (which also stands for
+"NCW" and "NCDHW"), [n, ..., channels] in "NHWC" ("NWC", "NDHWC").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import graphc as gx
+from graphc import Dim, Tensor
+
+Size = int | Dim
+Padding = int | str | Sequence[Any]
+_FIRST = {"NCHW", "NCW", "NCDHW"}
+_LAST = {"NHWC", "NWC", "NDHWC"}
+
+
+def is_first(name: str, x: Tensor, layout: str) -> bool:
+    """Whether channels are the first axis after the batch."""
+    if layout not in _FIRST | _LAST:
+        raise gx.errors.InputError(
+            f"{name}: layout is {layout!r}", where=gx.errors.caller(), hint='use "NCHW" or "NHWC", whatever the number of axes'
+        )
+    if not 3 <= x.ndim <= 5 or (layout not in ("NCHW", "NHWC") and len(layout) != x.ndim):
+        raise gx.errors.ShapeError(
+            f"{name} needs a batch of images of 1 to 3 axes with channels in layout {layout}, got {x.type}",
+            where=gx.errors.caller(), hint="gx.expand_dims adds a batch of one",
+        )  # fmt: skip
+    return layout in _FIRST
+
+
+def spatial(x: Tensor, first: bool) -> tuple[int, ...]:
+    """The axes of an image that are neither batch nor channels."""
+    return tuple(range(2, x.ndim)) if first else tuple(range(1, x.ndim - 1))
+
+
+def counts(name: str, what: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
+    """One integer for every axis, or one for all."""
+    several = isinstance(value, (tuple, list))
+    given = list(value) if several else [value] * axes
+    good = len(given) == axes and all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in given)
+    if not good:
+        raise gx.errors.InputError(
+            f"{name}: {what} is {value!r}", where=gx.errors.caller(),
+            hint=f"give an integer of at least {least}, or {axes} of them",
+        )  # fmt: skip
+    return tuple(given)
+
+
+def pairs(
+    name: str, padding: Padding, sizes: tuple[Size, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> list[tuple[Size, Size]]:  # fmt: skip
+    """What is added before and after each axis."""
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if padding == "valid":
+        return [(0, 0)] * len(kernel)
+    if padding == "same":  # as many places as the image has, over the stride, rounded up; the odd one comes after
+        made: list[tuple[Size, Size]] = []
+        for n, s, r in zip(sizes, stride, reach, strict=True):
+            whole: Any = max(r - 1, 0) if s == 1 else gx.ir.dims.maximum((((n + s - 1) // s) - 1) * s + r - n, 0)
+            made.append((whole // 2, whole - whole // 2))
+        return made
+    given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * len(kernel)
+    both = [tuple(p) if isinstance(p, (tuple, list)) else (p, p) for p in given]
+    plain = all(len(p) == 2 and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in p) for p in both)
+    if len(both) != len(kernel) or not plain:
+        raise gx.errors.InputError(
+            f"{name}: padding is {padding!r}", where=gx.errors.caller(),
+            hint=f'give "valid", "same", an integer, or for each of {len(kernel)} axes an integer or a pair (before, after)',
+        )  # fmt: skip
+    return [(a, b) for a, b in both]
+
+
+def places(
+    name: str, x: Tensor, sizes: tuple[Size, ...], padded: list[tuple[Size, Size]], kernel: tuple[int, ...],
+    stride: tuple[int, ...], dilation: tuple[int, ...],
+) -> tuple[Size, ...]:  # fmt: skip
+    """At how many places of each axis a window lies."""
+    found: list[Size] = []
+    for n, (a, b), k, s, d in zip(sizes, padded, kernel, stride, dilation, strict=True):
+        room: Any = n + a + b - d * (k - 1) - 1
+        if isinstance(room, int) and room < 0:
+            raise gx.errors.ShapeError(
+                f"{name}: a window of {list(kernel)} is larger than the images {x.type}", where=gx.errors.caller(),
+                hint="pad the images, or make the window smaller",
+            )  # fmt: skip
+        found.append(room // s + 1)
+    return tuple(found)
+
+
+def per_channel(value: Tensor, x: Tensor, first: bool) -> Tensor:
+    """A value for each channel, to be combined with images."""
+    return gx.reshape(value, (value.shape[0], *(1,) * (x.ndim - 2))) if first else value

@@ -1,0 +1,100 @@
+"""The maximum of every window of an image, whose gradient goes to the first of equal maxima."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc import ops
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Shape
+from graphc.ir.graph import Node
+from graphc.ir.operation import Requirement, Sample
+from graphc.ir.types import TensorType
+from graphc.ops.convolution import Counts, slide, windows
+from graphc.ops.declare import Op, composite
+from graphc.ops.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def lowest(dtype: np.dtype[Any]) -> float:
+    """What is below every number of a type, or the lowest one."""
+    return -math.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
+
+
+def _max_pool_type(
+    x: TensorType, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
+) -> TensorType:  # fmt: skip
+    if x.dtype.is_bool:
+        raise DTypeError(f"max_pool needs numbers, got {x}", hint="astype to a number type first")
+    if any(n < 1 for n in kernel):
+        raise ShapeError(f"max_pool: a window of {list(kernel)} has no maximum")
+    shape = list(x.shape)
+    for axis, n in zip(axes, size, strict=True):
+        shape[axis] = n
+    return TensorType(x.dtype, tuple(shape))
+
+
+def _max_pool_requires(x: TensorType, size: Shape, kernel: Counts, **options: Any) -> list[Requirement]:
+    message = f"max_pool: windows of {list(kernel)} are larger than {x}"
+    return [Requirement(n, ">=", 0, message) for n in size if not dims.is_nonnegative(n)]
+
+
+def _max_pool_reference(
+    x: Array, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Counts, size: Counts
+) -> Array:  # fmt: skip
+    wide = np.broadcast_to(x.reshape(*x.shape, *(1,) * len(kernel)), (*x.shape, *kernel))
+    taps = tuple(range(x.ndim, wide.ndim))
+    start, ones = tuple(-n for n in before), (1,) * len(axes)
+    fill = lowest(x.dtype)
+    seen = slide.reference(wide, axes=axes, taps=taps, by=stride, along=dilation, start=start, over=ones, size=size, fill=fill)
+    return np.asarray(np.max(seen, axis=taps))
+
+
+def _max_pool(
+    x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
+) -> Tensor:  # fmt: skip
+    seen = windows(x, axes, kernel, stride, dilation, before, size, lowest(x.dtype.numpy))
+    return ops.max(seen, axis=tuple(range(x.ndim, seen.ndim)))
+
+
+def _max_pool_vjp(
+    g: Tensor, y: Tensor, x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
+) -> tuple[Node, ...]:  # fmt: skip
+    """Every place of x collects from the windows that see it, and whose first maximum it is."""
+    taps = tuple(range(x.ndim, x.ndim + len(kernel)))
+    seen = windows(ops.stop_gradient(x), axes, kernel, stride, dilation, before, size, lowest(x.dtype.numpy))
+    count = math.prod(kernel)
+    number = ops.reshape(ops.arange(count, dtype=t.int32), kernel)
+    high = ops.reshape(ops.stop_gradient(y), (*y.shape, *(1,) * len(kernel)))
+    hit = (seen == high) | ((seen != seen) & (high != high))
+    first = ops.min(ops.where(hit, number, ops.full((), count, t.int32)), axis=taps)
+
+    def back(value: Tensor) -> Tensor:
+        wide = ops.broadcast_to(ops.reshape(value, (*y.shape, *(1,) * len(kernel))), (*y.shape, *kernel))
+        along, whole = tuple(-d for d in dilation), tuple(x.shape[a] for a in axes)
+        return slide(wide, axes=axes, taps=taps, by=(1,) * len(axes), along=along, start=before, over=stride, size=whole, fill=0)
+
+    return (ops.sum(ops.where(back(first) == number, back(g), ops.zeros((), g.dtype)), axis=taps),)
+
+
+max_pool: Op = composite(
+    "max_pool",
+    infer=_max_pool_type,
+    reference=_max_pool_reference,
+    expand=_max_pool,
+    vjp=_max_pool_vjp,
+    samples=(
+        Sample(((2, 5, 3),), {"axes": (1,), "kernel": (2,), "stride": (2,), "dilation": (1,), "before": (0,), "size": (2,)}),
+        Sample(
+            ((2, 5, 4, 3),),
+            {"axes": (1, 2), "kernel": (3, 2), "stride": (1, 2), "dilation": (1, 2), "before": (1, 1), "size": (5, 2)},
+        ),
+    ),
+    requires=_max_pool_requires,
+)

@@ -1,0 +1,32 @@
+"""Replace composite operations by the operations that compute them.
+
+    %0 = convolve(%x, %w)      =>      %0 = slide(...)
+                                       %1 = reshape(%0)
+                                       %2 = matmul(%1, %w)
+
+Afterwards no node is composite. Before, an operation kept the gradient rule that it was declared with; from here on its parts
+fuse as if the user had written them.
+"""
+
+from __future__ import annotations
+
+from graphc.ir.graph import Graph, Node, nested, origin, rebuild
+from graphc.ir.operation import Composite
+
+
+@nested
+def expand_composites(graph: Graph) -> Graph:
+    """The graph without composite operations; the same graph where there are none."""
+    while any(isinstance(node.op.lowering, Composite) for node in graph.nodes):
+        graph = rebuild(graph, _expanded)
+    return graph
+
+
+def _expanded(node: Node) -> Node:
+    match node.op.lowering:
+        case Composite(expand):
+            with origin(node.where, node.gradient):
+                made = expand(*node.inputs, **node.attrs)
+            assert made.type == node.type, f"{node.op.name}: {made.type} instead of {node.type}"
+            return made
+    return node
