@@ -39,6 +39,8 @@ def matrix(name: str, x: TensorType) -> TensorType:
         raise ShapeError(f"{name} needs a matrix, got {x}", hint="two axes, after those of a batch")
     if not x.dtype.is_float:
         raise DTypeError(f"{name} needs floats, got {x}")
+    if x.dtype.is_storage:
+        raise DTypeError(f"{name} needs float32 or float64, got {x}", hint="astype('float32') first: LAPACK has no 16 bits")
     return x
 
 

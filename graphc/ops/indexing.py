@@ -39,6 +39,8 @@ def safe(indices: Array, size: int) -> Array:
 
 def _nonempty(name: str) -> Any:
     def requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
+        if x.shape[axis] in indices.shape or indices.size == 0:
+            return []  # where there is nothing to take from, nothing is taken
         return [Requirement(x.shape[axis], ">=", 1, f"{name} from an empty axis: {x} along {axis}")]
 
     return requires
@@ -48,7 +50,7 @@ def _nonempty(name: str) -> Any:
 
 
 def _take_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
-    if x.shape[axis] == 0:
+    if x.shape[axis] == 0 and indices.size != 0:
         raise ShapeError(f"take from an empty axis, got {x} along {axis}")
     return TensorType(x.dtype, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
@@ -122,7 +124,7 @@ def _along_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
     )
     if not same:
         raise ShapeError(f"take_along_axis along {axis} needs equal other axes, got {x} and {indices}")
-    if x.shape[axis] == 0:
+    if x.shape[axis] == 0 and indices.size != 0:
         raise ShapeError(f"take_along_axis from an empty axis, got {x} along {axis}")
     return TensorType(x.dtype, indices.shape)
 

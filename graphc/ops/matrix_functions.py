@@ -64,7 +64,9 @@ class LstsqResult(NamedTuple):
 
 
 def _floats(name: str, *xs: TensorLike) -> list[Tensor]:
-    return promote_operands(name, xs, true_division)[0]
+    """The operands as float32 or float64: LAPACK has no floats of 16 bits."""
+    made, dtype = promote_operands(name, xs, true_division)
+    return [ops.astype(x, dtype.arithmetic) for x in made]
 
 
 def _checked(name: str, x: TensorLike, square: bool) -> Tensor:
