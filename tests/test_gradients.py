@@ -287,7 +287,7 @@ def test_every_operation_takes_a_leading_axis(op: Operation) -> None:
     """As many times as there are elements: all operands with the axis, and each alone; then its gradient."""
     rng = walk.rng_of(op)
     for case in walk.cases(op):
-        if not case.types or str(case.types[0].dtype) not in ("float64", "bool", "int64"):
+        if not case.types or any(x.dtype.name not in ("float64", "bool", "int64", "int32") for x in case.types):
             continue
         attrs = case.sample.attrs
         n = len(case.types)
@@ -543,3 +543,28 @@ def test_differences_reach_ten_digits(scale: float) -> None:
         found, error = testing.derivative(lambda t, f=f: scale * f(t))
         assert abs(found - scale * want) <= 1e-11 * scale
         assert error <= 1e-10 * scale
+
+
+# --- beside control flow ---------------------------------------------------------------------------------------------
+
+
+@BACKENDS
+def test_loops_in_maps_jacobians_and_checkpoints(backend: str) -> None:
+    """A scan is repeated for every element; its gradient is computed again like any other."""
+    x = gx.placeholder("x", (3,), "float64")
+    w = gx.variable(np.array([0.5, -0.3, 0.8]), name="w")
+
+    def run(x: gx.Tensor) -> gx.Tensor:
+        last, every = gx.scan(lambda c, v: (gx.tanh(c * w + v), gx.sum(c)), x, gx.constant([[0.1, 0.2, 0.3], [0.0, 1.0, -1.0]]))
+        return gx.concat([last, every])
+
+    x0 = np.array([0.3, -0.2, 0.9])
+    rows = [at(gx.grad(run(x)[i], x), {x: x0}) for i in range(5)]
+    np.testing.assert_allclose(at(gx.jacobian(run(x), x), {x: x0}, backend), rows, rtol=1e-13, atol=1e-15)
+    both = gx.placeholder("both", (2, 3), "float64")
+    mapped = at(gx.vmap(run)(both), {both: [x0, -x0]}, backend)
+    np.testing.assert_allclose(mapped, [at(run(x), {x: x0}), at(run(x), {x: -x0})], rtol=1e-13)
+    again = gx.sum(gx.checkpoint(run)(x) ** 2)
+    plain = gx.sum(run(x) ** 2)
+    for a, b in zip(gx.grad(again, [x, w]), gx.grad(plain, [x, w]), strict=True):
+        np.testing.assert_allclose(at(a, {x: x0}, backend), at(b, {x: x0}), rtol=1e-13)

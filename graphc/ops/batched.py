@@ -21,9 +21,9 @@ from graphc.errors import GraphError, ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node, origin, topological
-from graphc.ir.operation import VOCABULARY, Contraction, Operation, Pointwise, Reduction, Requirement, Sample, Scatter
+from graphc.ir.operation import VOCABULARY, Contraction, Operation, Pointwise, Project, Reduction, Requirement, Sample, Scatter
 from graphc.ir.scalar import Arg, Scalars, Value
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.declare import Op, build
 from graphc.ops.tensor import Tensor
 
@@ -196,15 +196,22 @@ def vectorize(roots: Iterable[Node], given: Mapping[Node, Spread], size: Size) -
     """The roots with `given` in place of some nodes, for every element of a leading axis of some of them."""
     roots = tuple(roots)
     new = dict(given)
+    several: dict[Node, list[Tensor]] = {}  # operations with several results, repeated
     for node in topological(roots):
         if node in new:
+            continue
+        if isinstance(node.op.lowering, Project) and node.inputs[0] in several:
+            new[node] = _stacked(node, [node.op(x, **node.attrs) for x in several[node.inputs[0]]]), True
             continue
         inputs = [new[i] for i in node.inputs]
         if all(x is i for (x, _), i in zip(inputs, node.inputs, strict=True)):
             new[node] = node, False  # type: ignore[assignment]
             continue
         with origin(node.where, node.gradient):
-            if any(has for _, has in inputs):
+            if any(has for _, has in inputs) and isinstance(node.type, TupleType):
+                several[node] = _repeated(node, inputs, size)
+                new[node] = node, False  # type: ignore[assignment]
+            elif any(has for _, has in inputs):
                 new[node] = _apply(node, inputs, size), True
             else:
                 new[node] = node.op(*(x for x, _ in inputs), **node.attrs), False
@@ -232,14 +239,21 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
                 over = tuple((*has, *had) for has, had in zip(over, attrs["over"], strict=True))
                 return _batched(VOCABULARY[attrs["of"]], symbols, over, inner)
             return _batched(op, symbols, over, attrs)
+    return _stacked(node, _repeated(node, inputs, size))
+
+
+def _repeated(node: Node, inputs: Sequence[Spread], size: Size) -> list[Tensor]:
+    """The operation once for every element."""
     if not isinstance(size, int):
         raise GraphError(
-            f"vmap: {op.name} cannot be done for {size} elements at once", where=node.where,
+            f"vmap: {node.op.name} cannot be done for {size} elements at once", where=node.where,
             hint="with a fixed size it is repeated for every element",
         )  # fmt: skip
-    if not size:
-        return ops.zeros((0, *node.type.shape), node.type.dtype)
-    return ops.stack([op(*(x[i] if has else x for x, has in inputs), **attrs) for i in range(size)])
+    return [node.op(*(x[i] if has else x for x, has in inputs), **node.attrs) for i in range(size)]
+
+
+def _stacked(node: Node, rows: Sequence[Tensor]) -> Tensor:
+    return ops.stack(rows) if rows else ops.zeros((0, *node.type.shape), node.type.dtype)
 
 
 def _product(op: Operation, inputs: Sequence[Spread], size: Size) -> Tensor:
