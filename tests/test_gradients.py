@@ -73,6 +73,7 @@ CHOICES: dict[str, tuple[Function, list[float]]] = {
     "one matrix": (lambda x: gx.where(gx.constant([False, True]), W[:2] @ gx.sqrt(gx.stack([x, x + 1])).T, 0), [0.0] * 4),
     "two products": (lambda x: gx.where(gx.any(x > 0), gx.sqrt(x @ (W * W)) @ W, 0), [0.0, 0.0, 0.0, 0.0]),
     "scatter": (lambda x: gx.where(x > 0, gx.ops.put_add(gx.sqrt(x), ORDER, axis=0, size=4), 0)[::2], [0.0, 1.0, 2.0, 0.0]),
+    "running sum": (lambda x: gx.where(x > 0, gx.cumulative_sum(gx.sqrt(x)), 1), [3.0, 2.0, 0.0, 0.0]),
     "cast": (lambda x: gx.where(x > 0, gx.sqrt(x).astype("float32"), 0).astype("float64"), [0.0, 4.0, 1.0, 0.0]),
     "stopped": (lambda x: gx.where(x > 0, gx.log(x) * gx.stop_gradient(gx.log(x)), 0), [0.0, 4.0, 1.0, 0.0]),
 }  # fmt: skip
@@ -353,6 +354,12 @@ def test_vmap_of_gradients_gives_gradients_for_every_example() -> None:
     p = np.exp(xs @ ws)
     p = p / p.sum(1, keepdims=True) - np.eye(4)[ts]
     np.testing.assert_allclose(f(xs, ts, ws), xs[:, :, None] * p[:, None], rtol=1e-12)
+
+
+def test_a_map_repeats_nothing() -> None:
+    x = gx.placeholder("x", (50, 3), "float64")
+    for f in (gx.cumulative_sum, gx.sum, gx.flip, gx.sin, lambda v: gx.outer(v, v) @ v):
+        assert len(topological([gx.vmap(f)(x)])) < 10
 
 
 def test_vmap_says_what_is_wrong() -> None:

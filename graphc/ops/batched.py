@@ -4,7 +4,7 @@
     %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                           : f64[64]
     %2 = matmul(%w, %y)            =>         %2 = batched(%w, %y, of=..., over=...)           : f64[64, ...]
 
-`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions count
+`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and prefixes count
 their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched` of itself: the
 same code, told of the inner axes alone. What is of another kind is repeated for every element, if their number is fixed.
 """
@@ -21,7 +21,18 @@ from graphc.errors import GraphError, ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node, origin, topological
-from graphc.ir.operation import VOCABULARY, Contraction, Operation, Pointwise, Project, Reduction, Requirement, Sample, Scatter
+from graphc.ir.operation import (
+    VOCABULARY,
+    Contraction,
+    Operation,
+    Pointwise,
+    Prefix,
+    Project,
+    Reduction,
+    Requirement,
+    Sample,
+    Scatter,
+)  # fmt: skip
 from graphc.ir.scalar import Arg, Scalars, Value
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.declare import Op, build
@@ -228,9 +239,12 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
         case Reduction() if "axes" in attrs:
             made = op(inputs[0][0], **{**attrs, "axes": tuple(a + 1 for a in attrs["axes"])})
             return made
+        case Prefix() if "axis" in attrs:
+            made = op(*(spread(x, size) for x in inputs), **{**attrs, "axis": attrs["axis"] + 1})
+            return made
         case Contraction() if not attrs and len(inputs) == 2:
             return _product(op, inputs, size)
-        case Pointwise() | Scatter("add"):
+        case Pointwise() | Scatter("add", base=None):
             if isinstance(op.lowering, Scatter):
                 inputs = [(spread(inputs[0], size), True), *inputs[1:]]
             symbols, over = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
