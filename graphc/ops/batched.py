@@ -1,8 +1,8 @@
 """A leading axis for everything: the vocabulary on many operands at once.
 
-    %0 = exp(%x)                              %0 = exp(%x)                                     : f64[64, 3]
-    %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                           : f64[64]
-    %2 = matmul(%w, %y)            =>         %2 = batched(%w, %y, of=..., over=...)           : f64[64, ...]
+    %0 = exp(%x)                              %0 = exp(%x)                                         : f64[64, 3]
+    %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                               : f64[64]
+    %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", over=...)    : f64[64, 5]
 
 `vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and prefixes count
 their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched` of itself: the
