@@ -4,9 +4,9 @@
     %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                               : f64[64]
     %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", over=...)    : f64[64, 5]
 
-`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and prefixes count
-their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched` of itself: the
-same code, told of the inner axes alone. What is of another kind is repeated for every element, if their number is fixed.
+`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and
+prefixes count their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched`
+of itself: the same code, told of the inner axes alone. What is of another kind is repeated for every element, if their number is fixed.
 """
 
 from __future__ import annotations
