@@ -6,7 +6,8 @@
 
 `vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and
 prefixes count their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched`
-of itself: the same code, told of the inner axes alone. What is of another kind is repeated for every element, if their number is fixed.
+of itself: the same code, told of the inner axes alone. What is of another kind is repeated for every element, if their
+number is fixed.
 """
 
 from __future__ import annotations
