@@ -75,7 +75,7 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
-        for cluster in self.order():
+        for cluster in tuple(self.clusters.values()):
             join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
