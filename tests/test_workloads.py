@@ -27,6 +27,8 @@ from benchmarks.workloads import (
     black_scholes,
     bodies,
     chain,
+    cumulative_sum,
+    gather,
     gpt,
     heat,
     layer,
@@ -35,6 +37,7 @@ from benchmarks.workloads import (
     matmul,
     mlp,
     scalar_call,
+    scatter_add,
     softmax,
     tanh_exp,
 )  # fmt: skip
@@ -152,6 +155,9 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (heat(12, 5), partial(formula_heat, 5)),
     (bodies(10), formula_bodies),
     (chain(20), formula_chain),
+    (cumulative_sum(3000), lambda x: [np.cumsum(x)]),
+    (gather(50), lambda x, places: [x[places]]),
+    (scatter_add(50), lambda x, places: [np.bincount(places, x, len(x))]),
 ]
 
 
