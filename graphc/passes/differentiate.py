@@ -39,7 +39,9 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
         y: Any = node
         if isinstance(node.op.lowering, Project):
             if g is not None:
-                parts_of.setdefault(node.inputs[0], {})[node.attrs["index"]] = g
+                parts = parts_of.setdefault(node.inputs[0], {})
+                index = node.attrs["index"]
+                parts[index] = operator.add(parts[index], g) if index in parts else g  # the rules above made projections too
             continue
         if node in parts_of:
             assert isinstance(node.type, TupleType)
