@@ -33,9 +33,10 @@ Figures = dict[str, Any]  # of one row, as it stands in the JSON
 
 def environment(threads: int) -> dict[str, str]:
     """Every contender's own setting for the number of threads; and OpenBLAS' kernels for AVX-512 where the processor has it,
-    since it takes others on processors that it does not know."""
+    since it takes others on processors that it does not know. Python keeps compiled modules, as where packages are installed."""
     names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMEXPR_MAX", "NUMBA", "GRAPHC")
     made = {f"{name}_NUM_THREADS": str(threads) for name in names} | {"NUMEXPR_MAX_THREADS": str(threads)}
+    made["PYTHONDONTWRITEBYTECODE"] = ""
     made |= {"PYTENSOR_FLAGS": "floatX=float32", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     cpus = Path("/proc/cpuinfo")
     if cpus.exists() and "avx512f" in cpus.read_text(encoding="utf-8"):

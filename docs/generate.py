@@ -140,6 +140,9 @@ _INTERNAL = {  # operations that users reach under another name
     "embed": "An array of one number with x in some of its places: `pad`, and the gradient of `slice`.",
     "put_add": "The gradient of `take`: slices added into zeros.",
     "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
+    "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
+    "poisson_quantile": "A Poisson number by summation: what `gx.random.poisson` makes of uniform ones.",
+    "gamma_pathwise": "The logarithm of a gamma variate, with its gradient: what `gx.random.gamma` ends with.",
 }
 
 
@@ -154,7 +157,11 @@ def vocabulary() -> str:
     ]
     lines += [f"| `{op.name}` | {_lowering(op)} | {_arity(op)} | {_gradient(op)} | {_what(op)} |" for op in declared]
     names = {op.name for op in declared}
-    for title, module in (("Functions made of them", gx), ("Functions of `gx.nn`", gx.nn), ("Optimisers: `gx.optim`", gx.optim)):
+    libraries = {
+        "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
+        "Optimisers: `gx.optim`": gx.optim,
+    }  # fmt: skip
+    for title, module in libraries.items():
         lines += ["", f"## {title}\n", "| function | what it is |", "|---|---|"]
         lines += [f"| `{name}` | {_first_line(function)} |" for name, function in _functions(module) if name not in names]
     return "\n".join(lines) + "\n"
@@ -172,6 +179,8 @@ def _lowering(op: o.Operation) -> str:
             return "contraction"
         case o.Scatter(combine):
             return f"scatter by {combine}"
+        case o.Prefix(combine):
+            return f"prefix by {combine}"
 
 
 def _arity(op: o.Operation) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from graphc import passes as all_passes
 from graphc.backends import load_backend
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, topological
 from graphc.ir.operation import Requirement
@@ -43,8 +46,8 @@ def compile(
 
     inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or a list, tuple or dict of them; a call
     gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
-    is written. backend: "numba" (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of
-    `gx.passes.DEFAULT`.
+    is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "numba"
+    (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of `gx.passes.DEFAULT`.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -57,7 +60,7 @@ def compile(
     return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes))
 
 
-def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Graph:
+def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance: bool = True) -> Graph:
     names: dict[str, Any] = {}
     for x in inputs:
         if not isinstance(x, Tensor) or x.op.name != "input":
@@ -81,6 +84,8 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
             )  # fmt: skip
     if len({id(v) for v, _ in pairs}) != len(pairs):
         raise InputError("compile: a variable is updated twice", where=caller())
+    if advance:
+        pairs += _defaults([*flat, *(value for _, value in pairs)], {v for v, _ in pairs})
     given = set(inputs)
     for node in topological([*flat, *(value for _, value in pairs)]):
         if node.op.name == "input" and node not in given:
@@ -98,6 +103,18 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str) -> Grap
                 hint="it must stand in some input's shape, as itself or in a linear expression",
             )  # fmt: skip
     return graph
+
+
+def _defaults(roots: Sequence[Tensor], updated: set[Variable]) -> list[tuple[Variable, Tensor]]:
+    """The default updates of the variables that are read, by the updates themselves too."""
+    found: dict[Variable, Tensor] = {}
+    while True:
+        reached = topological([*roots, *found.values()])
+        more = {v: v.default_update for v in reached if isinstance(v, Variable) and v not in updated and v not in found}
+        wanted = {v: new for v, new in more.items() if new is not None}
+        if not wanted:
+            return list(found.items())
+        found |= wanted
 
 
 def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:
@@ -132,6 +149,18 @@ def _structure(outputs: Any) -> Callable[[list[Array]], Any]:
     return tuple if isinstance(outputs, tuple) else list
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Without Python's search for cycles, a seventh of the time of passes: they make many objects and hardly any garbage."""
+    searches = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searches:
+            gc.enable()
+
+
 class Compiled:
     """A compiled computation: call it with arrays.
 
@@ -142,6 +171,10 @@ class Compiled:
     """
 
     def __init__(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
+        with _collector_at_rest():
+            self._build(graph, outputs, backend, passes)
+
+    def _build(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
         self.backend = backend
         self.stages: list[tuple[str, Graph | Program]] = [("declared", graph)]
         self.inputs = graph.inputs
@@ -255,7 +288,7 @@ class Compiled:
                 f"input {name} needs {want}, got a {type(value).__name__} that makes no array", where=caller(),
                 hint="its parts have different lengths",
             ) from None  # fmt: skip
-        if array.dtype.hasobject or array.dtype.kind not in "biuf":
+        if not t.is_number(array.dtype):
             raise DTypeError(
                 f"input {name} needs {want}, got {type(value).__name__} of {array.dtype}",
                 where=caller(),
@@ -406,7 +439,7 @@ def evaluate_symbol(y: Tensor, inputs: Mapping[Tensor, Any] | None = None) -> Ar
     for x in given:
         if not isinstance(x, Tensor):
             raise InputError(f"eval: keys must be placeholders, got {x!r}", where=caller(), hint="y.eval({x: array})")
-    run = Compiled(_graph(list(given), y, None, "eval"), y, "interpreter", ())
+    run = Compiled(_graph(list(given), y, None, "eval", advance=False), y, "interpreter", ())
     result: Array = run(*given.values())
     return result
 

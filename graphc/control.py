@@ -16,7 +16,7 @@ from graphc.errors import DTypeError, GradientError, InputError, ShapeError, cal
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Size
-from graphc.ir.graph import Graph, Node, topological
+from graphc.ir.graph import Graph, Node, births, topological
 from graphc.ir.operation import Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, build, results
@@ -34,19 +34,22 @@ def _leaf(name: str, kind: TensorType) -> Tensor:
     return ops.input_(name=name, dtype=kind.dtype, shape=kind.shape)
 
 
-def _close(bodies: Sequence[Sequence[Tensor]], leaves: Sequence[Sequence[Tensor]]) -> tuple[list[Graph], list[Tensor]]:
+def _close(
+    bodies: Sequence[Sequence[Tensor]], leaves: Sequence[Sequence[Tensor]], born: Sequence[Node] = ()
+) -> tuple[list[Graph], list[Tensor]]:
     """Each list of outputs as a graph of its leaves and of the same values from outside; and those values.
 
-    What depends on no leaf is from outside, but for fills and constants, which stay.
+    What depends on no leaf is from outside, but for fills, constants and what is `born` in a body that may not run at all.
     """
     outer: dict[Node, Tensor] = {}
+    stays = {n for n in born if not _is_given(n)}
     pending: list[tuple[list[Node], set[Node]]] = []
     for outputs, own in zip(bodies, leaves, strict=True):
         order = topological(outputs)
         leaf_set: set[Node] = set(own)
         inside: set[Node] = set(own)
         for node in order:
-            if any(i in inside for i in node.inputs) or (not node.inputs and not _is_given(node)):
+            if node in stays or any(i in inside for i in node.inputs) or (not node.inputs and not _is_given(node)):
                 inside.add(node)
         for node in order:
             if node in inside and node not in leaf_set:
@@ -497,10 +500,13 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) 
         raise InputError("switch: no branches", where=caller())
     given = _symbols("switch", operands)
     leaves = [_leaf(f"x{i}", x.type) for i, x in enumerate(flatten(given))]
-    first = _symbols("switch", branches[0](*unflatten(given, leaves)))
-    outputs = [flatten(first)]
-    outputs += [_same_form("switch", "a branch's result", first, branch(*unflatten(given, leaves))) for branch in branches[1:]]
-    graphs, outer = _close(outputs, [leaves] * len(outputs))
+    with births() as born:
+        first = _symbols("switch", branches[0](*unflatten(given, leaves)))
+        outputs = [flatten(first)]
+        outputs += [
+            _same_form("switch", "a branch's result", first, branch(*unflatten(given, leaves))) for branch in branches[1:]
+        ]
+    graphs, outer = _close(outputs, [leaves] * len(outputs), born)
     made = results(choose_(ops.astype(chosen, t.int64), *flatten(given), *outer, branches=tuple(graphs)))
     return unflatten(first, list(made))
 

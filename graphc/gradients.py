@@ -1,13 +1,17 @@
-"""Gradients as users ask for them: grad, vjp, jvp, jacobian, hessian."""
+"""Gradients as users ask for them: grad, vjp, jvp, hvp, jacobian, hessian; custom_gradient, checkpoint, and vmap."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from graphc import ops
 from graphc.errors import GradientError, ShapeError, caller
-from graphc.ir.graph import Graph, Node, rebuild
+from graphc.ir.dims import Size
+from graphc.ir.graph import Graph, Node, origin, rebuild, topological
+from graphc.ops.batched import spread, vectorize
+from graphc.ops.custom import GradientRule, after, with_gradient
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 from graphc.passes.differentiate import differentiate
 
@@ -125,8 +129,23 @@ def _replace(y: Tensor, old: Node, new: Node) -> Tensor:
     return rebuild(Graph((), (y,)), lambda n: new if n is old else n).outputs[0]  # type: ignore[return-value]
 
 
+def hvp(y: Tensor, inputs: Any, tangents: Any) -> Any:
+    """The Hessian of a scalar times a vector, without the Hessian: forward mode over the gradient.
+
+    y: a float of shape []. Tangents have the types of the inputs; a list of inputs gives a list.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", (2,), "float64")
+    >>> gx.hvp(x[0] ** 2 * x[1], x, [1.0, 0.0]).eval({x: [3.0, 4.0]})
+    array([8., 6.])
+    """
+    return jvp(grad(y, inputs), inputs, tangents)
+
+
 def jacobian(y: Tensor, x: Tensor) -> Tensor:
-    """All derivatives of y's elements by x's: shape y.shape + x.shape. y must have a fixed size: one backward pass an element.
+    """All derivatives of y's elements by x's: shape y.shape + x.shape.
+
+    One pass for all: backwards for every element of y at once or, where x is smaller, forwards for every element of x.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (2,), "float64")
@@ -136,17 +155,28 @@ def jacobian(y: Tensor, x: Tensor) -> Tensor:
     """
     _check("jacobian", "the value", [y])
     _check("jacobian", "what to differentiate by", [x])
-    if not isinstance(y.size, int):
-        raise GradientError(f"jacobian needs a value of fixed size, got {y.type}", where=caller(), hint="use gx.vjp or gx.jvp")
-    flat = ops.reshape(y, (-1,)) if y.size else y
-    rows = [grad(flat[i], x) for i in range(y.size)]
-    if not rows:
-        return ops.zeros((*y.shape, *x.shape), x.dtype)
-    return ops.reshape(ops.stack(rows), (*y.shape, *x.shape))
+    forwards = isinstance(x.size, int) and isinstance(y.size, int) and x.size < y.size
+    seed_of = x if forwards else y
+    probe = ops.placeholder("probe", seed_of.shape, seed_of.dtype)
+    made = jvp(y, x, probe) if forwards else vjp(y, x, probe)
+    count = seed_of.size
+    (row,) = vectorize([made], {probe: (_units(seed_of), True)}, count)
+    rows = ops.reshape(spread(row, count), (*seed_of.shape, *made.shape))
+    if not forwards:
+        return rows
+    order = (*range(x.ndim, x.ndim + y.ndim), *range(x.ndim))
+    return ops.permute_dims(rows, order)
+
+
+def _units(x: Tensor) -> Tensor:
+    """For every element of x, an array like x that is 1 there and 0 elsewhere."""
+    place = ops.arange(x.size)
+    units = ops.astype(ops.expand_dims(place, 1) == place, x.dtype)
+    return ops.reshape(units, (x.size, *x.shape))
 
 
 def hessian(y: Tensor, x: Tensor) -> Tensor:
-    """All second derivatives of a scalar: shape x.shape + x.shape, x of fixed size.
+    """All second derivatives of a scalar: shape x.shape + x.shape.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (2,), "float64")
@@ -155,3 +185,182 @@ def hessian(y: Tensor, x: Tensor) -> Tensor:
            [6., 0.]])
     """
     return jacobian(grad(y, x), x)
+
+
+# --- functions of symbols: a leading axis, rules of the user's, values computed again ------------------------------------
+
+
+def _results(name: str, f: Callable[..., Any], values: Any) -> list[Tensor]:
+    found = _listed(values)
+    for y in found:
+        if not isinstance(y, Tensor):
+            raise GradientError(f"{name}: {_name(f)} must give symbols, got {type(y).__name__}", where=caller())
+    return found
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return str(getattr(f, "__name__", None) or getattr(f, "name", None) or type(f).__name__)
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+    """f for every element along an axis of its arguments: a function of arrays with that axis.
+
+    f takes symbols and gives one, or a list or tuple of them; it is called once, on symbols without the axis. in_axes: the axis
+    of every argument, or one for each; None for an argument that is the same for all. out_axes: where the results have it.
+    Nothing is repeated: operations take all elements at once (those of other kinds than ir/operation.py lists are repeated).
+
+    >>> import graphc as gx
+    >>> a, b = gx.placeholder("a", ("n", 3), "float64"), gx.placeholder("b", (3,), "float64")
+    >>> gx.vmap(lambda u, v: gx.sum(u * v), in_axes=(0, None))(a, b).eval({a: [[1, 2, 3], [4, 5, 6]], b: [1, 0, 1]})
+    array([ 4., 10.])
+    """
+
+    @functools.wraps(f)
+    def mapped(*args: Any) -> Any:
+        xs = [as_tensor(x) for x in args]
+        axes = list(in_axes) if isinstance(in_axes, (list, tuple)) else [in_axes] * len(xs)
+        if len(axes) != len(xs):
+            raise ShapeError(f"vmap: in_axes has {len(axes)} axes for {len(xs)} arguments", where=caller())
+        given: dict[Node, tuple[Tensor, bool]] = {}
+        holes: list[Tensor] = []
+        sizes: list[Size] = []
+        for i, (x, axis) in enumerate(zip(xs, axes, strict=True)):
+            if axis is not None:
+                x = ops.moveaxis(x, ops.normalize_axis("vmap", axis, x.type), 0)
+                sizes.append(x.shape[0])
+            holes.append(ops.placeholder(f"x{i}", x.shape if axis is None else x.shape[1:], x.dtype))
+            given[holes[-1]] = x, axis is not None
+        if not sizes or any(n != sizes[0] for n in sizes):
+            raise ShapeError(
+                f"vmap needs one size along the axes of {_name(f)}'s arguments, got {', '.join(map(str, sizes)) or 'no axis'}",
+                where=caller(), hint="in_axes names the axis of every argument; None is for those that have none",
+            )  # fmt: skip
+        values = f(*holes)
+        ys = _results("vmap", f, values)
+        places = list(out_axes) if isinstance(out_axes, (list, tuple)) else [out_axes] * len(ys)
+        if len(places) != len(ys):
+            raise ShapeError(f"vmap: out_axes has {len(places)} axes for {len(ys)} results", where=caller())
+        made = [spread(y, sizes[0]) for y in vectorize(ys, given, sizes[0])]
+        made = [ops.moveaxis(y, 0, axis) for y, axis in zip(made, places, strict=True)]
+        return type(values)(made) if isinstance(values, (list, tuple)) else made[0]
+
+    return mapped
+
+
+def custom_gradient(f: Callable[..., Any]) -> Callable[..., Tensor]:
+    """A function with a gradient rule of its own: f(*xs) gives its value y and rule(g), the cotangents of xs for y's cotangent.
+
+    The rule gives one symbol (or None) for every x, of x's type, a tuple of them for several; it may use xs and whatever f
+    computed, and is differentiated for gradients of higher order. It must be linear in g. What else f reads gets no gradient.
+
+    >>> import graphc as gx
+    >>> @gx.custom_gradient
+    ... def clipped(x):
+    ...     return x, lambda g: gx.clip(g, -1, 1)
+    >>> x = gx.placeholder("x", (), "float64")
+    >>> gx.grad(clipped(x) * 5, x).eval({x: 2.0})
+    array(1.)
+    """
+
+    def pair(xs: Sequence[Tensor]) -> tuple[Tensor, Callable[[Tensor], Any]]:
+        found = f(*xs)
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Tensor) and callable(found[1])):
+            raise GradientError(
+                f"custom_gradient: {_name(f)} must give its value and a rule", where=caller(),
+                hint="return y, rule, where rule(g) gives the cotangents of the arguments",
+            )  # fmt: skip
+        return found
+
+    def rule(g: Tensor, *xs: Tensor) -> list[Tensor | None]:
+        made = pair(xs)[1](g)
+        parts = list(made) if isinstance(made, (list, tuple)) else [made]
+        if len(parts) != len(xs):
+            raise GradientError(f"custom_gradient: the rule of {_name(f)} gives {len(parts)} cotangents for {len(xs)} arguments")
+        fitted: list[Tensor | None] = []
+        for part, x in zip(parts, xs, strict=True):
+            part = None if part is None else as_tensor(part, x.dtype)
+            if part is not None and part.type != x.type:
+                raise GradientError(
+                    f"custom_gradient: the rule of {_name(f)} gives a cotangent {part.type} of an argument {x.type}",
+                    hint="a cotangent has the type of its argument: broadcast or sum it, astype it",
+                )
+            fitted.append(part)
+        return fitted
+
+    @functools.wraps(f)
+    def made(*args: Any) -> Tensor:
+        xs = [as_tensor(x) for x in args]
+        return with_gradient(pair(xs)[0], *xs, rule=GradientRule(_name(f), rule))
+
+    return made
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f, whose inner values are computed again for the gradient instead of being kept for it.
+
+    f takes symbols and gives one, or a list or tuple of them; variables and symbols that it reads besides have gradients as
+    ever. What is kept are its arguments. Values do not change by a bit. (`rematerialize` does this by itself for values that are
+    cheap to compute again; products of matrices and reductions are computed again only by this.)
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("n",), "float64")
+    >>> block = gx.checkpoint(lambda x: gx.sin(gx.sin(x)))
+    >>> gx.grad(gx.sum(block(x)), x).eval({x: [0.0]})
+    array([1.])
+    """
+
+    @functools.wraps(f)
+    def made(*args: Any) -> Any:
+        xs = [as_tensor(x) for x in args]
+        holes = [ops.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(xs)]
+        values = f(*holes)
+        ys = _results("checkpoint", f, values)
+        outside = _read_from_outside(ys, holes)
+        own = [ops.placeholder(f"y{i}", x.shape, x.dtype) for i, x in enumerate(outside)]
+        inner = _substitute(ys, dict(zip(outside, own, strict=True)))
+        found = [_recomputed(y, holes, own, [*xs, *outside], _name(f)) for y in inner]
+        return type(values)(found) if isinstance(values, (list, tuple)) else found[0]
+
+    return made
+
+
+def _read_from_outside(ys: Sequence[Tensor], holes: Sequence[Tensor]) -> list[Tensor]:
+    """The floats that do not depend on the holes and are read by what does: constants apart."""
+    inside: set[Node] = set(holes)
+    found: dict[Node, None] = {}
+    for node in topological(ys):
+        if any(i in inside for i in node.inputs):
+            inside.add(node)
+            found.update({i: None for i in node.inputs if i not in inside and "value" not in i.attrs and i.type.dtype.is_float})
+    return list(found)  # type: ignore[arg-type]
+
+
+def _recomputed(y: Tensor, holes: Sequence[Tensor], own: Sequence[Tensor], given: Sequence[Tensor], name: str) -> Tensor:
+    """y with `given` in place of holes and own; for its gradient the values that depend on the holes are computed again."""
+    every = [*holes, *own]
+
+    def again(g: Tensor, *xs: Tensor) -> Tensor:
+        new: dict[Node, Node] = dict(zip(every, xs, strict=True))
+        new.update({hole: after(x, g) for hole, x in zip(holes, xs, strict=False)})
+        return _substitute([y], new, gradient=True)[0]
+
+    def rule(g: Tensor, *xs: Tensor) -> list[Any]:  # for `batched`, which asks for no more
+        apart = [ops.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(xs)]
+        parts = differentiate({again(g, *apart): g}, apart)
+        made = iter(_substitute([p for p in parts if p is not None], dict(zip(apart, xs, strict=True)), gradient=True))
+        return [None if p is None else next(made) for p in parts]
+
+    (value,) = _substitute([y], dict(zip(every, given, strict=True)))
+    return with_gradient(value, *given, rule=GradientRule(name, rule, again))
+
+
+def _substitute(roots: Iterable[Node], new: Mapping[Node, Node], gradient: bool = False) -> list[Tensor]:
+    """The roots with other nodes in place of some; what is built anew is on the gradient side if `gradient` says so."""
+    roots = tuple(roots)
+    made = dict(new)
+    for node in topological(roots):
+        inputs = tuple(made.get(i, i) for i in node.inputs)
+        if node not in made and any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+            with origin(node.where, gradient or node.gradient):
+                made[node] = node.op(*inputs, **node.attrs)
+    return [made.get(root, root) for root in roots]  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """Functions of neural networks, composed of the public vocabulary: activations, softmax, normalisation, attention, losses.
 
-Nothing here is known to the compiler. Integers count as float64. What subtracts a row's maximum for stability hides it from
+Nothing here is known to the compiler. Integers count as float64; float16 and bfloat16 are computed in float32, and the result of
+each function is rounded once. What subtracts a row's maximum for stability hides it from
 the gradient, which does not depend on it.
 """
 
@@ -36,6 +37,7 @@ def relu(x: TensorLike) -> Tensor:
     return gx.where(x <= 0, 0, x)
 
 
+@gx.in_float32
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the standard normal distribution function of x (Hendrycks and Gimpel 2016, arXiv:1606.08415).
 
@@ -57,6 +59,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     return x * below
 
 
+@gx.in_float32
 def silu(x: TensorLike) -> Tensor:
     """x * sigmoid(x); -inf gives 0.
 
@@ -85,6 +88,7 @@ def _shift(x: Tensor, axis: Axis) -> Tensor:
     return gx.where(gx.isfinite(high), high, 0)
 
 
+@gx.in_float32
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) along some or all axes, without overflow.
 
@@ -108,6 +112,7 @@ def _axes(axis: Axis, x: Tensor) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
+@gx.in_float32
 def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """exp(x) over its sum along an axis, without overflow.
 
@@ -122,6 +127,7 @@ def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     return e * gx.reciprocal(gx.sum(e, axis=axis, keepdims=True))  # one division a row
 
 
+@gx.in_float32
 def log_softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     """The logarithm of softmax, exact where softmax itself rounds to 0.
 
@@ -144,6 +150,7 @@ def _shifted(x: Tensor, axis: Axis) -> tuple[Tensor, Tensor]:
 # --- normalisation ---------------------------------------------------------------------------------------------------
 
 
+@gx.in_float32
 def layer_norm(
     x: TensorLike, weight: TensorLike | None = None, bias: TensorLike | None = None, axis: Axis = -1, eps: float = 1e-5
 ) -> Tensor:
@@ -162,6 +169,7 @@ def layer_norm(
     return _affine(off * gx.reciprocal(gx.sqrt(variance + eps)), weight, bias)
 
 
+@gx.in_float32
 def rms_norm(x: TensorLike, weight: TensorLike | None = None, axis: Axis = -1, eps: float = 1e-6) -> Tensor:
     """x over the root of its mean square along some axes; then times `weight` where given.
 
@@ -181,9 +189,34 @@ def _affine(x: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Te
     return x if bias is None else x + bias
 
 
+# --- dropout ---------------------------------------------------------------------------------------------------------
+
+
+def dropout(x: TensorLike, rate: float, key: gx.random.Key) -> Tensor:
+    """x with elements set to 0, each with probability `rate`, and the others divided by 1 - rate.
+
+    x: floats of any shape. rate: a number from 0 to below 1, met to 2^-32. key: as for all of `gx.random`, most often a Stream.
+    What is dropped follows from the key, so no mask is kept: the gradient draws it again
+    (Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting").
+
+    >>> import graphc as gx
+    >>> gx.nn.dropout(gx.ones((6,)), 0.5, gx.random.key(1)).eval()
+    array([2., 0., 0., 2., 0., 0.])
+    """
+    x = _float(x)
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+        raise gx.errors.InputError(
+            f"dropout: rate must be a number from 0 to below 1, got {rate!r}", where=gx.errors.caller(),
+            hint="it is the part that is dropped",
+        )  # fmt: skip
+    kept = gx.random.bits(key, x.shape) >= min(round(rate * 2**32), 2**32 - 1)
+    return gx.where(kept, x * (1 / (1 - rate)), 0)
+
+
 # --- attention -------------------------------------------------------------------------------------------------------
 
 
+@gx.in_float32
 def attention(
     queries: TensorLike, keys: TensorLike, values: TensorLike, *, causal: bool = False, mask: TensorLike | None = None,
     scale: float | None = None,
@@ -230,6 +263,7 @@ def _root_width(q: Tensor) -> float:
 # --- losses ----------------------------------------------------------------------------------------------------------
 
 
+@gx.in_float32
 def cross_entropy(logits: TensorLike, labels: TensorLike, axis: int = -1, reduction: str = "mean") -> Tensor:
     """-log(softmax(logits)) of the true class, or its mean under given probabilities.
 
@@ -290,6 +324,7 @@ def _expected(logits: Tensor, labels: Tensor, axis: int) -> Tensor:
     return gx.sum(labels * gx.where(absent, 0, surprise), axis=axis)
 
 
+@gx.in_float32
 def mse(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The squared difference: its mean or sum over all elements, or each for itself ("none").
 
@@ -323,6 +358,6 @@ def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
 
 
 __all__ = [
-    "attention", "cross_entropy", "gelu", "layer_norm", "log_softmax", "logsumexp", "mse", "relu", "rms_norm", "sigmoid", "silu",
-    "softmax", "softplus",
+    "attention", "cross_entropy", "dropout", "gelu", "layer_norm", "log_softmax", "logsumexp", "mse", "relu", "rms_norm",
+    "sigmoid", "silu", "softmax", "softplus",
 ]  # fmt: skip

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ml_dtypes import finfo
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -46,7 +47,7 @@ from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa:
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
-from graphc.ir.operation import Contraction, Pointwise, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
@@ -57,7 +58,7 @@ FRESH = 100  # graphs a process runs before another takes over: native code is n
 
 # --- building graphs -------------------------------------------------------------------------------------------------
 
-FLOATS = ("float32", "float64")
+FLOATS = (*("float32", "float64") * 2, "float16", "bfloat16")
 ANY = tuple(d.name for d in DTYPES)
 ELEMENTWISE = [
     op
@@ -286,6 +287,30 @@ def made(s: Sketch) -> gx.Tensor:
     ])()  # fmt: skip
 
 
+def key(s: Sketch) -> gx.Tensor:
+    """A key that is a constant, a stream's, or computed."""
+    first = gx.random.key(int(s.rng.integers(2**63)))
+    return s.one([
+        lambda: first, lambda: gx.random.Stream(int(s.rng.integers(9)), name=f"s{s.rng.integers(10**9)}_{s.suffix}").key(),
+        lambda: gx.random.split(first, 3)[1], lambda: gx.random.fold_in(first, gx.astype(gx.max(s.pick("iu")), "int64")),
+    ])()  # fmt: skip
+
+
+def drawn(s: Sketch) -> gx.Tensor:
+    """Random numbers, in the shape of something and often mixed with it."""
+    x, k, random = s.pick("f"), key(s), gx.random
+    dtype = s.one(FLOATS)
+    return s.one([
+        lambda: gx.nn.dropout(x, s.one([0.0, 0.1, 0.5]), k), lambda: gx.nn.dropout(gx.nn.relu(x), 0.3, k) * 2,
+        lambda: x + random.normal(k, x.shape, x.dtype), lambda: random.uniform(k, x.shape, dtype, x, 3.0),
+        lambda: random.gumbel(k, x.shape, dtype), lambda: x * random.exponential(k, x.shape, dtype),
+        lambda: random.bernoulli(k, gx.sigmoid(x)), lambda: random.randint(k, x.shape, -3, s.one([4, 2**40])),
+        lambda: random.bits(k, x.shape, s.one(["uint32", "uint64"])), lambda: random.categorical(k, s.pick("f", rank=1)),
+        lambda: random.poisson(k, gx.abs(x)), lambda: random.gamma(k, gx.exp(gx.clip(x, -2, 4))),
+        lambda: random.truncated_normal(k, gx.clip(x, -3, 3), 4.0),
+    ])()  # fmt: skip
+
+
 def normalised(s: Sketch) -> gx.Tensor:
     """What networks are made of."""
     x = s.pick("f", rank=1)
@@ -315,6 +340,51 @@ def gradient(s: Sketch) -> gx.Tensor:
     return gx.grad(gx.sum(y * s.one([1.0, 0.5])), x)
 
 
+def running(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    axis = s.axis(x) if s.chance(0.8) else None
+    return s.one([
+        lambda: gx.cumulative_sum(x, axis, include_initial=s.chance(0.3)), lambda: gx.cumulative_prod(x, axis),
+        lambda: gx.cummax(x, axis), lambda: gx.cummin(x, axis), lambda: gx.logcumsumexp(x, axis),
+        lambda: gx.linear_recurrence(s.beside(x), x, s.axis(x)), lambda: gx.diff(x, s.axis(x), n=s.one([1, 1, 2])),
+    ])()  # fmt: skip
+
+
+def rearranged(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    some = s.one([0, 1, 2, 3])
+    return s.one([
+        lambda: gx.roll(x, s.one([1, -2, 5]), s.axis(x) if s.chance(0.7) else None), lambda: gx.tile(x, (2, some)),
+        lambda: gx.repeat(x, some, s.axis(x)), lambda: gx.repeat(x, some),
+        lambda: gx.tril(x, some - 1), lambda: gx.triu(x, some - 2), lambda: gx.eye(x.shape[0], s.one(s.palette), some - 1),
+        lambda: gx.linspace(s.number(x), s.number(x), s.one(s.palette)), lambda: gx.meshgrid(x[0], gx.arange(4))[0],
+        lambda: gx.searchsorted(gx.cummax(gx.reshape(x, (-1,))), s.pick(), side=s.one(["left", "right"])),
+        lambda: gx.interp(x, gx.constant([-1.0, 0.0, 2.5]), gx.constant([0.5, 2.0, -1.0])),
+        lambda: gx.nonzero(x, size=some, fill_value=-1)[0], lambda: gx.extract(x > 0, x, size=some + 2),
+        lambda: gx.compress(gx.reshape(x, (-1,)) != 0, x, size=s.one(s.palette)), lambda: gx.count_nonzero(x, s.axes(x)),
+    ])()  # fmt: skip
+
+
+def update(s: Sketch) -> gx.Tensor:
+    """Keys of several arrays, and other elements at their places."""
+    x = s.pick(rank=1)
+    keys: list[Any] = []
+    for _ in range(s.rng.integers(1, x.ndim + 1)):
+        places = lambda: gx.constant(s.rng.integers(-4, 5, s.one([(3,), (2, 1), (3,), ()])))
+        keys.append(s.one([places, places, lambda: slice(None), lambda: slice(1, None, 2), lambda: s.one([0, -1])])())
+    if s.chance(0.2):
+        keys.insert(int(s.rng.integers(len(keys) + 1)), None)
+    at = x.at[tuple(keys)]
+    value = s.number(x) if s.chance(0.4) else at.get() * 2 if s.chance(0.5) else s.pick()
+    count = s.one([1, 3, s.one(s.palette)])
+    segments = gx.astype(gx.floor(gx.astype(x, "float32")), "int64") if s.chance(0.5) else gx.argmax(x, axis=-1)
+    combine = s.one([gx.segment_sum, gx.segment_prod, gx.segment_max, gx.segment_min])
+    return s.one([
+        at.get, lambda: at.set(value), lambda: at.add(value), lambda: at.multiply(value), lambda: at.max(value),
+        lambda: at.min(value), lambda: combine(x, segments, count),
+    ])()  # fmt: skip
+
+
 RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (elementwise, 9),
     (arithmetic, 6),
@@ -330,8 +400,12 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (position, 0.6),
     (product, 1.5),
     (take, 1.2),
+    (running, 1.2),
+    (rearranged, 1.2),
+    (update, 1.2),
     (made, 0.8),
     (normalised, 1.5),
+    (drawn, 2),
     (gradient, 0.6),
 )
 
@@ -647,7 +721,8 @@ def attended(s: Network) -> gx.Tensor:
 
 
 LAYERS: tuple[tuple[Callable[[Any], gx.Tensor], float], ...] = (
-    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (reduce, 0.5), (elementwise, 0.7), (gradient, 0.3),
+    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (drawn, 1.5), (reduce, 0.5), (elementwise, 0.7),
+    (gradient, 0.3),
 )  # fmt: skip
 
 
@@ -698,7 +773,7 @@ def trained(s: Network, made: Sequence[gx.Tensor], outputs: list[gx.Tensor]) -> 
 
 # --- the running error ------------------------------------------------------------------------------------------------
 
-NAN_SIGN = {4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
+NAN_SIGN = {2: np.uint16(1 << 15), 4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
 
 
 def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
@@ -713,7 +788,7 @@ def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
             else:
                 given = [values[i] for i in node.inputs]
                 result = np.asarray(node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()}))
-                if rounding and result.dtype.kind == "f" and result.size:
+                if rounding and as_dtype(result.dtype).is_float and result.size:
                     exact, result = result, moved(node, given, result, rng)
                     if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
                         off.add(node)
@@ -732,7 +807,7 @@ def rounded_otherwise(x: Array, rng: Rng) -> Array:
 
 
 def nan_signs(x: Array, rng: Rng) -> Array:
-    if x.dtype.kind != "f" or not np.isnan(x).any():
+    if not as_dtype(x.dtype).is_float or not np.isnan(x).any():
         return x
     x = np.array(x)
     flip = np.isnan(x) & (rng.random(x.shape) < 0.5)
@@ -744,8 +819,9 @@ def nan_signs(x: Array, rng: Rng) -> Array:
 def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng) -> Array:
     """A largest or smallest element of 0 may have either sign if both are there: NumPy's choice depends on the memory layout."""
     match node.op.lowering:
-        case Reduction("max" | "min") if result.dtype.kind == "f":
-            zeros = values[node.inputs[0]][values[node.inputs[0]] == 0]
+        case (Reduction("max" | "min") | Prefix("max" | "min") | Scatter("max" | "min")) if as_dtype(result.dtype).is_float:
+            given = np.concatenate([values[x].ravel() for x in node.inputs if x.type.dtype.is_float])
+            zeros = given[given == 0]
             if np.signbit(zeros).any() and not np.signbit(zeros).all():
                 return np.asarray(np.where((result == 0) & (rng.random(result.shape) < 0.5), -result, result))
     return result
@@ -753,8 +829,8 @@ def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng
 
 def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
     """A result off by about its error bound; NaN where the order of additions or products decides whether it overflows."""
-    u = float(np.finfo(result.dtype).eps) / 2
-    top = float(np.finfo(result.dtype).max)
+    u = float(finfo(result.dtype).eps) / 2
+    top = float(finfo(result.dtype).max)
     finite = [np.where(np.isfinite(g), np.abs(g.astype(np.float64)), 0.0) for g in given]
     added: Any = 0.0  # what the finite magnitudes that are added up come to
     match node.op.lowering:
@@ -781,17 +857,32 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
                 return result
             size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
             up, down = (np.sum(f(size, 0), axis=axes(node.attrs)) for f in (np.maximum, np.minimum))
-            limits = np.finfo(result.dtype)
+            limits = finfo(result.dtype)
             far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
             bound = np.where(far, np.nan, 2 * (x.size // result.size) * u * np.abs(result))
         case Contraction():
             a, b = (np.abs(g).astype(np.float64) for g in given)
             bound = in_any_order(given, result, np.matmul(a, b), a.shape[-1], u)
             added = np.matmul(finite[0], finite[1])
-        case Scatter("add"):
-            total = np.full(result.shape, np.sum(np.abs(given[0].astype(np.float64))))
-            bound = in_any_order(given[:1], result, total, given[0].size, u)
-            added = np.sum(finite[0])
+        case Scatter("add", base=base):
+            terms = [0] if base is None else [0, base]
+            total = np.full(result.shape, sum(np.sum(np.abs(given[i].astype(np.float64))) for i in terms))
+            bound = in_any_order([given[i] for i in terms], result, total, given[0].size, u)
+            added = sum(np.sum(finite[i]) for i in terms)
+        case Prefix("add"):
+            total = np.cumsum(np.abs(given[0].astype(np.float64)), **node.attrs)
+            bound = in_any_order(given, result, total, given[0].shape[node.attrs["axis"]], u)
+            added = np.cumsum(finite[0], **node.attrs)
+        case Prefix("mul"):
+            x = np.abs(given[0].astype(np.float64))
+            size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
+            up, down = (np.cumsum(f(size, 0), **node.attrs) for f in (np.maximum, np.minimum))
+            limits = np.finfo(result.dtype)
+            far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
+            bound = np.where(far, np.nan, 2 * x.shape[node.attrs["axis"]] * u * np.abs(result))
+        case Prefix("logaddexp"):
+            size = np.maximum(1, np.where(np.isfinite(result), np.abs(result), 0)).astype(np.float64)
+            bound = 16 * (1 + given[0].shape[node.attrs["axis"]]) * u * np.maximum.accumulate(size, **node.attrs)
         case _:
             return result
     shape = result.shape if rng.random() < 0.7 else ()  # all alike, at times: one NaN among many hides what the others do
@@ -809,7 +900,7 @@ def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int
     """How far a sum of `terms` products may be off, of magnitudes that add up to `total`: 0 for whole numbers in the mantissa."""
     if all(np.array_equal(g, np.rint(g)) for g in given) and np.all(total * u < 0.5):
         return np.zeros(result.shape)
-    bound = 2 * (terms + 1) * u * total + np.where(total >= float(np.finfo(result.dtype).max) / 4, np.nan, 0.0)
+    bound = 2 * (terms + 1) * u * total + np.where(total >= float(finfo(result.dtype).max) / 4, np.nan, 0.0)
     return bound if all(np.isfinite(g).all() for g in given) else np.where(np.isfinite(result), bound, 0)
 
 
@@ -825,7 +916,7 @@ def differing(got: Array, want: Array, movements: Sequence[Array], factor: float
     """Why `got` is not `want`, given other results that are as right as `want`; None if it is."""
     if (got.dtype, got.shape) != (want.dtype, want.shape):
         return f"type {got.dtype}{list(got.shape)} is not {want.dtype}{list(want.shape)}"
-    if want.dtype.kind != "f":
+    if not as_dtype(want.dtype).is_float:
         stable = np.ones(want.shape, bool)
         for other in movements:
             stable &= other == want
@@ -846,7 +937,7 @@ def differing(got: Array, want: Array, movements: Sequence[Array], factor: float
     if not wrong.any():
         return None
     place = tuple(int(i) for i in np.argwhere(wrong)[0])
-    limit = "" if want.dtype.kind != "f" else f" within {factor * reach[place]:.3g}"
+    limit = "" if not as_dtype(want.dtype).is_float else f" within {factor * reach[place]:.3g}"
     return f"{got[place]!r} is not {want[place]!r}{limit} at {list(place)}; {int(wrong.sum())} of {wrong.size} elements are wrong"
 
 

@@ -147,6 +147,18 @@ def test_error_of_long_sums() -> None:
     assert abs(product(a, b)[0, 0] / wanted - 1) < 2e-5
 
 
+def test_products_of_two_types_in_one_kernel() -> None:
+    """Both read their right operand through code."""
+    x, y = gx.placeholder("x", (5, 3, 16), "float16"), gx.placeholder("y", (5, 3, 8), "float16")
+    wide = gx.astype(x, "float32")
+    inner = wide @ gx.matrix_transpose(wide) @ wide
+    step = gx.compile([x, y], gx.matrix_transpose(gx.astype(inner, "float64")) @ gx.astype(y, "float64"))
+    a, b = (exact(*n).astype(np.float16) for n in ((5, 3, 16), (5, 3, 8)))
+    assert any({"panel_f32", "panel_f64"} <= set(re.findall(r"panel_f\d+", k.source)) for k in step.kernels)
+    c, d = a.astype(np.float64), b.astype(np.float64)
+    np.testing.assert_array_equal(step(a, b), np.swapaxes(c @ np.swapaxes(c, 1, 2) @ c, 1, 2) @ d)
+
+
 @pytest.mark.parametrize(
     ("triple", "processor", "machine"),
     [

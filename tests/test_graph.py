@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import graphc as gx
-from graphc.ir.types import DTYPES
+from graphc.ir.types import DTYPES, bfloat16
 
 Array = np.ndarray[Any, Any]
 BACKENDS = pytest.mark.parametrize("backend", ["interpreter", "numba"])
+NUMPY_S = tuple(d for d in DTYPES if d != bfloat16)  # whose promotion NumPy knows
 rng = np.random.default_rng(3)
 
 
@@ -265,10 +266,10 @@ def our_dtype(function: Callable[..., Any], *operands: Any) -> str:
 )
 def test_promotion_is_numpy_s_for_all_pairs_of_types(name: str) -> None:
     ours, theirs = getattr(gx, name), getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, name))
-    for p, q in itertools.product(DTYPES, DTYPES):
+    for p, q in itertools.product(NUMPY_S, NUMPY_S):
         got = our_dtype(ours, gx.placeholder("a", (2,), p), gx.placeholder("b", (2,), q))
         want = numpy_dtype(theirs, np.ones(2, p.numpy), np.ones(2, q.numpy))
-        if want == "float16":  # which graphc has not
+        if want == "float16" and gx.float16 not in (p, q):  # a function of 8-bit integers
             want = "float32"
         if {p.name, q.name} == {"bool"} and name in ("pow", "floor_divide"):
             want = "refused"  # NumPy counts booleans as int8
@@ -278,7 +279,7 @@ def test_promotion_is_numpy_s_for_all_pairs_of_types(name: str) -> None:
 
 
 def test_python_numbers_take_the_type_beside_them() -> None:
-    for dtype, number in itertools.product(DTYPES, (True, 2, 2.5)):
+    for dtype, number in itertools.product(NUMPY_S, (True, 2, 2.5)):
         a = gx.placeholder("a", (2,), dtype)
         for function in (lambda p, q: p + q, lambda p, q: q * p):
             assert our_dtype(function, a, number) == numpy_dtype(function, np.ones(2, dtype.numpy), number), (

@@ -87,6 +87,25 @@ def test_prologue_and_epilogue_share_the_kernel_of_a_matmul():
     close(f(a), np.maximum((a * 2) @ w.value + 1, 0), 20, "float32")
 
 
+@pytest.mark.parametrize("kernels, make", [
+    (1, lambda x: gx.pad(gx.exp(x) + x[:, ::-1], 2, constant_values=-1)),  # made where it is needed, not on the rim
+    (1, lambda x: 2 * gx.pad(gx.tanh(x) * 3, ((1, 0), (0, 2)))),
+    (1, lambda x: gx.pad(x[1:-1] - x[:-2] - x[2:], ((1, 1), (0, 0)))),
+    (2, lambda x: (e := gx.exp(x))[1:] - e[:-1]),  # two readers
+    (2, lambda x: gx.pad(gx.exp(x), ((0, 30), (0, 0)))),  # of many more elements
+    (2, lambda x: gx.pad(gx.exp(x) / gx.sum(gx.exp(x), axis=1, keepdims=True) * x, 1)),  # of more than it
+])  # fmt: skip
+def test_what_is_read_at_a_shifted_place_is_computed_there(kernels, make):
+    for shape, size in (((40, 50), (40, 50)), (("n", "m"), (40, 50)), (("n", "m"), (3, 70))):
+        if kernels == 2 and size[0] == 3:
+            continue
+        x = gx.placeholder("x", shape)
+        f = gx.compile([x], make(x))
+        a = RNG.standard_normal(size).astype("f4")
+        np.testing.assert_allclose(f(a), gx.compile([x], make(x), backend="interpreter")(a), rtol=1e-6, atol=1e-6)
+        assert len(f.program.calls) == kernels
+
+
 def test_results_do_not_depend_on_threads():
     x = gx.placeholder("x", ("n", 300))
     w = gx.variable(RNG.standard_normal((300, 200)).astype("f4"), "w")
@@ -113,6 +132,31 @@ def test_sums_keep_the_error_of_pairwise_summation():
     np.testing.assert_allclose(columns, np.float64(np.float32(0.1)) * 3_000_000, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape, axes", [((1000, 48), 0), (("n", 48), 0), (("n", 5, 32), (0, 1)), ((7, "n", 4, 16), (0, 1))])
+def test_sums_down_the_columns_go_along_with_the_rows(shape, axes):
+    x, g = (gx.placeholder(name, shape) for name in "xg")
+    v = gx.variable(np.zeros(shape[-1], "f4"), "v")
+    count = len(np.atleast_1d(axes))
+    soft = gx.nn.softmax(x)
+    sums = [gx.sum(x * soft, axis=axes), gx.sum(g, axis=axes), gx.max(x - g, axis=axes)]
+    new = v - (gx.sum(sums[0], axis=0) if len(shape) - count > 1 else sums[0]) / 10
+    sizes = [{"n": n} for n in (1, 63, 64, 65, 1000)] if "n" in shape else [{}]
+    f = gx.compile([x, g], [soft * g, *sums], updates={v: new})
+    assert sum(p.name.startswith("p") and p.mode == "out" for k in f.kernels for p in k.kernel.params) >= 2
+    for size in sizes:
+        a, b = (RNG.standard_normal([size.get(n, n) for n in shape]).astype("f4") for _ in "xg")
+        v.value = np.zeros(shape[-1], "f4")
+        wanted = gx.compile([x, g], [soft * g, *sums, new], backend="interpreter")(a, b)
+        found = f(a, b)
+        for p, q in zip([*found, v.value], wanted, strict=True):
+            np.testing.assert_allclose(p, q, rtol=2e-5, atol=1e-5 * len(a))
+        for threads in (1, 2, 3):
+            gx.set_num_threads(threads)
+            v.value = np.zeros(shape[-1], "f4")
+            for p, q in zip(f(a, b), found, strict=True):
+                np.testing.assert_array_equal(p, q)
+
+
 def test_infinite_sums_are_not_nan():
     x = gx.placeholder("x", ("n", "k"), "float64")
     f = gx.compile([x], [gx.sum(x), gx.sum(x, axis=0), gx.sum(x, axis=1)])
@@ -133,6 +177,51 @@ def test_variables_change_all_at_once():
     shift = gx.compile([], gx.sum(a), updates={a: gx.flip(a) * 2})
     assert shift() == 10
     np.testing.assert_array_equal(a.value, np.arange(5.0)[::-1] * 2)
+
+
+def test_a_variable_and_its_new_value_change_places():
+    start = RNG.standard_normal(50)
+    v = gx.variable(start, "v")
+    turn = gx.compile([], gx.sum(v), updates={v: gx.flip(v) * 2})
+    double = gx.compile([], [], updates={v: v + v})
+    read = gx.compile([], v + 0.0)
+    assert [b.role for b in turn.program.buffers.values()].count("next") == 1
+    assert (turn.memory.variables, double.memory.variables) == (800, 400)
+    expected = start
+    for _ in range(3):  # programs that were bound before a change of places, and one that is made after it
+        np.testing.assert_array_equal(read(), expected)
+        turn()
+        np.testing.assert_array_equal(v.value, expected := expected[::-1] * 2)
+        turn.profile()
+        np.testing.assert_array_equal(v.value, expected)
+        double()
+        np.testing.assert_array_equal(read(), expected := expected * 2)
+        np.testing.assert_array_equal(gx.compile([], v * 1.0)(), expected)
+        v.value = expected = expected + 1
+    held = v.value
+    turn()
+    np.testing.assert_array_equal(held, expected)
+
+
+def test_variables_change_places_under_many_threads():
+    v, w = (gx.variable(np.arange(100.0), name) for name in "vw")
+    programs = [gx.compile([], v - w, updates={a: gx.flip(v), b: gx.flip(w)}) for a, b in ((v, w), (w, v))]
+    read = gx.compile([], v - w)
+    bad = []
+
+    def run(call):
+        for _ in range(300):
+            if np.any(call()):
+                bad.append(call)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in (*programs, read, *programs, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not bad
+    np.testing.assert_array_equal(v.value, np.arange(100.0))
+    np.testing.assert_array_equal(w.value, np.arange(100.0))
 
 
 def test_an_update_waits_for_every_reader_of_the_old_value():

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from benchmarks.workloads import (
     logistic,
     matmul,
     mlp,
+    normal_numbers,
     scalar_call,
     softmax,
     tanh_exp,
@@ -145,6 +147,7 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (black_scholes(40), formula_black_scholes),
     (softmax(6, 7), formula_softmax),
     (layer_norm(6, 8), formula_layer_norm),
+    (normal_numbers(100_000), lambda: [np.array([NormalDist().inv_cdf(p) for p in np.linspace(0.001, 0.999, 101)])]),
     (matmul(5, 7, 3), lambda a, b: [a @ b]),
     (layer(5, 6, 7), lambda a, w, b: [gelu(a @ w + b)]),
     (attention(2, 3, 5, 4), formula_attention),

@@ -12,6 +12,8 @@ from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.matmul import layer, matmul
 from benchmarks.workloads.mlp import mlp
+from benchmarks.workloads.places import cumulative_sum, gather, scatter_add
+from benchmarks.workloads.randomness import normal_numbers
 from benchmarks.workloads.rows import layer_norm, softmax
 from benchmarks.workloads.simulations import bodies, heat
 
@@ -28,6 +30,7 @@ ROWS = (
     Row(black_scholes(4_000_000), 3),
     Row(softmax(4096, 512), 1.5),
     Row(layer_norm(4096, 512), 1.5),
+    Row(normal_numbers(10_000_000), 2),
     Row(matmul(64, 64, 64), 0.95),
     Row(matmul(256, 256, 256), 0.95),
     Row(matmul(1024, 1024, 1024), 0.95),
@@ -45,6 +48,9 @@ ROWS = (
     Row(logistic(5000, 20, 50), 1.5),
     Row(heat(1024, 100), 2),
     Row(bodies(2000), 2),
+    Row(cumulative_sum(1_000_000), 1.0),
+    Row(gather(1_000_000), 1.0),
+    Row(scatter_add(1_000_000), 1.0),
     Row(mlp(128), 1, "cold", at_most=1.0, only=_COMPILERS),
     Row(gpt(1), 1, "cold", at_most=3.0, only=_COMPILERS),
     Row(mlp(128), 1, "warm", at_most=0.1, only=_COMPILERS),
@@ -57,6 +63,7 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "gpt", "heat", "layer", "layer_norm",
-    "logistic", "matmul", "mlp", "scalar_call", "softmax", "tanh_exp",
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cumulative_sum", "gather", "gpt",
+    "heat", "layer", "layer_norm", "logistic", "matmul", "mlp", "normal_numbers", "scalar_call", "scatter_add", "softmax",
+    "tanh_exp",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ Ranges = Mapping[str, Size]  # loop variable -> extent: 0 <= variable < extent
 NO_RANGES: Ranges = {}
 _RESERVED = frozenset(
     {"true", "false", "none", "nan", "inf", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
-    | {"float32", "float64"}
+    | {"float16", "bfloat16", "float32", "float64"}
 )
 
 

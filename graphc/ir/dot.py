@@ -31,6 +31,7 @@ from graphc.ir.operation import (
     Leaf,
     Lowering,
     Pointwise,
+    Prefix,
     Project,
     Reduction,
     Repeat,
@@ -224,7 +225,7 @@ def _strength(lowering: Lowering) -> int:
     match lowering:
         case Contraction() | Host() | Scan() | Repeat() | Choose():
             return 2
-        case Reduction() | Scatter():
+        case Reduction() | Scatter() | Prefix():
             return 1
         case Pointwise() | Leaf() | Project():
             return 0

@@ -32,6 +32,23 @@ class Origin:
 _ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
+_BIRTHS: ContextVar[list[Node] | None] = ContextVar("births", default=None)
+
+
+@contextmanager
+def births() -> Iterator[list[Node]]:
+    """The nodes that are born inside, in their order."""
+    around = _BIRTHS.get()
+    found: list[Node] = []
+    token = _BIRTHS.set(found)
+    try:
+        yield found
+    finally:
+        _BIRTHS.reset(token)
+        if around is not None:
+            around += found
+
+
 @contextmanager
 def origin(where: Where | None, gradient: bool) -> Iterator[None]:
     """Nodes born inside get this line and this side (forward or gradient)."""
@@ -73,6 +90,9 @@ class Node:
         set_slot(self, "type", type)
         set_slot(self, "where", where)
         set_slot(self, "gradient", gradient)
+        born = _BIRTHS.get()
+        if born is not None:
+            born.append(self)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name}: nodes are immutable")
@@ -221,6 +241,6 @@ def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
 
 
 __all__ = [
-    "DType", "Graph", "Node", "Operation", "Origin", "current_origin", "nested", "origin", "rebuild", "subgraphs",
+    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "nested", "origin", "rebuild", "subgraphs",
     "topological", "within",
 ]  # fmt: skip

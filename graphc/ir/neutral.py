@@ -14,7 +14,7 @@ def neutral(combine: str, dtype: DType) -> Const:
         return Const(dtype.numpy.type(0).item(), dtype)
     if combine in ("mul", "and"):
         return Const(dtype.numpy.type(1).item(), dtype)
-    low = combine in ("max", "argmax")
+    low = combine in ("max", "argmax", "logaddexp")
     if dtype.is_float:
         return Const(float("-inf") if low else float("inf"), dtype)
     if dtype.is_bool:

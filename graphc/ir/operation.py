@@ -8,6 +8,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Reduction     out[i] = elements of one operand, combined over some axes
     Contraction   out[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
     Scatter       elements of an update, combined into the places that integer operands name
+    Prefix        out[i] = the elements along an axis, combined up to i
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
     Project       one result of an operation that has several
     Scan, Repeat, Choose    sub-graphs: run for every step, while one of them says so, or one of several
@@ -19,8 +20,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphc.ir.dims import Shape, Size
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, TupleType, as_dtype
 
 if TYPE_CHECKING:
     from graphc.ir.graph import Node
@@ -64,13 +67,26 @@ class Contraction:
 
 @dataclass(frozen=True)
 class Scatter:
-    """out = zeros; for every index of the update, out[place(k, index)] = combine(there, update[index]).
+    """out = base; for every index of the update, in order, out[place(k, index)] = combine(there, update[index]).
 
-    The update is the first operand. `place` is a function like `Pointwise.body` that gives the tuple of indices.
+    The update is the first operand. `place` is a function like `Pointwise.body` that gives the tuple of indices. `base` is the
+    operand that is there before; without one it is the neutral element. `combine` is add, mul, max, min or set.
     """
 
     combine: str
     place: Callable[..., tuple[Size, ...]]
+    base: int | None = None
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Along `axis(attrs)`, out[i] = combine(out[i - 1], x[i]); in the place of out[-1] stands the neutral element.
+
+    `combine` is one of add, mul, max, min, logaddexp, or `recurrence` of two operands: out[i] = a[i] * out[i - 1] + b[i].
+    """
+
+    combine: str
+    axis: Callable[[Attrs], int] = lambda attrs: attrs["axis"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,7 @@ class Choose:
 
 
 Whole = Host | Scan | Repeat | Choose  # what reads and makes whole arrays
-Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Project | Whole
+Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Project | Whole
 
 
 @dataclass(frozen=True)
@@ -145,9 +161,12 @@ class Requirement:
 class Operation:
     """One operation of the vocabulary; calling it builds a node.
 
-    infer(*types, **attrs) gives the result's type or raises a GraphError; reference(*arrays, **attrs) gives the value;
+    infer(*types, **attrs) gives the result's type or raises a GraphError; reference(*arrays, **attrs) gives the value (for
+    float16 and bfloat16 it is run in float32, and its result rounded once);
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
+    taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
+    instead(g, *inputs, **attrs) gives a node of the same value, through which the cotangent g goes; None where vjp is the rule.
     """
 
     name: str
@@ -157,6 +176,8 @@ class Operation:
     vjp: Callable[..., tuple[Node | None, ...]] | None = None
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
+    taken: Callable[..., tuple[Node | None, ...]] | None = None
+    instead: Callable[..., Node | None] | None = None
     arity: int | None = None
     doc: str = field(default="", repr=False)
     build: Callable[[Operation, tuple[Node, ...], dict[str, Any]], Node] | None = field(default=None, repr=False)
@@ -165,6 +186,8 @@ class Operation:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
+        if not isinstance(self.lowering, Leaf | Project | Scan | Repeat | Choose):
+            object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
             object.__setattr__(self, "__doc__", self.doc)
 
@@ -176,6 +199,23 @@ class Operation:
         return f"<operation {self.name}>"
 
 
+def _rounded(infer: Callable[..., TensorType], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """The reference, run in float32 where operands are floats of 16 bits, and rounded once to the result's type."""
+
+    def value(*arrays: Any, **attrs: Any) -> Any:
+        if not any(a.dtype.itemsize == 2 and as_dtype(a.dtype).is_storage for a in arrays):
+            return reference(*arrays, **attrs)
+        types = [TensorType(as_dtype(a.dtype), a.shape) for a in arrays]
+        wide = (a.astype(x.dtype.arithmetic.numpy, copy=False) for a, x in zip(arrays, types, strict=True))
+        with np.errstate(all="ignore"):
+            made, want = reference(*wide, **attrs), infer(*types, **attrs)
+            if isinstance(want, TupleType):
+                return tuple(np.asarray(m).astype(p.dtype.numpy, copy=False) for m, p in zip(made, want.parts, strict=True))
+            return np.asarray(made).astype(want.dtype.numpy, copy=False)
+
+    return value
+
+
 VOCABULARY: dict[str, Operation] = {}
 
 
@@ -185,6 +225,6 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Choose", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Project",
-    "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
+    "VOCABULARY", "Attrs", "Choose", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise", "Prefix",
+    "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
 ]  # fmt: skip

@@ -184,6 +184,7 @@ class Routine:
 
     operation: Operation
     attrs: tuple[tuple[str, Any], ...] = ()
+    several: bool = False  # whether it gives a tuple
 
     def __str__(self) -> str:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
@@ -218,9 +219,10 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of a program. `role` is input, variable, constant, output or temporary.
+    """Memory of a program. `role` is input, variable, next, constant, output or temporary.
 
-    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant or the variable.
+    `next` is the second memory of a variable: what the program writes there is the variable's value when the call has ended.
+    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant, or the variable.
     """
 
     name: str
@@ -250,7 +252,7 @@ class Program:
     calls: tuple[Call, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value)
+    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value); planned: they change places at the end
     slots: tuple[Size, ...] = ()
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:

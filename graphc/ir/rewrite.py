@@ -7,7 +7,7 @@
 
     rules     := rule*                         a line each; an indented line goes on with the one before; "#" starts a comment
     rule      := name ":" pattern "=>" template ["if" condition ("and" condition)*]
-    pattern   := operation "(" pattern, ... attribute, ... ")"
+    pattern   := operation "(" pattern, ... ["..." ","] attribute, ... ")"       "..." stands for any further operands
                | operation "{" pattern "," pattern "}"       the operands in either order
                | variable [":" kind ("|" kind)*]             a variable that comes again is the same node
                | literal                                     a `full` of that value
@@ -89,6 +89,7 @@ class Apply:
     function: Operation | Callable[..., Any]
     operands: tuple[Term, ...]
     attrs: tuple[tuple[str, Term], ...] = ()
+    more: bool = False  # whether further operands may follow
 
 
 @dataclass(frozen=True)
@@ -167,19 +168,20 @@ def _match(pattern: Term, node: Node, found: dict[str, Any]) -> bool:
             return found.setdefault(name, node) is node
         case Literal(value):
             return _is_constant(node) and same_number(node.attrs["value"], value)
-        case Apply(op, operands, attrs):
-            if node.op is not op or len(node.inputs) != len(operands) or len(node.attrs) != len(attrs):
+        case Apply(op, operands, attrs, more):
+            given = node.inputs[: len(operands)] if more else node.inputs
+            if node.op is not op or len(given) != len(operands) or len(node.attrs) != len(attrs):
                 return False
             for key, wanted in attrs:
                 if key not in node.attrs:
                     return False
-                given = node.attrs[key]
+                value = node.attrs[key]
                 if isinstance(wanted, Variable):
-                    if not same_attribute(found.setdefault(wanted.name, given), given):
+                    if not same_attribute(found.setdefault(wanted.name, value), value):
                         return False
-                elif not same_attribute(wanted.value, given):  # type: ignore[union-attr]
+                elif not same_attribute(wanted.value, value):  # type: ignore[union-attr]
                     return False
-            return all(_match(p, i, found) for p, i in zip(operands, node.inputs, strict=True))
+            return all(_match(p, i, found) for p, i in zip(operands, given, strict=True))
     raise AssertionError(f"{pattern} is not a pattern")
 
 
@@ -291,7 +293,7 @@ def _first(rules: Iterable[Rule], node: Node, fired: Counter[str] | None) -> tup
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t]+|\#[^\n]*)|(?P<line>\n)|(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))"
-    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<mark>=>|==|!=|[(){}\[\]:=,.|])"
+    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<mark>=>|==|!=|\.\.\.|[(){}\[\]:=,.|])"
 )
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, **{t.name: t for t in DTYPES}}
 
@@ -436,11 +438,14 @@ class _Parser:
     def operation(self, op: Operation, at: int) -> Term:
         operands: list[Term] = []
         attrs: dict[str, Term] = {}
+        more = False
         self.expect("(")
         while not self.take(")"):
             if self.attribute_next():
                 key, value = self.attribute()
                 attrs[key] = value
+            elif self.take("..."):
+                more = True
             else:
                 operands.append(self.pattern())
             if self.token.text != ")":
@@ -450,7 +455,7 @@ class _Parser:
         known = set(op.samples[0].attrs) if op.samples else set(attrs)
         if known != attrs.keys():
             raise self.error(f"{op.name} has the attributes {', '.join(sorted(known)) or '(none)'}: name each", at)
-        return Apply(op, tuple(operands), tuple(attrs.items()))
+        return Apply(op, tuple(operands), tuple(attrs.items()), more)
 
     def attribute_next(self) -> bool:
         return self.token.kind == "word" and self.tokens[self.next + 1].text == "="
@@ -541,8 +546,8 @@ def _orders(pattern: Term) -> list[Term]:
             pairs = list(product(*map(_orders, operands)))
             orders = [Apply(function, pair) for a, b in pairs for pair in ((a, b), (b, a))]
             return list(dict.fromkeys(orders))
-        case Apply(function, operands, attrs):
-            return [Apply(function, chosen, attrs) for chosen in product(*map(_orders, operands))]
+        case Apply(function, operands, attrs, more):
+            return [Apply(function, chosen, attrs, more) for chosen in product(*map(_orders, operands))]
     return [pattern]
 
 

@@ -7,7 +7,8 @@ A rule writes scalar code through a `Scalars`, which records statements; `Value`
     y = k.op("exp", x) * 2.0        # records  %0 = exp(%x);  %1 = mul(%0, 2.0)
 
 PRIMITIVES are what every backend implements, exactly: IEEE arithmetic, rounding, comparison, bits, selection. All other
-names (exp, maximum, floor_divide, ...) are expanded into primitives by passes/expand_math.py.
+names (exp, maximum, floor_divide, ...) are expanded into primitives by passes/expand_math.py. The floats that memory alone
+holds (float16, bfloat16) are selected and cast, no more: STORAGE.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ PRIMITIVES = frozenset(
     "add sub mul div neg abs sqrt floor ceil trunc rint fma quot rem "  # quot, rem: C division of integers, divisor != 0
     "eq ne lt le gt ge and or xor not shl shr select cast bitcast index".split()
 )
+STORAGE = frozenset(("select", "cast"))  # the primitives on types that memory alone holds (float16, bfloat16)
 COMPARISONS = frozenset(
     "eq ne lt le gt ge isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not".split()
 )
@@ -213,6 +215,8 @@ class Scalars:
         return self.op("select", condition, a, b)
 
     def cast(self, value: Value, dtype: DType) -> Value:
+        if isinstance(value.arg, Const) and value.dtype.is_storage and dtype == value.dtype.arithmetic:
+            return self.const(value.arg.value, dtype)
         return value if value.dtype == dtype else self.op("cast", value, dtype=dtype)
 
     def bitcast(self, value: Value, dtype: DType) -> Value:

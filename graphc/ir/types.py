@@ -2,12 +2,15 @@
 
     f32[batch, 3]        float32, a named and a fixed dimension
     i64[]                an int64 scalar
+    bf16[n]              bfloat16, which memory holds: its arithmetic is that of float32, each result rounded once
+
+float16 is NumPy's; the arrays of bfloat16 are those of the package ml_dtypes, which is loaded where one is asked for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +37,8 @@ class DType:
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        return _NUMPY[self.name]
+        """NumPy's data type; DTypeError if that is ml_dtypes' and the package is missing."""
+        return _numpy(self.name)
 
     @property
     def dtype(self) -> np.dtype[Any]:  # what np.dtype(float32) asks for
@@ -56,6 +60,16 @@ class DType:
     def bits(self) -> int:
         return 8 * self.itemsize
 
+    @property
+    def arithmetic(self) -> DType:
+        """The type in which its values are computed: float32 for the floats of 16 bits, else itself."""
+        return float32 if self.is_float and self.itemsize == 2 else self
+
+    @property
+    def is_storage(self) -> bool:
+        """Whether memory alone holds it: a float of 16 bits."""
+        return self.arithmetic is not self
+
     def __str__(self) -> str:
         return self.name
 
@@ -65,14 +79,38 @@ class DType:
 bool_ = DType("bool", "bool", "b", 1)
 int8, int16, int32, int64 = (DType(f"int{8 * n}", f"i{8 * n}", "i", n) for n in (1, 2, 4, 8))
 uint8, uint16, uint32, uint64 = (DType(f"uint{8 * n}", f"u{8 * n}", "u", n) for n in (1, 2, 4, 8))
+float16, bfloat16 = DType("float16", "f16", "f", 2), DType("bfloat16", "bf16", "f", 2)
 float32, float64 = DType("float32", "f32", "f", 4), DType("float64", "f64", "f", 8)
-DTYPES = (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64)
-FLOATS = (float32, float64)
+DTYPES = (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, bfloat16, float32, float64)
+FLOATS = (float32, float64)  # those that are computed with
 INTEGERS = DTYPES[1:9]
+DIGITS = {float16: 11, bfloat16: 8, float32: 24, float64: 53}  # of a significand, the leading one included
+EXPONENTS = {float16: (-24, 15), bfloat16: (-133, 127), float32: (-149, 127), float64: (-1074, 1023)}  # of powers of two
 
-_NUMPY = {t.name: np.dtype(t.name) for t in DTYPES}
 _BY_NAME = {t.name: t for t in DTYPES} | {t.short: t for t in DTYPES}
-_BY_NUMPY = {n: _BY_NAME[name] for name, n in _NUMPY.items()}
+
+
+@lru_cache
+def _numpy(name: str) -> np.dtype[Any]:
+    if name != "bfloat16":
+        return np.dtype(name)
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise DTypeError(
+            "bfloat16 needs the package ml_dtypes", where=caller(), hint="pip install ml_dtypes, or use float16 or float32"
+        ) from None
+    found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return found
+
+
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether a NumPy data type is of booleans, integers or floats.
+
+    >>> is_number(np.dtype("int8")), is_number(np.dtype("complex64"))
+    (True, False)
+    """
+    return dtype.kind in "biuf" or dtype.name == "bfloat16"
 
 
 def as_dtype(value: object) -> DType:
@@ -86,7 +124,7 @@ def as_dtype(value: object) -> DType:
     if isinstance(value, str) and value in _BY_NAME:
         return _BY_NAME[value]
     try:
-        found = _BY_NUMPY.get(np.dtype(value).newbyteorder("="))  # type: ignore[call-overload]
+        found = _BY_NAME.get(np.dtype(value).name)  # type: ignore[call-overload]
     except TypeError:
         found = None
     if found is None:
@@ -100,10 +138,27 @@ def as_dtype(value: object) -> DType:
 def promote(a: DType, b: DType) -> DType:
     """The type of a result of operands of types a and b: NumPy 2's promotion.
 
-    >>> promote(int32, float32)
-    float64
+    NumPy knows no bfloat16: it stays itself beside integers and booleans, and is float32 beside float16, as in JAX
+    (https://docs.jax.dev/en/latest/type_promotion.html).
+
+    >>> promote(int32, float32), promote(int8, float16), promote(int8, bfloat16)
+    (float64, float16, bfloat16)
     """
-    return _BY_NUMPY[np.promote_types(a.numpy, b.numpy)]
+    if bfloat16 not in (a, b):
+        return as_dtype(np.promote_types(a.numpy, b.numpy))
+    other = b if a == bfloat16 else a
+    return float32 if other == float16 else other if other.is_float else bfloat16
+
+
+def promote_number(common: DType, number: type) -> DType:
+    """The type that a Python number (bool, int or float) takes beside operands of type `common`.
+
+    >>> promote_number(float16, float), promote_number(int8, int), promote_number(int8, float)
+    (float16, int8, float64)
+    """
+    if number is float and not common.is_float:
+        return float64
+    return int64 if number is int and common.is_bool else common
 
 
 @dataclass(frozen=True)
@@ -116,6 +171,11 @@ class TensorType:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @cached_property
+    def core(self) -> Shape:
+        """The shape without its axes of size 1, which neither loops nor addresses need."""
+        return tuple(n for n in self.shape if n != 1)
 
     @property
     def size(self) -> Size:

@@ -162,6 +162,12 @@ copysign: Op = elementwise(
 )  # fmt: skip
 
 
+nextafter = elementwise(
+    "nextafter", dtype=to_float, reference=np.nextafter, scalar="nextafter({0}, {1})", vjp=lambda g, y, a, b: (g, None),
+    doc="The number next to a in the direction of b.",
+)  # fmt: skip
+
+
 stop_gradient_ = elementwise("stop_gradient", dtype=any_type, reference=np.array, scalar="{0}", vjp=lambda g, y, x: (None,))
 
 

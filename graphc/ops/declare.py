@@ -168,7 +168,7 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
         if x is not None:
             dtypes.append(x.dtype)
         elif strong:
-            dtypes.append(t.as_dtype(np.result_type(*(s.numpy for s in strong), type(a)(0))))
+            dtypes.append(t.promote_number(_common(tuple(strong)), type(a)))
         else:
             dtypes.append(t.as_dtype(np.result_type(*(type(w)(0) for w in weak_types))))
     wanted, result = rule(name, tuple(dtypes[free:]))
@@ -252,6 +252,7 @@ def elementwise(
     domain: tuple[float, float] = (-3.0, 3.0),
     free: int = 0,
     later: bool = False,
+    taken: Callable[..., tuple[Node | None, ...]] | None = None,
     doc: str = "",
 ) -> Op:
     """Declare a function of single elements.
@@ -297,7 +298,8 @@ def elementwise(
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
     return Op(
-        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, arity=arity, build=apply,
+        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, taken=taken, arity=arity,
+        build=apply,
         doc=f"{doc}\n\nElement by element: operands broadcast and promote as NumPy 2's do; gives a symbol of their common shape.",
     )  # fmt: skip
 
@@ -396,8 +398,28 @@ def normalize_axes(name: str, axis: Any, x: TensorType) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
+def normalize_size(name: str, what: str, value: Any) -> Size:
+    """A size: an integer that is not negative, a name, or an expression of names."""
+    try:
+        size = t.as_size(value)
+    except (TypeError, ValueError):
+        size = -1
+    if isinstance(size, int) and size < 0:
+        raise ShapeError(
+            f"{name}: {what} must be a size, got {value!r}", where=caller(), hint="give an integer from 0 on, or a name"
+        )
+    return size
+
+
+def normalize_integer(name: str, what: str, value: Any) -> int:
+    """A Python integer."""
+    if isinstance(value, (bool, Node)) or not hasattr(value, "__index__"):
+        raise ShapeError(f"{name}: {what} must be an integer, got {value!r}", where=caller())
+    return int(value.__index__())
+
+
 __all__ = [
     "any_type", "broadcast_shapes", "build", "comparison", "elementwise", "index_map", "integral", "logical",
-    "normalize_axes", "normalize_axis", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
-    "to_float", "true_division", "weak",
+    "normalize_axes", "normalize_axis", "normalize_integer", "normalize_size", "numeric", "pointwise",
+    "promote_operands", "reduction", "shift", "to_bool", "to_float", "true_division", "weak",
 ]  # fmt: skip

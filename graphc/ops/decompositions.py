@@ -39,6 +39,8 @@ def matrix(name: str, x: TensorType) -> TensorType:
         raise ShapeError(f"{name} needs a matrix, got {x}", hint="two axes, after those of a batch")
     if not x.dtype.is_float:
         raise DTypeError(f"{name} needs floats, got {x}")
+    if x.dtype.is_storage:
+        raise DTypeError(f"{name} needs float32 or float64, got {x}", hint="astype('float32'): LAPACK has no floats of 16 bits")
     return x
 
 
@@ -318,9 +320,10 @@ def _on_one_thread(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's function on one thread; NaN for matrices that are not finite, of which LAPACK may make anything."""
 
     def run(x: Array, **attrs: Any) -> Any:
-        wild = ~np.isfinite(x).all(axis=(-2, -1))
+        wild = np.asarray(~np.isfinite(x).all(axis=(-2, -1)))
+        tame = np.where(wild[..., None, None], np.eye(*x.shape[-2:], dtype=x.dtype), x) if wild.any() else x
         with lapack.one_thread():
-            made = function(np.where(wild[..., None, None], np.eye(*x.shape[-2:], dtype=x.dtype), x) if wild.any() else x, **attrs)
+            made = function(tame, **attrs)
         results = tuple(made) if isinstance(made, tuple) else (made,)
         if wild.any():
             for result in results:
@@ -486,7 +489,8 @@ def _pinv_vjp(g: Tensor, y: Tensor, x: Tensor, rtol: float) -> Rule:
 
 pinv_: Op = host(
     "pinv", infer=lambda x, rtol: TensorType(x.dtype, (*matrix("pinv", x).shape[:-2], x.shape[-1], x.shape[-2])),
-    reference=_on_one_thread(_pinv), vjp=_pinv_vjp, samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3), rtol=1e-6),
+    reference=_on_one_thread(_pinv), vjp=_pinv_vjp,
+    samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3), rtol=1e-6),
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 Array = np.ndarray[Any, Any]
 
 
-def _place(k: Scalars, index: Value, size: Size) -> Size:
+def place(k: Scalars, index: Value, size: Size) -> Size:
     """An index as data, made safe for an axis."""
     at, n = k.cast(index, t.int64), k.index(size)
     at = k.select(at < 0, at + n, at)
@@ -31,7 +31,8 @@ def _place(k: Scalars, index: Value, size: Size) -> Size:
     return k.as_index(k.select(at >= n, n - 1, at))
 
 
-def _safe(indices: Array, size: int) -> Array:
+def safe(indices: Array, size: int) -> Array:
+    """The same in NumPy."""
     wide = indices.astype(np.int64)
     return np.clip(np.where(wide < 0, wide + size, wide), 0, size - 1)
 
@@ -54,12 +55,12 @@ def _take_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
 
 def _take_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
     rank = k.type(1).rank
-    at = _place(k, k.load(1, index[axis : axis + rank]), k.type(0).shape[axis])
+    at = place(k, k.load(1, index[axis : axis + rank]), k.type(0).shape[axis])
     return k.load(0, (*index[:axis], at, *index[axis + rank :]))
 
 
 take_ = Op(
-    "take", _take_type, lambda x, indices, axis: np.take(x, _safe(indices, x.shape[axis]), axis), Pointwise(_take_body),
+    "take", _take_type, lambda x, indices, axis: np.take(x, safe(indices, x.shape[axis]), axis), Pointwise(_take_body),
     lambda g, y, x, indices, axis: (put_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((4, 3), (2, 5)), {"axis": 0}, ("", "int64"), (-6, 6)), Sample(((2, 4), ()), {"axis": 1}, ("", "int32"), (-6, 6))),
     requires=_nonempty("take"), arity=2, build=build,
@@ -75,13 +76,13 @@ def _put_reference(g: Array, indices: Array, axis: int, size: int) -> Array:
     front = np.moveaxis(g.reshape(*g.shape[:axis], indices.size, *g.shape[axis + indices.ndim :]), axis, 0)
     result = np.zeros((size, *front.shape[1:]), g.dtype)
     if size:
-        np.add.at(result, _safe(indices, size).reshape(-1), front)
+        np.add.at(result, safe(indices, size).reshape(-1), front)
     return np.moveaxis(result, 0, axis)
 
 
 def _put_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size) -> tuple[Size, ...]:
     rank = k.type(1).rank
-    at = _place(k, k.load(1, index[axis : axis + rank]), size)
+    at = place(k, k.load(1, index[axis : axis + rank]), size)
     return (*index[:axis], at, *index[axis + rank :])
 
 
@@ -121,20 +122,27 @@ def _along_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
     )
     if not same:
         raise ShapeError(f"take_along_axis along {axis} needs equal other axes, got {x} and {indices}")
-    if x.shape[axis] == 0:
+    if x.shape[axis] == 0 and indices.shape[axis] != 0:
         raise ShapeError(f"take_along_axis from an empty axis, got {x} along {axis}")
     return TensorType(x.dtype, indices.shape)
 
 
 def _along_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
-    at = _place(k, k.load(1, index), k.type(0).shape[axis])
+    at = place(k, k.load(1, index), k.type(0).shape[axis])
     return k.load(0, (*index[:axis], at, *index[axis + 1 :]))
 
 
+def _along_requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
+    if x.shape[axis] == indices.shape[axis]:  # nothing is read from nothing
+        return []
+    return [Requirement(x.shape[axis], ">=", 1, f"take_along_axis from an empty axis: {x} along {axis}")]
+
+
 along_ = Op(
-    "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, _safe(indices, x.shape[axis]), axis),
+    "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, safe(indices, x.shape[axis]), axis),
     Pointwise(_along_body), lambda g, y, x, indices, axis: (put_along_add(g, indices, axis=axis, size=x.shape[axis]), None),
-    (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)),), requires=_nonempty("take_along_axis"), arity=2, build=build,
+    (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)), Sample(((2, 0), (2, 0)), {"axis": 1}, ("", "int64"))),
+    requires=_along_requires, arity=2, build=build,
 )  # fmt: skip
 
 
@@ -152,13 +160,13 @@ def _put_along_reference(g: Array, indices: Array, axis: int, size: int) -> Arra
     result = np.zeros((*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype)
     if size and g.size:
         grid: list[Array] = list(np.indices(g.shape))
-        grid[axis] = _safe(indices, size)
+        grid[axis] = safe(indices, size)
         np.add.at(result, tuple(grid), g)
     return result
 
 
 def _put_along_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size) -> tuple[Size, ...]:
-    return (*index[:axis], _place(k, k.load(1, index), size), *index[axis + 1 :])
+    return (*index[:axis], place(k, k.load(1, index), size), *index[axis + 1 :])
 
 
 put_along_add: Op = Op(

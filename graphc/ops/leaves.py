@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import math
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from graphc.ops.declare import Op, build
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
+_LINE = 64  # bytes of a cache line: vectors that lie across two of them are read in two steps
 
 
 class Variable(Tensor):
-    """State: an array that programs read, and that `updates` write in place.
+    """State: an array that programs read, and that `updates` write.
 
     >>> import graphc as gx
     >>> v = gx.variable([1.0, 2.0], name="v")
@@ -32,9 +33,11 @@ class Variable(Tensor):
     array([1., 2.])
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ("_default_update", "_memory", "places")
     __hash__ = Tensor.__hash__
-    _data: Array
+    _memory: dict[int, Array]  # by address
+    places: Array  # the addresses of its value, and of a second memory or 0: who writes there lets the two change places
+    _default_update: Tensor | None
 
     @property
     def name(self) -> str:
@@ -46,33 +49,70 @@ class Variable(Tensor):
 
         Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer.
         """
-        return STATE.read(np.copy, self._data)
+        return STATE.read(lambda v: v.data.copy(), self)
 
     @value.setter
     def value(self, new: Any) -> None:
         array = np.asarray(new)
-        if array.shape != self._data.shape:
+        if array.shape != self.type.shape:
             raise ShapeError(
                 f"variable {self.name} is {self.type}, got an array of shape {list(array.shape)}", where=caller(),
                 hint="a variable keeps its shape",
             )  # fmt: skip
-        if not np.can_cast(array.dtype, self._data.dtype, "same_kind"):
+        if not np.can_cast(array.dtype, self.dtype.numpy, "same_kind"):
             raise DTypeError(
                 f"variable {self.name} is {self.type}, got {array.dtype}",
                 where=caller(),
                 hint=f"astype({str(self.dtype)!r}) first",
             )
-        STATE.write(partial(np.copyto, self._data), array)
+        STATE.write(lambda new: np.copyto(self.data, new), array)
+
+    @property
+    def default_update(self) -> Tensor | None:
+        """What compiled programs that read the variable write into it, where their `updates` do not say; None by default.
+
+        >>> import graphc as gx
+        >>> calls = gx.variable(0, name="calls")
+        >>> calls.default_update = calls + 1
+        >>> f = gx.compile([], calls * 10)
+        >>> f(), f(), calls.value
+        (array(0), array(10), array(2))
+        """
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, new: Tensor | None) -> None:
+        if new is not None and (not isinstance(new, Tensor) or new.type != self.type):
+            got = new.type if isinstance(new, Tensor) else type(new).__name__
+            raise DTypeError(
+                f"variable {self.name} is {self.type}, got a default update {got}", where=caller(),
+                hint="astype or reshape the new value",
+            )  # fmt: skip
+        object.__setattr__(self, "_default_update", new)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name != "value":
+        if name not in ("value", "default_update"):
             super().__setattr__(name, value)
         object.__setattr__(self, name, value)
 
     @property
     def data(self) -> Array:
-        """The memory itself, for backends."""
-        return self._data
+        """The memory itself, for backends that hold the state."""
+        return self._memory[int(self.places[0])]
+
+    def add_memory(self) -> None:
+        """Have a second memory from now on, for backends."""
+        STATE.write(Variable._add_memory, self)
+
+    def _add_memory(self) -> None:
+        if len(self._memory) < len(self.places):
+            shape, dtype = self.attrs["shape"], self.dtype.numpy
+            size = math.prod(shape) * dtype.itemsize
+            room = np.zeros(size + _LINE, np.uint8)
+            start = -room.ctypes.data % _LINE
+            memory = room[start : start + size].view(dtype).reshape(shape)
+            self.places[len(self._memory)] = memory.ctypes.data
+            self._memory[memory.ctypes.data] = memory
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r}: {self.type}>"
@@ -91,7 +131,10 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     node = Variable(op, (), attrs, op.infer(**attrs), born.where, False)
     if not node.type.is_static:
         raise ShapeError(f"variable {attrs['name']} needs a fixed shape, got {node.type}", where=born.where)
-    object.__setattr__(node, "_data", np.zeros(tuple(int(n) for n in attrs["shape"]), attrs["dtype"].numpy))
+    object.__setattr__(node, "_default_update", None)
+    object.__setattr__(node, "_memory", {})
+    object.__setattr__(node, "places", np.zeros(2, np.int64))
+    node.add_memory()
     return node
 
 
@@ -137,7 +180,7 @@ def variable(value: Any, name: str | None = None, dtype: object = None) -> Varia
     array = _array("variable", value, dtype)
     node = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
     assert isinstance(node, Variable)
-    node._data[...] = array
+    node.data[...] = array
     return node
 
 
@@ -173,7 +216,7 @@ def _array(what: str, value: Any, dtype: object) -> Array:
         raise InputError(
             f"{what}: a {type(value).__name__} that makes no array: {error}", where=caller(), hint=_NUMBERS
         ) from None
-    if array.dtype.kind not in "biuf":
+    if not t.is_number(array.dtype):
         raise DTypeError(
             f"{what}: {type(value).__name__} of {array.dtype} has no data type of graphc", where=caller(), hint=_NUMBERS
         )

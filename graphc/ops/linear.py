@@ -8,10 +8,12 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
+from graphc.ir import dims
 from graphc.ir.dims import Dim, Size
 from graphc.ir.operation import Contraction, Sample
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, broadcast_shapes, build, numeric, promote_operands
+from graphc.ops.declare import Op, broadcast_shapes, build, normalize_integer, numeric, promote_operands
+from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Tensor, TensorLike
 
 Array = np.ndarray[Any, Any]
@@ -102,25 +104,49 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
     return ops.expand_dims(a, 1) * ops.expand_dims(b, 0)
 
 
+@in_float32
 def vecdot(x1: TensorLike, x2: TensorLike, axis: int = -1) -> Tensor:
-    """The sum of products along an axis."""
-    return ops.sum(ops.multiply(x1, x2), axis=axis)
+    """The sum of products along an axis, which has one size in both; the other axes broadcast. Integers wrap.
+
+    >>> import graphc as gx
+    >>> gx.vecdot(gx.constant([[1, 2], [3, 4]]), [1, 10]).eval()
+    array([21, 43])
+    """
+    (a, b), dtype = promote_operands("vecdot", (x1, x2), numeric)
+    for x in (a, b):
+        if x.ndim == 0:
+            raise ShapeError(f"vecdot needs at least one axis each, got {a.type} and {b.type}", where=caller())
+    a, b = (ops.moveaxis(x, ops.normalize_axis("vecdot", axis, x.type), -1) for x in (a, b))
+    if a.shape[-1] != b.shape[-1]:
+        raise ShapeError(f"vecdot along axis {axis} needs equal sizes, got {a.shape[-1]} and {b.shape[-1]}", where=caller())
+    return ops.astype(ops.sum(a * b, axis=-1), dtype)
 
 
 def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Tensor:
-    """The sum of products over the last `axes` axes of x1 and the first of x2, or over the axes two lists name."""
-    a, b = ops.as_tensor(x1), ops.as_tensor(x2)
-    if isinstance(axes, int):
-        if not 0 <= axes <= min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot over {axes} axes is not possible for {a.type} and {b.type}", where=caller())
-        left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    """The sum of products over the last `axes` axes of x1 and the first of x2, or over the axes that a pair of lists names.
+
+    >>> import graphc as gx
+    >>> gx.tensordot(gx.zeros((2, 3, 4)), gx.zeros((4, 3, 5)), axes=([1, 2], [1, 0])).shape
+    (2, 5)
+    """
+    (a, b), _ = promote_operands("tensordot", (x1, x2), numeric)
+    if not isinstance(axes, (tuple, list)):
+        count = normalize_integer("tensordot", "axes", axes)
+        if not 0 <= count <= min(a.ndim, b.ndim):
+            raise ShapeError(f"tensordot over {count} axes is not possible for {a.type} and {b.type}", where=caller())
+        left, right = list(range(a.ndim - count, a.ndim)), list(range(count))
+    elif len(axes) != 2:
+        raise ShapeError(f"tensordot: axes must be a number or a pair, got {axes!r}", where=caller())
     else:
-        left = [ops.normalize_axis("tensordot", i, a.type) for i in axes[0]]
-        right = [ops.normalize_axis("tensordot", i, b.type) for i in axes[1]]
-    if len(left) != len(right) or any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
+        left, right = (
+            [ops.normalize_axis("tensordot", i, x.type) for i in (chosen if isinstance(chosen, (tuple, list)) else (chosen,))]
+            for chosen, x in zip(axes, (a, b), strict=True)
+        )
+    repeated = len(set(left)) < len(left) or len(set(right)) < len(right)
+    if repeated or len(left) != len(right) or any(a.shape[i] != b.shape[j] for i, j in zip(left, right, strict=True)):
         raise ShapeError(
             f"tensordot over axes {left} and {right} needs equal sizes, got {a.type} and {b.type}", where=caller(),
-            hint="name as many axes of one as of the other, of the same sizes",
+            hint="name as many axes of one as of the other, each once, of the same sizes",
         )  # fmt: skip
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
@@ -129,3 +155,34 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> Tensor:
     a = ops.reshape(ops.permute_dims(a, rest_a + left), (ops.product(rows), k))
     b = ops.reshape(ops.permute_dims(b, right + rest_b), (k, ops.product(columns)))
     return ops.reshape(matmul(a, b), rows + columns)
+
+
+def kron(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """The Kronecker product: every element of x1 replaced by its product with x2; missing leading axes count as 1.
+
+    >>> import graphc as gx
+    >>> gx.kron(gx.constant([1, 10]), [1, 2]).eval()
+    array([ 1,  2, 10, 20])
+    """
+    (a, b), _ = promote_operands("kron", (x1, x2), numeric)
+    rank = max(a.ndim, b.ndim)
+    sizes = [(*(1 for _ in range(rank - x.ndim)), *x.shape) for x in (a, b)]
+    pairs = list(zip(*sizes, strict=True))
+    left = ops.reshape(a, tuple(n for m, _ in pairs for n in (m, 1)))
+    right = ops.reshape(b, tuple(n for _, m in pairs for n in (1, m)))
+    return ops.reshape(left * right, tuple(dims.mul(m, n) for m, n in pairs))
+
+
+def cross(x1: TensorLike, x2: TensorLike, axis: int = -1) -> Tensor:
+    """The vector product along an axis of size 3; the other axes broadcast.
+
+    >>> import graphc as gx
+    >>> gx.cross(gx.constant([1, 0, 0]), [0, 1, 0]).eval()
+    array([0, 0, 1])
+    """
+    (a, b), _ = promote_operands("cross", (x1, x2), numeric)
+    a, b = (ops.moveaxis(x, ops.normalize_axis("cross", axis, x.type), -1) for x in (a, b))
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ShapeError(f"cross needs axes of size 3, got {a.type} and {b.type} along {axis}", where=caller())
+    (p, q, r), (u, v, w) = ([x[..., i] for i in range(3)] for x in (a, b))
+    return ops.moveaxis(ops.stack([q * w - r * v, r * u - p * w, p * v - q * u], -1), -1, axis)

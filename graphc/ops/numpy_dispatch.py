@@ -16,9 +16,13 @@ _ALIASES = {
     "rint": "round", "around": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
     "right_shift": "bitwise_right_shift", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concatenate": "concat", "amax": "max", "amin": "min",
-    "ravel": "_flatten", "dot": "matmul", "conjugate": "positive",
+    "ravel": "_flatten", "dot": "matmul", "conjugate": "positive", "cumsum": "cumulative_sum",
+    "cumprod": "cumulative_prod",
 }  # fmt: skip
 _REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_or": "any", "logical_and": "all"}
+_ACCUMULATE = {
+    "add": "cumulative_sum", "multiply": "cumulative_prod", "maximum": "cummax", "minimum": "cummin", "logaddexp": "logcumsumexp",
+}  # fmt: skip
 _DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "subok": True, "mode": "raise", "initial": None}
 
 
@@ -36,9 +40,7 @@ def _in_order(function: Any) -> Any:
 def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A function of np.linalg. Which triangle of a symmetric matrix is stored makes no difference here."""
     name = function.__name__
-    found = getattr(ops.matrix_functions, name, None)
-    if found is None:
-        raise InputError(f"numpy.linalg.{name} of a symbol is not there", where=caller(), hint="see graphc's own functions")
+    found = getattr(ops.matrix_functions, name)
     given = {k: v for k, v in inspect.signature(function).bind(*args, **options).arguments.items() if v is not np._NoValue}
     if name == "svd" and not given.pop("compute_uv", True):
         found = ops.matrix_functions.svdvals
@@ -56,9 +58,14 @@ def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> An
     return found(*arrays, **given)
 
 
-def _find(name: str) -> Any:
+numpy_modules: dict[str, dict[str, Any]] = {}  # NumPy's modules beside the first, and what serves them
+
+
+def _find(name: str, module: str = "numpy") -> Any:
     if name in ("sort", "argsort"):
         return _in_order(getattr(ops, name))
+    if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
+        return numpy_modules[module][name]
     known = _ALIASES.get(name, name)
     if known == "_flatten":
         return lambda x: ops.reshape(x, (-1,))
@@ -92,12 +99,15 @@ def numpy_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
     if method == "reduce" and name in _REDUCE:
         kept.setdefault("axis", 0)
         return _find(_REDUCE[name])(*inputs, **{k: v for k, v in kept.items() if v is not None or k == "axis"})
+    if method == "accumulate" and name in _ACCUMULATE:
+        kept.setdefault("axis", 0)
+        return _find(_ACCUMULATE[name])(*inputs, **{k: v for k, v in kept.items() if v is not None})
     raise InputError(f"numpy.{name}.{method} of a symbol is not there", where=caller())
 
 
 def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
     """What a NumPy function of symbols is."""
     name = func.__name__
-    if func.__module__ == "numpy.linalg":
+    if func.__module__ == "numpy.linalg" and name in ops.matrix_functions.__all__:
         return _linalg(func, args, kwargs)
-    return _find(name)(*args, **_options(name, kwargs))
+    return _find(name, func.__module__)(*args, **_options(name, kwargs))

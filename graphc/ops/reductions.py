@@ -12,6 +12,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
 from graphc.ops.declare import normalize_axes, normalize_axis, reduction
+from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -41,13 +42,23 @@ def _boolean(name: str, dtype: DType) -> DType:
 
 
 def _prod_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:
-    """The product of the others: by division where no factor is 0, else by the product of those that are not."""
+    """The product of the others: of the factors that are not 0, by division; of the zeros, written out while they are few.
+
+    `first` and `second` are the products of one zero and of the other of two. Their values are 0, and 1 is the derivative of
+    either by the zero in it, so that this rule's own derivative is exact at zeros too.
+    """
+    one, none = ops.ones_like(x), ops.zeros_like(x)
     zero = x == 0
-    rest = _spread(prod_(ops.where(zero, ops.ones_like(x), x), axes=axes), x, axes)
-    zeros = _spread(sum_(ops.astype(zero, x.dtype), axes=axes), x, axes)
-    alone = (zeros == 1) & zero
-    others = ops.where(zeros == 0, rest / ops.where(zero, ops.ones_like(x), x), ops.where(alone, rest, ops.zeros_like(x)))
-    return (_spread(g, x, axes) * others,)
+    rest = ops.where(zero, one, x)
+    product = _spread(prod_(rest, axes=axes), x, axes)
+    count = _spread(sum_(ops.astype(zero, x.dtype), axes=axes), x, axes)
+    small = ops.where(zero, x, none)
+    first = _spread(sum_(small, axes=axes), x, axes)
+    second = first - small
+    of_zero = ops.where(count == 1, product, ops.where(count == 2, product * second, none))
+    of_rest = product / rest
+    of_rest = ops.where(count == 0, of_rest, ops.where(count == 1, of_rest * first, none))
+    return (_spread(g, x, axes) * ops.where(zero, of_zero, of_rest),)
 
 
 def _extreme_vjp(g: Tensor, y: Tensor, x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor]:
@@ -167,6 +178,7 @@ def _floating(x: TensorLike) -> Tensor:
     return x if x.dtype.is_float else ops.astype(x, t.float64)
 
 
+@in_float32
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over some or all axes; integers as float64."""
     x = _floating(x)
@@ -174,6 +186,7 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return sum(x, axis, keepdims=keepdims) / count
 
 
+@in_float32
 def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The variance over some or all axes: the mean square distance from the mean, over n - correction."""
     x = _floating(x)
@@ -185,6 +198,7 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
     return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
 
 
+@in_float32
 def std(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The standard deviation over some or all axes."""
     return ops.sqrt(var(x, axis, correction, keepdims, ddof))

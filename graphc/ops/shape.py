@@ -149,11 +149,26 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     return permute_dims(x, order)
 
 
-def moveaxis(x: TensorLike, source: int, destination: int) -> Tensor:
-    """One axis moved to another place."""
+def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """Axes moved to other places; the others keep their order.
+
+    >>> import graphc as gx
+    >>> gx.moveaxis(gx.zeros((2, 3, 4)), (0, 1), (-1, 0)).shape
+    (3, 4, 2)
+    """
     x = as_tensor(x)
-    order = list(range(x.ndim))
-    order.insert(normalize_axis("moveaxis", destination, x.type), order.pop(normalize_axis("moveaxis", source, x.type)))
+    old, new = (
+        [normalize_axis("moveaxis", a, x.type) for a in (axes if isinstance(axes, (tuple, list)) else (axes,))]
+        for axes in (source, destination)
+    )
+    if len(old) != len(new) or len(set(old)) < len(old) or len(set(new)) < len(new):
+        raise ShapeError(
+            f"moveaxis of {x.type} from {source} to {destination} is not possible", where=caller(),
+            hint="name as many places as axes, each once",
+        )  # fmt: skip
+    order = [a for a in range(x.ndim) if a not in old]
+    for place, axis in sorted(zip(new, old, strict=True)):
+        order.insert(place, axis)
     return permute_dims(x, order)
 
 
@@ -194,9 +209,8 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
         raise ShapeError(f"broadcast_to: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
     if target == x.shape:
         return x
-    if x.op.name == "full":
-        return ops.full(target, x.attrs["value"], x.dtype)
-    return broadcast_(x, shape=target)
+    made: Tensor = broadcast_(x, shape=target)
+    return ops.full(target, x.attrs["value"], x.dtype) if x.op.name == "full" else made
 
 
 # --- slice and its adjoint -------------------------------------------------------------------------------------------
@@ -325,86 +339,6 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     value = x.dtype.numpy.type(constant_values).item()
     start = tuple(a for a, _ in pairs)
     return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)
-
-
-def getitem(x: Tensor, key: Any) -> Tensor:
-    """x[key] for integers, slices, None, ... and one array of integers."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for k in keys:
-        if np.asarray(k).dtype == bool if isinstance(k, (bool, list, np.ndarray)) else isinstance(k, Tensor) and k.dtype.is_bool:
-            raise ShapeError(
-                f"indexing {x.type} with booleans is not possible: the shape would be data", where=caller(),
-                hint="use gx.where(mask, x, 0), which keeps the shape",
-            )  # fmt: skip
-    if len(keys) == 1 and isinstance(keys[0], (Tensor, list, np.ndarray)):
-        return ops.take(x, keys[0], axis=0)
-    if sum(k is Ellipsis for k in keys) > 1:
-        raise ShapeError(f"indexing {x.type}: only one ... is possible", where=caller())
-    used = sum(k is not None and k is not Ellipsis for k in keys)
-    if used > x.ndim:
-        raise ShapeError(f"indexing {x.type} with {used} indices: it has {x.ndim} axes", where=caller())
-    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
-    keys[at : at + 1] = [slice(None)] * (x.ndim - used)
-    start: list[Size] = []
-    step: list[int] = []
-    size: list[Size] = []
-    shape: list[Size] = []
-    axis = 0
-    for k in keys:
-        if k is None:
-            shape.append(1)
-            continue
-        n = x.shape[axis]
-        if isinstance(k, slice):
-            a, by, count = _slice_range(x, axis, n, k)
-            shape.append(count)
-        elif (hasattr(k, "__index__") or isinstance(k, Dim)) and not isinstance(k, (bool, Node)):
-            a, by, count = _position(x, axis, n, k), 1, 1
-        else:
-            raise ShapeError(
-                f"indexing {x.type} with {type(k).__name__} on axis {axis} is not possible", where=caller(),
-                hint="use integers, slices, None and ...; gx.take for an array of integers; gx.where for a mask",
-            )  # fmt: skip
-        start.append(a)
-        step.append(by)
-        size.append(count)
-        axis += 1
-    if tuple(size) != x.shape or any(a != 0 for a in start) or any(by != 1 for by in step):
-        x = slice_(x, start=tuple(start), step=tuple(step), size=tuple(size))
-    return reshape(x, tuple(shape))
-
-
-def _position(x: Tensor, axis: int, n: Size, k: Any) -> Size:
-    i: Size = k if isinstance(k, Dim) else int(k.__index__())
-    if isinstance(i, int) and i < 0:
-        i = dims.add(n, i)
-    if isinstance(i, int) and isinstance(n, int) and not 0 <= i < n:
-        raise ShapeError(f"index {k} is out of range for axis {axis} of {x.type}", where=caller())
-    return i
-
-
-def _slice_range(x: Tensor, axis: int, n: Size, key: slice) -> tuple[Size, int, Size]:
-    """Start, step and size of a slice of an axis of size n, by Python's rules."""
-    by = 1 if key.step is None else int(key.step)
-    if by == 0:
-        raise ShapeError(f"a slice of axis {axis} of {x.type} has step 0", where=caller())
-
-    def edge(value: Any, default: Size) -> Size:
-        if value is None:
-            return default
-        at: Size = value if isinstance(value, Dim) else int(value.__index__())
-        if isinstance(at, int) and at < 0:
-            at = dims.add(at, n)
-        return dims.maximum(at, 0 if by > 0 else -1)
-
-    # Only the edge far from 0 needs a limit: a start beyond the other end makes the size 0.
-    if by > 0:
-        first, last = edge(key.start, 0), dims.minimum(edge(key.stop, n), n)
-    else:
-        first, last = dims.minimum(edge(key.start, dims.sub(n, 1)), dims.sub(n, 1)), edge(key.stop, -1)
-    span = dims.sub(last, first) if by > 0 else dims.sub(first, last)
-    size = dims.maximum(dims.floordiv(dims.add(span, builtin_abs(by) - 1), builtin_abs(by)), 0)
-    return first, by, size
 
 
 # --- concat ----------------------------------------------------------------------------------------------------------

@@ -188,6 +188,11 @@ class Tensor(Node):
     def __getitem__(self, key: Any) -> Tensor:
         return ops.getitem(self, key)
 
+    @property
+    def at(self) -> ops.Places:
+        """x.at[key].set(value), .add, .multiply, .max, .min: x with other elements at the places of a key; .get() is x[key]."""
+        return ops.Places(self)
+
     # --- methods ---
 
     def astype(self, dtype: object) -> Tensor:
@@ -318,7 +323,7 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         return ops.stack(list(value))
     array = np.asarray(value)
-    if array.dtype.hasobject or array.dtype.kind not in "biuf":
+    if not t.is_number(array.dtype):
         raise InputError(f"{type(value).__name__} cannot become a symbol", where=caller(), hint="give numbers or numeric arrays")
     return ops.constant(array)
 

@@ -2,7 +2,9 @@
 
 The updates hold the new value of every variable and of the optimiser's own state: moments called "w.m" and "w.v" after their
 variable, and where something depends on it, the number of steps taken, "step". What depends on that number alone is computed
-in float64; everything else in the variable's dtype.
+in float64; everything else in the variable's dtype. Of a float16 or bfloat16 variable the state is float32, and so is the
+arithmetic: the new value is rounded once. A step below half a unit of the variable is lost all the same: keep float32 variables,
+and cast them where they are used, if it matters.
 
 lr is a number, a symbol of shape [] (an input, say), or a schedule: a function from the step counter to a symbol.
 clip_norm limits the global norm of the gradients first (see `clip_by_global_norm`).
@@ -38,8 +40,8 @@ def sgd(loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_no
     """
     updates: Updates = {}
     rate, _ = _rate("sgd", lr, updates)
-    for w, g in _gradients("sgd", loss, variables, clip_norm):
-        updates[w] = w - _as(rate, w) * g
+    for w, x, g in _gradients("sgd", loss, variables, clip_norm):
+        updates[w] = gx.astype(x - _as(rate, x) * g, w.dtype)
     return updates
 
 
@@ -59,10 +61,10 @@ def momentum(
     """
     updates: Updates = {}
     rate, _ = _rate("momentum", lr, updates)
-    for w, g in _gradients("momentum", loss, variables, clip_norm):
+    for w, x, g in _gradients("momentum", loss, variables, clip_norm):
         m = _state(w, "m")
         updates[m] = beta * m + g
-        updates[w] = w - _as(rate, w) * updates[m]
+        updates[w] = gx.astype(x - _as(rate, x) * updates[m], w.dtype)
     return updates
 
 
@@ -82,10 +84,10 @@ def nesterov(
     """
     updates: Updates = {}
     rate, _ = _rate("nesterov", lr, updates)
-    for w, g in _gradients("nesterov", loss, variables, clip_norm):
+    for w, x, g in _gradients("nesterov", loss, variables, clip_norm):
         m = _state(w, "m")
         updates[m] = beta * m + g
-        updates[w] = w - _as(rate, w) * (g + beta * updates[m])
+        updates[w] = gx.astype(x - _as(rate, x) * (g + beta * updates[m]), w.dtype)
     return updates
 
 
@@ -106,10 +108,10 @@ def rmsprop(
     """
     updates: Updates = {}
     rate, _ = _rate("rmsprop", lr, updates)
-    for w, g in _gradients("rmsprop", loss, variables, clip_norm):
+    for w, x, g in _gradients("rmsprop", loss, variables, clip_norm):
         v = _state(w, "v")
         updates[v] = decay * v + (1 - decay) * (g * g)
-        updates[w] = w - _as(rate, w) * g / (gx.sqrt(updates[v]) + eps)
+        updates[w] = gx.astype(x - _as(rate, x) * g / (gx.sqrt(updates[v]) + eps), w.dtype)
     return updates
 
 
@@ -167,12 +169,12 @@ def _adam(
     t = gx.astype(step + 1, gx.float64)
     length = rate / (1 - gx.pow(beta1, t))  # the corrections of both means, as scalars: one division an element is left
     shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
-    for w, g in _gradients(name, loss, variables, clip_norm):
+    for w, x, g in _gradients(name, loss, variables, clip_norm):
         m, v = _state(w, "m"), _state(w, "v")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[v] = beta2 * v + (1 - beta2) * (g * g)
-        new = w - _as(length, w) * updates[m] / (gx.sqrt(updates[v]) * _as(shrink, w) + eps)
-        updates[w] = new - _as(rate * weight_decay, w) * w if weight_decay else new
+        new = x - _as(length, x) * updates[m] / (gx.sqrt(updates[v]) * _as(shrink, x) + eps)
+        updates[w] = gx.astype(new - _as(rate * weight_decay, x) * x if weight_decay else new, w.dtype)
     return updates
 
 
@@ -181,8 +183,8 @@ def _adam(
 
 def _gradients(
     name: str, loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
-) -> list[tuple[Variable, Tensor]]:
-    """Each variable with its gradient, limited if asked for."""
+) -> list[tuple[Variable, Tensor, Tensor]]:
+    """Each variable with its value and its gradient, limited if asked for, in the type that is computed with."""
     for v in variables:
         if not isinstance(v, Variable):
             raise gx.errors.InputError(
@@ -190,10 +192,10 @@ def _gradients(
             )
     if len(set(variables)) != len(variables):
         raise gx.errors.InputError(f"{name}: a variable is listed twice", where=gx.errors.caller())
-    found = gx.grad(loss, list(variables))
+    found = [gx.astype(g, g.dtype.arithmetic) for g in gx.grad(loss, list(variables))]
     if clip_norm is not None:
         found = clip_by_global_norm(found, clip_norm)
-    return list(zip(variables, found, strict=True))
+    return [(w, gx.astype(w, g.dtype), g) for w, g in zip(variables, found, strict=True)]
 
 
 def _rate(name: str, lr: Rate, updates: Updates, count: bool = False) -> tuple[float | Tensor, Variable | None]:
@@ -213,14 +215,14 @@ def _rate(name: str, lr: Rate, updates: Updates, count: bool = False) -> tuple[f
     return gx.astype(rate, gx.float64), step
 
 
-def _as(rate: float | Tensor, w: Variable) -> float | Tensor:
+def _as(rate: float | Tensor, x: Tensor) -> float | Tensor:
     """A rate in the dtype of what it scales; numbers take it by themselves."""
-    return gx.astype(rate, w.dtype) if isinstance(rate, Tensor) else rate
+    return gx.astype(rate, x.dtype) if isinstance(rate, Tensor) else rate
 
 
 def _state(w: Variable, suffix: str) -> Variable:
     """Zeros that belong to a variable."""
-    return gx.variable(np.zeros_like(w.value), name=f"{w.name}.{suffix}")
+    return gx.variable(np.zeros(w.value.shape, w.dtype.arithmetic), name=f"{w.name}.{suffix}")
 
 
 __all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd"]

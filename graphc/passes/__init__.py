@@ -16,22 +16,28 @@ from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
 from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
+from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.simplify import simplify, simplify_fast
+from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
 
 DEFAULT: tuple[Pass, ...] = (
-    fold_constants,    # first: rules match the fills that constants become
+    merge_loops,       # first: a loop and its gradient's forward loop have bodies of the same nodes
+    fold_constants,    # before simplify: rules match the fills that constants become
     eliminate_common,  # before simplify: a repeated rule variable matches by identity
     simplify,
+    prune_loops,       # what of a loop's results nobody reads is known only now
     fold_constants,    # again: a rule may leave constants alone, as where(true, 2, x) + 1 does
     eliminate_common,  # again: values that were written differently have become equal
     eliminate_dead,    # last: what the others left behind
 )  # fmt: skip
 
 LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+    widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
     fuse,           # the one step from Graph to Program
     expand_math,
@@ -40,5 +46,6 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_math", "fold_constants", "fuse",
-    "infer_shapes", "plan_buffers", "rematerialize", "simplify", "simplify_fast", "specialize",
+    "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "simplify", "simplify_fast", "specialize",
+    "widen",
 ]  # fmt: skip

@@ -5,21 +5,39 @@
                                   %2 = broadcast_to(1.0)        cotangent of %0
                                   %3 = multiply(%2, %0)         cotangent of %x
 
-Afterwards every wanted node has a cotangent of its own type, or None where the outputs do not depend on it. Nodes made here
-are marked as gradient and carry the line of the node they come from. The rule of an operation with several results is given
-tuples: of their cotangents, None where there is none, and of the results.
+Afterwards every wanted node has a cotangent of its own type, or None where the outputs do not depend on it. A cotangent is zero
+where a choice did not take the value, even if a derivative is infinite there (passes/taken.py). Nodes made here are marked as
+gradient and carry the line of the node they come from. The rule of an operation with several results is given tuples: of their
+cotangents, None where there is none, and of the results.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphc.errors import GradientError
 from graphc.ir.graph import Node, origin, topological
-from graphc.ir.operation import VOCABULARY, Project
+from graphc.ir.operation import VOCABULARY, Pointwise, Project
 from graphc.ir.types import TupleType
+from graphc.passes.taken import Conditions, Taken, select
+
+
+@dataclass(frozen=True)
+class Cotangent:
+    """A cotangent, what is taken of its value (None: everything), and whether it may be no number where nothing is."""
+
+    node: Any  # a tuple for an operation with several results
+    taken: Taken | None = None
+    open: bool = False
+
+    def settled(self) -> Cotangent:
+        """The same with zeros where nothing is taken."""
+        if not self.open or self.taken is None:
+            return self
+        return replace(self, node=select(self.taken, self.node), open=False)
 
 
 def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> list[Node | None]:
@@ -29,37 +47,84 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
     for node in order:
         if any(i in active for i in node.inputs):
             active.add(node)
-    found: dict[Node, Node] = {}
     parts_of: dict[Node, dict[int, Node]] = {}  # the cotangents of an operation's several results
     keep = set(wanted)
-    for node, cotangent in cotangents.items():
-        found[node] = cotangent
-    for node in reversed(order):
-        g: Any = found.get(node) if node in keep else found.pop(node, None)
+    conditions = Conditions()
+    found = {node: Cotangent(cotangent) for node, cotangent in cotangents.items()}
+    known = set(order)
+    while order:
+        node = order.pop()
+        g = found.get(node) if node in keep else found.pop(node, None)
         y: Any = node
-        if isinstance(node.op.lowering, Project):
-            if g is not None:
-                parts = parts_of.setdefault(node.inputs[0], {})
-                index = node.attrs["index"]
-                parts[index] = operator.add(parts[index], g) if index in parts else g  # the rules above made projections too
-            continue
         if node in parts_of:
             assert isinstance(node.type, TupleType)
-            g = tuple(map(parts_of.pop(node).get, range(len(node.type.parts))))
+            g = Cotangent(tuple(map(parts_of.pop(node).get, range(len(node.type.parts)))))
             y = tuple(VOCABULARY["project"](node, index=i) for i in range(len(node.type.parts)))
-        if g is None or node.is_leaf or not any(i in active for i in node.inputs):
+        if g is None:
             continue
-        if node.op.vjp is None:
-            raise GradientError(
-                f"{node.op.name} has no gradient, and one of {node.type} is asked for", where=node.where,
-                hint="cut it off with gx.stop_gradient, or build the value from operations that have one",
-            )  # fmt: skip
         with origin(node.where, gradient=True):
-            parts = node.op.vjp(g, y, *node.inputs, **node.attrs)
-            for given, part in zip(node.inputs, parts, strict=True):
-                if part is None or given not in active or not given.type.dtype.is_float:
-                    continue
-                assert part.type == given.type, f"{node.op.name}: cotangent {part.type} of an input {given.type}"
+            if node in keep or not (isinstance(node.op.lowering, Pointwise) and node.op.lowering.elementwise):
+                g = g.settled()
+                if node in keep:
+                    found[node] = g
+            if isinstance(node.op.lowering, Project):
+                parts, index = parts_of.setdefault(node.inputs[0], {}), node.attrs["index"]
+                parts[index] = operator.add(parts[index], g.node) if index in parts else g.node  # rules make projections too
+                continue
+            if node.is_leaf or not any(i in active for i in node.inputs):
+                continue
+            same = None if node.op.instead is None else node.op.instead(g.node, *node.inputs, **node.attrs)
+            if same is not None:
+                fresh = [n for n in topological([same]) if n not in known]
+                known.update(fresh)
+                for new in fresh:
+                    if any(i in active for i in new.inputs):
+                        active.add(new)
+                order += fresh
+            for given, part in [(same, g)] if same is not None else _parts(node, g, y, active, conditions):
                 before = found.get(given)
-                found[given] = part if before is None else operator.add(before, part)
-    return [found.get(node) for node in wanted]
+                found[given] = part if before is None else _sum(before, part, conditions)
+    return [found[node].node if node in found else None for node in wanted]
+
+
+def _parts(node: Node, g: Cotangent, y: Any, active: set[Node], conditions: Conditions) -> list[tuple[Node, Cotangent]]:
+    """The cotangents of a node's operands, from the node's own."""
+    if node.op.vjp is None:
+        raise GradientError(
+            f"{node.op.name} has no gradient, and one of {node.type} is asked for", where=node.where,
+            hint="cut it off with gx.stop_gradient, or build the value from operations that have one",
+        )  # fmt: skip
+    parts = node.op.vjp(g.node, y, *node.inputs, **node.attrs)
+    choice = (None,) * len(parts) if node.op.taken is None else node.op.taken(*node.inputs)
+    found = []
+    for operand, (given, part, chosen) in enumerate(zip(node.inputs, parts, choice, strict=True)):
+        if part is None or given not in active or not given.type.dtype.is_float:
+            continue
+        assert part.type == given.type, f"{node.op.name}: cotangent {part.type} of an input {given.type}"
+        taken = None if g.taken is None else conditions.before(g.taken, node, operand)
+        if chosen is not None:
+            own = conditions.all(chosen)
+            taken = own if taken is None else conditions.both(taken, own)
+        opened = taken is not None and (g.open or _multiplies(part, g.node, node))
+        found.append((given, Cotangent(part, taken, opened)))
+    return found
+
+
+def _multiplies(part: Node, g: Node, node: Node) -> bool:
+    """Whether a rule reads the values of its operation, which may be infinite, and not only the cotangent."""
+    values = {node, *(i for i in node.inputs if i.type.dtype.is_float)}
+    todo, seen = [part], {g, *(i for i in node.inputs if not i.type.dtype.is_float)}
+    while todo:
+        made = todo.pop()
+        if made in values:
+            return True
+        if made not in seen:
+            seen.add(made)
+            todo += made.inputs
+    return False
+
+
+def _sum(a: Cotangent, b: Cotangent, conditions: Conditions) -> Cotangent:
+    if a.taken is not b.taken:
+        a, b = a.settled(), b.settled()
+    return Cotangent(operator.add(a.node, b.node), conditions.join(a.taken, b.taken), a.open or b.open)

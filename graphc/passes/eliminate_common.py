@@ -17,10 +17,11 @@ from graphc.ir.graph import Graph, Node, nested, rebuild
 @nested
 def eliminate_common(graph: Graph) -> Graph:
     first: dict[tuple[Any, ...], Node] = {}
-    return rebuild(graph, lambda node: first.setdefault(_key(node), node))
+    return rebuild(graph, lambda node: first.setdefault(key_of(node), node))
 
 
-def _key(node: Node) -> tuple[Any, ...]:
+def key_of(node: Node) -> tuple[Any, ...]:
+    """What equal nodes have in common."""
     if node.is_leaf and "value" not in node.attrs:
         return (id(node),)
     attrs = tuple((name, type(value), _exact(value)) for name, value in sorted(node.attrs.items()))

@@ -34,7 +34,7 @@ from graphc.ir.program import (
     walk,
     with_bodies,
 )  # fmt: skip
-from graphc.ir.scalar import PRIMITIVES, Const, Let, Recorder, Ref, Scalars, Value
+from graphc.ir.scalar import PRIMITIVES, STORAGE, Const, Let, Recorder, Ref, Scalars, Value
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
@@ -63,6 +63,8 @@ def is_primitive(op: str, dtype: DType) -> bool:
     """Whether backends implement an operation on operands of a type (for select: of the type it chooses from)."""
     if op not in PRIMITIVES:
         return False
+    if dtype.is_storage:
+        return op in STORAGE
     if dtype.is_bool:
         return op in ("and", "or", "xor", "not", "eq", "ne", "select", "cast")
     if dtype.is_integer:
@@ -213,6 +215,14 @@ def _copysign(k: Scalars, a: Value, b: Value) -> Value:
     return k.bitcast(_bits(k, abs(a)) | (_bits(k, b) & _sign_mask(b)), a.dtype)
 
 
+def _nextafter(k: Scalars, a: Value, b: Value) -> Value:
+    """Neighbours of one sign have bits that differ by 1."""
+    bits = _bits(k, a)
+    near = k.bitcast(k.select((b > a) == (a > 0), bits + 1, bits - 1), a.dtype)
+    least = _copysign(k, k.bitcast(k.const(1, bits.dtype), a.dtype), b)
+    return k.select((a != a) | (b != b), a + b, k.select(a == b, b, k.select(a == 0, least, near)))
+
+
 def _isinf(k: Scalars, x: Value) -> Value:
     return abs(x) == math.inf if x.dtype.is_float else x != x
 
@@ -350,6 +360,7 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "minimum": _minimum,
     "sign": _sign,
     "copysign": _copysign,
+    "nextafter": _nextafter,
     "signbit": lambda k, x: _bits(k, x) < 0,
     "isnan": lambda k, x: x != x,
     "isinf": _isinf,

@@ -2,12 +2,15 @@
 
     temporary %1: f32[n]            temporary %1: f32[n] slot 0
     temporary %2: f32[n]     =>     temporary %2: f32[n] slot 0       %1 is dead when %2 is born
-    update %w = %3                                                    %3 was written into %w itself
+    temporary %4: f32[m]            next %4: f32[m]                   the memory that will be the variable %v's
+    update %w = %3                  update %v = %4                    %3 was written into %w itself
+    update %v = %4
 
-A new value of a variable is written into the variable where every reader of the old value has read it by then; what is
-left over is copied at the end. A kernel writes into its own input's memory where that input dies there and every element
-is read before the same element is written. Temporaries that never live at the same time share a slot of the arena.
-Afterwards every temporary has a slot, and slot sizes are expressions of the symbolic dimensions.
+A new value of a variable is written into the variable where every reader of the old value has read it by then. Elsewhere it
+is written into a second memory of the variable, and the two change places when the call has ended; a value that is something
+else too (an output, the new value of another variable) is copied. A kernel writes into its own input's memory where that
+input dies there and every element is read before the same element is written. Temporaries that never live at the same time
+share a slot of the arena. Afterwards every temporary has a slot, and slot sizes are expressions of the symbolic dimensions.
 """
 
 from __future__ import annotations
@@ -38,12 +41,15 @@ from graphc.ir.program import (
 
 
 def plan_buffers(program: Program) -> Program:
-    return _assign_slots(in_place(program)).named()
+    return _assign_slots(in_place(program, exchange=True)).named()
 
 
-def in_place(program: Program) -> Program:
-    """The program with new values written over old ones where nobody needs those any more."""
-    return _overwrite_inputs(_update_in_place(program))
+def in_place(program: Program, exchange: bool) -> Program:
+    """The program with new values written over old ones where nobody needs those any more.
+
+    Of others the variable exchanges its memory with that of the new value when all is done, or the new value is copied.
+    """
+    return _overwrite_inputs(_update_in_place(program, exchange))
 
 
 # --- aliasing --------------------------------------------------------------------------------------------------------
@@ -135,10 +141,11 @@ def _writes(call: Call) -> set[str]:
 # --- variables -------------------------------------------------------------------------------------------------------
 
 
-def _update_in_place(program: Program) -> Program:
+def _update_in_place(program: Program, exchange: bool) -> Program:
     calls = list(program.calls)
     buffers = dict(program.buffers)
     copies: list[tuple[str, str]] = []
+    exchanges: list[tuple[str, str]] = []
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
@@ -150,23 +157,27 @@ def _update_in_place(program: Program) -> Program:
     for variable, source in program.updates:
         writers = [i for i in users.get(source, ()) if source in _writes(calls[i])]
         readers = users.get(variable, [])
-        free = buffers[source].role == "temporary" and taken[source] == 1 and len(writers) == 1 and writers[0] >= certain
-        if free and all(r <= writers[0] for r in readers):
-            at = writers[0]
-            if at in readers and not _sharable(calls[at], variable, source):
+        if buffers[source].role != "temporary" or taken[source] > 1:
+            copies.append((variable, source))
+            continue
+        at = writers[0]
+        last = len(writers) == 1 and at >= certain and all(r <= at for r in readers)
+        if not last or (at in readers and not _sharable(calls[at], variable, source)):
+            if not exchange:
                 copies.append((variable, source))
                 continue
-            if at in readers:
-                calls[at] = _merge_params(calls[at], variable, source)
-            for i in users[source]:
-                calls[i] = replace(calls[i], buffers=tuple(variable if b == source else b for b in calls[i].buffers))
-            users[variable] = sorted({*readers, *users[source]})
-            del buffers[source]
-        else:
-            copies.append((variable, source))
+            exchanges.append((variable, source))
+            buffers[source] = replace(buffers[source], role="next", value=buffers[variable].value)
+            continue
+        if at in readers:
+            calls[at] = _merge_params(calls[at], variable, source)
+        for i in users[source]:
+            calls[i] = replace(calls[i], buffers=tuple(variable if b == source else b for b in calls[i].buffers))
+        users[variable] = sorted({*readers, *users[source]})
+        del buffers[source]
     for variable, source in copies:
         calls.append(Call(copy_kernel(buffers[variable].type), (source, variable)))
-    return replace(program, buffers=buffers, calls=tuple(calls), updates=())
+    return replace(program, buffers=buffers, calls=tuple(calls), updates=tuple(exchanges))
 
 
 # --- temporaries -----------------------------------------------------------------------------------------------------

@@ -20,9 +20,10 @@ Afterwards forward and gradient side have the same values; the gradient side may
 from __future__ import annotations
 
 import networkx as nx
+from networkx.algorithms.flow import boykov_kolmogorov
 
 from graphc.ir.graph import Graph, Node, origin
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.work import core_shape
@@ -136,7 +137,7 @@ class _Choice:
                     todo.append(given)
         if forward not in network or gradient not in network:
             return set()
-        _, (before, _) = nx.minimum_cut(network, forward, gradient)
+        _, (before, _) = nx.minimum_cut(network, forward, gradient, flow_func=boykov_kolmogorov)
         return {n for n in seen if 2 * place[n] in before and 2 * place[n] + 1 not in before}
 
     def _weight(self, node: Node) -> float | None:
@@ -173,6 +174,8 @@ class _Choice:
         def given(i: Node, user: Node) -> Node:
             if i in self.late or i.is_leaf:
                 return new[i]
+            if isinstance(user.op.lowering, Whole) and (i in kept or not self._again(i)):
+                return i  # it is read from memory as it is
             return repeat(i) if self._crosses(i, user) else i
 
         new: dict[Node, Node] = {}

@@ -21,7 +21,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node, nested
 from graphc.ir.rewrite import parse_rules, rewrite, same_number
-from graphc.ir.types import DType
+from graphc.ir.types import DIGITS, EXPONENTS, DType
 
 # --- what the rules call --------------------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ def invertible(c: Node) -> bool:
     value = abs(float(c.attrs["value"]))
     if value == 0 or not math.isfinite(value):
         return False
-    lowest, highest = (-149, 127) if c.type.dtype.itemsize == 4 else (-1074, 1023)
+    lowest, highest = EXPONENTS[c.type.dtype]
     return lowest <= 1 - math.frexp(value)[1] <= highest  # 1 / 2**k is 2**-k; frexp's exponent is k + 1
 
 
@@ -90,9 +90,10 @@ def holds(wide: DType, narrow: DType) -> bool:
     """Whether every value of `narrow` is one of `wide`."""
     if wide == narrow or narrow.is_bool:
         return True
+    if wide.is_float and narrow.is_float:
+        return wide.itemsize > narrow.itemsize
     if wide.is_float:
-        digits = 24 if wide.itemsize == 4 else 53
-        return narrow.itemsize <= wide.itemsize if narrow.is_float else narrow.bits - (narrow.kind == "i") <= digits
+        return narrow.bits - (narrow.kind == "i") <= DIGITS[wide]
     return wide.is_integer and narrow.is_integer and _range_holds(wide, narrow)
 
 
@@ -255,6 +256,7 @@ ceil_ceil: ceil(ceil(x)) => ceil(x)
 trunc_trunc: trunc(trunc(x)) => trunc(x)
 round_round: round(round(x)) => round(x)
 stop: stop_gradient(x) => x     # gradients have been taken when passes run
+with_rule: with_gradient(y, ..., rule=r) => y
 
 # extremes
 maximum_self: maximum(x, x) => x

@@ -25,7 +25,7 @@ _CHEAP = frozenset(
 
 def core_shape(node: Node) -> Shape:
     """A value's shape without its axes of size 1, which neither loops nor addresses need."""
-    return tuple(n for n in node.type.shape if n != 1)
+    return node.type.core
 
 
 def core_index(node: Node, index: tuple[Size, ...]) -> tuple[Size, ...]:

@@ -21,7 +21,7 @@ class Memory:
     """Bytes of a program: numbers, or expressions of its symbolic dimensions.
 
     inputs, outputs    the arrays of one call
-    variables          shared with every other program that has them
+    variables          shared with every other program that has them; twice those that change places with a second memory
     constants          arrays in the graph
     arena              temporaries; those that are never needed at once share a slot
     scratch            what one thread needs beside that: the largest of all kernels
@@ -79,12 +79,13 @@ class Memory:
 def memory(program: Program, kernels: Sequence[Any]) -> Memory:
     """The memory of a program that was compiled to `kernels`."""
 
-    def bytes_of(role: str) -> Size:
-        return _sum(b.type.nbytes for b in program.buffers.values() if b.role == role)
+    def bytes_of(*roles: str) -> Size:
+        return _sum(b.type.nbytes for b in program.buffers.values() if b.role in roles)
 
     return Memory(
-        inputs=bytes_of("input"), outputs=bytes_of("output"), variables=bytes_of("variable"), constants=bytes_of("constant"),
-        arena=_sum(map(_aligned, program.slots)), scratch=_largest([_scratch(k) for k in kernels]), threads=get_num_threads(),
+        inputs=bytes_of("input"), outputs=bytes_of("output"), variables=bytes_of("variable", "next"),
+        constants=bytes_of("constant"), arena=_sum(map(_aligned, program.slots)),
+        scratch=_largest([_scratch(k) for k in kernels]), threads=get_num_threads(),
     )  # fmt: skip
 
 

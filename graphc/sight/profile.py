@@ -19,7 +19,7 @@ from graphc.backends import Timing
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Pointwise, Reduction
+from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction
 from graphc.ir.program import Call, Program
 from graphc.ir.text import names_of
 from graphc.sight import machine
@@ -205,7 +205,7 @@ def _node_flops(node: Node, sizes: Mapping[str, int]) -> int:
     match node.op.lowering:
         case Contraction():
             return 2 * dims.evaluate(dims.mul(node.type.size, node.inputs[0].type.shape[-1]), sizes)
-        case Reduction():
+        case Reduction() | Prefix():
             return dims.evaluate(node.inputs[0].type.size, sizes)
         case Pointwise(elementwise=True):
             return dims.evaluate(node.type.size, sizes)

@@ -266,7 +266,8 @@ class _Contraction:
         line(3, f"for panel0 in range(0, columns, {self.panel}):")
         line(4, f"wide = {least}(columns - panel0, {self.panel})")
         line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
-        line(4, f"panel = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
+        panel = f"panel_{self.dtype.short}"
+        line(4, f"{panel} = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
         spot = f"({self.k} - step0)*row + ({self.n} - column0 - panel0)"
         loops = [
             f"for {self.k} in range(step0, step0 + steps):",
@@ -276,10 +277,10 @@ class _Contraction:
             loops.reverse()
         line(4, loops[0])
         line(5, loops[1])
-        self._pack(contract.right, lambda value: f"{write}(panel, {spot}, {value})", 6)
+        self._pack(contract.right, lambda value: f"{write}({panel}, {spot}, {value})", 6)
         line(4, f"for {self.k} in range(step0, step0 + steps):")
         line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
-        line(6, f"{write}(panel, {spot}, {zero})")
+        line(6, f"{write}({panel}, {spot}, {zero})")
 
     def _print_left(self, packed: str) -> tuple[str, str]:
         """The pointer and the stride of a strip's rows, after they are packed if need be."""

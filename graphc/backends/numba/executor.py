@@ -46,7 +46,7 @@ def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
             case Loop(var, stop, inner, start):
                 low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
                 bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
-                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, env)
+                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, {**env, var: low})
             case Contract(m=m, n=n, k=k):
                 total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
             case While() | Branch():
@@ -92,7 +92,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Binding:
-    """A program at given sizes: everything but the addresses of inputs, outputs and the arena."""
+    """A program at given sizes: everything but the addresses of inputs, outputs, variables and the arena."""
 
     def __init__(self, native: Native, env: Mapping[str, int]) -> None:
         program = native.program
@@ -155,8 +155,8 @@ class Context:
                 buffer = program.buffers[name]
                 if buffer.slot is not None:
                     self.pointers[p] = arena + binding.slots[buffer.slot]
-                elif buffer.role == "variable" or buffer.role == "constant":
-                    self.pointers[p] = native.data[name].ctypes.data
+                elif buffer.role == "constant":
+                    self.pointers[p] = buffer.value.ctypes.data
                 else:
                     places.setdefault(name, []).append(self.pointers.ctypes.data + 8 * p)
                 p += 1
@@ -164,10 +164,13 @@ class Context:
         self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
         self.inputs = Rows(binding.inputs, places, _READABLE)
         self.outputs = Rows(binding.outputs, places, _WRITABLE)
+        self.states = States(program, places)
         self.job[walk.TABLE], self.job[walk.CALLS], self.job[walk.SCRATCH] = self.table.ctypes.data, len(self.table), scratch
         self.job[walk.FRAME] = id(self.frame)
         self.job[walk.INPUTS], self.job[walk.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
         self.job[walk.OUTPUTS], self.job[walk.OUTPUT_COUNT] = self.outputs.address, len(binding.outputs)
+        self.job[walk.STATES], self.job[walk.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count
+        self.job[walk.EXCHANGES], self.job[walk.EXCHANGE_COUNT] = self.states.exchanges.ctypes.data, len(program.updates)
         self.job_at = self.job.ctypes.data
 
     def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
@@ -222,6 +225,23 @@ class Rows:
             shape_at, place_at = shape_at + 8 * len(shape), last
 
 
+class States:
+    """Where `walk.call` finds the memories of variables, and where it puts their addresses: variables move."""
+
+    def __init__(self, program: Program, places: Mapping[str, list[int]]) -> None:
+        held = [b for b in program.buffers.values() if b.role in ("variable", "next") and b.name in places]
+        self.count = len(held)
+        self.places = np.array([place for b in held for place in places[b.name]] or [0], np.int64)
+        self.rows = np.zeros((max(1, len(held)), walk.MEMORY_WORDS), np.int64)
+        at = self.places.ctypes.data
+        for row, buffer in zip(self.rows, held, strict=False):
+            last = at + 8 * len(places[buffer.name])
+            row[:] = (buffer.value.places.ctypes.data + 8 * (buffer.role == "next"), at, last)
+            at = last
+        moved = [program.buffers[variable].value.places.ctypes.data for variable, _ in program.updates]
+        self.exchanges = np.array(moved or [0], np.int64)
+
+
 class Native:
     """A program as machine code."""
 
@@ -234,8 +254,8 @@ class Native:
         self.compilations = 0
         self.kernels = self._compile(list(distinct.values()))
         self.by_name = {k.name: k for k in self.kernels}
-        held = [b for b in program.buffers.values() if b.role in ("constant", "variable")]
-        self.data = {b.name: b.value if b.role == "constant" else b.value.data for b in held}
+        for variable, _ in program.updates:
+            program.buffers[variable].value.add_memory()
         self.output_buffers = list(dict.fromkeys(program.outputs))
         self._order = [self.output_buffers.index(b) for b in program.outputs]
         self._repeats = len(self.output_buffers) != len(self._order)
@@ -257,7 +277,7 @@ class Native:
             return binding
 
     def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
-        """The outputs; variables are updated in place."""
+        """The outputs; variables are updated."""
         self._last = binding = self._bindings.get(key) or self.bind(sizes, key)
         ready = [a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C") for a in arrays]
         results = self._run(binding, tuple(ready))

@@ -29,16 +29,19 @@ class Pointer:
 
 Type = DType | Pointer | None
 WORD = ir.IntType(64)
+_BITS = ir.IntType(32)
 _FLOATS = {4: ir.FloatType(), 8: ir.DoubleType()}
 
 
 def llvm_type(kind: Type) -> Any:
-    """The LLVM type of a value: a boolean is a bit."""
+    """The LLVM type of a value: a boolean is a bit, a float that memory alone holds its bits."""
     match kind:
         case None:
             return ir.VoidType()
         case Pointer(element):
             return memory_type(element).as_pointer()
+        case DType(is_storage=True):
+            return ir.IntType(kind.bits)
         case _:
             return _FLOATS[kind.itemsize] if kind.is_float else ir.IntType(1 if kind.is_bool else kind.bits)
 
@@ -282,6 +285,13 @@ def cast(dtype: DType) -> Intrinsic:
 
 
 def _convert(builder: Any, x: Any, source: DType, target: DType) -> Any:
+    if source == target:
+        return x
+    if source.is_storage:
+        return _convert(builder, _read_storage(builder, x, source), source.arithmetic, target)
+    if target.is_storage:
+        once = source == t.float64 and target == t.float16  # where float32 between them would round twice
+        return _make_storage(builder, _cut(builder, x) if once else _convert(builder, x, source, target.arithmetic), target)
     to = llvm_type(target)
     if target.is_bool:
         zero = ir.Constant(x.type, 0)
@@ -302,6 +312,38 @@ def _convert(builder: Any, x: Any, source: DType, target: DType) -> Any:
     if to.width < x.type.width:
         return builder.trunc(x, to)
     return builder.sext(x, to) if _is_signed(source) else builder.zext(x, to)
+
+
+def _read_storage(builder: Any, x: Any, source: DType) -> Any:
+    """The float32 that a float of 16 bits stands for."""
+    if source == t.float16:
+        return builder.fpext(builder.bitcast(x, ir.HalfType()), ir.FloatType())
+    return builder.bitcast(builder.shl(builder.zext(x, _BITS), ir.Constant(_BITS, 16)), ir.FloatType())
+
+
+def _make_storage(builder: Any, x: Any, target: DType) -> Any:
+    """A float32 rounded to 16 bits, ties to even; a NaN stays one."""
+    half = llvm_type(target)
+    if target == t.float16:
+        return builder.bitcast(builder.fptrunc(x, ir.HalfType()), half)
+    bits = builder.bitcast(x, _BITS)
+    odd = builder.and_(builder.lshr(bits, ir.Constant(_BITS, 16)), ir.Constant(_BITS, 1))
+    up = builder.add(bits, builder.add(odd, ir.Constant(_BITS, 0x7FFF)))
+    quiet = builder.or_(bits, ir.Constant(_BITS, 0x400000))
+    kept = builder.select(builder.fcmp_unordered("uno", x, x), quiet, up)
+    return builder.trunc(builder.lshr(kept, ir.Constant(_BITS, 16)), half)
+
+
+def _cut(builder: Any, x: Any) -> Any:
+    """A float64 as a float32 whose last bit is set where others were cut off: to round it to 11 digits is to round once.
+
+    Rounding to odd: S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums", IEEE Trans. Comput. 57 (2008).
+    """
+    cut = (1 << 29) - 1
+    bits = builder.bitcast(x, WORD)
+    lost = builder.and_(bits, ir.Constant(WORD, cut))
+    sticky = builder.or_(bits, builder.add(lost, ir.Constant(WORD, cut)))
+    return builder.fptrunc(builder.bitcast(builder.and_(sticky, ir.Constant(WORD, ~cut)), ir.DoubleType()), ir.FloatType())
 
 
 @cache

@@ -6,15 +6,30 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from llvmlite import ir
 from numba import cfunc, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, models, register_model
 
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, Type
 from graphc.ir import types as t
 
 _WORDS = types.CPointer(types.int64)
 _SIGNATURE = types.void(_WORDS, _WORDS, types.int64, types.int64, types.int64)
-_DTYPES = {getattr(types, "boolean" if d.is_bool else d.name): d for d in t.DTYPES}
+
+
+class Storage(types.Type):  # type: ignore[misc]
+    """A float that memory alone holds: its bits."""
+
+
+@register_model(Storage)
+class _StorageModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Storage) -> None:
+        super().__init__(manager, kind, ir.IntType(16))
+
+
+_DTYPES = {
+    Storage(d.name) if d.is_storage else getattr(types, "boolean" if d.is_bool else d.name): d for d in t.DTYPES
+}  # fmt: skip
 _NUMBA = {d: kind for kind, d in _DTYPES.items()}
 _KEPT: list[Any] = []  # what holds the machine code
 

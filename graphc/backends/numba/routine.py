@@ -52,7 +52,7 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
     attrs = {key: bind_dims(value, sizes) for key, value in kernel.routine.attrs}
     where = kernel.where[0] if kernel.where else None
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
-    want = TupleType(parts) if len(parts) != 1 else parts[0]
+    want = TupleType(parts) if kernel.routine.several else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
     into = _into(kernel.routine.operation)
     count = len(kernel.inputs)

@@ -54,8 +54,8 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge se
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|panel|forward|(load|store|bits_)\w*|[vxypsfiub]\d+.*|"
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 

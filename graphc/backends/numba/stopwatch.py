@@ -52,12 +52,13 @@ def _variables_kept(run: Native) -> Iterator[None]:
         for name, param in zip(call.buffers, call.kernel.params, strict=True)
         if param.mode != "in" and run.program.buffers[name].role == "variable"
     }
-    kept = {name: run.data[name].copy() for name in changed}
+    variables = [run.program.buffers[name].value for name in changed | {name for name, _ in run.program.updates}]
+    kept = [(variable, variable.data.copy()) for variable in variables]
     try:
         yield
     finally:
-        for name, value in kept.items():
-            run.data[name][...] = value
+        for variable, value in kept:
+            variable.data[...] = value
 
 
 def _each(run: Native, binding: Binding, context: Context) -> Iterator[Timing]:

@@ -15,14 +15,21 @@ ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
-# results], the rows of its arguments and results and how many there are; and whether a call has failed, so that none follows.
-TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT, FAILED = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-JOB_WORDS = 10
+# results], the rows of its arguments and results, those of the memories of variables, and the variables whose two memories
+# change places in the end; each with how many there are; and whether a call has failed, so that
+# none follows.
+TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
+STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED = 9, 10, 11, 12, 13
+JOB_WORDS = 14
 
 # Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
 # have stand, and a first and a last place for places that its data's address is written to.
 CLASS, DTYPE, RANK, SHAPE, FLAGS, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
 ARRAY_WORDS = 7
+
+# Words of the row of a variable's memory: where its address stands, and a first and a last place as above.
+ADDRESS, FIRST_USE, LAST_USE = 0, 1, 2
+MEMORY_WORDS = 3
 
 # Words of Python's objects, and of NumPy's arrays (`PyArrayObject_fields` of NumPy 1 and 2); `executor` checks that they are so.
 OBJECT_COUNT, OBJECT_CLASS, SIZE, LIST_ITEMS, TUPLE_ITEMS = 0, 1, 2, 3, 3
@@ -57,13 +64,25 @@ def call(job: Word) -> int:
         if are_free(job, frame[2]) == 0:
             return NO_RESULT
     for i in range(job[INPUT_COUNT]):
-        place(arguments[TUPLE_ITEMS + i], job[INPUTS] + i * 8 * ARRAY_WORDS)
+        row = job[INPUTS] + i * 8 * ARRAY_WORDS
+        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
     for i in range(job[OUTPUT_COUNT]):
-        place(frame[1 + used][LIST_ITEMS][i], job[OUTPUTS] + i * 8 * ARRAY_WORDS)
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        place(frame[1 + used][LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
+    for i in range(job[STATE_COUNT]):
+        row = job[STATES] + i * 8 * MEMORY_WORDS
+        place(row[ADDRESS][0], row[FIRST_USE], row[LAST_USE])
     if job[POOL] == 0:
         run_alone(job)
     else:
         lead(job[POOL], job)
+    if job[FAILED] != 0:
+        return used
+    for i in range(job[EXCHANGE_COUNT]):
+        places = job[EXCHANGES][i]
+        now = places[0]
+        write(places, 0, places[1])
+        write(places, 1, now)
     return used
 
 
@@ -94,9 +113,9 @@ def are_free(job: Word, results: Word) -> int:
     return 1
 
 
-def place(array: Word, row: Word) -> None:
-    for at in range(row[FIRST], row[LAST], 8):
-        write(read(at, 0), 0, array[ARRAY_DATA])
+def place(address: Word, first: Word, last: Word) -> None:
+    for at in range(first, last, 8):
+        write(read(at, 0), 0, address)
 
 
 def run_alone(job: Word) -> None:

@@ -18,12 +18,13 @@ class Cluster:
     """Nodes that share a kernel."""
 
     number: int
-    form: str  # rows, columns, contract, scatter, stages
+    form: str  # rows, columns, contract, scatter, stages, margins
     shape: Shape  # the shape its rows are cut from: outer space = shape[:prefix]
     prefix: int
     nodes: list[Node] = field(default_factory=list)
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
-    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages
+    margins: set[Node] = field(default_factory=set)  # sums down the columns of which every block of rows makes a part
+    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages; if it is margins, rows and columns
     before: int = 0  # bits of the clusters that must run before this one
     reads: int = 0  # bits of those among them that it reads
 

@@ -8,8 +8,9 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Project, Repeat, Scan, Scatter, Whole
+from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
 from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
@@ -23,13 +24,14 @@ _COMPLETE = {
     "contract": "a product needs whole rows and columns of its operands",
     "columns": "a sum down the columns needs every row of what it adds",
     "scatter": "a scatter reads and writes where its data say",
+    "prefix": "a running reduction goes along its own axis",
     "whole": "a loop, a choice or a routine of Python needs whole arrays",
 }
 _FINAL = {
     "scatter": "a scatter's elements are final only after its last update",
     "whole": "a loop, a choice or a routine of Python makes whole arrays",
 }
-_MADE = {"contract": "a product", "columns": "a sum down the columns"}
+_MADE = {"contract": "a product", "columns": "a sum down the columns", "prefix": "a running reduction"}
 
 
 class Plan:
@@ -60,6 +62,7 @@ class Plan:
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
+        self._absorb_shifted()
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
                 self._place(node)
@@ -72,6 +75,8 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
+        for cluster in self.order():
+            join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -95,10 +100,17 @@ class Plan:
             self.later.add(node)
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots and node not in self.whole:
             depth = 1 + max((self.depth.get(i, 0) for i in node.inputs), default=0)
-            if len(self.reads[node]) <= 1 and self.weight[node] <= 1 and depth <= MAX_INLINE and not self._moves(node):
+            light = len(self.reads[node]) <= 1 and self.weight[node] <= 1 and not self._rounds(node)
+            if light and depth <= MAX_INLINE and not self._moves(node):
                 self.depth[node] = depth
         elif work is not None:
             self._moves(node)
+
+    def _rounds(self, node: Node) -> bool:
+        """Whether a node rounds what a kernel computes to a type of 16 bits: it is what memory keeps, at half the size."""
+        return node.type.dtype.is_storage and any(
+            not self.is_leaf(read.node) and not read.node.type.dtype.is_storage for read in self.reads[node]
+        )
 
     def _reads_later(self, node: Node) -> bool:
         if isinstance(node.op.lowering, Pointwise) and node.op.lowering.later:
@@ -160,9 +172,14 @@ class Plan:
                     *batch, m, k, n = axis_names(rank + 1)
                     probe.load(0, (*batch, m, k))
                     probe.load(1, (*batch, k, n))
-                case Scatter(place=place):
+                case Scatter(place=place, base=base):
                     probe.load(0, axis_names(rank))
+                    if base is not None:
+                        probe.load(base, axis_names(node.type.rank))
                     place(probe, axis_names(rank), **node.attrs)
+                case Prefix():
+                    for operand in range(len(node.inputs)):
+                        probe.load(operand, axis_names(rank))
         self.reads[node] = probe.reads
         self.weight[node] = probe.weight
         if alike:
@@ -186,6 +203,48 @@ class Plan:
                 self.depth[node] = depth
                 self._probe(target, alike=False)
 
+    def _absorb_shifted(self) -> None:
+        """Inline elementwise code whose one reader needs it at a shifted place: it is computed once there, too."""
+        for target in self.graph.nodes:
+            if target not in self.work or self.inlined(target):
+                continue
+            for read in self.reads[target]:
+                if read.index == axis_names(len(read.index)) or not self._is_beside(target, read):
+                    continue
+                tree = self._tree(read.node, target)
+                kept = {r.node for n in tree for r in self.reads[n] if not self.is_leaf(r.node)} - tree.keys()
+                if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # they may need buffers, which it needs no more
+                    self.depth |= tree
+                    self._probe(target, alike=False)
+
+    def _is_beside(self, node: Node, read: Read) -> bool:
+        """Whether a node of about as many elements reads each at a fixed distance from its own place."""
+        domain = self.work[node].domain
+        if len(domain) != len(core_shape(read.node)):
+            return False
+        for own, at, n, size in zip(axis_names(len(domain)), read.index, domain, core_shape(read.node), strict=True):
+            more = dims.sub(n, size)
+            if not isinstance(dims.sub(at, own), int) or not isinstance(more, int):
+                return False
+            if isinstance(size, int) and more > size // 8:
+                return False
+        return True
+
+    def _tree(self, root: Node, reader: Node) -> dict[Node, int]:
+        """The elementwise nodes that a value is made of and that serve its reader alone, with their depths."""
+        tree: dict[Node, int] = {}
+        todo = [(root, reader, 1)]
+        while todo:
+            node, reader, depth = todo.pop()
+            users = self.users[node]
+            while len(users) == 1 and self.inlined(users[0]):
+                users = self.users[users[0]]
+            alone = users == [reader] and node not in self.roots and isinstance(node.op.lowering, Pointwise)
+            if alone and depth <= MAX_INLINE and node not in self.later:
+                tree[node] = depth
+                todo += [(r.node, node, depth + 1) for r in self.reads[node] if self._is_beside(node, r)]
+        return tree
+
     def form(self, node: Node) -> str:
         """The kind of cluster that a node starts."""
         match node.op.lowering:
@@ -193,6 +252,8 @@ class Plan:
                 return "scatter"
             case Host() | Scan() | Repeat() | Choose() | Project():
                 return "whole"
+            case Prefix():
+                return "prefix"
             case Contraction() if node not in self.work:
                 return "contract"
         work = self.work[node]
@@ -364,7 +425,7 @@ class Plan:
         rank = min(first.prefix, second.prefix)
         members = {*first.nodes, *second.nodes}
         totals = first.totals | second.totals
-        for node in (*first.nodes, *second.nodes):
+        for node in self._met(first, second):
             work = self.work[node]
             for read in self.reads[node]:
                 if read.node not in members:
@@ -397,6 +458,11 @@ class Plan:
             return None
         return rank
 
+    def _met(self, first: Cluster, second: Cluster) -> list[Node]:
+        """The nodes of two clusters whose reads are to be looked at: those of the first alone were when they came."""
+        others = set(second.nodes)
+        return [*(n for n in first.nodes if any(r.node in others for r in self.reads[n])), *second.nodes]
+
     def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
         """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
         members = {*first.nodes, *second.nodes}
@@ -404,7 +470,7 @@ class Plan:
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
         ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         plain = axis_names(len(first.shape))
-        for node in (*first.nodes, *second.nodes):
+        for node in self._met(first, second):
             inside = [r for r in self.reads[node] if r.node in members]
             product = node not in self.work or self.work[node].is_reduction
             if inside and product:

@@ -4,6 +4,7 @@ scope.py       statements in nested blocks, and the memory of values
 rows.py        elementwise code and reductions, row by row
 columns.py     reductions over leading or scattered axes
 products.py    contractions and scatters
+prefixes.py    running reductions
 stages.py      several of these under common outer loops
 loops.py       loops and choices: the kernels of a body as statements of one
 routines.py    routines of Python
@@ -17,6 +18,7 @@ from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
+from graphc.passes.lowering.prefixes import lower_prefix
 from graphc.passes.lowering.products import lower_contract, lower_scatter
 from graphc.passes.lowering.loops import lower_whole
 from graphc.passes.lowering.routines import results_of
@@ -51,8 +53,12 @@ def lower(plan: Plan) -> Program:
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case "columns":
                 calls.append(lower_columns(writer))
+            case "margins":
+                calls += _lower_margins(writer)
             case "contract":
                 calls += lower_contract(writer)
+            case "prefix":
+                calls += lower_prefix(writer)
             case "stages":
                 calls.append(lower_stages(writer, cluster.stages))
             case _:
@@ -76,6 +82,12 @@ def lower(plan: Plan) -> Program:
     updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
     program = Program(graph.name, buffers, tuple(calls), tuple(names[n] for n in graph.inputs), tuple(results), tuple(updates))
     return program.named()
+
+
+def _lower_margins(writer: Writer) -> list[Call]:
+    """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
+    rows, *columns = (Writer(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
+    return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
 
 
 def _leaf_buffer(graph: Graph, node: Node, name: str) -> Buffer:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
-from graphc.ir.program import Axis, Call, Gather, Init, Loop, Reduce, Store
+from graphc.ir.program import Axis, Call, Gather, Init, Loop, Param, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
 from graphc.ir.types import bool_
 from graphc.passes.lowering.scope import Scope, Writer
@@ -16,6 +18,7 @@ from graphc.passes.work import core_shape
 
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
+NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
 def epilogue(writer: Writer, scope: Scope, made: Mapping[Node, Arg], index: tuple[Size, ...]) -> None:
@@ -29,7 +32,8 @@ def epilogue(writer: Writer, scope: Scope, made: Mapping[Node, Arg], index: tupl
             scope.store(node, at, found)
 
 
-def lower_columns(writer: Writer) -> Call:
+def lower_columns(writer: Writer, parts: Mapping[Node, Param] = NO_PARTS) -> Call:
+    """The kernel of a cluster; `parts` has its sums of blocks of rows, if another kernel has made them."""
     plan = writer.plan
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
     node = nodes[0]
@@ -53,11 +57,13 @@ def lower_columns(writer: Writer) -> Call:
         row.loops(inner, add)
         epilogue(writer, row, {node: acc}, free)
         return writer.call(axes, row.body)
-    return _lower_lanes(writer, nodes, lane, axes, inner)
+    return _lower_lanes(writer, nodes, lane, axes, inner, parts)
 
 
-def _lower_lanes(writer: Writer, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis]) -> Call:
-    """Reductions over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows go by."""
+def _lower_lanes(
+    writer: Writer, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
+) -> Call:  # fmt: skip
+    """Reductions over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows, or their parts, go by."""
     node = nodes[0]
     work = writer.plan.work[node]
     names = writer.loop_names(len(work.domain))
@@ -82,32 +88,38 @@ def _lower_lanes(writer: Writer, nodes: list[Node], lane: int, axes: list[Axis],
     def clear(*buffers: str) -> Callable[[Scope], None]:
         return lambda scope: scope.body.extend(Store(b, here, zero) for b in buffers)
 
-    sums = [writer.new_scratch(dtype, (size,)) for _ in nodes]
+    def given(scope: Scope, n: Node) -> Arg:
+        return scope.load(parts[n].name, dtype, (dims.symbol(u), *free))
 
     def add(scope: Scope) -> None:
         def gather(s: Scope) -> None:
             for acc, n in zip(sums, nodes, strict=True):
-                s.body.append(Gather(acc, here, work.combine, s.compute(n, index)))
+                s.body.append(Gather(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
 
         lanes(scope, gather)
 
-    if work.combine == "add" and dtype.is_float:
+    compensated = work.combine == "add" and dtype.is_float
+    sums = [] if compensated and parts else [writer.new_scratch(dtype, (size,)) for _ in nodes]
+    if compensated:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
         # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
         totals, errors = ([writer.new_scratch(dtype, (size,)) for _ in nodes] for _ in "te")
         lanes(body, clear(*totals, *errors))
         first, *others = inner
-        blocks = dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
-        begin = dims.mul(dims.symbol(u), BLOCK)
+        blocks = parts[node].type.shape[0] if parts else dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
         block = Scope(writer, body, {u: blocks})
-        lanes(block, clear(*sums))
-        run = Scope(writer, block, {first.var: first.extent})
-        run.loops(others, add)
-        block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
+        if not parts:
+            begin = dims.mul(dims.symbol(u), BLOCK)
+            lanes(block, clear(*sums))
+            run = Scope(writer, block, {first.var: first.extent})
+            run.loops(others, add)
+            block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
 
         def join(scope: Scope) -> None:
-            for total, acc, lost in zip(totals, sums, errors, strict=True):
-                a, b, c = (scope.load(s, dtype, here) for s in (total, acc, lost))
+            for i, (n, total, lost) in enumerate(zip(nodes, totals, errors, strict=True)):
+                a = scope.load(total, dtype, here)
+                b = given(scope, n) if parts else scope.load(sums[i], dtype, here)
+                c = scope.load(lost, dtype, here)
                 s = scope.let("add", (a, b), dtype)
                 part = scope.let("sub", (s, a), dtype)
                 one, two = scope.let("sub", (a, scope.let("sub", (s, part), dtype)), dtype), scope.let("sub", (b, part), dtype)
@@ -130,6 +142,7 @@ def _lower_lanes(writer: Writer, nodes: list[Node], lane: int, axes: list[Axis],
         lanes(body, finish)
     else:
         lanes(body, clear(*sums))
-        body.loops(inner, add)
+        body.loops([Axis(u, parts[node].type.shape[0])] if parts else inner, add)
         lanes(body, lambda s: epilogue(writer, s, {n: s.load(b, dtype, here) for n, b in zip(nodes, sums, strict=True)}, free))
-    return writer.call([*axes, Axis(t, tiles)], body.body)
+    made = {replace(parts[n], mode="in"): f"{writer.names[n]}.part" for n in nodes if parts}
+    return writer.call([*axes, Axis(t, tiles)], body.body, made)

@@ -310,6 +310,6 @@ def _program(body: Graph, carries: int) -> Program | None:
     from graphc.passes.plan_buffers import in_place
 
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    program = in_place(lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name))))
+    program = in_place(lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name))), exchange=False)
     return None if any(call.kernel.routine is not None for call in program.calls) else program
 

@@ -10,14 +10,15 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
-from graphc.ir.program import Axis, Block, Call, Contract, Gather, Param, Store
-from graphc.ir.scalar import Const, Ref
-from graphc.ir.types import TensorType
+from graphc.ir.program import Axis, Block, Call, Contract, Gather, Load, Param, Store
+from graphc.ir.scalar import Arg, Const, Ref, Value
+from graphc.ir.types import TensorType, int64
 from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, Scope, Writer
 from graphc.passes.lowering.tiling import outer_tiles, split_length
 from graphc.passes.work import core_index
 
+PLACES = 256  # places of a scatter that are worked out together
 Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what becomes of an element, and of its index in the product's core
 
 
@@ -113,18 +114,54 @@ def lower_scatter(writer: Writer) -> Call:
     body = Scope(writer)
     names = writer.loop_names(node.type.rank)
     index = tuple(dims.symbol(v) for v in names)
+
+    def before(scope: Scope) -> Arg:
+        if lowering.base is None:
+            return neutral(combine, node.type.dtype)
+        return scope.value(node.inputs[lowering.base], index)
+
     body.loops(
         [Axis(v, n) for v, n in zip(names, node.type.shape, strict=True)],
-        lambda scope: scope.store(node, core_index(node, index), neutral(combine, node.type.dtype)),
+        lambda scope: scope.store(node, core_index(node, index), before(scope)),
     )
     update = node.inputs[0].type.shape
     names = writer.loop_names(len(update))
     at = tuple(dims.symbol(v) for v in names)
 
-    def add(scope: Scope) -> None:
-        place = lowering.place(Code(scope, node), at, **node.attrs)
-        buffer, _ = writer.place(node, core_index(node, place))
-        scope.body.append(Gather(buffer, place, combine, scope.value(node.inputs[0], at)))
+    axes = [Axis(v, n) for v, n in zip(names, update, strict=True)]
+    buffer, _ = writer.place(node, core_index(node, index))
 
-    body.loops([Axis(v, n) for v, n in zip(names, update, strict=True)], add)
+    def put(scope: Scope, place: tuple[Size, ...]) -> None:
+        value = scope.value(node.inputs[0], at)
+        scope.body.append(Store(buffer, place, value) if combine == "set" else Gather(buffer, place, combine, value))
+
+    def place(scope: Scope) -> tuple[Size, ...]:
+        return lowering.place(Code(scope, node), at, **node.attrs)
+
+    trial = Scope(writer, None, {a.var: a.extent for a in axes})
+    place(trial)
+    if not axes or not any(isinstance(s, Load) and axes[-1].var in dims.names(*s.index) for s in trial.body):
+        body.loops(axes, lambda scope: put(scope, place(scope)))
+        return writer.call((), body.body)
+    # Every element goes to a place of its own: the places of a block are worked out first, in vectors.
+    last, block = axes[-1], Axis(writer.loop("u"), dims.floordiv(dims.add(axes[-1].extent, PLACES - 1), PLACES))
+    start = dims.mul(dims.symbol(block.var), PLACES)
+    run = Axis(last.var, dims.minimum(last.extent, dims.add(start, PLACES)), start)
+    kept = writer.new_scratch(int64, (PLACES,))
+    here = (dims.sub(dims.symbol(last.var), start),)
+
+    def find(scope: Scope) -> None:
+        linear = Code(scope, node).index(dims.ravel(place(scope), node.type.shape))
+        scope.body.append(Store(kept, here, linear.arg))
+
+    def use(scope: Scope) -> None:
+        linear = Code(scope, node).as_index(Value(Code(scope, node), scope.load(kept, int64, here)))
+        put(scope, (*(0 for _ in node.type.shape[1:]), linear))
+
+    def both(scope: Scope) -> None:
+        scope.ranges = {**scope.ranges, last.var: last.extent}
+        scope.loops([run], find)
+        scope.loops([run], use)
+
+    body.loops([*axes[:-1], block], both)
     return writer.call((), body.body)

@@ -38,7 +38,7 @@ def lower_routine(plan: Plan, cluster: Cluster, names: Mapping[Node, str]) -> Ca
     for i, (result, kind) in enumerate(zip(results, types, strict=True)):
         params.append(Param(f"y{i}", kind, "out"))
         buffers.append(f"{names[node]}.{i}" if result is None else names[result])
-    routine = Routine(node.op, tuple(sorted(node.attrs.items())))
+    routine = Routine(node.op, tuple(sorted(node.attrs.items())), isinstance(node.type, TupleType))
     where = () if node.where is None else (node.where,)
     kernel = Kernel("k", tuple(params), (), (), (), where, tuple(plan.position[n] for n in cluster.nodes), routine)
     return Call(kernel, tuple(buffers))

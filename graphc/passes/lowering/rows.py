@@ -2,7 +2,8 @@
 
 The code of a row is cut into levels: what needs a reduction's result comes one level later, in a loop of its own. A value
 needed in a later loop is computed again if that costs no more than a load, else kept in scratch (or in the buffer it has
-anyway). Reductions over everything take a partial result from each chunk of rows, which a second kernel combines.
+anyway). Reductions over everything, and over the rows, take a partial result from each chunk of rows, which a second kernel
+combines.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
+from graphc.passes.lowering.columns import BLOCK
 from graphc.passes.lowering.scope import Scope, Writer
 from graphc.passes.work import EXPENSIVE, core_shape, full_index
 
@@ -53,7 +55,7 @@ class Rows:
 
     def is_scalar(self, node: Node) -> bool:
         """Whether a member has one value a row."""
-        return len(core_shape(node)) <= self.prefix
+        return len(core_shape(node)) <= self.prefix and node not in self.cluster.margins
 
     def _set_level(self, node: Node) -> None:
         level = 0
@@ -75,6 +77,8 @@ class Rows:
             if any(read.node is node for read in self.plan.reads[user]):
                 later |= self.again[user]
         later -= stages
+        if node in self.cluster.margins:
+            return
         if work.is_reduction:
             self.writer.keep_in_scratch(node)
         elif later and self._cheap(node) and all(rest == self.rest(node) for _, rest, _ in later):
@@ -136,8 +140,8 @@ class Rows:
                 accumulator[node] = Ref(self.writer.fresh(), node.type.dtype)
                 combine_type = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
                 scopes[depth[node]].body.append(Init(accumulator[node].name, combine_type, work.combine))
-            else:
-                self._clear(row, node, index)
+            elif node not in self.cluster.margins:
+                self.clear(row, node, index)
         inner = scopes[-1]
         for node in nodes:
             value = inner.compute(node, full)
@@ -158,11 +162,10 @@ class Rows:
                 if depth.get(node) == d - 1:
                     self._finish(scopes[d - 1], node, accumulator[node], full, total)
 
-    def _clear(self, row: Scope, node: Node, index: tuple[Size, ...]) -> None:
+    def clear(self, row: Scope, node: Node, index: tuple[Size, ...]) -> None:
         work = self.plan.work[node]
-        p = self.prefix
         names = self.writer.loop_names(len(work.domain))
-        axes = [Axis(names[a], work.domain[a]) for a in work.free[p:]]
+        axes = [Axis(names[a], work.domain[a]) for a in work.free[len(index) :]]
         at = index + tuple(dims.symbol(a.var) for a in axes)
         row.loops(axes, lambda scope: scope.store(node, at, neutral(work.combine, node.type.dtype)))
 
@@ -197,7 +200,7 @@ def split_tail(writer: Writer) -> list[Cluster]:
     if sum(plan.weight[n] for n in tail) < HEAVY:
         return []
     return [
-        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & set(nodes))
+        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & set(nodes), cluster.margins & set(nodes))
         for shape, nodes in (
             (cluster.shape, rest),
             (cluster.shape[: cluster.prefix], [n for n in cluster.nodes if n in tail]),
@@ -207,7 +210,7 @@ def split_tail(writer: Writer) -> list[Cluster]:
 
 def lower_rows(writer: Writer) -> list[Call]:
     rows = Rows(writer)
-    if writer.cluster.totals:
+    if writer.cluster.totals or writer.cluster.margins:
         return _lower_totals(writer, rows)
     if rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes):
         return [_lower_flat(writer, rows)]
@@ -272,10 +275,12 @@ def _flatten(kernel: Kernel, i: str) -> Kernel | None:
 
 
 def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
-    """Rows in chunks, a partial result of every total from each; then one kernel a total that combines its partials."""
+    """Rows in chunks, a partial result of every total and margin from each; a kernel a total that combines its partials."""
     outer = dims.product(rows.outer)
     length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
     chunk = max(1, CHUNK // max(1, length)) if isinstance(length, int) else 16
+    if writer.cluster.margins:
+        chunk = BLOCK
     count = dims.floordiv(dims.add(outer, chunk - 1), chunk)
     t, r = writer.loop("t"), writer.loop("r")
     start = dims.mul(dims.symbol(t), chunk)
@@ -285,6 +290,14 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
         if node in writer.cluster.totals:
             accumulators[node] = Ref(writer.fresh(), node.type.dtype)
             body.body.append(Init(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine))
+
+    partial: dict[Param, str] = {}
+    writer.block = dims.symbol(t)
+    for node in sorted(writer.cluster.margins, key=writer.plan.position.__getitem__):
+        param = Param(f"p{len(partial)}", TensorType(node.type.dtype, (count, *rows.rest(node))), "out")
+        partial[param] = f"{writer.names[node]}.part"
+        writer.parts[node] = param
+        rows.clear(body, node, ())
 
     def total(scope: Scope, node: Node, value: Arg) -> None:
         scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
@@ -300,10 +313,10 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
         Rows(writer).write(row, dims.unravel(dims.symbol(r), rows.outer, {r: outer}), total)
         body.body.append(Loop(r, dims.minimum(outer, dims.add(start, chunk)), tuple(row.body), start))
     writer.enter(writer.whole)
-    partial: dict[Param, str] = {}
-    for i, (node, acc) in enumerate(accumulators.items()):
-        partial[Param(f"p{i}", TensorType(node.type.dtype, (count,)), "out")] = f"{writer.names[node]}.part"
-        body.body.append(Store(f"p{i}", (dims.symbol(t),), acc))
+    for node, acc in accumulators.items():
+        param = Param(f"p{len(partial)}", TensorType(node.type.dtype, (count,)), "out")
+        partial[param] = f"{writer.names[node]}.part"
+        body.body.append(Store(param.name, (dims.symbol(t),), acc))
     calls = [writer.call([Axis(t, count)], body.body, partial)]
     for node in accumulators:
         calls.append(_combine_partials(writer, node, count))

@@ -124,6 +124,8 @@ class Writer:
         self.given: dict[Node, str] = {}
         self.made: dict[Node, str] = {}
         self.scratch: dict[Node, Scratch] = {}
+        self.parts: dict[Node, Param] = {}  # memory of margins: the part of the block of rows at hand has the index `block` there
+        self.block: Size = 0
         self.handed: dict[Node, tuple[str, tuple[Size, ...]]] = {}  # to later stages: where, and the first place of it there
         self.spare: list[Scratch] = []
         self._count = 0
@@ -153,6 +155,8 @@ class Writer:
 
     def place(self, node: Node, core: tuple[Size, ...]) -> tuple[str, tuple[Size, ...]]:
         """The memory of a node's value, and the place of a core index in it."""
+        if node in self.parts:
+            return self.parts[node].name, (self.block, *core)
         if node in self.group:
             if node in self.crossing and node not in self.cluster.totals:
                 return self.made.setdefault(node, f"y{len(self.made)}"), full_index(node, core)

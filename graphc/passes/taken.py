@@ -1,0 +1,177 @@
+"""Which elements of a value a result is made of: what a choice did not take has a gradient of zero, whatever else it is.
+
+    %1 = log(%x)                      %3 = where(%c, %g, 0)       cotangent of %1
+    %2 = where(%c, %1, %b)     =>     %4 = divide(%3, %x)         0 / 0 where %x is 0 and %c false
+                                      %5 = where(%c, %4, 0)       cotangent of %x
+
+A rule multiplies a cotangent by derivatives, and zero times infinity is no number. So `differentiate` carries the condition of
+a choice along with the cotangents that come from it, and writes it again behind the rules that multiplied. Conditions follow
+the data: unchanged through single elements, moved and broadcast as the elements are, through products of matrices where they
+do not differ along what is summed. Beyond that (a data-dependent choice among the elements of a product of matrices) they end.
+
+A condition is made when a rule needs it, so that a choice costs nothing where nothing is multiplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from graphc.ir import dims
+from graphc.ir.dims import Shape, Size
+from graphc.ir.graph import Node
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Reduction, Scatter
+from graphc.ir.scalar import Arg, Ref, Value
+from graphc.ir.types import DType, bool_
+from graphc.passes.work import NodeScalars, axis_names
+
+_DEPTH = 40  # operations on conditions that are looked through for axes along which they do not differ
+
+
+class Taken:
+    """The elements of a value that a result is made of: a boolean node of the value's shape, made when first asked for."""
+
+    __slots__ = ("givens", "made", "make")
+
+    def __init__(self, make: Callable[..., Node], *givens: Taken) -> None:
+        self.make = make
+        self.givens = givens
+        self.made: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        todo = [self]
+        while todo:
+            top = todo[-1]
+            waiting = [given for given in top.givens if given.made is None]
+            if top.made is None and not waiting:
+                top.made = top.make(*(given.made for given in top.givens))
+            todo += waiting
+            if top.made is not None:
+                todo.pop()
+        assert self.made is not None
+        return self.made
+
+
+class Conditions:
+    """The conditions of one differentiation; equal ones are one object."""
+
+    def __init__(self) -> None:
+        self.all = cache(lambda node: Taken(lambda: node))
+        self.both = cache(self._both)
+        self.either = cache(lambda a, b: Taken(VOCABULARY["logical_or"], a, b))
+        self.before = cache(self._before)
+        self.varying: dict[Node, frozenset[int]] = {}
+
+    @staticmethod
+    def _both(a: Taken, b: Taken) -> Taken:
+        return a if a is b else Taken(VOCABULARY["logical_and"], a, b)
+
+    def join(self, a: Taken | None, b: Taken | None) -> Taken | None:
+        """What a sum of two cotangents is made of; None is everything."""
+        if a is None or b is None:
+            return None
+        return a if a is b else self.either(a, b)
+
+    def _before(self, taken: Taken, node: Node, operand: int) -> Taken | None:
+        """What is taken of a node's operand, given what is taken of the node."""
+        given = node.inputs[operand]
+        match node.op.lowering:
+            case Pointwise(elementwise=True):
+                return taken
+            case Pointwise() if _moves(node):
+                return Taken(lambda c: _moved_back(c, node, operand), taken)
+            case Scatter(combine="add") if operand == 0:
+                return Taken(lambda c: _moved_back(c, node, operand), taken)
+            case Reduction(axes=axes):
+                kept = tuple(1 if a in axes(node.attrs) else n for a, n in enumerate(given.type.shape))
+                return Taken(lambda c: _stretch(VOCABULARY["reshape"](c, shape=kept), given.type.shape), taken)
+            case Contraction() if not node.attrs and node.type.rank == given.type.rank:
+                axis = node.type.rank - 1 - operand  # of the result, which the operand does not have
+                if axis not in _varies(taken.node, _DEPTH, self.varying):
+                    return Taken(lambda c: _stretch(_first(c, axis), given.type.shape), taken)
+        return None
+
+
+def select(taken: Taken, value: Node) -> Node:
+    """The value where it is taken, and zero."""
+    zero = VOCABULARY["full"](shape=value.type.shape, value=0.0, dtype=value.type.dtype)
+    result: Node = VOCABULARY["where"](taken.node, value, zero)
+    return result
+
+
+def _moved_back(condition: Node, node: Node, operand: int) -> Node:
+    """Where something of the operand is taken: the rule of what only moves elements adds up how often."""
+    assert node.op.vjp is not None
+    count = VOCABULARY["astype"](condition, dtype=node.type.dtype)
+    part = node.op.vjp(count, node, *node.inputs, **node.attrs)[operand]
+    assert part is not None
+    result: Node = VOCABULARY["astype"](part, dtype=bool_)
+    return result
+
+
+def _stretch(condition: Node, shape: Shape) -> Node:
+    return condition if condition.type.shape == shape else VOCABULARY["broadcast_to"](condition, shape=shape)
+
+
+def _first(condition: Node, axis: int) -> Node:
+    """A condition that does not differ along an axis, with that axis of size 1."""
+    shape = condition.type.shape
+    kept = (*shape[:axis], 1, *shape[axis + 1 :])
+    if isinstance(shape[axis], int) and shape[axis]:
+        result: Node = VOCABULARY["slice"](condition, start=(0,) * len(shape), step=(1,) * len(shape), size=kept)
+        return result
+    result = VOCABULARY["reshape"](VOCABULARY["any"](condition, axes=(axis,)), shape=kept)  # a size may turn out to be 0
+    return result
+
+
+# --- what the code of an element does ---------------------------------------------------------------------------------
+
+
+class _Reading(NodeScalars):
+    """Runs a node's scalar rule to see whether it calculates, and which axes of the result it depends on."""
+
+    def __init__(self, node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> None:
+        self.node = node
+        self.depth, self.varying = depth, varying
+        self.count = 0
+        self.calculates = False
+        self.names: frozenset[str] = frozenset()
+
+    def _fresh(self, dtype: DType) -> Ref:
+        self.count += 1
+        return Ref(f"r{self.count}", dtype)
+
+    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
+        self.calculates |= dtype.is_float and op != "select"
+        self.names |= dims.names(index)
+        return self._fresh(dtype)
+
+    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
+        self.names |= dims.names(*(index[a] for a in _varies(self.node.inputs[operand], self.depth, self.varying)))
+        return Value(self, self._fresh(self.type(operand).dtype))
+
+
+def _read(node: Node, lowering: Pointwise, depth: int = 0, varying: dict[Node, frozenset[int]] | None = None) -> _Reading:
+    reading = _Reading(node, depth, {} if varying is None else varying)
+    lowering.body(reading, axis_names(node.type.rank), **node.attrs)
+    return reading
+
+
+def _moves(node: Node) -> bool:
+    """Whether every element of a node is an element of an operand, or a constant."""
+    return isinstance(node.op.lowering, Pointwise) and not _read(node, node.op.lowering).calculates
+
+
+def _varies(node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> frozenset[int]:
+    """The axes along which a condition may differ; `varying` are those known."""
+    found = varying.get(node)
+    if found is None:
+        found = frozenset(range(node.type.rank))
+        match node.op.lowering:
+            case Pointwise() as lowering if depth:
+                names = _read(node, lowering, depth - 1, varying).names
+                found = frozenset(a for a, name in enumerate(axis_names(node.type.rank)) if dims.names(name) & names)
+        varying[node] = found
+    return found

@@ -1,0 +1,89 @@
+"""Compute in float32 what memory holds in 16 bits.
+
+    %0 = exp(%x) : f16[n]          %0 = astype(%x, dtype=float32) : f32[n]
+                              =>   %1 = exp(%0) : f32[n]
+                                   %2 = astype(%1, dtype=float16) : f16[n]
+
+Every value is rounded where it was declared, once: a sum, a product of matrices and a chain of elementwise code keep float32
+inside, and a node has the bits that its operation's reference gives it.
+
+Afterwards no node computes with float16 or bfloat16: they are read, moved, chosen and cast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.ir.dims import Ranges, Size, symbol
+from graphc.ir.graph import Graph, Node, nested, origin, rebuild
+from graphc.ir.operation import VOCABULARY, Choose, Host, Leaf, Pointwise, Project, Repeat, Scan
+from graphc.ir.scalar import STORAGE, Arg, Ref, Value
+from graphc.ir.types import DType
+from graphc.passes.work import NodeScalars
+
+
+@nested
+def widen(graph: Graph) -> Graph:
+    """The graph with its arithmetic in types that are computed with."""
+    wide: dict[Node, Node] = {}
+
+    def read(node: Node) -> Node:
+        if node not in wide:
+            wide[node] = _cast(node, node.type.dtype.arithmetic)
+        return wide[node]
+
+    def change(node: Node) -> Node:
+        if not _computes(node):
+            return node
+        attrs = {k: v.arithmetic if isinstance(v, DType) else v for k, v in node.attrs.items()}
+        with origin(node.where, node.gradient):
+            return _cast(node.op(*map(read, node.inputs), **attrs), node.type.dtype)
+
+    return rebuild(graph, change)
+
+
+def _cast(node: Node, dtype: DType) -> Node:
+    if node.type.dtype == dtype:
+        return node
+    with origin(node.where, node.gradient):
+        made: Node = VOCABULARY["astype"](node, dtype=dtype)
+    return made
+
+
+def _computes(node: Node) -> bool:
+    """Whether a node does more with values of 16 bits than scalar code may."""
+    if not any(n.type.dtype.is_storage for n in (node, *node.inputs)):
+        return False
+    match node.op.lowering:
+        case Leaf() | Project() | Host() | Scan() | Repeat() | Choose():  # bodies are widened, and routines do as they like
+            return False
+        case Pointwise(body):
+            watch = _Watch(node)
+            body(watch, tuple(symbol(v) for v in watch.ranges), **node.attrs)
+            return watch.computes
+    return True
+
+
+class _Watch(NodeScalars):
+    """Runs the scalar code of a node to see what it does with values of 16 bits."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.computes = False
+        self._count = 0
+
+    def _new(self, dtype: DType) -> Ref:
+        self._count += 1
+        return Ref(str(self._count), dtype)
+
+    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
+        if op not in STORAGE and (dtype.is_storage or any(a.dtype.is_storage for a in args)):
+            self.computes = True
+        return self._new(dtype)
+
+    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
+        return Value(self, self._new(self.node.inputs[operand].type.dtype))
+
+    @property
+    def ranges(self) -> Ranges:
+        return {f"d.{a}": n for a, n in enumerate(self.node.type.shape)}
