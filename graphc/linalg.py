@@ -66,7 +66,7 @@ def trace(x: TensorLike, offset: int = 0, dtype: object = None) -> Tensor:
 
 
 def matrix_power(x: TensorLike, n: int) -> Tensor:
-    """Square matrices to the power n, an integer from 0 on, by repeated squaring.
+    """Square matrices to the power n, an integer, by repeated squaring; of the inverse if n is negative.
 
     >>> import graphc as gx
     >>> gx.linalg.matrix_power(gx.constant([[1, 1], [0, 1]]), 5).eval()
@@ -74,8 +74,10 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
            [0, 1]])
     """
     x = _matrix("matrix_power", x, square=True)
-    if isinstance(n, (bool, Tensor)) or not hasattr(n, "__index__") or n < 0:
-        raise gx.errors.InputError(f"matrix_power: n must be an integer from 0 on, got {n!r}", where=gx.errors.caller())
+    if isinstance(n, (bool, Tensor)) or not hasattr(n, "__index__"):
+        raise gx.errors.InputError(f"matrix_power: n must be an integer, got {n!r}", where=gx.errors.caller())
+    if n < 0:
+        x, n = inv(x), -n
     if n == 0:
         return gx.broadcast_to(gx.eye(x.shape[-1], dtype=x.dtype), x.shape)
     result: Tensor | None = None

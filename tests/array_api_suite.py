@@ -29,10 +29,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import graphc.array_api as xp  # noqa: E402
-
 PAGE = ROOT / "docs" / "array-api.md"
 TAG = "2026.02.26"
 BEGIN, END = "<!-- measured: array_api_suite.py -->\n", "<!-- end -->"
@@ -40,9 +36,7 @@ COMPLEX = re.compile(r"imag\(x_i\)|\[fft[-.]|test_vecdot_conj")
 REASON_OF_COMPLEX = "about complex numbers alone, which graphc does not have"
 
 # A test of the suite -> why it fails.
-KNOWN: Mapping[str, str] = {
-    r"::test_searchsorted$": "graphc has no `sort` yet, with which the test makes its input",
-}
+KNOWN: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -52,15 +46,6 @@ class Result:
     test: str
     outcome: str
     reason: str = ""
-
-
-def missing(test: str) -> str | None:
-    """The reason of a failure that comes from a function that graphc lacks."""
-    name = test.split("::")[-1].removeprefix("test_")
-    for function in xp.MISSING:
-        if re.search(rf"(^|[-\[.]){re.escape(function.rpartition('.')[2])}($|[-\[\](_])", name):
-            return f"graphc has no `{function}` yet"
-    return None
 
 
 def environment(backend: str) -> dict[str, str]:
@@ -99,7 +84,7 @@ def result(case: ElementTree.Element) -> Result:
             return Result(test, "skipped", REASON_OF_COMPLEX if "skips-file" in text or "complex" in text else text)
         if child.tag in ("failure", "error"):
             known = next((reason for pattern, reason in KNOWN.items() if re.search(pattern, test)), None)
-            return Result(test, "failed", known or missing(test) or "")
+            return Result(test, "failed", known or "")
     return Result(test, "passed")
 
 

@@ -18,7 +18,7 @@ from graphc import (
 )  # fmt: skip
 from graphc.array_api import linalg
 from graphc.array_api.array import Array
-from graphc.array_api.calls import CacheInfo, cache_clear, cache_info, find, get_backend, set_backend
+from graphc.array_api.calls import CacheInfo, cache_clear, cache_info, get_backend, set_backend
 from graphc.array_api.creation import (
     arange, asarray, empty, empty_like, eye, from_dlpack, full, full_like, linspace, meshgrid, ones, ones_like, tril, triu,
     zeros, zeros_like,
@@ -56,7 +56,6 @@ newaxis = None
 
 
 __all__ = [
-    "MISSING",
     "Array",
     "CacheInfo",
     "__array_api_version__",
@@ -216,15 +215,3 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]  # fmt: skip
-
-_OURS = {  # functions that call none of graphc's by that name
-    "Array", "CacheInfo", "__array_namespace_info__", "asarray", "broadcast_arrays", "cache_clear", "cache_info",
-    "can_cast", "conj", "empty", "empty_like", "finfo", "from_dlpack", "get_backend", "iinfo", "imag", "isdtype", "nonzero",
-    "real", "result_type", "set_backend", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-}  # fmt: skip
-MISSING = [name for name in __all__ if callable(globals().get(name)) and name not in _OURS and find(name) is None]
-"""Functions of the standard that graphc does not have yet: they are not in the namespace either."""
-for _name in MISSING:
-    del globals()[_name]
-    __all__.remove(_name)
-MISSING += [f"linalg.{_name}" for _name in linalg.MISSING]

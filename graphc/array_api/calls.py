@@ -14,9 +14,10 @@ vector the same graph. Other options, such as axes and data types, are part of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,16 +75,8 @@ def get_backend() -> str:
     return _backend
 
 
-def find(name: str) -> Any:
-    """graphc's function of a name, "sum" or "linalg.det"; None where it has none."""
-    found: Any = gx
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
 def run(function: str | Callable[..., Any], arrays: Sequence[Data], names: Sequence[Names], **options: Any) -> Any:
-    """`function` of the arrays: a name of graphc's, or what makes symbols of symbols.
+    """`function` of the arrays: a name of graphc's, "sum" or "linalg.det", or what makes symbols of symbols.
 
     Gives an array, or a tuple of them where it gives several symbols.
     """
@@ -146,7 +139,7 @@ def _filled(value: Any) -> Any:
 def _compiled(function: Any, signature: tuple[Any, ...], chosen: tuple[Any, ...], sizes: int, backend: str) -> gx.Compiled:
     inputs = [gx.placeholder(f"x{i}", names, DTYPES[dtype]) for i, (dtype, names) in enumerate(signature)]
     carriers = [gx.placeholder(f"size{i}", (f"s{i}", 0), gx.bool_) for i in range(sizes)]
-    build = find(function) if isinstance(function, str) else function
+    build = attrgetter(function)(gx) if isinstance(function, str) else function
     made = build(*inputs, **{key: _filled(value) for key, _, value in chosen})
     outputs = list(made) if isinstance(made, (tuple, list)) else made
     return gx.compile([*inputs, *carriers], outputs, backend=backend)
@@ -175,14 +168,14 @@ def ranked(shapes: Sequence[tuple[int, ...]], fixed: Sequence[int] = ()) -> list
     return found
 
 
-def named(shapes: Sequence[tuple[int, ...]]) -> list[Names]:
-    """Equal sizes share a name; 1 and 0 stay.
+def named(shapes: Sequence[tuple[int, ...]], kept: Collection[int] = ()) -> list[Names]:
+    """Equal sizes share a name; 1, 0 and what is `kept` stay.
 
     >>> named([(3, 4), (4, 1)])
     [('n0', 'n1'), ('n1', 1)]
     """
     known: dict[int, str] = {}
-    return [tuple([n if n < 2 else known.setdefault(n, f"n{len(known)}") for n in shape]) for shape in shapes]
+    return [tuple([n if n < 2 or n in kept else known.setdefault(n, f"n{len(known)}") for n in s]) for s in shapes]
 
 
 def flat(arrays: Sequence[Data]) -> tuple[list[Data], list[Names], tuple[int, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 import graphc as gx
 from graphc.array_api.array import Array, Scalar, array, check_device, data_of
-from graphc.array_api.calls import DTYPES, find, ranked, run
+from graphc.array_api.calls import DTYPES, ranked, run
 
 Shape = int | tuple[int, ...]
 
@@ -95,7 +95,7 @@ def linspace(
 ) -> Array:
     """`num` numbers at equal distances from start to stop, which `endpoint=False` leaves out."""
     check_device(device)
-    return array(find("linspace")(start, stop, num, dtype=dtype, endpoint=endpoint).eval())
+    return array(gx.linspace(start, stop, num, dtype=dtype, endpoint=endpoint).eval())
 
 
 def eye(
@@ -103,7 +103,7 @@ def eye(
 ) -> Array:
     """Ones on a diagonal, zeros elsewhere."""
     check_device(device)
-    return array(find("eye")(n_rows, n_cols, k=k, dtype=dtype or gx.float64).eval())
+    return array(gx.eye(n_rows, n_cols, k=k, dtype=dtype or gx.float64).eval())
 
 
 def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 import graphc as gx
 from graphc.array_api.array import DEVICE, Array, check_device
 from graphc.array_api.calls import DTYPES
 
+if TYPE_CHECKING:
+    from graphc.ops.dtypes import FloatInfo, IntegerInfo
+
 _BY_NAME = {d.name: d for d in DTYPES.values()}
-_KINDS = {
-    "bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu", "real floating": "f",
-    "complex floating": "", "numeric": "iuf",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FloatLimits:
-    """The limits of a floating-point data type."""
-
-    bits: int
-    eps: float
-    max: float
-    min: float
-    smallest_normal: float
-    dtype: gx.DType
-
-
-@dataclass(frozen=True)
-class IntegerLimits:
-    """The limits of an integer data type."""
-
-    bits: int
-    max: int
-    min: int
-    dtype: gx.DType
 
 
 def _dtype(value: Any) -> gx.DType:
@@ -47,32 +21,24 @@ def _dtype(value: Any) -> gx.DType:
     return found
 
 
-def finfo(type: gx.DType | Array, /) -> FloatLimits:
+def finfo(type: gx.DType | Array, /) -> FloatInfo:
     """The limits of a floating-point data type.
 
     >>> import graphc.array_api as xp
     >>> xp.finfo(xp.float32).eps
     1.1920928955078125e-07
     """
-    dtype = _dtype(type)
-    if not dtype.is_float:
-        raise gx.errors.DTypeError(f"finfo needs a floating-point type, got {dtype}", where=gx.errors.caller(), hint="use iinfo")
-    info = np.finfo(dtype.numpy)
-    return FloatLimits(dtype.bits, float(info.eps), float(info.max), float(info.min), float(info.smallest_normal), dtype)
+    return gx.finfo(_dtype(type))
 
 
-def iinfo(type: gx.DType | Array, /) -> IntegerLimits:
+def iinfo(type: gx.DType | Array, /) -> IntegerInfo:
     """The limits of an integer data type.
 
     >>> import graphc.array_api as xp
     >>> xp.iinfo(xp.int8).max
     127
     """
-    dtype = _dtype(type)
-    if not dtype.is_integer:
-        raise gx.errors.DTypeError(f"iinfo needs an integer type, got {dtype}", where=gx.errors.caller(), hint="use finfo")
-    info = np.iinfo(dtype.numpy)
-    return IntegerLimits(dtype.bits, int(info.max), int(info.min), dtype)
+    return gx.iinfo(_dtype(type))
 
 
 def isdtype(dtype: gx.DType, kind: gx.DType | str | tuple[gx.DType | str, ...]) -> bool:
@@ -82,27 +48,19 @@ def isdtype(dtype: gx.DType, kind: gx.DType | str | tuple[gx.DType | str, ...]) 
     >>> xp.isdtype(xp.int8, "integral"), xp.isdtype(xp.int8, (xp.bool, "real floating"))
     (True, False)
     """
-    for one in kind if isinstance(kind, tuple) else (kind,):
-        if isinstance(one, str) and one not in _KINDS:
-            raise gx.errors.InputError(
-                f"{one!r} is no kind of data types", where=gx.errors.caller(), hint="use one of " + ", ".join(map(repr, _KINDS))
-            )
-        if dtype.kind in _KINDS[one] if isinstance(one, str) else dtype == one:
-            return True
-    return False
+    return gx.isdtype(dtype, kind)
 
 
 def result_type(*arrays_and_dtypes: Array | gx.DType | bool | int | float) -> gx.DType:
     """The data type of a result of such operands; Python numbers take that of the others."""
-    given = [x if isinstance(x, (bool, int, float)) else _dtype(x).numpy for x in arrays_and_dtypes]
-    if all(isinstance(x, (bool, int, float)) for x in given):
+    if all(isinstance(x, (bool, int, float)) for x in arrays_and_dtypes):
         raise gx.errors.InputError("result_type needs an array or a data type", where=gx.errors.caller())
-    return DTYPES[np.result_type(*given)]
+    return gx.result_type(*(x if isinstance(x, (bool, int, float)) else _dtype(x) for x in arrays_and_dtypes))
 
 
 def can_cast(from_: gx.DType | Array, to: gx.DType, /) -> bool:
     """Whether every value of one data type has its place in another."""
-    return bool(np.can_cast(_dtype(from_).numpy, _dtype(to).numpy))
+    return gx.can_cast(_dtype(from_), _dtype(to))
 
 
 class Info:

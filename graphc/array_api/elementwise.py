@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import graphc as gx
 from graphc.array_api.array import Array, Scalar, check_device, elementwise, power
-from graphc.array_api.calls import find
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,7 +27,7 @@ def _binary(name: str) -> Callable[[Array | Scalar, Array | Scalar], Array]:
 
 def _documented(function: Function, name: str) -> Function:
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{find(name).__doc__}" if find(name) else None
+    function.__doc__ = getattr(gx, name).__doc__
     return function
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import graphc as gx
 from graphc.array_api.array import Array, array, data_of
-from graphc.array_api.calls import find, named, run
+from graphc.array_api.calls import named, run
 from graphc.array_api.products import matmul, matrix_transpose, tensordot, vecdot
 
 
@@ -39,15 +40,21 @@ class SVD(NamedTuple):
     Vh: Array
 
 
-def _all(name: str, *values: Array, **options: Any) -> tuple[Array, ...]:
-    """The results of a function of several."""
-    arrays = [data_of(x, f"linalg.{name}") for x in values]
-    found = run(f"linalg.{name}", arrays, named([a.shape for a in arrays]), **options)
+def _all(function: str | Callable[..., Any], *values: Array, exact: int = 0, **options: Any) -> tuple[Array, ...]:
+    """The results of a function of several.
+
+    The sizes of the first array's last `exact` axes are compiled in: the shapes of results depend on which is smaller.
+    """
+    arrays = [data_of(x, "the function") for x in values]
+    names = named([a.shape for a in arrays])
+    if exact:
+        names[0] = (*names[0][:-exact], *arrays[0].shape[-exact:])
+    found = run(f"linalg.{function}" if isinstance(function, str) else function, arrays, names, **options)
     return tuple(array(y) for y in (found if isinstance(found, tuple) else (found,)))
 
 
-def _one(name: str, *values: Array, **options: Any) -> Array:
-    return _all(name, *values, **options)[0]
+def _one(function: str | Callable[..., Any], *values: Array, exact: int = 0, **options: Any) -> Array:
+    return _all(function, *values, exact=exact, **options)[0]
 
 
 def cholesky(x: Array, /, *, upper: bool = False) -> Array:
@@ -57,7 +64,8 @@ def cholesky(x: Array, /, *, upper: bool = False) -> Array:
 
 def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """The cross product of vectors of three elements."""
-    return _one("cross", x1, x2, axis=axis)
+    arrays = [data_of(x1, "cross"), data_of(x2, "cross")]
+    return array(run("cross", arrays, named([a.shape for a in arrays], kept=(3,)), axis=axis))
 
 
 def det(x: Array, /) -> Array:
@@ -87,7 +95,7 @@ def inv(x: Array, /) -> Array:
 
 def matrix_norm(x: Array, /, *, keepdims: bool = False, ord: float | str | None = "fro") -> Array:
     """A norm of matrices."""
-    return _one("matrix_norm", x, keepdims=keepdims, ord=ord)
+    return _one("matrix_norm", x, exact=2, keepdims=keepdims, ord=ord)
 
 
 def matrix_power(x: Array, n: int, /) -> Array:
@@ -98,8 +106,17 @@ def matrix_power(x: Array, n: int, /) -> Array:
 def matrix_rank(x: Array, /, *, rtol: float | Array | None = None) -> Array:
     """How many singular values are above a share of the largest."""
     if isinstance(rtol, Array):
-        return _one("matrix_rank", x, rtol)
-    return _one("matrix_rank", x, rtol=rtol)
+        return _one(_rank_within, x, rtol, exact=2)
+    return _one("matrix_rank", x, exact=2, rtol=rtol)
+
+
+def _rank_within(x: gx.Tensor, rtol: gx.Tensor) -> gx.Tensor:
+    return gx.count_nonzero(_large(gx.linalg.svdvals(x), rtol), axis=-1)
+
+
+def _large(values: gx.Tensor, rtol: gx.Tensor) -> gx.Tensor:
+    """Which singular values exceed a share of the largest."""
+    return values > gx.expand_dims(rtol, -1) * values[..., :1]
 
 
 def outer(x1: Array, x2: Array, /) -> Array:
@@ -110,13 +127,19 @@ def outer(x1: Array, x2: Array, /) -> Array:
 def pinv(x: Array, /, *, rtol: float | Array | None = None) -> Array:
     """The Moore-Penrose inverse."""
     if isinstance(rtol, Array):
-        return _one("pinv", x, rtol)
-    return _one("pinv", x, rtol=rtol)
+        return _one(_pinv_within, x, rtol, exact=2)
+    return _one("pinv", x, exact=2, rtol=rtol)
+
+
+def _pinv_within(x: gx.Tensor, rtol: gx.Tensor) -> gx.Tensor:
+    u, values, vh = gx.linalg.svd(x, full_matrices=False)
+    inverse = gx.where(_large(values, rtol), 1 / values, 0)
+    return gx.matrix_transpose(vh) @ (gx.expand_dims(inverse, -1) * gx.matrix_transpose(u))
 
 
 def qr(x: Array, /, *, mode: str = "reduced") -> QR:
     """An orthogonal and an upper triangular factor."""
-    return QR(*_all("qr", x, mode=mode))
+    return QR(*_all("qr", x, exact=2, mode=mode))
 
 
 def slogdet(x: Array, /) -> LogDeterminant:
@@ -131,12 +154,12 @@ def solve(x1: Array, x2: Array, /) -> Array:
 
 def svd(x: Array, /, *, full_matrices: bool = True) -> SVD:
     """The singular value decomposition."""
-    return SVD(*_all("svd", x, full_matrices=full_matrices))
+    return SVD(*_all("svd", x, exact=2, full_matrices=full_matrices))
 
 
 def svdvals(x: Array, /) -> Array:
     """The singular values in descending order."""
-    return _one("svdvals", x)
+    return _one("svdvals", x, exact=2)
 
 
 def trace(x: Array, /, *, offset: int = 0, dtype: gx.DType | None = None) -> Array:
@@ -154,9 +177,3 @@ __all__ = [
     "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot", "trace", "vecdot",
     "vector_norm",
 ]  # fmt: skip
-MISSING = [name for name in __all__ if name not in ("matmul", "matrix_transpose", "tensordot", "vecdot")
-           and find(f"linalg.{name}") is None]  # fmt: skip
-"""Functions of the extension that graphc does not have yet: they are not in the namespace either."""
-for _name in MISSING:
-    del globals()[_name]
-    __all__.remove(_name)

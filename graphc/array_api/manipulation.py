@@ -9,7 +9,7 @@ import numpy as np
 
 import graphc as gx
 from graphc.array_api.array import Array, array, data_of, taken
-from graphc.array_api.calls import Size, find, named, ranked, run
+from graphc.array_api.calls import Size, named, ranked, run
 
 Axes = int | tuple[int, ...]
 
@@ -125,5 +125,4 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
 
 
 def _repeat(x: gx.Tensor, repeats: gx.Tensor, axis: int, total: gx.Dim) -> gx.Tensor:
-    found: gx.Tensor = find("repeat")(x, repeats, axis=axis, total_repeat_length=total)
-    return found
+    return gx.repeat(x, repeats, axis=axis, total_repeat_length=total)

@@ -6,7 +6,7 @@ from typing import Any
 
 import graphc as gx
 from graphc.array_api.array import Array, array, data_of
-from graphc.array_api.calls import find, named, ranked, run
+from graphc.array_api.calls import named, ranked, run
 
 Axis = int | tuple[int, ...] | None
 
@@ -98,5 +98,4 @@ def diff(x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = Non
 
 
 def _diff(x: gx.Tensor, *ends: gx.Tensor, axis: int, n: int, which: tuple[str, ...]) -> gx.Tensor:
-    found: gx.Tensor = find("diff")(x, axis=axis, n=n, **dict(zip(which, ends, strict=True)))
-    return found
+    return gx.diff(x, axis=axis, n=n, **dict(zip(which, ends, strict=True)))

@@ -11,7 +11,7 @@ import numpy as np
 
 import graphc as gx
 from graphc.array_api.array import Array, Scalar, array, data_of, elementwise, taken
-from graphc.array_api.calls import Data, find, named, ranked, run
+from graphc.array_api.calls import Data, named, ranked, run
 
 
 def where(condition: Array, x1: Array | Scalar, x2: Array | Scalar, /) -> Array:
@@ -40,8 +40,7 @@ def searchsorted(x1: Array, x2: Array, /, *, side: str = "left", sorter: Array |
 
 
 def _searchsorted(x1: gx.Tensor, x2: gx.Tensor, *sorter: gx.Tensor, side: str) -> gx.Tensor:
-    found: gx.Tensor = find("searchsorted")(x1, x2, side=side, sorter=sorter[0] if sorter else None)
-    return found
+    return gx.searchsorted(x1, x2, side=side, sorter=sorter[0] if sorter else None)
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
