@@ -195,7 +195,7 @@ def _lowering(op: o.Operation) -> str:
             return "routine of Python"
         case o.Project():
             return "one of several results"
-        case o.Scan() | o.Repeat() | o.Choose():
+        case o.Scan() | o.Repeat() | o.Choose() | o.Sized():
             return "control flow"
 
 
