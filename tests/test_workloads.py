@@ -28,6 +28,7 @@ from benchmarks.workloads import (
     black_scholes,
     bodies,
     chain,
+    cholesky,
     gpt,
     heat,
     layer,
@@ -38,6 +39,8 @@ from benchmarks.workloads import (
     normal_numbers,
     scalar_call,
     softmax,
+    solve,
+    sort,
     tanh_exp,
 )  # fmt: skip
 from benchmarks.workloads.simulations import STEP
@@ -155,6 +158,9 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (heat(12, 5), partial(formula_heat, 5)),
     (bodies(10), formula_bodies),
     (chain(20), formula_chain),
+    (sort(50), lambda x: [np.sort(x)]),
+    (cholesky(9), lambda x: [np.linalg.cholesky(x)]),
+    (solve(9), lambda a, b: [np.linalg.solve(a, b)]),
 ]
 
 
