@@ -47,7 +47,7 @@ from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa:
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
-from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
@@ -812,7 +812,8 @@ def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
                     values[node] = made
                     continue
                 result = np.asarray(made)
-                if rounding and as_dtype(result.dtype).is_float and result.size:
+                whole = isinstance(node.op.lowering, (Host, Project))  # the same routine in both backends
+                if rounding and not whole and as_dtype(result.dtype).is_float and result.size:
                     exact, result = result, moved(node, given, result, rng)
                     if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
                         off.add(node)
