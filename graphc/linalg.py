@@ -1,5 +1,4 @@
-"""Linear algebra under the Array API's names, products, diagonals, powers and norms; and, through LAPACK,
-systems, decompositions and determinants (ops/matrix_functions.py).
+"""Linear algebra under the Array API's names: products, diagonals, powers and norms; systems and decompositions by LAPACK.
 
 Functions of matrices take them in the last two axes; the axes before are a batch.
 """
@@ -11,29 +10,6 @@ from typing import Any
 
 import graphc as gx
 from graphc import Axis, Tensor, TensorLike
-from graphc.ops.matrix_functions import (
-    EighResult,
-    LstsqResult,
-    QRResult,
-    SlogdetResult,
-    SVDResult,
-    cholesky,
-    det,
-    eigh,
-    eigvalsh,
-    expm,
-    inv,
-    lstsq,
-    matrix_norm,
-    matrix_rank,
-    pinv,
-    qr,
-    slogdet,
-    solve,
-    solve_triangular,
-    svd,
-    svdvals,
-)
 
 cross = gx.cross
 matmul = gx.matmul
@@ -41,6 +17,23 @@ matrix_transpose = gx.matrix_transpose
 outer = gx.outer
 tensordot = gx.tensordot
 vecdot = gx.vecdot
+
+cholesky = gx.ops.matrix_functions.cholesky
+det = gx.ops.matrix_functions.det
+eigh = gx.ops.matrix_functions.eigh
+eigvalsh = gx.ops.matrix_functions.eigvalsh
+expm = gx.ops.matrix_functions.expm
+inv = gx.ops.matrix_functions.inv
+lstsq = gx.ops.matrix_functions.lstsq
+matrix_norm = gx.ops.matrix_functions.matrix_norm
+matrix_rank = gx.ops.matrix_functions.matrix_rank
+pinv = gx.ops.matrix_functions.pinv
+qr = gx.ops.matrix_functions.qr
+slogdet = gx.ops.matrix_functions.slogdet
+solve = gx.ops.matrix_functions.solve
+solve_triangular = gx.ops.matrix_functions.solve_triangular
+svd = gx.ops.matrix_functions.svd
+svdvals = gx.ops.matrix_functions.svdvals
 
 
 def _matrix(name: str, x: TensorLike, square: bool = False) -> Tensor:
@@ -152,8 +145,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 gx.ops.numpy_modules["numpy.linalg"] = globals()
 
 __all__ = [
-    "EighResult", "LstsqResult", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cross", "det", "diagonal", "eigh",
-    "eigvalsh", "expm", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "norm",
-    "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensordot", "trace", "vecdot",
-    "vector_norm",
+    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "expm", "inv", "lstsq", "matmul", "matrix_norm", "matrix_power",
+    "matrix_rank", "matrix_transpose", "norm", "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals",
+    "tensordot", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip

@@ -35,7 +35,7 @@ FLOORS = {
         "errors", "ir", "ops", "passes", "backends", "compile", "control", "gradients", "linalg", "nn", "optim", "random",
         "testing",
     },
-    "linalg": {FACE, "linalg", "ops"},
+    "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
     "array_api": {FACE, "array_api"},

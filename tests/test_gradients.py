@@ -73,6 +73,7 @@ CHOICES: dict[str, tuple[Function, list[float]]] = {
     "one matrix": (lambda x: gx.where(gx.constant([False, True]), W[:2] @ gx.sqrt(gx.stack([x, x + 1])).T, 0), [0.0] * 4),
     "two products": (lambda x: gx.where(gx.any(x > 0), gx.sqrt(x @ (W * W)) @ W, 0), [0.0, 0.0, 0.0, 0.0]),
     "scatter": (lambda x: gx.where(x > 0, gx.ops.put_add(gx.sqrt(x), ORDER, axis=0, size=4), 0)[::2], [0.0, 1.0, 2.0, 0.0]),
+    "running sum": (lambda x: gx.where(x > 0, gx.cumulative_sum(gx.sqrt(x)), 1), [3.0, 2.0, 0.0, 0.0]),
     "cast": (lambda x: gx.where(x > 0, gx.sqrt(x).astype("float32"), 0).astype("float64"), [0.0, 4.0, 1.0, 0.0]),
     "stopped": (lambda x: gx.where(x > 0, gx.log(x) * gx.stop_gradient(gx.log(x)), 0), [0.0, 4.0, 1.0, 0.0]),
 }  # fmt: skip
@@ -97,7 +98,7 @@ def test_a_branch_not_taken_makes_no_nan(name: str, backend: str) -> None:
         assert np.isfinite(values).all(), f"{what}: {values}"
 
 
-@pytest.mark.parametrize("name", CHOICES.keys() - {"cast", "stopped"})  # float32, and no derivative
+@pytest.mark.parametrize("name", sorted(CHOICES.keys() - {"cast", "stopped"}))  # float32, and no derivative
 def test_what_a_choice_takes_keeps_its_gradient(name: str) -> None:
     """At values for which every branch is smooth, the derivatives are those of the values."""
     f, _ = CHOICES[name]
@@ -287,7 +288,7 @@ def test_every_operation_takes_a_leading_axis(op: Operation) -> None:
     """As many times as there are elements: all operands with the axis, and each alone; then its gradient."""
     rng = walk.rng_of(op)
     for case in walk.cases(op):
-        if not case.types or str(case.types[0].dtype) not in ("float64", "bool", "int64"):
+        if not case.types or any(x.dtype.name not in ("float64", "bool", "int64", "int32") for x in case.types):
             continue
         attrs = case.sample.attrs
         n = len(case.types)
@@ -353,6 +354,12 @@ def test_vmap_of_gradients_gives_gradients_for_every_example() -> None:
     p = np.exp(xs @ ws)
     p = p / p.sum(1, keepdims=True) - np.eye(4)[ts]
     np.testing.assert_allclose(f(xs, ts, ws), xs[:, :, None] * p[:, None], rtol=1e-12)
+
+
+def test_a_map_repeats_nothing() -> None:
+    x = gx.placeholder("x", (50, 3), "float64")
+    for f in (gx.cumulative_sum, gx.sum, gx.flip, gx.sin, lambda v: gx.outer(v, v) @ v):
+        assert len(topological([gx.vmap(f)(x)])) < 10
 
 
 def test_vmap_says_what_is_wrong() -> None:
@@ -543,3 +550,28 @@ def test_differences_reach_ten_digits(scale: float) -> None:
         found, error = testing.derivative(lambda t, f=f: scale * f(t))
         assert abs(found - scale * want) <= 1e-11 * scale
         assert error <= 1e-10 * scale
+
+
+# --- beside control flow ---------------------------------------------------------------------------------------------
+
+
+@BACKENDS
+def test_loops_in_maps_jacobians_and_checkpoints(backend: str) -> None:
+    """A scan is repeated for every element; its gradient is computed again like any other."""
+    x = gx.placeholder("x", (3,), "float64")
+    w = gx.variable(np.array([0.5, -0.3, 0.8]), name="w")
+
+    def run(x: gx.Tensor) -> gx.Tensor:
+        last, every = gx.scan(lambda c, v: (gx.tanh(c * w + v), gx.sum(c)), x, gx.constant([[0.1, 0.2, 0.3], [0.0, 1.0, -1.0]]))
+        return gx.concat([last, every])
+
+    x0 = np.array([0.3, -0.2, 0.9])
+    rows = [at(gx.grad(run(x)[i], x), {x: x0}) for i in range(5)]
+    np.testing.assert_allclose(at(gx.jacobian(run(x), x), {x: x0}, backend), rows, rtol=1e-13, atol=1e-15)
+    both = gx.placeholder("both", (2, 3), "float64")
+    mapped = at(gx.vmap(run)(both), {both: [x0, -x0]}, backend)
+    np.testing.assert_allclose(mapped, [at(run(x), {x: x0}), at(run(x), {x: -x0})], rtol=1e-13)
+    again = gx.sum(gx.checkpoint(run)(x) ** 2)
+    plain = gx.sum(run(x) ** 2)
+    for a, b in zip(gx.grad(again, [x, w]), gx.grad(plain, [x, w]), strict=True):
+        np.testing.assert_allclose(at(a, {x: x0}, backend), at(b, {x: x0}), rtol=1e-13)

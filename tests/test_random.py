@@ -20,6 +20,7 @@ from graphc.ops.sampling import log_gamma_slope
 Array = np.ndarray[Any, Any]
 r = gx.random
 N = 1_000_000
+MANY = 20_001  # enough for several threads
 KEY = np.array([2026, 11], np.uint32)
 
 
@@ -114,8 +115,8 @@ EXACT = ("bits", "bits64", "uniform", "uniform64", "bernoulli", "randint", "rand
 
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_interpreter_draws_the_same(name: str) -> None:
-    a, b = (draw(lambda k: DRAWS[name](k, 2001), backend=backend) for backend in ("numba", "interpreter"))
-    assert a.dtype == b.dtype and a.shape == b.shape == (2001,)
+    a, b = (draw(lambda k: DRAWS[name](k, MANY), backend=backend) for backend in ("numba", "interpreter"))
+    assert a.dtype == b.dtype and a.shape == b.shape == (MANY,)
     if name in EXACT or a.dtype.kind in "iub":
         assert (a == b).all()
     else:
@@ -130,7 +131,7 @@ def test_threads_draw_the_same(name: str) -> None:
         found = []
         for threads in (1, 2):
             gx.set_num_threads(threads)
-            found.append(draw(lambda k: DRAWS[name](k, 30_001)).tobytes())
+            found.append(draw(lambda k: DRAWS[name](k, MANY)).tobytes())
         assert found[0] == found[1]
     finally:
         gx.set_num_threads(before)
@@ -213,7 +214,7 @@ DISCRETE: dict[str, Case] = {
     "categorical": Case(
         lambda k: r.categorical(k, gx.log(gx.constant(stats.binom(6, 0.4).pmf(range(7)))), shape=(N,)), stats.binom(6, 0.4)
     ),
-    **{f"poisson {v}": _poisson(v) for v in (0.1, 3.0, 33.9, 34.0, 200.0, 1e5)},
+    **{f"poisson {v}": _poisson(v) for v in (0.1, 3.0, 33.9, 34.0, 200.0, 1e9)},
 }  # fmt: skip
 
 
@@ -251,7 +252,7 @@ def test_bits_are_balanced_and_words_independent() -> None:
 def test_split_keys_give_streams_without_correlation() -> None:
     k = gx.placeholder("k", (2,), "uint32")
     keys = [*r.split(k, 12), k, *(r.fold_in(k, i) for i in range(8)), *r.split(r.split(k)[0])]
-    rows = gx.compile([k], gx.stack([r.normal(key, (100_000,)) for key in keys]))(KEY)
+    rows = np.stack(gx.compile([k], [r.normal(key, (100_000,)) for key in keys])(KEY))
     correlations = np.corrcoef(rows.astype(np.float64)) - np.eye(len(keys))
     correlations[0, -2:] = correlations[-2:, 0] = 0
     assert np.abs(correlations).max() < 5 / np.sqrt(100_000)
@@ -289,7 +290,9 @@ def test_the_product_of_64_bits_is_exact() -> None:
 
 def test_empty_and_single_draws() -> None:
     for name, make in DRAWS.items():
-        assert draw(lambda k, make=make: make(k, 0)).shape == (0,), name  # type: ignore[misc]
+        assert draw(lambda k, make=make: make(k, 0), backend="interpreter").shape == (0,), name  # type: ignore[misc]
+    k = gx.placeholder("k", (2,), "uint32")
+    assert [y.shape for y in gx.compile([k], [DRAWS[name](k, 0) for name in ("normal", "randint", "gamma")])(KEY)] == [(0,)] * 3
     assert draw(lambda k: r.normal(k)).shape == ()
     assert draw(lambda k: r.gamma(k, 2.0)).shape == ()
 
@@ -310,8 +313,8 @@ def test_truncated_normal_far_out() -> None:
 
 
 def test_small_shapes_of_beta_and_dirichlet_stay_finite() -> None:
-    x = draw(lambda k: r.beta(k, 1e-3, 1e-3, (N,)))
-    assert np.isfinite(x).all() and abs(x.mean() - 0.5) < 5 * 0.5 / np.sqrt(N)
+    x = draw(lambda k: r.beta(k, 1e-3, 1e-3, (N // 10,)))
+    assert np.isfinite(x).all() and abs(x.mean() - 0.5) < 5 * 0.5 / np.sqrt(N // 10)
     assert np.isfinite(draw(lambda k: r.dirichlet(k, gx.constant([1e-3, 1e-3, 1e-3]), (1000,)))).all()
 
 
@@ -361,23 +364,23 @@ def test_the_gradient_of_gamma_holds_its_probability_fixed(alpha: float) -> None
 
 
 def test_expectations_have_the_gradients_of_their_formulas() -> None:
-    """Means over draws of pathwise gradients, each to 5 standard errors."""
+    """Means of pathwise gradients, as near as 1e5 draws bring them."""
     k, v = gx.placeholder("k", (2,), "uint32"), gx.placeholder("v", (3,), "float64")
     a, b, _ = v
     each = {
-        "gamma": (r.gamma(k, a, (N // 4,)) ** 2, lambda a, b, c: a * (a + 1)),
-        "beta": (r.beta(k, a, b, (N // 4,)), lambda a, b, c: a / (a + b)),
-        "normal": ((a + b * r.normal(k, (N // 4,), "float64")) ** 2, lambda a, b, c: a * a + b * b),
-        "uniform": (r.uniform(k, (N // 4,), "float64", a, a + b) ** 2, lambda a, b, c: ((a + b) ** 3 - a**3) / (3 * b)),
-        "gumbel": (a + b * r.gumbel(k, (N // 4,), "float64"), lambda a, b, c: a + b * np.euler_gamma),
-        "dirichlet": (r.dirichlet(k, v, (N // 4,))[:, 0] ** 2, lambda a, b, c: a * (a + 1) / ((a + b + c) * (a + b + c + 1))),
+        "gamma": (r.gamma(k, a, (N // 10,)) ** 2, lambda a, b, c: a * (a + 1)),
+        "beta": (r.beta(k, a, b, (N // 10,)), lambda a, b, c: a / (a + b)),
+        "normal": ((a + b * r.normal(k, (N // 10,), "float64")) ** 2, lambda a, b, c: a * a + b * b),
+        "uniform": (r.uniform(k, (N // 10,), "float64", a, a + b) ** 2, lambda a, b, c: ((a + b) ** 3 - a**3) / (3 * b)),
+        "gumbel": (a + b * r.gumbel(k, (N // 10,), "float64"), lambda a, b, c: a + b * np.euler_gamma),
+        "dirichlet": (r.dirichlet(k, v, (N // 10,))[:, 0] ** 2, lambda a, b, c: a * (a + 1) / ((a + b + c) * (a + b + c + 1))),
     }
     point = np.array([0.7, 2.0, 1.3])
     for name, (y, formula) in each.items():
         found = gx.compile([k, v], gx.grad(gx.mean(y), v))(KEY, point)
         steps = np.eye(3) * 1e-6
         want = np.array([(formula(*(point + s)) - formula(*(point - s))) / 2e-6 for s in steps])
-        np.testing.assert_allclose(found, want, rtol=0.02, atol=0.01, err_msg=name)
+        np.testing.assert_allclose(found, want, rtol=0.03, atol=0.015, err_msg=name)
 
 
 def test_the_gradient_of_truncated_normal_is_the_difference() -> None:

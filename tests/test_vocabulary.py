@@ -168,3 +168,72 @@ def test_numpy_s_functions_of_symbols(ours: Callable[..., Any], theirs: Callable
     got = ours(x).eval({x: A})
     want = theirs(A)
     assert got.dtype == want.dtype and np.array_equal(got, want)
+
+
+x = gx.placeholder("x", ("n", 3), "float32")
+i = gx.placeholder("i", ("n",), "int64")
+mask = gx.placeholder("mask", ("n", 3), "bool")
+one = gx.placeholder("one", (), "float32")
+E = gx.errors
+BAD: tuple[tuple[str, Callable[[], Any], type[gx.GraphError], str], ...] = (
+    ("cumulative_sum axis", lambda: gx.cumulative_sum(x, axis=2), E.ShapeError, "axis 2 is out of range"),
+    ("cumulative_sum two", lambda: gx.cumulative_sum(x, axis=(0, 1)), E.ShapeError, "axis must be an integer"),  # type: ignore[arg-type]
+    ("cumulative_sum dtype", lambda: gx.cumulative_sum(x, dtype="complex64"), E.DTypeError, "is not a data type"),
+    ("cummax axis", lambda: gx.cummax(one, 0), E.ShapeError, "a 0-d array has no axes"),
+    ("logcumsumexp axis", lambda: gx.logcumsumexp(x, 1.5), E.ShapeError, "axis must be an integer"),  # type: ignore[arg-type]
+    ("recurrence bools", lambda: gx.linear_recurrence(mask, mask), E.DTypeError, "needs numbers"),
+    ("recurrence shapes", lambda: gx.linear_recurrence(x, i), E.ShapeError, "cannot broadcast"),
+    ("recurrence axis", lambda: gx.linear_recurrence(x, x, axis=-3), E.ShapeError, "out of range"),
+    ("roll shift", lambda: gx.roll(x, 0.5), E.ShapeError, "shift must be an integer"),
+    ("roll data", lambda: gx.roll(x, i[0]), E.ShapeError, "shift must be an integer"),
+    ("roll shifts", lambda: gx.roll(x, (1, 2, 3), (0, 1)), E.ShapeError, "3 shifts for 2 axes"),
+    ("roll axis", lambda: gx.roll(x, 1, 5), E.ShapeError, "axis 5 is out of range"),
+    ("repeat negative", lambda: gx.repeat(x, -1), E.ShapeError, "repeats must be a size"),
+    ("repeat count", lambda: gx.repeat(x, [1, 2], axis=1), E.ShapeError, "for each of 3 slices"),
+    ("repeat float", lambda: gx.repeat(x, [1.0, 2, 3], axis=1), E.ShapeError, "for each of 3 slices"),
+    ("repeat named", lambda: gx.repeat(x, [1, 2, 3], axis=0), E.ShapeError, "for each of n slices"),
+    ("repeat data", lambda: gx.repeat(x, i, axis=0), E.ShapeError, "the result's size would be data"),
+    ("repeat data type", lambda: gx.repeat(x, one, axis=0, total_repeat_length=3), E.DTypeError, "integer repeats"),
+    ("tile", lambda: gx.tile(x, (2, -1)), E.ShapeError, "repetitions must be a size"),
+    ("diff axis", lambda: gx.diff(one), E.ShapeError, "a 0-d array has no axes"),
+    ("diff n", lambda: gx.diff(x, n=-1), E.ShapeError, "n must be at least 0"),
+    ("diff prepend", lambda: gx.diff(x, prepend=i), E.ShapeError, "concat"),
+    ("moveaxis", lambda: gx.moveaxis(x, (0, 1), 0), E.ShapeError, "as many places as axes"),
+    ("moveaxis twice", lambda: gx.moveaxis(x, (0, 0), (0, 1)), E.ShapeError, "as many places as axes"),
+    ("eye", lambda: gx.eye(-1), E.ShapeError, "n_rows must be a size"),
+    ("eye k", lambda: gx.eye(2, k=0.5), E.ShapeError, "k must be an integer"),  # type: ignore[arg-type]
+    ("eye data", lambda: gx.eye(i[0]), E.ShapeError, "n_rows must be a size"),
+    ("tril", lambda: gx.tril(i), E.ShapeError, "needs two axes"),
+    ("triu", lambda: gx.triu(one), E.ShapeError, "needs two axes"),
+    ("linspace", lambda: gx.linspace(0, 1, -1), E.ShapeError, "num must be a size"),
+    ("linspace shapes", lambda: gx.linspace(x, i), E.ShapeError, "cannot broadcast"),
+    ("meshgrid", lambda: gx.meshgrid(x), E.ShapeError, "needs vectors"),
+    ("meshgrid order", lambda: gx.meshgrid(i, indexing="yx"), E.InputError, "indexing must be"),
+    ("broadcast_arrays", lambda: gx.broadcast_arrays(x, gx.zeros(2)), E.ShapeError, "cannot broadcast"),
+    ("searchsorted rank", lambda: gx.searchsorted(x, 1), E.ShapeError, "a vector to search in"),
+    ("searchsorted side", lambda: gx.searchsorted(i, 1, side="both"), E.InputError, "side must be"),
+    ("searchsorted sorter", lambda: gx.searchsorted(i, 1, sorter=[0]), E.ShapeError, "a sorter of x1's shape"),
+    ("searchsorted types", lambda: gx.searchsorted(i, gx.zeros(2, "uint64")), E.DTypeError, "no exact common type"),
+    ("interp sizes", lambda: gx.interp(x, [0.0, 1.0], [1.0]), E.ShapeError, "of one size"),
+    ("interp empty", lambda: gx.interp(x, gx.zeros(0), gx.zeros(0)), E.ShapeError, "of one size"),
+    ("nonzero size", lambda: gx.nonzero(x), E.ShapeError, "the result's size would be data"),
+    ("nonzero 0-d", lambda: gx.nonzero(one, size=1), E.ShapeError, "at least one axis"),
+    ("nonzero float", lambda: gx.nonzero(x, size=1.5), E.ShapeError, "size must be a size"),
+    ("extract shape", lambda: gx.extract(i > 0, x, size=2), E.ShapeError, "a condition of x's shape"),
+    ("extract size", lambda: gx.extract(mask, x), E.ShapeError, "the result's size would be data"),
+    ("compress rank", lambda: gx.compress(mask, x, 0, size=2), E.ShapeError, "needs a vector"),
+    ("compress long", lambda: gx.compress([True] * 4, x, 1, size=2), E.ShapeError, "no longer"),
+    ("finfo", lambda: gx.finfo("int8"), E.DTypeError, "needs a float type"),
+    ("iinfo", lambda: gx.iinfo("float32"), E.DTypeError, "needs an integer type"),
+    ("isdtype", lambda: gx.isdtype("int8", "floating"), E.InputError, "not a kind"),
+    ("can_cast", lambda: gx.can_cast("int8", "complex64"), E.DTypeError, "is not a data type"),
+    ("result_type", lambda: gx.result_type(), E.InputError, "at least one"),
+    ("nextafter", lambda: gx.nextafter(x, i), E.ShapeError, "cannot broadcast"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("act", "kind", "message"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
+def test_wrong_use_is_an_error_at_the_user_s_line(act: Callable[[], Any], kind: type[gx.GraphError], message: str) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        act()
+    assert "test_vocabulary.py" in str(caught.value)

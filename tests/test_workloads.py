@@ -29,6 +29,8 @@ from benchmarks.workloads import (
     bodies,
     chain,
     cnn,
+    cumulative_sum,
+    gather,
     gpt,
     heat,
     layer,
@@ -39,6 +41,7 @@ from benchmarks.workloads import (
     normal_numbers,
     resnet,
     scalar_call,
+    scatter_add,
     separable,
     softmax,
     tanh_exp,
@@ -189,6 +192,9 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (bodies(10), formula_bodies),
     (chain(20), formula_chain),
     (resnet(2, 33, 5), formula_resnet),
+    (cumulative_sum(3000), lambda x: [np.cumsum(x)]),
+    (gather(50), lambda x, places: [x[places]]),
+    (scatter_add(50), lambda x, places: [np.bincount(places, x, len(x))]),
 ]
 
 

@@ -1,12 +1,13 @@
 """A leading axis for everything: the vocabulary on many operands at once.
 
-    %0 = exp(%x)                              %0 = exp(%x)                                     : f64[64, 3]
-    %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                           : f64[64]
-    %2 = matmul(%w, %y)            =>         %2 = batched(%w, %y, of=..., over=...)           : f64[64, ...]
+    %0 = exp(%x)                              %0 = exp(%x)                                         : f64[64, 3]
+    %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                               : f64[64]
+    %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", over=...)    : f64[64, 5]
 
-`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions count
-their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched` of itself: the
-same code, told of the inner axes alone. What is of another kind is repeated for every element, if their number is fixed.
+`vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and
+prefixes count their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched`
+of itself: the same code, told of the inner axes alone. What is of another kind is repeated for every element, if their
+number is fixed.
 """
 
 from __future__ import annotations
@@ -21,9 +22,20 @@ from graphc.errors import GraphError, ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node, origin, topological
-from graphc.ir.operation import VOCABULARY, Contraction, Operation, Pointwise, Reduction, Requirement, Sample, Scatter
+from graphc.ir.operation import (
+    VOCABULARY,
+    Contraction,
+    Operation,
+    Pointwise,
+    Prefix,
+    Project,
+    Reduction,
+    Requirement,
+    Sample,
+    Scatter,
+)  # fmt: skip
 from graphc.ir.scalar import Arg, Scalars, Value
-from graphc.ir.types import DType, TensorType
+from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.declare import Op, build
 from graphc.ops.tensor import Tensor
 
@@ -196,15 +208,22 @@ def vectorize(roots: Iterable[Node], given: Mapping[Node, Spread], size: Size) -
     """The roots with `given` in place of some nodes, for every element of a leading axis of some of them."""
     roots = tuple(roots)
     new = dict(given)
+    several: dict[Node, list[Tensor]] = {}  # operations with several results, repeated
     for node in topological(roots):
         if node in new:
+            continue
+        if isinstance(node.op.lowering, Project) and node.inputs[0] in several:
+            new[node] = _stacked(node, [node.op(x, **node.attrs) for x in several[node.inputs[0]]]), True
             continue
         inputs = [new[i] for i in node.inputs]
         if all(x is i for (x, _), i in zip(inputs, node.inputs, strict=True)):
             new[node] = node, False  # type: ignore[assignment]
             continue
         with origin(node.where, node.gradient):
-            if any(has for _, has in inputs):
+            if any(has for _, has in inputs) and isinstance(node.type, TupleType):
+                several[node] = _repeated(node, inputs, size)
+                new[node] = node, False  # type: ignore[assignment]
+            elif any(has for _, has in inputs):
                 new[node] = _apply(node, inputs, size), True
             else:
                 new[node] = node.op(*(x for x, _ in inputs), **node.attrs), False
@@ -221,9 +240,12 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
         case Reduction() if "axes" in attrs:
             made = op(inputs[0][0], **{**attrs, "axes": tuple(a + 1 for a in attrs["axes"])})
             return made
+        case Prefix() if "axis" in attrs:
+            made = op(*(spread(x, size) for x in inputs), **{**attrs, "axis": attrs["axis"] + 1})
+            return made
         case Contraction() if not attrs and len(inputs) == 2:
             return _product(op, inputs, size)
-        case Pointwise() | Scatter("add"):
+        case Pointwise() | Scatter("add", base=None):
             if isinstance(op.lowering, Scatter):
                 inputs = [(spread(inputs[0], size), True), *inputs[1:]]
             symbols, over = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
@@ -232,14 +254,21 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
                 over = tuple((*has, *had) for has, had in zip(over, attrs["over"], strict=True))
                 return _batched(VOCABULARY[attrs["of"]], symbols, over, inner)
             return _batched(op, symbols, over, attrs)
+    return _stacked(node, _repeated(node, inputs, size))
+
+
+def _repeated(node: Node, inputs: Sequence[Spread], size: Size) -> list[Tensor]:
+    """The operation once for every element."""
     if not isinstance(size, int):
         raise GraphError(
-            f"vmap: {op.name} cannot be done for {size} elements at once", where=node.where,
+            f"vmap: {node.op.name} cannot be done for {size} elements at once", where=node.where,
             hint="with a fixed size it is repeated for every element",
         )  # fmt: skip
-    if not size:
-        return ops.zeros((0, *node.type.shape), node.type.dtype)
-    return ops.stack([op(*(x[i] if has else x for x, has in inputs), **attrs) for i in range(size)])
+    return [node.op(*(x[i] if has else x for x, has in inputs), **node.attrs) for i in range(size)]
+
+
+def _stacked(node: Node, rows: Sequence[Tensor]) -> Tensor:
+    return ops.stack(rows) if rows else ops.zeros((0, *node.type.shape), node.type.dtype)
 
 
 def _product(op: Operation, inputs: Sequence[Spread], size: Size) -> Tensor:

@@ -127,9 +127,5 @@ def broadcast_arrays(*arrays: TensorLike) -> list[Tensor]:
     xs = [as_tensor(a) for a in arrays]
     if not xs:
         return []
-    try:
-        shape = ops.broadcast_shapes("broadcast_arrays", [x.type for x in xs])
-    except ShapeError as error:
-        error.where = caller()
-        raise
+    shape = ops.broadcast_shapes("broadcast_arrays", [x.type for x in xs])
     return [ops.broadcast_to(x, shape) for x in xs]

@@ -140,6 +140,7 @@ def broadcast_shapes(name: str, operands: Sequence[TensorType]) -> Shape:
             if found != 1:
                 raise ShapeError(
                     f"{name} cannot broadcast {' and '.join(str(o) for o in operands)}: {found} and {o.shape[k]} differ",
+                    where=caller(),
                     hint=_broadcast_hint(found, o.shape[k]),
                 )
             found = o.shape[k]

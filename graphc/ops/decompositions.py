@@ -39,6 +39,8 @@ def matrix(name: str, x: TensorType) -> TensorType:
         raise ShapeError(f"{name} needs a matrix, got {x}", hint="two axes, after those of a batch")
     if not x.dtype.is_float:
         raise DTypeError(f"{name} needs floats, got {x}")
+    if x.dtype.is_storage:
+        raise DTypeError(f"{name} needs float32 or float64, got {x}", hint="astype('float32'): LAPACK has no floats of 16 bits")
     return x
 
 
@@ -315,10 +317,18 @@ cofactors_: Op = host(
 
 
 def _on_one_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*arrays: Array, **attrs: Any) -> Any:
+    """NumPy's function on one thread; NaN for matrices that are not finite, of which LAPACK may make anything."""
+
+    def run(x: Array, **attrs: Any) -> Any:
+        wild = np.asarray(~np.isfinite(x).all(axis=(-2, -1)))
+        tame = np.where(wild[..., None, None], np.eye(*x.shape[-2:], dtype=x.dtype), x) if wild.any() else x
         with lapack.one_thread():
-            made = function(*arrays, **attrs)
-        return tuple(made) if isinstance(made, tuple) else made
+            made = function(tame, **attrs)
+        results = tuple(made) if isinstance(made, tuple) else (made,)
+        if wild.any():
+            for result in results:
+                result[wild] = np.nan
+        return results if isinstance(made, tuple) else made
 
     return run
 
@@ -419,8 +429,9 @@ def _svd_vjp(g: tuple[Tensor | None, ...], y: tuple[Tensor, ...], x: Tensor, ful
     m, n = x.shape[-2:]
     if gu is None and gv is None:
         assert gs is not None
-        k = smaller(x.type)
-        return ((u[..., :k] * _row(gs)) @ vh[..., :k, :],)
+        if full_matrices and m != n:  # whose vectors have gradients of their own
+            u, _, vh = results(svd_(x, full_matrices=False))
+        return ((u * _row(gs)) @ vh,)
     if full_matrices and m != n:
         raise GradientError(
             f"svd(full_matrices=True) of {x.type} has no gradient by its vectors: the last of them are any that are orthogonal",
@@ -463,8 +474,7 @@ svdvals_: Op = host(
 
 
 def _pinv(x: Array, rtol: float) -> Array:
-    with lapack.one_thread():
-        found: Array = np.linalg.pinv(x, rtol=rtol).astype(x.dtype, copy=False)
+    found: Array = np.linalg.pinv(x, rtol=rtol).astype(x.dtype, copy=False)
     return found
 
 
@@ -479,7 +489,8 @@ def _pinv_vjp(g: Tensor, y: Tensor, x: Tensor, rtol: float) -> Rule:
 
 pinv_: Op = host(
     "pinv", infer=lambda x, rtol: TensorType(x.dtype, (*matrix("pinv", x).shape[:-2], x.shape[-1], x.shape[-2])),
-    reference=_pinv, vjp=_pinv_vjp, samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3), rtol=1e-6),
+    reference=_on_one_thread(_pinv), vjp=_pinv_vjp,
+    samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3), rtol=1e-6),
 )  # fmt: skip
 
 

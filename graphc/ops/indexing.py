@@ -39,6 +39,8 @@ def safe(indices: Array, size: int) -> Array:
 
 def _nonempty(name: str) -> Any:
     def requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
+        if x.shape[axis] in indices.shape or indices.size == 0:
+            return []  # where there is nothing to take from, nothing is taken
         return [Requirement(x.shape[axis], ">=", 1, f"{name} from an empty axis: {x} along {axis}")]
 
     return requires
@@ -48,7 +50,7 @@ def _nonempty(name: str) -> Any:
 
 
 def _take_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
-    if x.shape[axis] == 0:
+    if x.shape[axis] == 0 and indices.size != 0:
         raise ShapeError(f"take from an empty axis, got {x} along {axis}")
     return TensorType(x.dtype, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
@@ -122,7 +124,7 @@ def _along_type(x: TensorType, indices: TensorType, axis: int) -> TensorType:
     )
     if not same:
         raise ShapeError(f"take_along_axis along {axis} needs equal other axes, got {x} and {indices}")
-    if x.shape[axis] == 0:
+    if x.shape[axis] == 0 and indices.size != 0:
         raise ShapeError(f"take_along_axis from an empty axis, got {x} along {axis}")
     return TensorType(x.dtype, indices.shape)
 
@@ -132,10 +134,17 @@ def _along_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
     return k.load(0, (*index[:axis], at, *index[axis + 1 :]))
 
 
+def _along_requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
+    if x.shape[axis] == indices.shape[axis]:  # nothing is read from nothing
+        return []
+    return [Requirement(x.shape[axis], ">=", 1, f"take_along_axis from an empty axis: {x} along {axis}")]
+
+
 along_ = Op(
     "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, safe(indices, x.shape[axis]), axis),
     Pointwise(_along_body), lambda g, y, x, indices, axis: (put_along_add(g, indices, axis=axis, size=x.shape[axis]), None),
-    (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)),), requires=_nonempty("take_along_axis"), arity=2, build=build,
+    (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)), Sample(((2, 0), (2, 0)), {"axis": 1}, ("", "int64"))),
+    requires=_along_requires, arity=2, build=build,
 )  # fmt: skip
 
 

@@ -118,11 +118,7 @@ def _parse(x: Tensor, key: Any) -> _Key:
         step.append(by)
         size.append(count)
     if arrays:
-        try:
-            common = ops.broadcast_shapes("indexing", [i.type for i in arrays])
-        except ShapeError as error:
-            error.where = caller()
-            raise
+        common = ops.broadcast_shapes("indexing", [i.type for i in arrays])
         arrays = [ops.broadcast_to(i, common) for i in arrays]
     first = axes[0] if axes and adjacent else 0
     return _Key(tuple(start), tuple(step), tuple(size), tuple(shape), tuple(arrays), tuple(axes), first)

@@ -98,19 +98,26 @@ one_thread = _LIBRARY.one_thread
 
 
 def cholesky(out: Array, a: Array) -> None:
-    """out = L of a = L L^T, read from a's lower triangle; LinAlgError where a leading minor is not positive."""
-    if not FOUND:
-        out[...] = np.linalg.cholesky(a)
-        return
+    """out = L of a = L L^T, read from a's lower triangle; LinAlgError where a leading minor is not positive.
+
+    NaN for a matrix that is not finite.
+    """
     n = a.shape[-1]
     np.copyto(out, a)
+    wild = ~np.isfinite(a).all(axis=(-2, -1))
+    out[wild] = np.eye(n, dtype=a.dtype)
     status = np.zeros(1, _LIBRARY.integer)
     with one_thread():
+        if not FOUND:
+            out[...] = np.linalg.cholesky(out)
+            out[wild] = np.nan
+            return
         for matrix in out.reshape(-1, n, n) if out.size else ():
             _LIBRARY.call("potrf", a.dtype, b"U", n, matrix, n, status)
             if status[0]:
                 raise LinAlgError("the matrix is not positive definite")
     np.copyto(out, 0, where=~np.tri(n, dtype=bool))
+    out[wild] = np.nan
 
 
 def lu(out: tuple[Array, Array], a: Array) -> None:

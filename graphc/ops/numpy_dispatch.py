@@ -40,9 +40,7 @@ def _in_order(function: Any) -> Any:
 def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A function of np.linalg. Which triangle of a symmetric matrix is stored makes no difference here."""
     name = function.__name__
-    found = getattr(ops.matrix_functions, name, None)
-    if found is None:
-        return _find(name, function.__module__)(*args, **_options(name, options))
+    found = getattr(ops.matrix_functions, name)
     given = {k: v for k, v in inspect.signature(function).bind(*args, **options).arguments.items() if v is not np._NoValue}
     if name == "svd" and not given.pop("compute_uv", True):
         found = ops.matrix_functions.svdvals
@@ -64,10 +62,10 @@ numpy_modules: dict[str, dict[str, Any]] = {}  # NumPy's modules beside the firs
 
 
 def _find(name: str, module: str = "numpy") -> Any:
-    if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
-        return numpy_modules[module][name]
     if name in ("sort", "argsort"):
         return _in_order(getattr(ops, name))
+    if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
+        return numpy_modules[module][name]
     known = _ALIASES.get(name, name)
     if known == "_flatten":
         return lambda x: ops.reshape(x, (-1,))
@@ -110,6 +108,6 @@ def numpy_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: 
 def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
     """What a NumPy function of symbols is."""
     name = func.__name__
-    if func.__module__ == "numpy.linalg":
+    if func.__module__ == "numpy.linalg" and name in ops.matrix_functions.__all__:
         return _linalg(func, args, kwargs)
     return _find(name, func.__module__)(*args, **_options(name, kwargs))

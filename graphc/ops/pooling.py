@@ -66,21 +66,29 @@ def _max_pool(
 def _max_pool_vjp(
     g: Tensor, y: Tensor, x: Tensor, axes: Counts, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
 ) -> tuple[Node, ...]:  # fmt: skip
-    """Every place of x collects from the windows that see it, and whose first maximum it is."""
-    taps = tuple(range(x.ndim, x.ndim + len(kernel)))
+    """Every place of x collects from the windows that see it, and whose first maximum it is.
+
+    The taps stand right behind the axes of the image, so that channels that are last stay so, and sums go over rows of them.
+    """
+    count, end = math.prod(kernel), max(axes) + 1
+    rest, taps = x.ndim - end, tuple(range(x.ndim, x.ndim + len(kernel)))
+    order = (*range(end), *taps, *range(end, x.ndim))
+    over = tuple(range(end, end + len(kernel)))
+    number = ops.reshape(ops.arange(count, dtype=t.int32), (*kernel, *(1,) * rest))
     seen = windows(ops.stop_gradient(x), axes, kernel, stride, dilation, before, size, lowest(x.dtype.numpy))
-    count = math.prod(kernel)
-    number = ops.reshape(ops.arange(count, dtype=t.int32), kernel)
-    high = ops.reshape(ops.stop_gradient(y), (*y.shape, *(1,) * len(kernel)))
+    seen = ops.permute_dims(seen, order)
+    high = ops.reshape(ops.stop_gradient(y), (*y.shape[:end], *(1,) * len(kernel), *y.shape[end:]))
     hit = (seen == high) | ((seen != seen) & (high != high))
-    first = ops.min(ops.where(hit, number, ops.full((), count, t.int32)), axis=taps)
+    first = ops.min(ops.where(hit, number, ops.full((), count, t.int32)), axis=over)
 
     def back(value: Tensor) -> Tensor:
         wide = ops.broadcast_to(ops.reshape(value, (*y.shape, *(1,) * len(kernel))), (*y.shape, *kernel))
         along, whole = tuple(-d for d in dilation), tuple(x.shape[a] for a in axes)
-        return slide(wide, axes=axes, taps=taps, by=(1,) * len(axes), along=along, start=before, over=stride, size=whole, fill=0)
+        ones = (1,) * len(axes)
+        found = slide(wide, axes=axes, taps=taps, by=ones, along=along, start=before, over=stride, size=whole, fill=0)
+        return ops.permute_dims(found, order)
 
-    return (ops.sum(ops.where(back(first) == number, back(g), ops.zeros((), g.dtype)), axis=taps),)
+    return (ops.sum(ops.where(back(first) == number, back(g), ops.zeros((), g.dtype)), axis=over),)
 
 
 max_pool: Op = composite(

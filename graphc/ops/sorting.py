@@ -1,4 +1,4 @@
-"""Sorting and what needs it: sort, argsort, top_k, median, quantile, percentile, the unique elements, isin.
+"""Sorting and what needs it: sort, argsort, top_k, median, quantile, percentile, the distinct elements, isin.
 
 NaN counts as larger than every number, so it comes last, and first in descending order. Zeros of both signs are equal.
 """
@@ -20,7 +20,16 @@ from graphc.ir import types as t
 from graphc.ir.dims import Shape, Size
 from graphc.ir.operation import Requirement, Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import any_type, host, normalize_axes, normalize_axis, promote_operands, results, true_division
+from graphc.ops.declare import (
+    any_type,
+    host,
+    normalize_axes,
+    normalize_axis,
+    normalize_size,
+    promote_operands,
+    results,
+    true_division,
+)  # fmt: skip
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -399,21 +408,6 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, m
 # --- sets of given size ----------------------------------------------------------------------------------------------
 
 
-def _size(name: str, size: Any) -> Size:
-    if size is None:
-        raise ShapeError(
-            f"{name} gives as many elements as the data have, which a graph cannot know", where=caller(),
-            hint="give size=, the number of elements of the result; what is missing is filled up, what is too much is cut off",
-        )  # fmt: skip
-    try:
-        found = t.as_size(size)
-    except TypeError:
-        found = -1
-    if isinstance(found, int) and found < 0:
-        raise ShapeError(f"{name}: size must be an integer of at least 0, got {size!r}", where=caller())
-    return found
-
-
 def _unique_type(x: TensorType, size: Size) -> TupleType:
     if x.rank != 1:
         raise ShapeError(f"unique needs a vector, got {x}")
@@ -473,8 +467,13 @@ def unique_all(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> Un
 
 def _unique_of(name: str, x: TensorLike, size: Any, fill_value: Any) -> UniqueAllResult:
     x = as_tensor(x)
+    if size is None:
+        raise ShapeError(
+            f"{name} of {x.type}: the result's size would be data", where=caller(),
+            hint="give size=..., the number of elements wanted: the rest is filled up, or cut off",
+        )  # fmt: skip
     flat = ops.reshape(x, (-1,))
-    places, inverse, counts = results(unique_(flat, size=_size(name, size)))
+    places, inverse, counts = results(unique_(flat, size=normalize_size(name, "size", size)))
     padded = ops.concat([flat, ops.zeros((1,), x.dtype)])  # so that an empty x has an element to read
     values = ops.take(padded, places)
     if fill_value is not None:

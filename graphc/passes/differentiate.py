@@ -68,7 +68,8 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
                 if node in keep:
                     found[node] = g
             if isinstance(node.op.lowering, Project):
-                parts_of.setdefault(node.inputs[0], {})[node.attrs["index"]] = g.node
+                parts, index = parts_of.setdefault(node.inputs[0], {}), node.attrs["index"]
+                parts[index] = operator.add(parts[index], g.node) if index in parts else g.node  # rules make projections too
                 continue
             if node.is_leaf or not any(i in active for i in node.inputs):
                 continue

@@ -21,7 +21,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Reduction, Scatter
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Prefix, Reduction, Scatter
 from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType, bool_
 from graphc.passes.work import NodeScalars, axis_names
@@ -82,7 +82,7 @@ class Conditions:
                 return taken
             case Pointwise() if _moves(node):
                 return Taken(lambda c: _moved_back(c, node, operand), taken)
-            case Scatter(combine="add") if operand == 0:
+            case Scatter(combine="add") | Prefix(combine="add") if operand == 0:
                 return Taken(lambda c: _moved_back(c, node, operand), taken)
             case Reduction(axes=axes):
                 kept = tuple(1 if a in axes(node.attrs) else n for a, n in enumerate(given.type.shape))

@@ -23,7 +23,8 @@ from graphc.ir.program import Branch, Contract, Kernel, Loop, Program, Statement
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
-MAX_TILES = 4096
+MAX_TILES = 256
+VECTORS = 64  # elements that the longest loop of vectors takes at once
 _READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
 MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first
 
@@ -62,10 +63,14 @@ def extent_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> 
 
 
 def tile_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int], extent: int) -> int:
-    """How much of the extent one tile takes: enough work, and no more tiles than needed."""
+    """How much of the extent one tile takes: enough work, no more tiles than needed, and whole vectors where it is many.
+
+    What is left over of a vector is computed one element after the other, at ten times the cost.
+    """
     bound = {a.var: 0 for a in kernel.kernel.parallel}
     unit = _cost(kernel.kernel.body, {**env, **bound})
-    return max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
+    tile = max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
+    return tile if tile < VECTORS else -(-tile // VECTORS) * VECTORS
 
 
 def scratch_offsets(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> tuple[list[int], int]:

@@ -54,7 +54,7 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if kernel.routine.several else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
-    into = _into(kernel.routine.operation)
+    into = None if any(p.type.dtype.is_storage for p in kernel.params) else _into(kernel.routine.operation)
     count = len(kernel.inputs)
 
     def call(pointers: int, *_: int) -> None:

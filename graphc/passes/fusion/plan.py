@@ -17,6 +17,7 @@ from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_o
 
 MAX_INLINE = 12  # nested inlined nodes
 TINY = 1024  # bytes whose lifetime does not matter
+FEW = 64  # elements of a sum too short for vectors along it
 SMALL = 16384  # elements that one thread handles without others' help
 
 # Why a cluster of this form waits for complete operands, and what one that others continue is called.
@@ -75,7 +76,7 @@ class Plan:
             sink(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
-        for cluster in self.order():
+        for cluster in tuple(self.clusters.values()):
             join_margins(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
@@ -269,11 +270,14 @@ class Plan:
         if not work.free:
             return None
         free, reduced = work.free[-1], work.reduced[-1]
-        score = 0
+        count = dims.product(work.domain[a] for a in work.reduced)
+        few = isinstance(count, int) and count <= FEW
+        score = 0.0
         for read in self.reads[node]:
             involved = dims.names(*read.index)
             size = 4 ** sum(f"d.{a}" in involved for a in range(len(work.domain)))  # the larger operand decides
-            score += size * ((self._stride(read, free) == 1) - (self._stride(read, reduced) == 1))
+            along, across = self._stride(read, free) == 1, self._stride(read, reduced) == 1
+            score += size * (along - across + (0.5 if along and across and few else 0))  # a window: short
         return free if score > 0 or (score == 0 and free > reduced) else None
 
     def _stride(self, read: Read, axis: int) -> Size:
