@@ -16,6 +16,7 @@ from graphc.errors import GradientError, ShapeError
 from graphc.ir.graph import topological
 from graphc.ir.operation import Operation
 from graphc.ir.text import parse
+from graphc.ir.types import TensorType
 
 Array = np.ndarray[Any, Any]
 Function = Callable[[gx.Tensor], gx.Tensor]
@@ -290,34 +291,45 @@ def test_every_operation_takes_a_leading_axis(op: Operation) -> None:
     for case in walk.cases(op):
         if not case.types or any(x.dtype.name not in ("float64", "bool", "int64", "int32") for x in case.types):
             continue
-        attrs = case.sample.attrs
-        n = len(case.types)
-        for several in [(True,) * n, *(tuple(i == k for i in range(n)) for k in range(n))]:
-            arrays = [np.stack([draw[i] for draw in (case.arrays(rng) for _ in range(3))]) for i in range(n)]
-            given = [a if many else a[0] for a, many in zip(arrays, several, strict=True)]
-            xs = [gx.placeholder(f"x{i}", a.shape, a.dtype) for i, a in enumerate(given)]
-            axes = tuple(0 if many else None for many in several)
-            y = gx.vmap(lambda *inner, attrs=attrs: op(*inner, **attrs), in_axes=axes)(*xs)
-            singles = [[a[k] if many else a for a, many in zip(given, several, strict=True)] for k in range(3)]
-            wanted = [np.asarray(op.reference(*one, **attrs)) for one in singles]
-            results = [y]
-            if y.dtype.is_float and op.vjp is not None:
-                g = rng.uniform(0.5, 1.5, y.shape)
-                wrt = [x for x in xs if x.dtype.is_float]
-                results += gx.vjp([y], wrt, [g])
-            found = gx.compile(xs, results, backend="interpreter", passes=())(*given)
-            np.testing.assert_allclose(found[0], np.stack(wanted), rtol=1e-14, atol=1e-14, err_msg=str(case))
-            assert found[0].dtype == case.result.dtype.numpy
-            if len(results) > 1:
-                small = [gx.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(case.types)]
-                cot = gx.placeholder("g", case.result.shape, case.result.dtype)
-                parts = gx.vjp([op(*small, **attrs)], [x for x in small if x.dtype.is_float], [cot])
-                run = gx.compile([*small, cot], parts, backend="interpreter", passes=())
-                each = [run(*one, g[k].astype(case.result.dtype.numpy)) for k, one in enumerate(singles)]
-                flags = [many for x, many in zip(xs, several, strict=True) if x.dtype.is_float]
-                for i, many in enumerate(flags):
-                    want = np.stack([e[i] for e in each]) if many else sum(e[i] for e in each)
-                    np.testing.assert_allclose(found[1 + i], want, rtol=1e-13, atol=1e-13, err_msg=str(case))
+        for part, kind in enumerate(walk.parts(case.result)):
+            check_leading_axis(case, part, kind, rng)
+
+
+def check_leading_axis(case: walk.Case, part: int, kind: TensorType, rng: np.random.Generator) -> None:
+    """One result of an operation."""
+    op, n = case.op, len(case.types)
+
+    def value(*xs: Any) -> Any:
+        return walk.parts(op(*xs, **case.sample.attrs))[part]
+
+    def reference(*xs: Any) -> Any:
+        return np.asarray(walk.parts(op.reference(*xs, **case.sample.attrs))[part])
+
+    for several in [(True,) * n, *(tuple(i == k for i in range(n)) for k in range(n))]:
+        arrays = [np.stack([draw[i] for draw in (case.arrays(rng) for _ in range(3))]) for i in range(n)]
+        given = [a if many else a[0] for a, many in zip(arrays, several, strict=True)]
+        xs = [gx.placeholder(f"x{i}", a.shape, a.dtype) for i, a in enumerate(given)]
+        y = gx.vmap(value, in_axes=tuple(0 if many else None for many in several))(*xs)
+        singles = [[a[k] if many else a for a, many in zip(given, several, strict=True)] for k in range(3)]
+        results = [y]
+        if y.dtype.is_float and op.vjp is not None:
+            g = rng.uniform(0.5, 1.5, y.shape)
+            wrt = [x for x in xs if x.dtype.is_float]
+            results += gx.vjp([y], wrt, [g])
+        found = gx.compile(xs, results, backend="interpreter", passes=())(*given)
+        wanted = np.stack([reference(*one) for one in singles])
+        np.testing.assert_allclose(found[0], wanted, rtol=1e-14, atol=1e-14, err_msg=str(case))
+        assert found[0].dtype == kind.dtype.numpy
+        if len(results) > 1:
+            small = [gx.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(case.types)]
+            cot = gx.placeholder("g", kind.shape, kind.dtype)
+            pulled = gx.vjp([value(*small)], [x for x in small if x.dtype.is_float], [cot])
+            run = gx.compile([*small, cot], pulled, backend="interpreter", passes=())
+            each = [run(*one, g[k].astype(kind.dtype.numpy)) for k, one in enumerate(singles)]
+            flags = [many for x, many in zip(xs, several, strict=True) if x.dtype.is_float]
+            for i, many in enumerate(flags):
+                want = np.stack([e[i] for e in each]) if many else sum(e[i] for e in each)
+                np.testing.assert_allclose(found[1 + i], want, rtol=1e-12, atol=1e-12, err_msg=str(case))
 
 
 @BACKENDS

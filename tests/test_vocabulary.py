@@ -132,8 +132,10 @@ def test_facts_about_types() -> None:
         assert gx.isdtype(a, "numeric") != gx.isdtype(a, "bool")
         assert gx.isdtype(a, "integral") == (gx.isdtype(a, "signed integer") or gx.isdtype(a, "unsigned integer"))
         for b in gx.ir.types.DTYPES:
-            assert gx.result_type(a, b).numpy == np.result_type(a.numpy, b.numpy)
-            assert gx.can_cast(a, b) == np.can_cast(a.numpy, b.numpy)
+            if gx.ir.types.bfloat16 not in (a, b):  # which NumPy does not know
+                assert gx.result_type(a, b).numpy == np.result_type(a.numpy, b.numpy)
+                assert gx.can_cast(a, b) == np.can_cast(a.numpy, b.numpy)
+    assert gx.can_cast("bfloat16", "float32") and not gx.can_cast("int64", "bfloat16")
     assert not gx.isdtype("float32", "complex floating") and gx.isdtype("float32", ("bool", gx.float32))
 
 

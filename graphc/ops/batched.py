@@ -2,7 +2,7 @@
 
     %0 = exp(%x)                              %0 = exp(%x)                                         : f64[64, 3]
     %1 = sum(%0, axes=[0])      64 of %x      %1 = sum(%0, axes=[1])                               : f64[64]
-    %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", over=...)    : f64[64, 5]
+    %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", leading=...)    : f64[64, 5]
 
 `vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and
 prefixes count their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched`
@@ -50,35 +50,35 @@ def _inner(x: TensorType, has: tuple[bool, ...]) -> TensorType:
     return TensorType(x.dtype, x.shape[sum(has) :])
 
 
-def _inner_types(xs: Sequence[TensorType], over: Over) -> list[TensorType]:
-    return [_inner(x, has) for x, has in zip(xs, over, strict=True)]
+def _inner_types(xs: Sequence[TensorType], leading: Over) -> list[TensorType]:
+    return [_inner(x, has) for x, has in zip(xs, leading, strict=True)]
 
 
-def _sizes(xs: Sequence[Sequence[Size]], over: Over) -> Shape:
+def _sizes(xs: Sequence[Sequence[Size]], leading: Over) -> Shape:
     """The leading axes of the result, from the shapes of the operands."""
     found: list[Size] = []
-    for level in range(len(over[0])):
-        sizes = {x[sum(has[:level])] for x, has in zip(xs, over, strict=True) if has[level]}
+    for level in range(len(leading[0])):
+        sizes = {x[sum(has[:level])] for x, has in zip(xs, leading, strict=True) if has[level]}
         if len(sizes) != 1:
             raise ShapeError(f"batched needs one size for each leading axis, got {sorted(map(str, sizes))}")
         found.append(sizes.pop())
     return tuple(found)
 
 
-def _type(*xs: TensorType, of: str, over: Over, **attrs: Any) -> TensorType:
-    found = VOCABULARY[of].infer(*_inner_types(xs, over), **attrs)
-    return TensorType(found.dtype, (*_sizes([x.shape for x in xs], over), *found.shape))
+def _type(*xs: TensorType, of: str, leading: Over, **attrs: Any) -> TensorType:
+    found = VOCABULARY[of].infer(*_inner_types(xs, leading), **attrs)
+    return TensorType(found.dtype, (*_sizes([x.shape for x in xs], leading), *found.shape))
 
 
-def _reference(*xs: Array, of: str, over: Over, **attrs: Any) -> Array:
-    sizes = _sizes([x.shape for x in xs], over)
+def _reference(*xs: Array, of: str, leading: Over, **attrs: Any) -> Array:
+    sizes = _sizes([x.shape for x in xs], leading)
     places = list(np.ndindex(*sizes))  # type: ignore[arg-type]
     if not places:
-        found = _type(*(ops.as_tensor(x).type for x in xs), of=of, over=over, **attrs)
+        found = _type(*(ops.as_tensor(x).type for x in xs), of=of, leading=leading, **attrs)
         return np.zeros([dims.evaluate(n, {}) for n in found.shape], found.dtype.numpy)
     rows = []
     for place in places:
-        chosen = [x[tuple(i for i, own in zip(place, has, strict=True) if own)] for x, has in zip(xs, over, strict=True)]
+        chosen = [x[tuple(i for i, own in zip(place, has, strict=True) if own)] for x, has in zip(xs, leading, strict=True)]
         rows.append(VOCABULARY[of].reference(*map(np.asarray, chosen), **attrs))
     result: Array = np.stack(rows)
     return result.reshape((*sizes, *result.shape[1:]))
@@ -87,14 +87,14 @@ def _reference(*xs: Array, of: str, over: Over, **attrs: Any) -> Array:
 class _Element(Scalars):
     """The scalars of one element of the leading axes."""
 
-    def __init__(self, outer: Scalars, place: tuple[Size, ...], over: Over) -> None:
-        self.outer, self.place, self.over = outer, place, over
+    def __init__(self, outer: Scalars, place: tuple[Size, ...], leading: Over) -> None:
+        self.outer, self.place, self.leading = outer, place, leading
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
         return self.outer.emit(op, args, dtype, index)
 
     def load(self, operand: int, index: Sequence[Size], guard: Value | None = None) -> Value:
-        first = (i for i, own in zip(self.place, self.over[operand], strict=True) if own)
+        first = (i for i, own in zip(self.place, self.leading[operand], strict=True) if own)
         return self.outer.load(operand, (*first, *index), guard)
 
     @property
@@ -102,7 +102,7 @@ class _Element(Scalars):
         return self.outer.operands
 
     def type(self, operand: int) -> TensorType:
-        return _inner(self.outer.type(operand), self.over[operand])
+        return _inner(self.outer.type(operand), self.leading[operand])
 
     @property
     def ranges(self) -> Ranges:
@@ -113,29 +113,29 @@ class _Element(Scalars):
         return _inner(self.outer.result, (True,) * len(self.place))
 
 
-def _body(k: Scalars, index: tuple[Size, ...], of: str, over: Over, **attrs: Any) -> Any:
-    lowering, levels = VOCABULARY[of].lowering, len(over[0])
+def _body(k: Scalars, index: tuple[Size, ...], of: str, leading: Over, **attrs: Any) -> Any:
+    lowering, levels = VOCABULARY[of].lowering, len(leading[0])
     assert isinstance(lowering, Pointwise)
-    return lowering.body(_Element(k, index[:levels], over), index[levels:], **attrs)
+    return lowering.body(_Element(k, index[:levels], leading), index[levels:], **attrs)
 
 
-def _place(k: Scalars, index: tuple[Size, ...], of: str, over: Over, **attrs: Any) -> tuple[Size, ...]:
-    lowering, levels = VOCABULARY[of].lowering, len(over[0])
+def _place(k: Scalars, index: tuple[Size, ...], of: str, leading: Over, **attrs: Any) -> tuple[Size, ...]:
+    lowering, levels = VOCABULARY[of].lowering, len(leading[0])
     assert isinstance(lowering, Scatter)
-    return (*index[:levels], *lowering.place(_Element(k, index[:levels], over), index[levels:], **attrs))
+    return (*index[:levels], *lowering.place(_Element(k, index[:levels], leading), index[levels:], **attrs))
 
 
-def _requires(*xs: TensorType, of: str, over: Over, **attrs: Any) -> list[Requirement]:
+def _requires(*xs: TensorType, of: str, leading: Over, **attrs: Any) -> list[Requirement]:
     rule = VOCABULARY[of].requires
-    return [] if rule is None else rule(*_inner_types(xs, over), **attrs)
+    return [] if rule is None else rule(*_inner_types(xs, leading), **attrs)
 
 
-def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, over: Over, **attrs: Any) -> tuple[Node | None, ...]:
+def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, leading: Over, **attrs: Any) -> tuple[Node | None, ...]:
     """The operation's own rule, with its leading axes put back one after the other."""
     size = y.shape[0]
-    holes = [ops.placeholder(f"x{i}", x.shape[has[0] :], x.dtype) for i, (x, has) in enumerate(zip(xs, over, strict=True))]
+    holes = [ops.placeholder(f"x{i}", x.shape[has[0] :], x.dtype) for i, (x, has) in enumerate(zip(xs, leading, strict=True))]
     g_hole = ops.placeholder("g", g.shape[1:], g.dtype)
-    rest: Over = tuple(has[1:] for has in over)
+    rest: Over = tuple(has[1:] for has in leading)
     op: Operation = VOCABULARY[of]
     if rest[0]:
         one = _batched(op, holes, rest, attrs)
@@ -147,11 +147,11 @@ def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, over: Over, **attrs: Any) -
     y_hole = ops.placeholder("y", one.shape, one.dtype)
     parts = rule(g_hole, y_hole, *holes, **attrs)
     given: dict[Node, Spread] = {g_hole: (g, True), y_hole: (y, True)}
-    given.update({hole: (x, has[0]) for hole, x, has in zip(holes, xs, over, strict=True)})
+    given.update({hole: (x, has[0]) for hole, x, has in zip(holes, xs, leading, strict=True)})
     wanted = [part for part in parts if part is not None]
     made = iter(vectorize(wanted, given, size))
     result: list[Node | None] = []
-    for part, has in zip(parts, over, strict=True):
+    for part, has in zip(parts, leading, strict=True):
         if part is None:
             result.append(None)
             continue
@@ -160,8 +160,8 @@ def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, over: Over, **attrs: Any) -
     return tuple(result)
 
 
-def _sample(of: str, over: Over, shapes: tuple[Shape, ...], dtypes: tuple[str, ...] = (), **attrs: Any) -> Sample:
-    return Sample(shapes, {"of": of, "over": over, **attrs}, dtypes)
+def _sample(of: str, leading: Over, shapes: tuple[Shape, ...], dtypes: tuple[str, ...] = (), **attrs: Any) -> Sample:
+    return Sample(shapes, {"of": of, "leading": leading, **attrs}, dtypes)
 
 
 batched_ = Op(
@@ -173,23 +173,23 @@ batched_ = Op(
         _sample("take", ((False, True), (True, True)), ((3, 4, 2), (2, 3, 5)), ("", "int64"), axis=0),
     ),
     requires=_requires, build=build,
-    doc="An operation that reads by index, for every element of leading axes: `over` says which of them each operand has.",
+    doc="An operation that reads by index, for every element of leading axes: `leading` says which of them each operand has.",
 )  # fmt: skip
 batched_scatter_ = Op(
     "batched_put", _type, _reference, Scatter("add", _place), _vjp,
     (_sample("put_add", ((True,), (False,)), ((2, 5, 3), (5,)), ("", "int64"), axis=0, size=4),),
     requires=_requires, build=build,
-    doc="An operation that adds up by index, for every element of leading axes: `over` says which of them each operand has.",
+    doc="An operation that adds up by index, for every element of leading axes: `leading` says which of them each operand has.",
 )  # fmt: skip
 
 
-def _batched(op: Operation, xs: Sequence[Tensor], over: Over, attrs: Mapping[str, Any]) -> Tensor:
+def _batched(op: Operation, xs: Sequence[Tensor], leading: Over, attrs: Mapping[str, Any]) -> Tensor:
     made: Tensor
     match op.lowering:
         case Pointwise():
-            made = batched_(*xs, of=op.name, over=over, **attrs)
+            made = batched_(*xs, of=op.name, leading=leading, **attrs)
         case Scatter("add"):
-            made = batched_scatter_(*xs, of=op.name, over=over, **attrs)
+            made = batched_scatter_(*xs, of=op.name, leading=leading, **attrs)
         case _:
             raise AssertionError(f"{op.name} reads not by index")
     return made
@@ -248,12 +248,12 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
         case Pointwise() | Scatter("add", base=None):
             if isinstance(op.lowering, Scatter):
                 inputs = [(spread(inputs[0], size), True), *inputs[1:]]
-            symbols, over = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
-            if "over" in attrs and op in (batched_, batched_scatter_):
-                inner = {key: value for key, value in attrs.items() if key not in ("of", "over")}
-                over = tuple((*has, *had) for has, had in zip(over, attrs["over"], strict=True))
-                return _batched(VOCABULARY[attrs["of"]], symbols, over, inner)
-            return _batched(op, symbols, over, attrs)
+            symbols, leading = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
+            if "leading" in attrs and op in (batched_, batched_scatter_):
+                inner = {key: value for key, value in attrs.items() if key not in ("of", "leading")}
+                leading = tuple((*has, *had) for has, had in zip(leading, attrs["leading"], strict=True))
+                return _batched(VOCABULARY[attrs["of"]], symbols, leading, inner)
+            return _batched(op, symbols, leading, attrs)
     return _stacked(node, _repeated(node, inputs, size))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,10 @@ def can_cast(from_: object, to: object) -> bool:
     >>> gx.can_cast("int32", "float64"), gx.can_cast("int64", "int32")
     (True, False)
     """
-    return bool(np.can_cast(_dtype(from_).numpy, _dtype(to).numpy))
+    a, b = _dtype(from_), _dtype(to)
+    if t.bfloat16 in (a, b):  # which NumPy does not know
+        return t.promote(a, b) == b and (a.is_float or a.itemsize == 1)
+    return bool(np.can_cast(a.numpy, b.numpy))
 
 
 def result_type(*arrays_and_dtypes: object) -> DType:
@@ -114,5 +118,11 @@ def result_type(*arrays_and_dtypes: object) -> DType:
     """
     if not arrays_and_dtypes:
         raise InputError("result_type needs at least one array or data type", where=caller())
-    found: list[Any] = [v if weak(v) else _dtype(v).numpy for v in arrays_and_dtypes]
-    return t.as_dtype(np.result_type(*found))
+    strong = [_dtype(v) for v in arrays_and_dtypes if not weak(v)]
+    if not strong:
+        return t.as_dtype(np.result_type(*arrays_and_dtypes))  # type: ignore[arg-type]
+    found = reduce(t.promote, strong)
+    for value in arrays_and_dtypes:
+        if weak(value):
+            found = t.promote_number(found, type(value))
+    return found
