@@ -32,6 +32,9 @@ def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
 
 def _reshape_body(k: Scalars, index: tuple[Size, ...], shape: Shape) -> Any:
     source = k.type(0).shape
+    if [n for n in shape if n != 1] == [n for n in source if n != 1]:  # axes of size 1 come and go: nothing to work out
+        rest = iter(i for i, n in zip(index, shape, strict=True) if n != 1)
+        return k.load(0, tuple(0 if n == 1 else next(rest) for n in source))
     return k.load(0, dims.unravel(dims.ravel(index, shape), source, k.ranges))
 
 

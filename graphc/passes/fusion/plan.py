@@ -483,6 +483,9 @@ class Plan:
             values = [node, *(r.node for r in inside)]
             if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
                 continue
+            if first.form == "prefix":  # whose indices, begun anew in every block, say nothing about other shapes
+                self.rule = "the reader has another shape than the running reduction"
+                return False
             if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
                 self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
                 return False
