@@ -149,7 +149,7 @@ _INTERNAL = {  # operations that users reach under another name
     "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
     "put_diagonal": "Arrays along the diagonals of zeros: `diag`, and the gradient of `diagonal`.",
     "gather": "Elements at places of several axes: what indexing with several arrays of integers makes.",
-    "scatter_add": "Elements added into x at places of several axes: `x.at[...].add`, `segment_sum`, and the gradient of `gather`.",
+    "scatter_add": "Elements added into x at places of several axes: `x.at[...].add`, `segment_sum`, the gradient of `gather`.",
     "scatter_max": "The maximum of elements and x's own at places of several axes: `x.at[...].max`, `segment_max`.",
     "scatter_min": "The minimum of elements and x's own at places of several axes: `x.at[...].min`, `segment_min`.",
     "scatter_multiply": "Elements multiplied into x at places of several axes: `x.at[...].multiply`, `segment_prod`.",
