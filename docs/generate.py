@@ -147,6 +147,15 @@ _INTERNAL = {  # operations that users reach under another name
     "max_pool": "`gx.nn.max_pool`.",
     "put_add": "The gradient of `take`: slices added into zeros.",
     "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
+    "put_diagonal": "Arrays along the diagonals of zeros: `diag`, and the gradient of `diagonal`.",
+    "gather": "Elements at places of several axes: what indexing with several arrays of integers makes.",
+    "scatter_add": "Elements added into x at places of several axes: `x.at[...].add`, `segment_sum`, the gradient of `gather`.",
+    "scatter_max": "The maximum of elements and x's own at places of several axes: `x.at[...].max`, `segment_max`.",
+    "scatter_min": "The minimum of elements and x's own at places of several axes: `x.at[...].min`, `segment_min`.",
+    "scatter_multiply": "Elements multiplied into x at places of several axes: `x.at[...].multiply`, `segment_prod`.",
+    "scatter_set": "x with other elements at places of several axes: `x.at[...].set`; the last one for a place stands.",
+    "cofactors": "The matrix of cofactors: the gradient of `linalg.det`.",
+    "lu": "LU factors with row exchanges by LAPACK: what `linalg.solve`, `linalg.det` and `linalg.slogdet` begin with.",
     "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
     "poisson_quantile": "A Poisson number by summation: what `gx.random.poisson` makes of uniform ones.",
     "gamma_pathwise": "The logarithm of a gamma variate, with its gradient: what `gx.random.gamma` ends with.",
@@ -165,9 +174,8 @@ def vocabulary() -> str:
     lines += [f"| `{op.name}` | {_lowering(op)} | {_arity(op)} | {_gradient(op)} | {_what(op)} |" for op in declared]
     names = {op.name for op in declared}
     libraries = {
-        "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Linear algebra: `gx.linalg`": gx.linalg,
-        "Random numbers: `gx.random`": gx.random,
-        "Optimisers: `gx.optim`": gx.optim,
+        "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
+        "Linear algebra: `gx.linalg`": gx.linalg, "Optimisers: `gx.optim`": gx.optim,
     }  # fmt: skip
     for title, module in libraries.items():
         lines += ["", f"## {title}\n", "| function | what it is |", "|---|---|"]
@@ -189,6 +197,12 @@ def _lowering(op: o.Operation) -> str:
             return f"scatter by {combine}"
         case o.Prefix(combine):
             return f"prefix by {combine}"
+        case o.Host():
+            return "call of the host"
+        case o.Project():
+            return "one of several results"
+        case o.Scan() | o.Repeat() | o.Choose():
+            return "sub-graphs"
         case o.Composite():
             return "composite"
         case o.Host():
@@ -210,13 +224,11 @@ def _gradient(op: o.Operation) -> str:
     if op.vjp is None:
         return "no"
     for sample in op.samples:
-        y = node = _applied(op, sample)
-        g: Any = None
-        if isinstance(node.type, TupleType):
-            y = results(node)
-            g = tuple(gx.full(part.shape, 1, part.dtype) for part in y)
-        else:
-            g = gx.full(y.shape, 1, y.dtype)
+        node = _applied(op, sample)
+        several = isinstance(node.type, TupleType)
+        ys = results(node) if several else (node,)
+        gs = tuple(gx.ones_like(y) for y in ys)
+        g, y = (gs, ys) if several else (gs[0], node)
         if any(part is not None for part in op.vjp(g, y, *node.inputs, **node.attrs)):
             return "yes"
     return "zero" if op.samples else "yes"
@@ -238,7 +250,7 @@ def _what(op: o.Operation) -> str:
     """A function's own words; where NumPy has the operation under the same name, that name."""
     if op.name in _INTERNAL:
         return _INTERNAL[op.name]
-    for owner in (gx, gx.ops):
+    for owner in (gx, gx.ops, gx.linalg):
         function = getattr(owner, op.name, None)
         if inspect.isfunction(function):
             return _first_line(function)
@@ -252,7 +264,7 @@ def _what(op: o.Operation) -> str:
 def _functions(module: Any) -> list[tuple[str, Callable[..., Any]]]:
     home = module.__name__
     found = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f) and not n.startswith("_") and f.__doc__]
-    return sorted((n, f) for n, f in found if home == "graphc" or f.__module__.startswith(home))
+    return sorted((n, f) for n, f in found if home in ("graphc", "graphc.linalg") or f.__module__.startswith(home))
 
 
 def _first_line(function: Any) -> str:

@@ -8,31 +8,34 @@
 array([3., 3.])
 """
 
+from math import e, inf, nan, pi
+
 from graphc import errors, ir, ops, passes
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
 from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
-from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, vjp, vmap
+from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
 from graphc.ir.types import (
     DType, bfloat16, bool_, float16, float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from graphc.ops import (
-    Tensor, Variable, abs, acos, acosh, add, all, any, arange, argmax, argmin, asarray, asin, asinh, astype, atan, atan2, atanh,
-    bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, broadcast_arrays,
-    broadcast_to, can_cast, cbrt, ceil, clip, compress, concat, constant, copysign, cos, cosh, count_nonzero, cross, cummax,
-    cummin, cumulative_prod, cumulative_sum, diag, diagonal, diff, digamma, divide, einsum, empty, empty_like, equal, erf, erfc,
-    erfinv, exp, exp2, expand_dims, expm1, extract, eye, finfo, flip, floor, floor_divide, fmod, full, full_like, greater,
-    greater_equal, hypot, iinfo, in_float32, interp, isdtype, isfinite, isinf, isnan, kron, less, less_equal, lgamma,
-    linear_recurrence, linspace, log, log1p, log2, log10, logaddexp, logcumsumexp, logical_and, logical_not, logical_or,
-    logical_xor, matmul, matrix_transpose, max, maximum, mean, meshgrid, min, minimum, moveaxis, multiply, negative, nextafter,
-    nonzero, not_equal, one_hot, ones, ones_like, outer, pad, permute_dims, placeholder, polygamma, positive, pow, prod,
-    reciprocal, remainder, repeat, reshape, result_type, roll, round, searchsorted, segment_max, segment_min, segment_prod,
-    segment_sum, sigmoid, sign, signbit, sin, sinh, softplus, sqrt, square, squeeze, stack, std, stop_gradient, subtract, sum,
-    swapaxes, take, take_along_axis, tan, tanh, tensordot, tile, trace, transpose, tril, triu, trunc, unstack, var, variable,
-    vecdot, where, zeros, zeros_like,
+    Tensor, Variable, abs, acos, acosh, add, all, any, arange, argmax, argmin, asarray, asin, asinh, astype, atan, atan2,
+    atanh, betainc, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor,
+    broadcast_arrays, broadcast_to, can_cast, cbrt, ceil, clip, compress, concat, constant, copysign, cos, cosh,
+    count_nonzero, cross, cummax, cummin, cumulative_prod, cumulative_sum, diag, diagonal, diff, digamma, divide, einsum,
+    empty, empty_like, equal, erf, erfc, erfinv, exp, exp2, expand_dims, expm1, extract, eye, finfo, flip, floor,
+    floor_divide, fmod, full, full_like, gammainc, gammaincc, greater, greater_equal, hypot, iinfo, in_float32, interp,
+    isdtype, isfinite, isinf, isnan, kron, less, less_equal, lgamma, linear_recurrence, linspace, log, log1p, log2, log10,
+    logaddexp, logcumsumexp, logical_and, logical_not, logical_or, logical_xor, matmul, matrix_transpose, max, maximum,
+    mean, meshgrid, min, minimum, moveaxis, multiply, negative, nextafter, nonzero, not_equal, one_hot, ones, ones_like,
+    outer, pad, permute_dims, placeholder, polygamma, positive, pow, prod, reciprocal, remainder, repeat, reshape,
+    result_type, roll, round, searchsorted, segment_max, segment_min, segment_prod, segment_sum, sigmoid, sign, signbit,
+    sin, sinh, softplus, sqrt, square, squeeze, stack, std, stop_gradient, subtract, sum, swapaxes, take, take_along_axis,
+    tan, tanh, tensordot, tile, trace, transpose, tril, triu, trunc, unstack, var, variable, vecdot, where, zeros,
+    zeros_like,
 )  # fmt: skip
 from graphc.ops.sorting import (
     argsort, isin, median, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
@@ -42,6 +45,8 @@ from graphc.ops.tensor import Axis, TensorLike
 __version__ = "0.1.0"
 
 from graphc import linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
+
+newaxis = None
 
 __all__ = [
     "Axis",
@@ -69,6 +74,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "betainc",
     "bfloat16",
     "bitwise_and",
     "bitwise_invert",
@@ -105,6 +111,7 @@ __all__ = [
     "digamma",
     "dim",
     "divide",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -130,6 +137,8 @@ __all__ = [
     "fori_loop",
     "full",
     "full_like",
+    "gammainc",
+    "gammaincc",
     "get_num_threads",
     "grad",
     "greater",
@@ -139,6 +148,7 @@ __all__ = [
     "hypot",
     "iinfo",
     "in_float32",
+    "inf",
     "int8",
     "int16",
     "int32",
@@ -181,7 +191,9 @@ __all__ = [
     "minimum",
     "moveaxis",
     "multiply",
+    "nan",
     "negative",
+    "newaxis",
     "nextafter",
     "nn",
     "nonzero",
@@ -196,6 +208,7 @@ __all__ = [
     "passes",
     "percentile",
     "permute_dims",
+    "pi",
     "placeholder",
     "polygamma",
     "positive",
@@ -257,6 +270,7 @@ __all__ = [
     "unique_inverse",
     "unique_values",
     "unstack",
+    "value_and_grad",
     "var",
     "variable",
     "vecdot",

@@ -58,6 +58,18 @@ def grad(y: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     return found[0] if single else found
 
 
+def value_and_grad(y: Tensor, wrt: Any) -> Any:
+    """A scalar and its derivatives, (y, grad(y, wrt)): what a training step returns and what it uses.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", (3,), "float64")
+    >>> step = gx.compile([x], list(gx.value_and_grad(gx.sum(x ** 2), x)))
+    >>> step([1.0, 2.0, 3.0])
+    [array(14.), array([2., 4., 6.])]
+    """
+    return y, grad(y, wrt)
+
+
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 

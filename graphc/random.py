@@ -318,32 +318,72 @@ def categorical(key: Key, logits: TensorLike, axis: int = -1, shape: Shape | Non
     return gx.argmax(logits + gumbel(key, logits.shape, logits.dtype), axis=-1)
 
 
-def choice(key: Key, a: TensorLike, shape: Shape = (), p: TensorLike | None = None) -> Tensor:
-    """Elements of a, each drawn from all of them.
+def choice(
+    key: Key, a: TensorLike, shape: Shape = (), p: TensorLike | None = None, replace: bool = True
+) -> Tensor:  # fmt: skip
+    """Elements of a, each drawn from all of them, or with replace=False each from those that are left.
 
     a: a symbol of at least one axis, along whose first axis is chosen, or an integer n for the numbers below it. p: probabilities
-    of each, of which only the ratios count.
+    of each, of which only the ratios count. Without replacement it is the head of a permutation; with p, the largest of log(p)
+    with Gumbel noise (T. Vieira, "Gumbel-max trick and weighted reservoir sampling", 2014).
 
     >>> import graphc as gx
     >>> gx.random.choice(gx.random.key(0), gx.constant([2.0, 3.0, 5.0]), (4,), p=[0, 1, 0]).eval()
     array([3., 3., 3., 3.])
+    >>> gx.random.choice(gx.random.key(0), 5, (4,), replace=False).eval()
+    array([3, 0, 4, 1])
     """
     count: Any = a
-    if not isinstance(a, int):
+    if isinstance(a, bool) or not isinstance(a, int):
         a = gx.asarray(a)
         if not a.ndim:
             raise errors.ShapeError(
                 f"choice: needs an axis to choose along, got {a.type}", where=errors.caller(), hint="or a Python integer",
             )  # fmt: skip
         count = a.shape[0]
-    if p is None:
-        place = randint(key, shape, 0, count if isinstance(count, int) else gx.full((), count, gx.int64))
-    else:
-        weights = gx.astype(gx.asarray(p), gx.float64)
+    elif a < 0:
+        raise errors.InputError(f"choice: there is no number from 0 to below {a}", where=errors.caller())
+    weights = None
+    if p is not None:
+        weights = gx.log(gx.astype(gx.asarray(p), gx.float64))
         if weights.shape != (count,):
             raise errors.ShapeError(f"choice: p must have shape [{count}], got {weights.type}", where=errors.caller())
-        place = categorical(key, gx.log(weights), shape=shape)
+    if not replace:
+        place = _without_replacement(key, count, shape, weights)
+    elif weights is None:
+        place = randint(key, shape, 0, count if isinstance(count, int) else gx.full((), count, gx.int64))
+    else:
+        place = categorical(key, weights, shape=shape)
     return place if isinstance(a, int) else gx.take(a, place, axis=0)
+
+
+def _without_replacement(key: Key, count: Any, shape: Shape, weights: Tensor | None) -> Tensor:
+    wanted = _counters("choice", shape).shape
+    drawn = gx.ops.product(wanted)
+    if isinstance(drawn, int) and isinstance(count, int) and drawn > count:
+        raise errors.ShapeError(
+            f"choice: {drawn} elements without replacement from {count}", where=errors.caller(), hint="replace=True",
+        )  # fmt: skip
+    order = permutation(key, count) if weights is None else gx.argsort(weights + gumbel(key, count, "float64"), descending=True)
+    return gx.reshape(order[:drawn], wanted)
+
+
+def permutation(key: Key, x: TensorLike | gx.Dim, axis: int = 0) -> Tensor:
+    """x in random order along an axis, the same for all other axes; of an integer n, the numbers below it.
+
+    Every order comes with the same probability: it is that of 64 random bits for each place, sorted.
+
+    >>> import graphc as gx
+    >>> gx.random.permutation(gx.random.key(0), 5).eval()
+    array([3, 0, 4, 1, 2])
+    """
+    if isinstance(x, gx.Dim) or (isinstance(x, int) and not isinstance(x, bool)):
+        if isinstance(x, int) and x < 0:
+            raise errors.InputError(f"permutation: there is no number from 0 to below {x}", where=errors.caller())
+        return gx.argsort(bits(key, (x,), "uint64"))
+    x = gx.asarray(x)
+    place = gx.ops.normalize_axis("permutation", axis, x.type)
+    return gx.take(x, permutation(key, x.shape[place]), axis=place)
 
 
 # --- normal and truncated normal -------------------------------------------------------------------------------------
@@ -600,5 +640,5 @@ def _judged(key: Tensor, numbers: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]
 
 __all__ = [
     "Stream", "bernoulli", "beta", "bits", "categorical", "choice", "dirichlet", "exponential", "fold_in", "gamma", "gumbel",
-    "key", "normal", "poisson", "randint", "split", "truncated_normal", "uniform",
+    "key", "normal", "permutation", "poisson", "randint", "split", "truncated_normal", "uniform",
 ]  # fmt: skip

@@ -547,3 +547,32 @@ def test_a_default_update_must_have_the_variable_s_type() -> None:
     v = gx.variable(np.zeros(3), name="v")
     with pytest.raises(gx.errors.DTypeError, match=r"variable v is f64\[3\], got a default update f64\[2\]"):
         v.default_update = gx.ones((2,))
+
+
+def test_permutations_hold_every_element_once() -> None:
+    k, x = gx.placeholder("k", (2,), "uint32"), gx.placeholder("x", ("n", 3), "float64")
+    run = gx.compile([k, x], [r.permutation(k, 1000), r.permutation(k, x), r.permutation(k, x, axis=1), r.permutation(k, 0)])
+    values = np.arange(30.0).reshape(10, 3)
+    numbers, rows, columns, nothing = run(KEY, values)
+    assert sorted(numbers) == list(range(1000)) and nothing.shape == (0,)
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, values)) and not np.array_equal(rows, values)
+    assert sorted(map(tuple, columns.T)) == sorted(map(tuple, values.T))
+
+
+def test_every_order_is_as_likely() -> None:
+    orders = gx.vmap(lambda k: r.permutation(k, 4))(r.split(r.key(1), 24_000)).eval()
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 24 and stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_choice_without_replacement() -> None:
+    k = gx.placeholder("k", (2,), "uint32")
+    drawn, weighted = gx.compile([k], [
+        r.choice(k, 100, (10, 5), replace=False), r.choice(k, 5, (3,), p=[0, 1, 1, 1, 0], replace=False),
+    ])(KEY)  # fmt: skip
+    assert len(np.unique(drawn)) == 50 and drawn.shape == (10, 5)
+    assert sorted(weighted) == [1, 2, 3]
+    firsts = gx.vmap(lambda k: r.choice(k, 3, (2,), p=[0.2, 0.3, 0.5], replace=False))(r.split(r.key(2), 20_000)).eval()[:, 0]
+    assert stats.chisquare(np.bincount(firsts), 20_000 * np.array([0.2, 0.3, 0.5])).pvalue > 1e-3
+    with pytest.raises(gx.errors.ShapeError, match="choice: 4 elements without replacement from 3"):
+        r.choice(k, 3, (4,), replace=False)

@@ -7,6 +7,7 @@
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py   cumulative.py   combining elements
     random_bits.py   sampling.py                 random numbers
+    incomplete.py                                probabilities of the gamma and beta distribution
     batched.py                                   anything, for every element of a leading axis
     custom.py                                    gradients by rules of the user's
     storage.py       what of 16 bits is computed in float32
@@ -32,6 +33,7 @@ from graphc.ops.functions import (
     acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, hypot, lgamma,
     log, log1p, log2, log10, logaddexp, polygamma, pow, sigmoid, sin, sinh, softplus, tan, tanh,
 )  # fmt: skip
+from graphc.ops.incomplete import betainc, gammainc, gammaincc  # isort: skip (stands on custom.py, and on what is above)
 from graphc.ops.indexing import one_hot, put_add, put_along_add, take, take_along_axis
 from graphc.ops.keys import Place, Places, getitem
 from graphc.ops.leaves import (
@@ -64,23 +66,24 @@ from graphc.ops import batched as batched, custom as custom  # isort: skip (they
 
 __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax",
-    "argmin", "argsort", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "bitwise_and",
-    "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_arrays",
-    "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "clip", "compress", "concat", "constant", "convolve",
-    "convolve_transposed", "copysign", "cos", "cosh", "count_nonzero", "cross", "cummax", "cummin", "cumulative_prod",
-    "cumulative_sum", "diag", "diagonal", "diff", "digamma", "divide", "einsum", "empty", "empty_like", "equal", "erf", "erfc",
-    "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye", "finfo", "flip", "floor", "floor_divide", "fmod", "full",
-    "full_like", "gamma_pathwise", "getitem", "greater", "greater_equal", "hypot", "iinfo", "in_float32", "input_", "interp",
-    "isdtype", "isfinite", "isin", "isinf", "isnan", "kron", "less", "less_equal", "lgamma", "linear_recurrence", "linspace",
-    "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor",
-    "matmul", "matrix_functions", "matrix_transpose", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min",
-    "minimum", "moveaxis", "multiply", "negative", "nextafter", "nonzero", "normalize_axis", "not_equal", "numpy_function",
-    "numpy_modules", "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "permute_dims", "placeholder",
+    "argmin", "argsort", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "betainc",
+    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "clip", "compress", "concat",
+    "constant", "convolve", "convolve_transposed", "copysign", "cos", "cosh", "count_nonzero", "cross", "cummax", "cummin",
+    "cumulative_prod", "cumulative_sum", "diag", "diagonal", "diff", "digamma", "divide", "einsum", "empty", "empty_like",
+    "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye", "finfo", "flip", "floor",
+    "floor_divide", "fmod", "full", "full_like", "gamma_pathwise", "gammainc", "gammaincc", "getitem", "greater",
+    "greater_equal", "hypot", "iinfo", "in_float32", "input_", "interp", "isdtype", "isfinite", "isin", "isinf", "isnan",
+    "kron", "less", "less_equal", "lgamma", "linear_recurrence", "linspace", "log", "log1p", "log2", "log10", "logaddexp",
+    "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_functions",
+    "matrix_transpose", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "moveaxis",
+    "multiply", "negative", "nextafter", "nonzero", "normalize_axis", "not_equal", "numpy_function", "numpy_modules",
+    "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "permute_dims", "placeholder",
     "poisson_quantile", "polygamma", "positive", "pow", "prod", "product", "promote_operands", "put_add", "put_along_add",
-    "quantile", "reciprocal", "remainder", "repeat", "reshape", "result_type", "roll", "round", "searchsorted", "segment_max",
-    "segment_min", "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "slice_", "slide", "softplus",
-    "sort", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take",
-    "take_along_axis", "tan", "tanh", "tensordot", "threefry", "tile", "top_k", "trace", "transpose", "tril", "triu", "trunc",
-    "unique_all", "unique_counts", "unique_inverse", "unique_values", "unstack", "var", "variable", "vecdot", "where",
-    "windows", "zeros", "zeros_like",
+    "quantile", "reciprocal", "remainder", "repeat", "reshape", "result_type", "roll", "round", "searchsorted",
+    "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "slice_",
+    "slide", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
+    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "threefry", "tile", "top_k", "trace", "transpose",
+    "tril", "triu", "trunc", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unstack", "var", "variable",
+    "vecdot", "where", "windows", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -66,11 +66,18 @@ poisson_quantile = pointwise(
 
 # --- the gradient of a gamma variate ---------------------------------------------------------------------------------
 
-# The trapezoidal rule in t after w = h * exp(t - exp(-t)): H. Takahasi and M. Mori, "Double exponential formulas for numerical
-# integration", Publ. RIMS 9 (1974), the form for integrands that fall as exponentials.
-_STEPS = np.linspace(-3.5, 5.0, 64)
-_NODES = np.exp(_STEPS - np.exp(-_STEPS))
-_WEIGHTS = (_STEPS[1] - _STEPS[0]) * _NODES * (1 + np.exp(-_STEPS))
+def nodes(first: float, last: float, count: int) -> tuple[Array, Array]:
+    """Places and weights for integrals from 0 of integrands that fall as exponentials, within about 1.
+
+    The trapezoidal rule in t after w = exp(t - exp(-t)): H. Takahasi and M. Mori, "Double exponential formulas for numerical
+    integration", Publ. RIMS 9 (1974).
+    """
+    steps = np.linspace(first, last, count)
+    places = np.exp(steps - np.exp(-steps))
+    return places, (steps[1] - steps[0]) * places * (1 + np.exp(-steps))
+
+
+_NODES, _WEIGHTS = nodes(-3.5, 5.0, 64)
 
 
 def log_gamma_slope(log_x: Tensor, alpha: Tensor) -> Tensor:
@@ -106,4 +113,4 @@ gamma_pathwise = pointwise(
     samples=(Sample(((3, 4), (3, 4)), dtypes=("float64", "float64"), domain=(0.3, 3)),),
 )
 
-__all__ = ["POISSON_TERMS", "gamma_pathwise", "log_gamma_slope", "poisson_quantile"]
+__all__ = ["POISSON_TERMS", "gamma_pathwise", "log_gamma_slope", "nodes", "poisson_quantile"]
