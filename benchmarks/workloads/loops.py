@@ -213,36 +213,39 @@ def _logistic_map(m: Any, start: Any, u: Any) -> tuple[Any, ...]:
 def _scalars(step: Callable[..., tuple[Any, ...]], steps: int, shown: int | None = None) -> dict[str, Callable[..., Run]]:
     """Contenders that carry three numbers through steps. shown: which of them is the result, where not all are."""
     chosen = slice(None) if shown is None else slice(shown, shown + 1)
+    builders = {"graphc": _scalars_graphc, "jax": _scalars_jax, "pytensor": _scalars_pytensor}
+    return {name: partial(build, step, steps, chosen) for name, build in builders.items()}
 
-    def graphc(u: Array, backend: str = "numba") -> Run:
-        v = gx.placeholder("u", u.shape, "float64")
-        start = tuple(v[i] for i in range(3))
-        last = gx.fori_loop(0, steps, lambda _, c: step(gx, start, c), start)
-        f = gx.compile([v], gx.stack(last[chosen]), backend=backend)
-        return pure(lambda: f(u))
 
-    def jax(u: Array) -> Run:
-        import jax
-        import jax.numpy as jnp
+def _scalars_graphc(step: Any, steps: int, chosen: slice, u: Array, backend: str = "numba") -> Run:
+    v = gx.placeholder("u", u.shape, "float64")
+    start = tuple(v[i] for i in range(3))
+    last = gx.fori_loop(0, steps, lambda _, c: step(gx, start, c), start)
+    f = gx.compile([v], gx.stack(last[chosen]), backend=backend)
+    return pure(lambda: f(u))
 
-        jax.config.update("jax_enable_x64", True)
-        loop = lambda v: jax.lax.fori_loop(0, steps, lambda _, c: step(jnp, v, c), tuple(v))
-        f, given = jax.jit(lambda v: jnp.stack(loop(v)[chosen])), jnp.asarray(u)
-        return pure(lambda: jax.block_until_ready(f(given)))
 
-    def pytensor(u: Array) -> Run:
-        import pytensor
-        import pytensor.tensor as pt
+def _scalars_jax(step: Any, steps: int, chosen: slice, u: Array) -> Run:
+    import jax
+    import jax.numpy as jnp
 
-        pytensor.config.floatX = "float64"
-        v = pt.dvector("u")
-        start = [v[i] for i in range(3)]
-        body = lambda *c: list(step(pt, c[3:], c[:3]))
-        found, _ = pytensor.scan(body, outputs_info=start, non_sequences=start, n_steps=steps, strict=True)
-        f = pytensor.function([v], pt.stack([c[-1] for c in found][chosen]))
-        return pure(lambda: f(u))
+    jax.config.update("jax_enable_x64", True)
+    loop = lambda v: jax.lax.fori_loop(0, steps, lambda _, c: step(jnp, v, c), tuple(v))
+    f, given = jax.jit(lambda v: jnp.stack(loop(v)[chosen])), jnp.asarray(u)
+    return pure(lambda: jax.block_until_ready(f(given)))
 
-    return {"graphc": graphc, "jax": jax, "pytensor": pytensor}
+
+def _scalars_pytensor(step: Any, steps: int, chosen: slice, u: Array) -> Run:
+    import pytensor
+    import pytensor.tensor as pt
+
+    pytensor.config.floatX = "float64"
+    v = pt.dvector("u")
+    start = [v[i] for i in range(3)]
+    body = lambda *c: list(step(pt, c[3:], c[:3]))
+    found, _ = pytensor.scan(body, outputs_info=start, non_sequences=start, n_steps=steps, strict=True)
+    f = pytensor.function([v], pt.stack([c[-1] for c in found][chosen]))
+    return pure(lambda: f(u))
 
 
 # --- Newton's method for cube roots, until the largest residual is small ---------------------------------------------
