@@ -39,6 +39,8 @@ import graphc as gx  # noqa: E402
 from benchmarks import report  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
+from graphc.ir.types import TupleType  # noqa: E402
+from graphc.ops.declare import results  # noqa: E402
 
 # --- the journey ----------------------------------------------------------------------------------------------------
 
@@ -163,7 +165,8 @@ def vocabulary() -> str:
     lines += [f"| `{op.name}` | {_lowering(op)} | {_arity(op)} | {_gradient(op)} | {_what(op)} |" for op in declared]
     names = {op.name for op in declared}
     libraries = {
-        "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
+        "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Linear algebra: `gx.linalg`": gx.linalg,
+        "Random numbers: `gx.random`": gx.random,
         "Optimisers: `gx.optim`": gx.optim,
     }  # fmt: skip
     for title, module in libraries.items():
@@ -188,6 +191,12 @@ def _lowering(op: o.Operation) -> str:
             return f"prefix by {combine}"
         case o.Composite():
             return "composite"
+        case o.Host():
+            return "routine of Python"
+        case o.Project():
+            return "one of several results"
+        case o.Scan() | o.Repeat() | o.Choose() | o.Sized():
+            return "control flow"
 
 
 def _arity(op: o.Operation) -> str:
@@ -201,10 +210,16 @@ def _gradient(op: o.Operation) -> str:
     if op.vjp is None:
         return "no"
     for sample in op.samples:
-        y = _applied(op, sample)
-        if any(part is not None for part in op.vjp(gx.full(y.shape, 1, y.dtype), y, *y.inputs, **y.attrs)):
+        y = node = _applied(op, sample)
+        g: Any = None
+        if isinstance(node.type, TupleType):
+            y = results(node)
+            g = tuple(gx.full(part.shape, 1, part.dtype) for part in y)
+        else:
+            g = gx.full(y.shape, 1, y.dtype)
+        if any(part is not None for part in op.vjp(g, y, *node.inputs, **node.attrs)):
             return "yes"
-    return "zero"
+    return "zero" if op.samples else "yes"
 
 
 def _applied(op: o.Operation, sample: o.Sample) -> Any:

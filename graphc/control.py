@@ -7,17 +7,18 @@ node, so what does not change from step to step is computed once, before the loo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, GradientError, InputError, ShapeError, caller
+from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Graph, Node, births, topological
-from graphc.ir.operation import VOCABULARY, Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan
+from graphc.ir.operation import VOCABULARY, Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan, Sized
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, build, results
 from graphc.ops.tensor import Tensor, as_tensor
@@ -401,10 +402,53 @@ def _while_reference(
 
 
 def _while_vjp(g: Any, y: Any, *inputs: Tensor, test: Graph, body: Graph, carries: int) -> tuple[Tensor | None, ...]:
-    raise GradientError(
-        "while_loop has no reverse gradient: how many steps there are is known only afterwards",
-        hint="use fori_loop or scan with a fixed or symbolic number of steps",
-    )
+    """The gradient of as many steps as there were: the last carry has counted them."""
+    used = dims.names(*(n for x in (*body.inputs, *body.outputs) for n in x.type.shape))
+    size = next(name for i in count() if (name := f"steps{i}") not in used and f"{name}]" not in str(body))
+    leaves = [_leaf(f"x{i}", x.type) for i, x in enumerate(inputs)]
+    again = results(scan_(*leaves, body=body, carries=carries, sequences=0, steps=dims.symbol(size), reverse=False))
+    given = [i for i, part in enumerate(g) if part is not None]
+    cotangents = [_leaf(f"g{i}", y[i].type) for i in given]
+    wanted = [i for i, x in enumerate(inputs) if x.dtype.is_float]
+    pulled = differentiate({again[i]: c for i, c in zip(given, cotangents, strict=True)}, [leaves[i] for i in wanted])
+    found = [i for i, part in zip(wanted, pulled, strict=True) if part is not None]
+    parts = [part for part in pulled if part is not None]
+    graph = Graph((*leaves, *cotangents), parts, name="body")
+    made = results(sized_(y[carries - 1], *inputs, *(g[i] for i in given), body=graph, size=size))
+    of = dict(zip(found, made, strict=True))
+    return tuple(of.get(i) for i in range(len(inputs)))
+
+
+# --- sizes that are data ---------------------------------------------------------------------------------------------
+
+
+def _sized_type(number: TensorType, *inputs: TensorType, body: Graph, size: str) -> TupleType:
+    if number != TensorType(t.int64, ()):
+        raise DTypeError(f"sized needs one int64 for the size, got {number}")
+    _check_body("sized", body, inputs, (), len(body.outputs))
+    kinds = tuple(n.type for n in body.outputs)
+    if any(size in dims.names(*kind.shape) for kind in kinds):
+        raise ShapeError(f"sized: a result of {list(kinds)} has the size that is data, {size}")
+    return TupleType(kinds)
+
+
+def _sized_reference(number: Array, *inputs: Array, body: Callable[..., list[Array]], size: str) -> tuple[Array, ...]:
+    return tuple(body(*inputs, **{size: max(int(number), 0)}))
+
+
+def _sized_vjp(
+    g: tuple[Tensor | None, ...], y: tuple[Tensor, ...], number: Tensor, *inputs: Tensor, body: Graph, size: str
+) -> tuple[Tensor | None, ...]:
+    """The body's gradient at the same size."""
+    (made,), wanted = _pulled([body], g, y)
+    if not wanted:
+        return (None,) * (1 + len(inputs))
+    given = [part for part in g if part is not None]
+    of = dict(zip(wanted, results(sized_(number, *inputs, *given, body=made, size=size)), strict=True))
+    return (None, *(of.get(i) for i in range(len(inputs))))
+
+
+sized_: Op = Op("sized", _sized_type, _sized_reference, Sized(), _sized_vjp, build=build)
 
 
 while_: Op = Op("while_loop", _while_type, _while_reference, Repeat(), _while_vjp, build=build)
@@ -428,9 +472,12 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
             f"while_loop: the condition must be one boolean, got {test.type}", where=caller(), hint="compare, or use gx.all"
         )
     outputs = _same_form("while_loop", "the value", init, body_fun(unflatten(init, leaves)))
+    start = ops.zeros((), t.int64)
+    leaves.append(_leaf("steps", start.type))  # for the gradient; where there is none, nobody reads it
+    outputs.append(leaves[-1] + 1)
     (condition, body), outer = _close([[test], outputs], [leaves, leaves])
-    made = results(while_(*flatten(init), *outer, test=condition, body=body, carries=len(leaves)))
-    return unflatten(init, list(made))
+    made = results(while_(*flatten(init), start, *outer, test=condition, body=body, carries=len(leaves)))
+    return unflatten(init, list(made[:-1]))
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Tree) -> Any:
@@ -471,23 +518,32 @@ def _choose_vjp(
     g: tuple[Tensor | None, ...], y: tuple[Tensor, ...], index: Tensor, *inputs: Tensor, branches: tuple[Graph, ...]
 ) -> tuple[Tensor | None, ...]:
     """The same choice between the branches' gradients: only the one taken runs."""
-    wanted = [i for i, x in enumerate(inputs) if x.dtype.is_float]
-    given = [j for j, part in enumerate(g) if part is not None]
-    if not wanted or not given:
+    made, wanted = _pulled(branches, g, y)
+    if not wanted:
         return (None,) * (1 + len(inputs))
+    given = [part for part in g if part is not None]
+    of = dict(zip(wanted, results(choose_(index, *inputs, *given, branches=made)), strict=True))
+    return (None, *(of.get(i) for i in range(len(inputs))))
+
+
+def _pulled(
+    bodies: Sequence[Graph], g: tuple[Tensor | None, ...], y: tuple[Tensor, ...]
+) -> tuple[tuple[Graph, ...], list[int]]:
+    """The gradients of bodies with the same inputs, as graphs of those and of the cotangents; which inputs they are of."""
+    given = [j for j, part in enumerate(g) if part is not None]
+    wanted = [i for i, x in enumerate(bodies[0].inputs) if x.type.dtype.is_float] if given else []
     cotangents = [_leaf(f"g{j}", y[j].type) for j in given]
     made = []
-    for branch in branches:
+    for body in bodies:
         seeds: dict[Node, Any] = {}
         for j, leaf in zip(given, cotangents, strict=True):
-            out = branch.outputs[j]
+            out = body.outputs[j]
             seeds[out] = seeds[out] + leaf if out in seeds else leaf
-        found = differentiate(seeds, [branch.inputs[i] for i in wanted])
-        parts = [ops.zeros_like(inputs[i]) if p is None else p for i, p in zip(wanted, found, strict=True)]
-        made.append(Graph((*branch.inputs, *cotangents), parts, name="body"))
-    pulled = results(choose_(index, *inputs, *(g[j] for j in given), branches=tuple(made)))  # type: ignore[arg-type]
-    found_of = dict(zip(wanted, pulled, strict=True))
-    return (None, *(found_of.get(i) for i in range(len(inputs))))
+        leaves = [body.inputs[i] for i in wanted]
+        found = differentiate(seeds, leaves)
+        parts = [ops.zeros_like(x) if p is None else p for x, p in zip(leaves, found, strict=True)]  # type: ignore[arg-type]
+        made.append(Graph((*body.inputs, *cotangents), parts, name="body"))
+    return tuple(made), wanted
 
 
 choose_: Op = Op("switch", _choose_type, _choose_reference, Choose(), _choose_vjp, build=build)

@@ -47,7 +47,7 @@ from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa:
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
-from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
@@ -257,6 +257,24 @@ def position(s: Sketch) -> gx.Tensor:
     return s.one([gx.argmax, gx.argmin])(x, axis=s.axis(x) if s.chance(0.8) else None, keepdims=s.chance(0.3))
 
 
+def ordered(s: Sketch) -> gx.Tensor:
+    x = s.pick(rank=1)
+    down = s.chance(0.3)
+    return s.one([
+        lambda: gx.sort(x, axis=s.axis(x), descending=down), lambda: gx.argsort(x, axis=s.axis(x), descending=down),
+        lambda: gx.median(x, axis=s.axes(x)), lambda: gx.top_k(x, s.one([1, 1, 2]), axis=s.axis(x))[s.one([0, 1])],
+        lambda: gx.quantile(x, s.one([0.3, [0.0, 0.9]]), axis=s.axis(x)), lambda: gx.isin(x, s.pick()),
+        lambda: gx.unique_all(x, size=s.one([2, s.one(s.palette)]))[s.one([0, 1, 2, 3])],
+    ])()  # fmt: skip
+
+
+def factored(s: Sketch) -> gx.Tensor:
+    """The Cholesky factor of a matrix that is positive definite where its elements are finite, and a system of it."""
+    x = gx.tanh(gx.astype(s.pick("iuf", rank=2), s.one(["float32", "float64"])))
+    positive = x @ gx.matrix_transpose(x) + 2 * gx.eye(x.shape[-2], dtype=x.dtype)
+    return s.one([lambda: gx.linalg.cholesky(positive), lambda: gx.linalg.solve(positive, x)])()
+
+
 def product(s: Sketch) -> gx.Tensor:
     x = s.pick("iuf", rank=1)
     partner = s.pick("iuf", rank=1)
@@ -398,6 +416,8 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (pad, 0.8),
     (reduce, 3),
     (position, 0.6),
+    (ordered, 0.6),
+    (factored, 0.2),
     (product, 1.5),
     (take, 1.2),
     (running, 1.2),
@@ -778,7 +798,7 @@ NAN_SIGN = {2: np.uint16(1 << 15), 4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
 
 def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
     """The interpreter's results with NaN of random sign and, if asked for, every rounded result moved by its error bound."""
-    values: dict[Node, Array] = {}
+    values: dict[Node, Any] = {}
     off: set[Node] = set()
     graph, sizes, state, arrays = case.graph, case.sizes, case.state, case.arrays
     with np.errstate(all="ignore"):
@@ -787,8 +807,13 @@ def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
                 result = leaf_value(node, arrays, state)
             else:
                 given = [values[i] for i in node.inputs]
-                result = np.asarray(node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()}))
-                if rounding and as_dtype(result.dtype).is_float and result.size:
+                made = node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()})
+                if isinstance(made, tuple):  # which projections take apart
+                    values[node] = made
+                    continue
+                result = np.asarray(made)
+                whole = isinstance(node.op.lowering, (Host, Project))  # the same routine in both backends
+                if rounding and not whole and as_dtype(result.dtype).is_float and result.size:
                     exact, result = result, moved(node, given, result, rng)
                     if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
                         off.add(node)

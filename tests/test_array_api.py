@@ -279,6 +279,14 @@ def test_linear_algebra() -> None:
     near(found.U * found.S[:, None, :] @ found.Vh, x)
 
 
+@pytest.mark.parametrize("k", [2**63 - 1, 2**63, -(2**63), -(10**30)])
+def test_diagonals_beyond_every_axis(k: int) -> None:
+    x = xp.ones((3, 4))
+    near(xp.eye(3, 4, k=k), np.zeros((3, 4)))
+    near(xp.tril(x, k=k), np.full((3, 4), float(k > 0)))
+    near(xp.triu(x, k=k), np.full((3, 4), float(k < 0)))
+
+
 def test_names_are_there() -> None:
     assert all(hasattr(xp, name) for name in xp.__all__)
     assert all(isinstance(d, gx.DType) for d in xp.__array_namespace_info__().dtypes().values())

@@ -183,6 +183,39 @@ def test_while_runs_until_it_is_done() -> None:
     assert got == [1.0, 5]
 
 
+def test_gradients_of_a_while_loop_go_through_as_many_steps_as_there_were() -> None:
+    root = gx.while_loop(lambda v: gx.any(gx.abs(v * v - x) > 1e-12), lambda v: 0.5 * (v + x / v), gx.ones_like(x))
+    g = gx.grad(gx.sum(root), x)
+    got = run([x], [g, gx.grad(gx.sum(g), x)], np.array([1.0, 2.0, 9.0]))
+    np.testing.assert_allclose(got[0], [0.5, 0.5 / 2**0.5, 1 / 6])
+    np.testing.assert_allclose(got[1], [-0.25, -0.25 / 2**1.5, -0.25 / 27], rtol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_gradients_of_a_loop_whose_steps_are_data(steps: int) -> None:
+    def f(i: gx.Tensor, v: gx.Tensor) -> gx.Tensor:
+        return gx.sin(v) * s
+
+    by_data, fixed = (gx.fori_loop(0, n, f, x) for n in (k, steps))
+    found = []
+    for y in (by_data, fixed):
+        first = gx.grad(gx.sum(y * y), [s, x])
+        found += [y, *first, *gx.grad(gx.sum(first[1] * first[1]) + first[0], [s, x])]
+    got = run([s, x, k], found, 0.7, X, steps)
+    for one, other in zip(got[: len(got) // 2], got[len(got) // 2 :], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+def test_a_while_loop_in_a_scan_has_a_gradient() -> None:
+    h, _ = gx.scan(lambda c, v: (gx.while_loop(lambda u: u < 10, lambda u: u * s + v, c) * 0.1, None), s * 0 + 1, x)
+    positive = np.array([1.0, 2.0, 9.0])
+    f = gx.compile([s, x], [h, *gx.grad(h, [s, x])])
+    got = run([s, x], [h, *gx.grad(h, [s, x])], 1.5, positive)
+    step = 1e-6
+    up, down = (float(f(1.5 + d, positive)[0]) for d in (step, -step))
+    np.testing.assert_allclose(got[1], (up - down) / (2 * step), rtol=1e-7)
+
+
 def test_map_is_a_loop_whose_steps_are_independent() -> None:
     f = gx.map(lambda row: gx.nn.softmax(row * s), m)
     got = run([s, m], [f], 2.0, M)

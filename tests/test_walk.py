@@ -34,6 +34,7 @@ from graphc.ir.operation import (
     Sample,
     Scan,
     Scatter,
+    Sized,
     operations,
 )  # fmt: skip
 from graphc.ir.types import DType, TensorType, TupleType
@@ -41,7 +42,7 @@ from graphc.ops.declare import results as taken_apart
 
 Array = np.ndarray[Any, Any]
 
-GRAPHS = (Scan, Repeat, Choose)  # whose attributes are graphs: test_control.py
+GRAPHS = (Scan, Repeat, Choose, Sized)  # whose attributes are graphs: test_control.py
 OPERATIONS = [op for op in operations() if not isinstance(op.lowering, (Leaf, Project, *GRAPHS))]
 ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name != "astype"]
 

@@ -28,6 +28,7 @@ from benchmarks.workloads import (
     black_scholes,
     bodies,
     chain,
+    cholesky,
     cnn,
     cumulative_sum,
     gather,
@@ -49,6 +50,8 @@ from benchmarks.workloads import (
     scatter_add,
     separable,
     softmax,
+    solve,
+    sort,
     tanh_exp,
 )  # fmt: skip
 from benchmarks.workloads.cnn import CNN, SEPARABLE
@@ -270,6 +273,9 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (cumulative_sum(3000), lambda x: [np.cumsum(x)]),
     (gather(50), lambda x, places: [x[places]]),
     (scatter_add(50), lambda x, places: [np.bincount(places, x, len(x))]),
+    (sort(50), lambda x: [np.sort(x)]),
+    (cholesky(9), lambda x: [np.linalg.cholesky(x)]),
+    (solve(9), lambda a, b: [np.linalg.solve(a, b)]),
 ]
 
 

@@ -9,6 +9,7 @@ from benchmarks.workloads.chain import chain
 from benchmarks.workloads.cnn import cnn, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
 from benchmarks.workloads.gpt import Shape, gpt
+from benchmarks.workloads.libraries import cholesky, solve, sort
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
@@ -63,6 +64,9 @@ ROWS = (
     Row(cumulative_sum(1_000_000), 1.0),
     Row(gather(1_000_000), 1.0),
     Row(scatter_add(1_000_000), 1.0),
+    Row(sort(1_000_000), 1.0),
+    Row(cholesky(512), 0.95),
+    Row(solve(512), 0.95),
     Row(mlp(128), 1, "cold", at_most=1.0, only=_COMPILERS),
     Row(gpt(1), 1, "cold", at_most=3.0, only=_COMPILERS),
     Row(mlp(128), 1, "warm", at_most=0.1, only=_COMPILERS),
@@ -75,7 +79,7 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cnn", "cumulative_sum", "gather",
-    "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton", "normal_numbers",
-    "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "tanh_exp",
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn", "cumulative_sum",
+    "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton",
+    "normal_numbers", "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "solve", "sort", "tanh_exp",
 ]  # fmt: skip

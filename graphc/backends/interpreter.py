@@ -23,7 +23,7 @@ SAMPLES = 5  # of each node's time
 def bind_dims(value: Any, sizes: Mapping[str, int]) -> Any:
     """An attribute with its symbolic sizes replaced by numbers; a graph becomes a function of arrays."""
     if isinstance(value, Graph):
-        return lambda *arrays: evaluate(value, dict(zip(value.inputs, arrays, strict=True)), sizes)[0]
+        return lambda *arrays, **more: evaluate(value, dict(zip(value.inputs, arrays, strict=True)), {**sizes, **more})[0]
     if isinstance(value, dims.Dim):
         return dims.evaluate(value, sizes)
     if isinstance(value, tuple):

@@ -38,6 +38,7 @@ from graphc.ir.operation import (
     Repeat,
     Scan,
     Scatter,
+    Sized,
 )  # fmt: skip
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of, print_attr, print_node
@@ -224,7 +225,7 @@ def _look(node: Node) -> Look:
 
 def _strength(lowering: Lowering) -> int:
     match lowering:
-        case Contraction() | Composite() | Host() | Scan() | Repeat() | Choose():
+        case Contraction() | Composite() | Host() | Scan() | Repeat() | Choose() | Sized():
             return 2
         case Reduction() | Scatter() | Prefix():
             return 1

@@ -11,7 +11,8 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Prefix        out[i] = the elements along an axis, combined up to i
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
     Project       one result of an operation that has several
-    Scan, Repeat, Choose    sub-graphs: run for every step, while one of them says so, or one of several
+    Scan, Repeat, Choose, Sized    sub-graphs: run for every step, while one of them says so, one of several, or at a size
+                  that is data
     Composite     what other operations make of the operands: `expand_composites` replaces it by them
 """
 
@@ -141,7 +142,15 @@ class Composite:
     expand: Callable[..., Node]
 
 
-Whole = Host | Scan | Repeat | Choose  # what reads and makes whole arrays
+@dataclass(frozen=True)
+class Sized:
+    """A `body` in which the dimension that `size` names has the value of the first input; the others are the body's.
+
+    A compiled program returns to Python to learn that size, once, and then runs the body's own program.
+    """
+
+
+Whole = Host | Scan | Repeat | Choose | Sized  # what reads and makes whole arrays
 Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Composite | Project | Whole
 
 
@@ -199,7 +208,7 @@ class Operation:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
-        if not isinstance(self.lowering, Leaf | Project | Scan | Repeat | Choose):
+        if not isinstance(self.lowering, Leaf | Project | Scan | Repeat | Choose | Sized):
             object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
             object.__setattr__(self, "__doc__", self.doc)
@@ -239,5 +248,5 @@ def operations() -> Iterator[Operation]:
 
 __all__ = [
     "VOCABULARY", "Attrs", "Choose", "Composite", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise",
-    "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Whole", "operations",
+    "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Sized", "Whole", "operations",
 ]  # fmt: skip

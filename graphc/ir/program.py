@@ -185,6 +185,7 @@ class Routine:
     operation: Operation
     attrs: tuple[tuple[str, Any], ...] = ()
     several: bool = False  # whether it gives a tuple
+    program: Program | None = field(default=None, compare=False)  # what it runs at a size that its first input tells
 
     def __str__(self) -> str:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"

@@ -56,9 +56,12 @@ def _slide_body(
         n = k.type(0).shape[axis]
         place = dims.add(dims.add(dims.mul(index[axis], step), dims.mul(index[tap], more)), first)
         tests = []
-        if not dims.is_nonnegative(place, k.ranges):
+        reach = dims.mul(dims.sub(k.result.shape[tap], 1), more)
+        lowest = dims.add(first, reach) if more < 0 else first
+        highest = dims.add(dims.mul(dims.sub(k.result.shape[axis], 1), step), first if more < 0 else dims.add(first, reach))
+        if not dims.is_nonnegative(lowest):
             tests.append(k.index(place) >= 0)
-        if not dims.is_nonnegative(dims.sub(dims.sub(dims.mul(n, divisor), 1), dims.upper(place, k.ranges))):
+        if not dims.is_nonnegative(dims.sub(dims.sub(dims.mul(n, divisor), 1), highest)):
             tests.append(k.index(place) < k.index(dims.mul(n, divisor)))
         source[axis] = place
         if divisor > 1:  # the quotient of a negative place is never used: the guard is false there
@@ -258,6 +261,31 @@ def _sizes(x: TensorType, w: TensorType, size: Shape, **options: Any) -> list[Re
     return [Requirement(n, ">=", 0, message) for n in size if not dims.is_nonnegative(n)]
 
 
+FEW = 8  # channels that are too few to be copied by themselves
+
+
+def _framed(
+    x: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
+) -> tuple[Tensor, Shape]:  # fmt: skip
+    """Images, channels last, and what is still to be thought of before them.
+
+    Where channels are few, the zeros around an image are stored: then what a kernel's row sees is one piece of memory.
+    """
+    channels, whole = x.shape[-1], x.shape[1:-1]
+    fixed = all(isinstance(n, int) for n in (channels, *whole, *before, *size)) and min(kernel) > 0
+    if not fixed or channels > FEW or all(n == 0 for n in size):  # type: ignore[operator]
+        return x, before
+    around, still = [(0, 0)], []
+    for n, k, s, d, p, o in zip(whole, kernel, stride, dilation, before, size, strict=True):
+        low = max(int(p), 0)
+        high = max((int(o) - 1) * s + (k - 1) * d + 1 - int(p) - int(n), 0)
+        around.append((low, high))
+        still.append(int(p) - low)
+    if not any(a or b for a, b in around):
+        return x, before
+    return ops.pad(x, [*around, (0, 0)]), tuple(still)
+
+
 # --- forward ---------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +317,8 @@ def _convolve(
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
     each = dims.floordiv(outer, groups)
+    if not first and inner != 1:
+        x, before = _framed(x, kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, first), kernel, stride, dilation, before, size)
     result = _images(n, size, outer, first)
     k = dims.mul(dims.product(kernel), inner)
@@ -390,6 +420,8 @@ def _gradient(
         x, g = ops.moveaxis(x, 1, -1), ops.moveaxis(g, 1, -1)
     channels, outer = x.shape[-1], g.shape[-1]
     inner, each = dims.floordiv(channels, groups), dims.floordiv(outer, groups)
+    if inner != 1:
+        x, before = _framed(x, kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, False), kernel, stride, dilation, before, size)  # [n, *size, channels, *kernel]
     seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
     rows, k = dims.mul(n, dims.product(size)), dims.mul(dims.product(kernel), inner)

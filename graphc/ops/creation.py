@@ -25,6 +25,8 @@ def empty_like(x: TensorLike, dtype: object = None) -> Tensor:
 
 def _grid(rows: Size, columns: Size, k: int) -> tuple[Tensor, Tensor]:
     """The diagonal that each row and each column of a matrix is on."""
+    if isinstance(k, int):
+        k = max(-(2**62), min(k, 2**62))  # beyond every axis, and far from where int64 wraps
     return ops.expand_dims(ops.arange(rows), 1) + k, ops.expand_dims(ops.arange(columns), 0)
 
 

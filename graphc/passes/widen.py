@@ -16,7 +16,7 @@ from typing import Any
 
 from graphc.ir.dims import Ranges, Size, symbol
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild
-from graphc.ir.operation import VOCABULARY, Choose, Host, Leaf, Pointwise, Project, Repeat, Scan
+from graphc.ir.operation import VOCABULARY, Choose, Host, Leaf, Pointwise, Project, Repeat, Scan, Sized
 from graphc.ir.scalar import STORAGE, Arg, Ref, Value
 from graphc.ir.types import DType
 from graphc.passes.work import NodeScalars
@@ -55,7 +55,7 @@ def _computes(node: Node) -> bool:
     if not any(n.type.dtype.is_storage for n in (node, *node.inputs)):
         return False
     match node.op.lowering:
-        case Leaf() | Project() | Host() | Scan() | Repeat() | Choose():  # bodies are widened, and routines do as they like
+        case Leaf() | Project() | Host() | Scan() | Repeat() | Choose() | Sized():  # bodies are widened themselves
             return False
         case Pointwise(body):
             watch = _Watch(node)

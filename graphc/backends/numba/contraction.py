@@ -152,7 +152,7 @@ class _Contraction:
         self.rows = ROWS
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
-        pieces = [piece(operand, contract.k.var) for operand in (contract.left, contract.right)]
+        pieces = [piece(printer, operand, contract.k.var) for operand in (contract.left, contract.right)]
         run = run_length(contract.k.extent, next((n for n in pieces if isinstance(n, int)), 1))
         self.run = STEPS if run is None else run
         self.fixed_run = run

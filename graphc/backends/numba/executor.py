@@ -152,8 +152,8 @@ class Context:
         p = s = 0
         for row, call, (kernel, sizes, extent, tile, tiles) in zip(self.table, program.calls, binding.rows, strict=True):
             address = kernel.address
-            if call.kernel.routine is not None:
-                keep, address = row_of(call.kernel, binding.env, self._failed)
+            if isinstance(kernel, PythonKernel):
+                keep, address = row_of(kernel, binding.env, self._failed)
                 self.routines.append(keep)
             row[:6] = (address, self.pointers.ctypes.data + 8 * p, self.sizes.ctypes.data + 8 * s, extent, tile, tiles)
             for name in call.buffers:
@@ -270,7 +270,7 @@ class Native:
     def _compile(self, kernels: Sequence[Kernel]) -> list[CompiledKernel | PythonKernel]:
         self.compilations += 1
         compiled = iter(compile_kernels(k for k in kernels if k.routine is None))
-        return [next(compiled) if k.routine is None else PythonKernel(k.name, k) for k in kernels]
+        return [next(compiled) if k.routine is None else _python(k) for k in kernels]
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with _binding:
@@ -307,6 +307,12 @@ class Native:
         if self._repeats and results is not None:
             return [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
         return results
+
+
+def _python(kernel: Kernel) -> PythonKernel:
+    assert kernel.routine is not None
+    program = kernel.routine.program
+    return PythonKernel(kernel.name, kernel, native=None if program is None else Native(program))
 
 
 @lru_cache(maxsize=1)

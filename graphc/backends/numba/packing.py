@@ -50,22 +50,22 @@ class Walk:
     count: int = 0
 
 
-def _sizes(block: Block) -> list[Size]:
-    """The index expressions of a block."""
+def _sizes(printer: Printer, block: Block) -> list[Size]:
+    """The index expressions of a block; of loads the addresses, from which quotients may have gone."""
     found: list[Size] = []
     for statement in block.body:
         match statement:
-            case Load(index=index):
-                found += index
+            case Load(buffer=buffer, index=index):
+                found.append(dims.ravel(index, printer.shapes[buffer]))
             case Let(op="index", index=index):
                 found.append(index)
     return found
 
 
-def piece(block: Block, var: str) -> Size | None:
+def piece(printer: Printer, block: Block, var: str) -> Size | None:
     """The length of the pieces of an axis within which all quotients of its variable are constant; None if there are none."""
     found: Size | None = None
-    todo = _sizes(block)
+    todo = _sizes(printer, block)
     while todo:
         size = todo.pop()
         for monomial, _ in size.terms if isinstance(size, Dim) else ():
@@ -111,7 +111,7 @@ class Pieces:
 
     def __init__(self, printer: Printer, block: Block, walk: Walk) -> None:
         self.printer, self.walk = printer, walk
-        self.length = piece(block, walk.var)
+        self.length = piece(printer, block, walk.var)
         self.number = f"{walk.var}_piece"
 
     def size(self, size: Size) -> Size:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from graphc.backends import Executable
 from graphc.backends.interpreter import bind_dims, call_routine
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
@@ -23,30 +24,35 @@ _SIGNATURE = ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * 5)
 
 @dataclass(frozen=True)
 class PythonKernel:
-    """A routine among the kernels of a program; it is interpreted, and says so."""
+    """A routine among the kernels of a program: it is interpreted, and says so, or it runs a program of its own."""
 
     name: str
     kernel: Kernel
     dims: tuple[str, ...] = ()
     reserve: int = 0
     address: int = 0
+    native: Executable | None = None
 
     @property
     def source(self) -> str:
         """The call of the routine."""
+        assert self.kernel.routine is not None
+        if self.native is not None:
+            return "\n".join(["# native code, at a size that is data", *(k.source for k in self.native.kernels)])
         arguments = ", ".join(p.name for p in self.kernel.inputs)
         results = ", ".join(p.name for p in self.kernel.outputs)
         return f"# Python, not native code\n{results} = {self.kernel.routine}({arguments})\n"
 
     def __repr__(self) -> str:
-        return f"<kernel {self.name}: {self.kernel.routine}, by Python>"
+        return f"<kernel {self.name}: {self.kernel.routine}, by Python>" if self.native is None else f"<program {self.name}>"
 
 
-def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseException], None]) -> tuple[Any, int]:
+def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[BaseException], None]) -> tuple[Any, int]:
     """A routine at given sizes as a function of the kernels' signature: what must be kept alive for it, and its address.
 
     `failed` is told what it raises.
     """
+    kernel, native = python.kernel, python.native
     assert kernel.routine is not None
     arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in kernel.params]
     attrs = {key: bind_dims(value, sizes) for key, value in kernel.routine.attrs}
@@ -54,6 +60,8 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if kernel.routine.several else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
+    if native is not None:
+        run = partial(_at_size, native, dict(kernel.routine.attrs)["size"], sizes)
     into = None if any(p.type.dtype.is_storage for p in kernel.params) else _into(kernel.routine.operation)
     count = len(kernel.inputs)
 
@@ -75,6 +83,13 @@ def row_of(kernel: Kernel, sizes: Mapping[str, int], failed: Callable[[BaseExcep
 
     function = _SIGNATURE(call)
     return function, ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+def _at_size(native: Executable, name: str, sizes: Mapping[str, int], given: Sequence[Array], run: None) -> tuple[Array, ...]:
+    """The results of a program that learns a size from the first array."""
+    number, *arrays = given
+    known = {**sizes, name: max(int(number), 0)}
+    return tuple(native.run(arrays, known, tuple(known.items())))
 
 
 def _into(op: Operation) -> Callable[..., Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Whole
+from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Sized, Whole
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
 from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
@@ -166,7 +166,7 @@ class Plan:
         else:
             rank = len(node.inputs[0].type.shape)
             match node.op.lowering:
-                case Host() | Scan() | Repeat() | Choose():
+                case Host() | Scan() | Repeat() | Choose() | Sized():
                     for operand, given in enumerate(node.inputs):
                         probe.load(operand, axis_names(given.type.rank))
                 case Contraction():
@@ -251,7 +251,7 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return "scatter"
-            case Host() | Scan() | Repeat() | Choose() | Project():
+            case Host() | Scan() | Repeat() | Choose() | Sized() | Project():
                 return "whole"
             case Prefix():
                 return "prefix"

@@ -20,7 +20,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, subgraphs
-from graphc.ir.operation import Choose, Repeat, Scan
+from graphc.ir.operation import Choose, Repeat, Scan, Sized
 from graphc.ir.program import (
     Axis,
     Block,
@@ -67,7 +67,7 @@ def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers
         case _:
             written = False
     if not written:
-        return lower_routine(plan, cluster, names)
+        return lower_routine(plan, cluster, names, _sized_program(node))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -335,6 +335,17 @@ class _Rewriting:
                 return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
             case Loop():
                 raise AssertionError("loops are rewritten whole")
+
+
+def _sized_program(node: Node) -> Program | None:
+    """What a body runs whose size is data; None for a routine of Python."""
+    from graphc.passes.expand_math import expand_math
+    from graphc.passes.lowering import lower
+    from graphc.passes.plan_buffers import plan_buffers
+
+    if not isinstance(node.op.lowering, Sized):
+        return None
+    return plan_buffers(expand_math(lower(Plan(node.attrs["body"]))))
 
 
 def _program(body: Graph, carries: int) -> Program | None:

@@ -1,0 +1,104 @@
+"""What libraries are made for: sorting, the Cholesky factor of a matrix, and the solution of a linear system."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import graphc as gx
+from benchmarks.workload import Array, Run, Workload, normal, pure
+
+
+def sort(count: int) -> Workload:
+    return Workload(
+        f"sort, {count:,}", lambda: (normal((count,)),),
+        {"graphc": _sort_graphc, "numpy": lambda x: pure(lambda: np.sort(x)), "jax": _sort_jax, "torch": _sort_torch},
+        tolerance=0,
+    )  # fmt: skip
+
+
+def _sort_graphc(x: Array, backend: str = "numba") -> Run:
+    sx = gx.placeholder("x", ("n",), "float32")
+    f = gx.compile([sx], gx.sort(sx), backend=backend)
+    return pure(lambda: f(x))
+
+
+def _sort_jax(x: Array) -> Run:
+    import jax
+
+    f, a = jax.jit(jax.numpy.sort), jax.numpy.asarray(x)
+    return pure(lambda: jax.block_until_ready(f(a)))
+
+
+def _sort_torch(x: Array) -> Run:
+    import torch
+
+    a = torch.from_numpy(x)
+    return pure(lambda: torch.sort(a).values)
+
+
+def _definite(size: int) -> Array:
+    a = normal((size, size))
+    made: Array = a @ a.T / size + np.eye(size, dtype=a.dtype)
+    return made
+
+
+def cholesky(size: int) -> Workload:
+    return Workload(
+        f"cholesky, {size} x {size}", lambda: (_definite(size),),
+        {
+            "graphc": _cholesky_graphc, "numpy": lambda x: pure(lambda: np.linalg.cholesky(x)), "jax": _cholesky_jax,
+            "torch": _cholesky_torch,
+        },
+        tolerance=1e-5, flops=size**3 / 3,
+    )  # fmt: skip
+
+
+def _cholesky_graphc(x: Array, backend: str = "numba") -> Run:
+    sx = gx.placeholder("x", x.shape, "float32")
+    f = gx.compile([sx], gx.linalg.cholesky(sx), backend=backend)
+    return pure(lambda: f(x))
+
+
+def _cholesky_jax(x: Array) -> Run:
+    import jax
+
+    f, a = jax.jit(jax.numpy.linalg.cholesky), jax.numpy.asarray(x)
+    return pure(lambda: jax.block_until_ready(f(a)))
+
+
+def _cholesky_torch(x: Array) -> Run:
+    import torch
+
+    a = torch.from_numpy(x)
+    return pure(lambda: torch.linalg.cholesky(a))
+
+
+def solve(size: int) -> Workload:
+    return Workload(
+        f"solve, {size} x {size}", lambda: (_definite(size), normal((size,), seed=1)),
+        {
+            "graphc": _solve_graphc, "numpy": lambda a, b: pure(lambda: np.linalg.solve(a, b)), "jax": _solve_jax,
+            "torch": _solve_torch,
+        },
+        tolerance=1e-5, flops=2 * size**3 / 3,
+    )  # fmt: skip
+
+
+def _solve_graphc(a: Array, b: Array, backend: str = "numba") -> Run:
+    sa, sb = gx.placeholder("a", a.shape, "float32"), gx.placeholder("b", b.shape, "float32")
+    f = gx.compile([sa, sb], gx.linalg.solve(sa, sb), backend=backend)
+    return pure(lambda: f(a, b))
+
+
+def _solve_jax(a: Array, b: Array) -> Run:
+    import jax
+
+    f, on_device = jax.jit(jax.numpy.linalg.solve), [jax.numpy.asarray(x) for x in (a, b)]
+    return pure(lambda: jax.block_until_ready(f(*on_device)))
+
+
+def _solve_torch(a: Array, b: Array) -> Run:
+    import torch
+
+    ta, tb = torch.from_numpy(a), torch.from_numpy(b)
+    return pure(lambda: torch.linalg.solve(ta, tb))
