@@ -122,7 +122,7 @@ def _check_body(name: str, body: Graph, inputs: Sequence[TensorType], carried: S
 
 
 def _scan_reference(
-    *inputs: Array, body: Callable[..., list[Array]], carries: int, sequences: int, steps: int, reverse: bool
+    *inputs: Array, body: Any, carries: int, sequences: int, steps: int, reverse: bool
 ) -> tuple[Array, ...]:
     carry, xs, rest = list(inputs[:carries]), inputs[carries : carries + sequences], inputs[carries + sequences :]
     made: list[list[Array]] = []
@@ -130,9 +130,8 @@ def _scan_reference(
         found = body(*carry, *(x[i] for x in xs), *rest)
         carry = found[:carries]
         made.append(found[carries:])
-    if not made:  # the shapes of nothing
-        ys = body(*carry, *(np.zeros(x.shape[1:], x.dtype) for x in xs), *rest)[carries:]
-        return (*carry, *(np.zeros((0, *y.shape), y.dtype) for y in ys))
+    if not made:
+        return (*carry, *body.nothing()[carries:])
     return (*carry, *(np.stack(y) for y in zip(*(reversed(made) if reverse else made), strict=True)))
 
 

@@ -43,7 +43,7 @@ from test_walk import ULP  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
-from graphc.backends.interpreter import bind_dims, evaluate, leaf_value, reference  # noqa: E402
+from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
@@ -436,9 +436,11 @@ def scanned(s: Sketch) -> gx.Tensor:
     xs = [x for x in found if x.shape[0] == found[0].shape[0] and dims.evaluate(x.shape[0], s.sizes) <= STEPS]
     length = None if xs else s.one([0, 1, 2, 3, 5])
 
+    seed = int(s.rng.integers(2**32))
+
     def f(carry: Any, x: Any) -> Any:
-        body = inside(s, [*carry, *x])
-        return [like(body, c) for c in carry], [body.pick() for _ in range(s.one([0, 1, 2]))]
+        body = inside(replace(s, rng=np.random.default_rng(seed)), [*carry, *x])  # the same at every call
+        return [like(body, c) for c in carry], [body.pick() for _ in range(body.one([0, 1, 2]))]
 
     unroll = s.one([1, 1, 1, 2])
     last, ys = gx.scan(f, starts, xs, length, reverse=s.chance(0.3), unroll=unroll)
@@ -448,7 +450,7 @@ def scanned(s: Sketch) -> gx.Tensor:
 def repeated(s: Sketch) -> gx.Tensor:
     """A while loop that counts its steps, or that ends when something holds."""
     starts = [s.pick() for _ in range(s.one([1, 1, 2]))]
-    most = s.one([0, 1, 3, 6, gx.minimum(gx.astype(gx.max(s.pick("iu")), "int64"), 5)])
+    most = s.one([0, 1, 3, 6]) if s.chance(0.7) else gx.minimum(gx.astype(gx.max(s.pick("iuf")), "int64"), 5)
     until = s.one([None, None, 10.0])
 
     def goes_on(value: Any) -> Any:
@@ -514,7 +516,7 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (made, 0.8),
     (normalised, 1.5),
     (drawn, 2),
-    (looped, 3),
+    (looped, 7),
     (gradient, 0.6),
 )
 
@@ -891,21 +893,30 @@ def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
         return graph_moved(case.graph, case.arrays, case.sizes, case.state, rng, rounding)
 
 
+@dataclass(frozen=True)
+class MovedBody(Body):
+    """A body whose results are moved too."""
+
+    state: Mapping[Node, Array]
+    rng: Rng
+    rounding: bool
+
+    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
+        given = dict(zip(self.graph.inputs, arrays, strict=True))
+        return graph_moved(self.graph, given, {**self.sizes, **more}, self.state, self.rng, self.rounding)
+
+
 def graph_moved(
     graph: Graph, arrays: Mapping[Node, Array], sizes: Mapping[str, int], state: Mapping[Node, Array], rng: Rng, rounding: bool
 ) -> list[Array]:
     values: dict[Node, Any] = {}
     off: set[Node] = set()
 
-    def bound(value: Any, own: Mapping[str, int] = sizes) -> Any:
+    def bound(value: Any) -> Any:
         """An attribute with its sizes, and its graphs as functions whose results are moved."""
         if isinstance(value, tuple):
-            return tuple(bound(v, own) for v in value)
-        if not isinstance(value, Graph):
-            return bind_dims(value, own)
-        return lambda *given, **more: graph_moved(
-            value, dict(zip(value.inputs, given, strict=True)), {**own, **more}, state, rng, rounding
-        )
+            return tuple(bound(v) for v in value)
+        return MovedBody(value, sizes, state, rng, rounding) if isinstance(value, Graph) else bind_dims(value, sizes)
 
     for node in graph.nodes:
         if node.is_leaf:
