@@ -18,7 +18,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Graph, Node, births, topological
-from graphc.ir.operation import Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan, Sized
+from graphc.ir.operation import VOCABULARY, Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan, Sized
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, build, results
 from graphc.ops.tensor import Tensor, as_tensor
@@ -122,7 +122,7 @@ def _check_body(name: str, body: Graph, inputs: Sequence[TensorType], carried: S
 
 
 def _scan_reference(
-    *inputs: Array, body: Callable[..., list[Array]], carries: int, sequences: int, steps: int, reverse: bool
+    *inputs: Array, body: Any, carries: int, sequences: int, steps: int, reverse: bool
 ) -> tuple[Array, ...]:
     carry, xs, rest = list(inputs[:carries]), inputs[carries : carries + sequences], inputs[carries + sequences :]
     made: list[list[Array]] = []
@@ -130,9 +130,8 @@ def _scan_reference(
         found = body(*carry, *(x[i] for x in xs), *rest)
         carry = found[:carries]
         made.append(found[carries:])
-    if not made:  # the shapes of nothing
-        ys = body(*carry, *(np.zeros(x.shape[1:], x.dtype) for x in xs), *rest)[carries:]
-        return (*carry, *(np.zeros((0, *y.shape), y.dtype) for y in ys))
+    if not made:
+        return (*carry, *body.nothing()[carries:])
     return (*carry, *(np.stack(y) for y in zip(*(reversed(made) if reverse else made), strict=True)))
 
 
@@ -171,7 +170,8 @@ def _scan_vjp(
     steps_out: list[Any] = [parts[i] for i in carried]
     steps_out += [_total([acc, *summed[i]]) for acc, i in zip(sums, added, strict=True)]
     steps_out += [parts[i] for i in sliced]
-    steps_out += [factor for _, term in products for factor in term.inputs]
+    factors = [_factors(term) for _, term in products]
+    steps_out += [factor for pair in factors for factor in pair]
 
     histories, replaced = _kept(body, steps_out, set(leaves[:carries]))
     steps_out = _substitute(steps_out, replaced)
@@ -194,8 +194,8 @@ def _scan_vjp(
     )  # fmt: skip
     made = iter(results(backward))
     cotangents: dict[int, Any] = {i: next(made) for i in (*carried, *added, *sliced)}
-    for i, _ in products:
-        product = _joined(next(made), next(made))
+    for (i, term), (left, _) in zip(products, factors, strict=True):
+        product = _joined(next(made), next(made), left is not term.inputs[0])
         cotangents[i] = cotangents[i] + product if i in cotangents else product
     return tuple(cotangents.get(i) for i in range(len(inputs)))
 
@@ -228,11 +228,20 @@ def _is_short_product(node: Node) -> bool:
     return False
 
 
-def _joined(a: Tensor, b: Tensor) -> Tensor:
-    """The sum of the products of [steps, m, k] and [steps, k, n] over all steps, as one product."""
-    steps, m, k = a.shape
-    rows = ops.reshape(ops.permute_dims(a, (1, 0, 2)), (m, steps * k))
-    return ops.matmul(rows, ops.reshape(b, (steps * k, b.shape[2])))
+def _factors(product: Node) -> tuple[Node, Node]:
+    """The factors of a product of matrices, the first as it is in memory: often it is the transpose of a slice or a carry."""
+    left, right = product.inputs
+    turned = left.op is VOCABULARY["permute_dims"]
+    return (left.inputs[0] if turned else left), right
+
+
+def _joined(a: Tensor, b: Tensor, turned: bool) -> Tensor:
+    """The sum of the products of [steps, m, k], or turned [steps, k, m], and [steps, k, n] over all steps, as one product."""
+    steps, k, n = b.shape
+    right = ops.reshape(b, (steps * k, n))
+    if turned:
+        return ops.matmul(ops.permute_dims(ops.reshape(a, (steps * k, a.shape[2])), (1, 0)), right)
+    return ops.matmul(ops.reshape(ops.permute_dims(a, (1, 0, 2)), (a.shape[1], steps * k)), right)
 
 
 def _kept(body: Graph, needed: Sequence[Node], carried: set[Node]) -> tuple[list[Node], dict[Node, Tensor]]:

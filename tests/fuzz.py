@@ -29,7 +29,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from test_walk import ULP  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
-from graphc.backends.interpreter import bind_dims, evaluate, leaf_value  # noqa: E402
+from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
@@ -76,6 +76,7 @@ class Sketch:
     palette: list[Any]
     pool: list[gx.Tensor]
     suffix: str
+    depth: int = field(default=0, kw_only=True)  # of loops around here
 
     def one(self, items: Sequence[Any]) -> Any:
         return items[int(self.rng.integers(len(items)))]
@@ -403,6 +404,95 @@ def update(s: Sketch) -> gx.Tensor:
     ])()  # fmt: skip
 
 
+# --- loops and choices ---
+
+STEPS = 40  # of a loop, at most
+NESTED = 2  # loops in loops
+
+
+def inside(s: Sketch, given: Sequence[gx.Tensor]) -> Sketch:
+    """A body under construction: what it is given, and some of what is outside."""
+    outer = [s.pick() for _ in range(s.rng.integers(0, 3))]
+    body = replace(s, pool=[*outer, *given], depth=s.depth + 1)
+    for _ in range(s.rng.integers(1, 5)):
+        grow(body, BODIES)
+    return body
+
+
+def like(s: Sketch, x: gx.Tensor) -> gx.Tensor:
+    """Something of x's type that a body has made, or is made of x."""
+    fits = [y for y in s.pool if y.type == x.type and y is not x]
+    if fits and s.chance(0.8):
+        return fits[-1]
+    if x.dtype.is_bool:
+        return ~x
+    return s.one([x, x * 0.5 + 0.25 if x.dtype.is_float else x + 1, gx.tanh(x) if x.dtype.is_float else x * 3])
+
+
+def scanned(s: Sketch) -> gx.Tensor:
+    """A scan, with several carries or none; a map; fixed, symbolic and no steps."""
+    starts = [s.pick() for _ in range(s.one([0, 1, 1, 2]))]
+    found = [s.pick(rank=1) for _ in range(s.one([0, 1, 1, 2]))]
+    xs = [x for x in found if x.shape[0] == found[0].shape[0] and dims.evaluate(x.shape[0], s.sizes) <= STEPS]
+    length = None if xs else s.one([0, 1, 2, 3, 5])
+
+    seed = int(s.rng.integers(2**32))
+
+    def f(carry: Any, x: Any) -> Any:
+        body = inside(replace(s, rng=np.random.default_rng(seed)), [*carry, *x])  # the same at every call
+        return [like(body, c) for c in carry], [body.pick() for _ in range(body.one([0, 1, 2]))]
+
+    unroll = s.one([1, 1, 1, 2])
+    last, ys = gx.scan(f, starts, xs, length, reverse=s.chance(0.3), unroll=unroll)
+    return several(s, [*last, *ys])
+
+
+def repeated(s: Sketch) -> gx.Tensor:
+    """A while loop that counts its steps, or that ends when something holds."""
+    starts = [s.pick() for _ in range(s.one([1, 1, 2]))]
+    most = s.one([0, 1, 3, 6]) if s.chance(0.7) else gx.minimum(gx.astype(gx.max(s.pick("iuf")), "int64"), 5)
+    until = s.one([None, None, 10.0])
+
+    def goes_on(value: Any) -> Any:
+        fewer = value[0] < most
+        return fewer if until is None else gx.logical_and(fewer, gx.all(gx.astype(value[1], "float64") < until))
+
+    def f(value: Any) -> Any:
+        body = inside(s, value)
+        return [value[0] + 1, *(like(body, v) for v in value[1:])]
+
+    return several(s, gx.while_loop(goes_on, f, [gx.constant(0), *starts])[1:])
+
+
+def branched(s: Sketch) -> gx.Tensor:
+    """A choice by a value that is known when it runs; no branch is like another."""
+    x = s.pick()
+    if s.chance(0.5):
+        return gx.cond(s.one([gx.any, gx.all])(s.pick() > 0), lambda: like(inside(s, [x]), x), lambda: x)
+    index = gx.astype(gx.max(s.pick("iu")), "int64") if s.chance(0.6) else gx.constant(int(s.rng.integers(-1, 4)))
+    return gx.switch(index, [lambda v: like(inside(s, [v]), v) for _ in range(s.one([1, 2, 3]))], x)
+
+
+def several(s: Sketch, made: Sequence[gx.Tensor]) -> gx.Tensor:
+    """One of the results of a loop; the others may be used too."""
+    fits = [y for y in made if not any(y is x for x in s.pool)]
+    if not fits:
+        raise NothingFits
+    s.pool += [y for y in fits[1:] if size_of(y, s.sizes) <= LARGEST and y.ndim <= 5]
+    return fits[0]
+
+
+def looped(s: Sketch) -> gx.Tensor:
+    if s.depth >= NESTED:
+        raise NothingFits
+    return s.one([scanned, scanned, repeated, branched])(s)
+
+
+BODIES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
+    (elementwise, 6), (arithmetic, 6), (choose, 1), (astype, 1), (reshape, 1), (permute, 0.5), (index, 1), (reduce, 1.5),
+    (product, 1), (take, 0.5), (running, 0.5), (normalised, 1), (drawn, 0.7), (gradient, 0.4), (looped, 1.5),
+)  # fmt: skip
+
 RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (elementwise, 9),
     (arithmetic, 6),
@@ -426,6 +516,7 @@ RULES: tuple[tuple[Callable[[Sketch], gx.Tensor], float], ...] = (
     (made, 0.8),
     (normalised, 1.5),
     (drawn, 2),
+    (looped, 7),
     (gradient, 0.6),
 )
 
@@ -798,30 +889,59 @@ NAN_SIGN = {2: np.uint16(1 << 15), 4: np.uint32(1 << 31), 8: np.uint64(1 << 63)}
 
 def evaluate_moved(case: Case, rng: Rng, rounding: bool) -> list[Array]:
     """The interpreter's results with NaN of random sign and, if asked for, every rounded result moved by its error bound."""
+    with np.errstate(all="ignore"):
+        return graph_moved(case.graph, case.arrays, case.sizes, case.state, rng, rounding)
+
+
+@dataclass(frozen=True)
+class MovedBody(Body):
+    """A body whose results are moved too."""
+
+    state: Mapping[Node, Array]
+    rng: Rng
+    rounding: bool
+
+    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
+        given = dict(zip(self.graph.inputs, arrays, strict=True))
+        return graph_moved(self.graph, given, {**self.sizes, **more}, self.state, self.rng, self.rounding)
+
+
+def graph_moved(
+    graph: Graph, arrays: Mapping[Node, Array], sizes: Mapping[str, int], state: Mapping[Node, Array], rng: Rng, rounding: bool
+) -> list[Array]:
     values: dict[Node, Any] = {}
     off: set[Node] = set()
-    graph, sizes, state, arrays = case.graph, case.sizes, case.state, case.arrays
-    with np.errstate(all="ignore"):
-        for node in graph.nodes:
-            if node.is_leaf:
-                result = leaf_value(node, arrays, state)
-            else:
-                given = [values[i] for i in node.inputs]
-                made = node.op.reference(*given, **{k: bind_dims(v, sizes) for k, v in node.attrs.items()})
-                if isinstance(made, tuple):  # which projections take apart
-                    values[node] = made
-                    continue
-                result = np.asarray(made)
-                whole = isinstance(node.op.lowering, (Host, Project))  # the same routine in both backends
-                if rounding and not whole and as_dtype(result.dtype).is_float and result.size:
-                    exact, result = result, moved(node, given, result, rng)
-                    if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
-                        off.add(node)
-                        if node.op.lowering.elementwise:
-                            result = rounded_otherwise(result, rng)
-                    if result is not exact:
-                        off.add(node)
-            values[node] = nan_signs(zero_signs(node, values, result, rng), rng)
+
+    def bound(value: Any) -> Any:
+        """An attribute with its sizes, and its graphs as functions whose results are moved."""
+        if isinstance(value, tuple):
+            return tuple(bound(v) for v in value)
+        return MovedBody(value, sizes, state, rng, rounding) if isinstance(value, Graph) else bind_dims(value, sizes)
+
+    for node in graph.nodes:
+        if node.is_leaf:
+            result = leaf_value(node, arrays, state)
+        else:
+            given = [values[i] for i in node.inputs]
+            made = reference(node, given, {k: bound(v) for k, v in node.attrs.items()})
+            if isinstance(made, tuple):  # which projections take apart
+                values[node] = made
+                if any(isinstance(g, Graph) for g in node.attrs.values()) or "branches" in node.attrs:
+                    off.add(node)
+                continue
+            result = np.asarray(made)
+            whole = isinstance(node.op.lowering, (Host, Project))  # the same routine in both backends
+            if isinstance(node.op.lowering, Project) and node.inputs[0] in off:
+                off.add(node)
+            if rounding and not whole and as_dtype(result.dtype).is_float and result.size:
+                exact, result = result, moved(node, given, result, rng)
+                if not off.isdisjoint(node.inputs) and isinstance(node.op.lowering, Pointwise):
+                    off.add(node)
+                    if node.op.lowering.elementwise:
+                        result = rounded_otherwise(result, rng)
+                if result is not exact:
+                    off.add(node)
+        values[node] = nan_signs(zero_signs(node, values, result, rng), rng)
     return [values[n] for n in graph.roots]
 
 

@@ -101,6 +101,14 @@ def test_no_steps_give_the_start_and_nothing() -> None:
     np.testing.assert_array_equal(got[2], 6.0)
 
 
+def test_no_steps_run_no_routine() -> None:
+    """One that would raise for what it never was given."""
+    rows = gx.placeholder("rows", ("n", 2, 2), "float64")
+    _, ys = gx.scan(lambda c, v: (c, gx.linalg.solve(v, v)), s, rows)
+    (got,) = run([s, rows], [ys], 1.0, np.zeros((0, 2, 2)))
+    assert got.shape == (0, 2, 2)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("unroll", [2, 3, 7, 10])
 def test_unrolled_steps_are_the_same_steps(reverse: bool, unroll: int) -> None:

@@ -37,10 +37,15 @@ from benchmarks.workloads import (
     layer,
     layer_norm,
     logistic,
+    lorenz,
+    lstm,
+    lyapunov,
     matmul,
     mlp,
+    newton,
     normal_numbers,
     resnet,
+    ring,
     scalar_call,
     scatter_add,
     separable,
@@ -180,6 +185,71 @@ def formula_resnet(x: Array, p: Mapping[str, Array]) -> list[Array]:
     return [h.mean((1, 2)) @ p["head.w"] + p["head.b"]]
 
 
+def formula_newton(a: Array) -> list[Array]:
+    return [np.cbrt(a)]
+
+
+def formula_lorenz(steps: int, u: Array) -> list[Array]:
+    slope = lambda u: np.array([10 * (u[1] - u[0]), u[0] * (28 - u[2]) - u[1], u[0] * u[1] - 8 / 3 * u[2]])
+    h = 1e-4
+    for _ in range(steps):
+        a = slope(u)
+        b = slope(u + h / 2 * a)
+        c = slope(u + h / 2 * b)
+        u = u + h / 6 * (a + 2 * b + 2 * c + slope(u + h * c))
+    return [u]
+
+
+def formula_lyapunov(steps: int, u: Array) -> list[Array]:
+    x, total, r = u
+    for _ in range(steps):
+        x, total = r * x * (1 - x), total + np.log(abs(r * (1 - 2 * x)))
+    return [np.array([total])]
+
+
+def formula_ring(p: Array, xs: Array) -> list[Array]:
+    """The gradients by complex steps: the imaginary part of a value a tiny imaginary step away."""
+
+    def total(p: Array, xs: Array) -> Any:
+        c, ys = p, 0
+        for x in xs:
+            ys = ys + c[0]
+            c = 0.9 * c + 0.1 * np.tanh(np.roll(c, -1) * p) + x * 0.01
+        return ys + c.sum()
+
+    step = 1e-30j
+    slopes = [np.array([total(p + step * e, xs).imag for e in np.eye(len(p))]) / 1e-30]
+    slopes.append(np.array([total(p, xs + step * e).imag for e in np.eye(len(xs))]) / 1e-30)
+    return [total(p, xs), *slopes]
+
+
+def formula_lstm(x: Array, w: Array, u: Array, b: Array) -> list[Array]:
+    """The gradients by complex steps."""
+
+    def loss(w: Array, u: Array, b: Array) -> Any:
+        units = x.shape[2]
+        sigmoid = lambda v: 1 / (1 + np.exp(-v))
+        h = c = np.zeros((x.shape[1], units), w.dtype)
+        squares = 0
+        for v in x:
+            i, f, g, o = np.split(v @ w + h @ u + b, 4, 1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            squares = squares + (h * h).sum()
+        return squares / (x.shape[0] * x.shape[1] * units)
+
+    given = [w, u, b]
+    slopes = []
+    for k, a in enumerate(given):
+        slope = np.zeros(a.size)
+        for i in range(a.size):
+            moved = a.astype(complex)
+            moved.flat[i] += 1e-30j
+            slope[i] = loss(*given[:k], moved, *given[k + 1 :]).imag / 1e-30
+        slopes.append(slope.reshape(a.shape))
+    return [loss(*given), *slopes]
+
+
 PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (scalar_call(), lambda x: [x * 2 + 1]),
     (tanh_exp(50), lambda x: [np.tanh(x) * np.exp(-x * x)]),
@@ -195,6 +265,11 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (bodies(10), formula_bodies),
     (chain(20), formula_chain),
     (resnet(2, 33, 5), formula_resnet),
+    (lstm(3, 4, 2), formula_lstm),
+    (ring(5), formula_ring),
+    (lorenz(20), partial(formula_lorenz, 20)),
+    (newton(30), formula_newton),
+    (lyapunov(20), partial(formula_lyapunov, 20)),
     (cumulative_sum(3000), lambda x: [np.cumsum(x)]),
     (gather(50), lambda x, places: [x[places]]),
     (scatter_add(50), lambda x, places: [np.bincount(places, x, len(x))]),

@@ -12,6 +12,7 @@ from benchmarks.workloads.gpt import Shape, gpt
 from benchmarks.workloads.libraries import cholesky, solve, sort
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
+from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
 from benchmarks.workloads.matmul import layer, matmul
 from benchmarks.workloads.mlp import mlp
 from benchmarks.workloads.places import cumulative_sum, gather, scatter_add
@@ -55,6 +56,11 @@ ROWS = (
     Row(logistic(5000, 20, 50), 1.5),
     Row(heat(1024, 100), 2),
     Row(bodies(2000), 2),
+    Row(lstm(64, 512, 16), 2),
+    Row(ring(10_000), 5),
+    Row(lorenz(100_000), 3),
+    Row(newton(100_000), 1.5),
+    Row(lyapunov(1_000_000), 1.0),
     Row(cumulative_sum(1_000_000), 1.0),
     Row(gather(1_000_000), 1.0),
     Row(scatter_add(1_000_000), 1.0),
@@ -74,6 +80,6 @@ ROWS = (
 
 __all__ = [
     "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn", "cumulative_sum",
-    "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "matmul", "mlp", "normal_numbers", "resnet", "scalar_call",
-    "scatter_add", "separable", "softmax", "solve", "sort", "tanh_exp",
+    "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton",
+    "normal_numbers", "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "solve", "sort", "tanh_exp",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -20,10 +21,26 @@ Array = np.ndarray[Any, Any]
 SAMPLES = 5  # of each node's time
 
 
+@dataclass(frozen=True)
+class Body:
+    """A graph at given sizes as a function of arrays."""
+
+    graph: Graph
+    sizes: Mapping[str, int]
+
+    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
+        return evaluate(self.graph, dict(zip(self.graph.inputs, arrays, strict=True)), {**self.sizes, **more})[0]
+
+    def nothing(self) -> list[Array]:
+        """The results of no runs, stacked. The graph is not run: a routine in it may refuse what it was never given."""
+        types = [y.type for y in self.graph.outputs]
+        return [np.zeros((0, *(dims.evaluate(n, self.sizes) for n in kind.shape)), kind.dtype.numpy) for kind in types]
+
+
 def bind_dims(value: Any, sizes: Mapping[str, int]) -> Any:
     """An attribute with its symbolic sizes replaced by numbers; a graph becomes a function of arrays."""
     if isinstance(value, Graph):
-        return lambda *arrays, **more: evaluate(value, dict(zip(value.inputs, arrays, strict=True)), {**sizes, **more})[0]
+        return Body(value, sizes)
     if isinstance(value, dims.Dim):
         return dims.evaluate(value, sizes)
     if isinstance(value, tuple):

@@ -4,7 +4,7 @@
     %2 = project(%1, index=0)                       =>   %2 = project(%1, index=0)
 
 Afterwards every result of a loop is read, or is a carry that one that is read depends on; every input of a body is read by it,
-and none is given twice; a carry that never changes is an input like others.
+and none is given twice; a carry that never changes is an input like others; what only hands on slices is what was sliced.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class _Loop:
     def pruned(self, wanted: set[int]) -> dict[int, Node] | None:
         """What is wanted of the results, taken from a smaller loop; None where it is as small as it can be."""
         fixed = {i for i in range(self.carries) if self.bodies[0].outputs[i] is self.bodies[0].inputs[i]}
-        needed = set(wanted)
+        handed = self._handed_on()
+        needed = wanted - handed.keys()
         while True:
             more = {i for i in self.reads(needed) if i < self.carries} - needed
             if not more:
@@ -85,11 +86,17 @@ class _Loop:
         with origin(self.node.where, self.node.gradient):
             made = self._smaller(inputs, kept, alias, len(carried), len(slices))
             place = {i: n for n, i in enumerate(kept)}
-            found: dict[int, Node] = {i: self.given[i] for i in wanted & fixed}
-            for i in wanted - fixed:
+            found: dict[int, Node] = {i: self.given[handed.get(i, i)] for i in wanted & (fixed | handed.keys())}
+            for i in wanted - found.keys():
                 at = place[i if i < self.carries else equal[tuple(g.outputs[i] for g in self.bodies)]]
                 found[i] = VOCABULARY["project"](made, index=at)
         return found
+
+    def _handed_on(self) -> dict[int, int]:
+        """For results that are the slices of an input, one by one: the place of that input."""
+        (body, *_) = self.bodies
+        at = {body.inputs[i]: i for i in self.slices}
+        return {i: at[body.outputs[i]] for i in self.outputs[self.carries :] if body.outputs[i] in at}
 
     def _aliases(self, places: Sequence[int]) -> dict[int, int]:
         """For every place the first to which the same value is given."""

@@ -33,6 +33,7 @@ from graphc.ir.types import DType
 INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
 LONG = 12  # statements that make one
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
+WRITTEN = 256  # statements that this may make: more fill the cache of instructions, and the compiler's time
 Typed = tuple[Any, Any]  # an LLVM value and its type
 _COMPARE = {
     ast.Eq: intrinsics.eq, ast.NotEq: intrinsics.ne, ast.Lt: intrinsics.lt, ast.LtE: intrinsics.le, ast.Gt: intrinsics.gt,
@@ -55,6 +56,10 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
     for definition in definitions:
         _Function(definition, functions, names).write()
     return str(module)
+
+
+def _statements(body: list[ast.stmt]) -> int:
+    return sum(isinstance(node, ast.stmt) for statement in body for node in ast.walk(statement))
 
 
 def _mark(branch: Any, *what: Any) -> None:
@@ -171,17 +176,17 @@ class _Function:
         if not builder.block.is_terminated:
             at.add_incoming(builder.add(at, step, flags=("nsw",)), builder.block)
             back = builder.branch(head)
-            self.written_out(back, start, stop, step)
+            self.written_out(back, start, stop, step, body)
             if not self.exits:
                 self.interleaved(back, body)
         self.turns = max(self.turns, around)
         builder.position_at_end(behind)
 
-    def written_out(self, back: Any, start: Any, stop: Any, step: Any) -> None:
+    def written_out(self, back: Any, start: Any, stop: Any, step: Any, body: list[ast.stmt]) -> None:
         """Mark a loop of few turns; those of the loops in it count."""
         if all(isinstance(n, ir.Constant) for n in (start, stop, step)):
             turns = self.turns * -(-(stop.constant - start.constant) // step.constant)
-            if 1 < turns <= UNROLLED:
+            if 1 < turns <= UNROLLED and turns * _statements(body) <= WRITTEN:
                 self.turns = turns
                 _mark(back, "llvm.loop.unroll.full")
 

@@ -9,7 +9,7 @@
             store1(y0, i, v0)
 
 `pointers` holds the parameters' addresses, then nothing else; `sizes` the kernel's dimensions in alphabetical order, then the
-byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent.
+byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent. Scratch of one element is a name, so a register.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class Printer:
         self.dims = kernel_dims(kernel)
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
         self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
-        self.scope = {name: i for i, name in enumerate(self.shapes)}
+        self.cells = _cells(kernel)
+        self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
         self.combines: dict[str, Init] = {}
         self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
         self.reserve = 0
@@ -189,10 +190,14 @@ class Printer:
         return self.size(dims.ravel(index, self.shapes[buffer]))
 
     def load(self, buffer: str, index: tuple[Size, ...]) -> str:
+        if buffer in self.cells:
+            return buffer
         name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)})"
 
     def store(self, buffer: str, index: tuple[Size, ...], value: str) -> str:
+        if buffer in self.cells:
+            return f"{buffer} = {value}"
         name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
@@ -372,6 +377,9 @@ class Printer:
         for i, name in enumerate(self.dims):
             self.line(1, f"{self.variable(name)} = sizes[{i}]")
         for i, s in enumerate(kernel.scratch):
+            if s.name in self.cells:
+                self.line(1, f"{s.name} = {self.const(Const(s.dtype.numpy.type(0).item(), s.dtype))}")
+                continue
             at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
             self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
         self._mark_lossy(kernel.body)
@@ -405,6 +413,16 @@ class Printer:
             init = next(s for s in walk(body) if isinstance(s, Init) and s.name == name)
             summed = init.combine == "add" and init.dtype.is_float
             self.lossy[name] = summed and not (isinstance(count, int) and count <= BLOCK)
+
+
+def _cells(kernel: Kernel) -> set[str]:
+    """Scratch of one element, but for what contractions read and write: their library wants memory."""
+    single = {s.name for s in kernel.scratch if dims.product(s.shape) == 1}
+    for statement in walk(kernel.body):
+        if isinstance(statement, Contract):
+            for inner in bodies(statement):
+                single -= {s.buffer for s in walk(inner) if isinstance(s, (Load, Store, Gather))}
+    return single
 
 
 def _counts(body: tuple[Statement, ...]) -> Iterator[tuple[str, Size]]:

@@ -7,7 +7,8 @@
 
 A body is lowered as a graph of its own, its carries as variables that are updated in place. Then each of its kernels is written
 out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
-A loop that carries nothing has independent steps, which are parallel. Where a body calls a routine of Python, so is the loop.
+Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
+carries nothing has independent steps, which are parallel. Where a body calls a routine of Python, so is the loop.
 """
 
 from __future__ import annotations
@@ -134,31 +135,33 @@ class _Kernel:
             at = dims.sub(dims.sub(steps, 1), at)
         for name in (*self.inputs[carries : carries + sequences], *self.results[carries:]):
             self._slices(name, steps)
-        self._start(carries)
+        carried = self._start(carries)
         places: dict[str, Place] = {}
         for i, name in enumerate(program.inputs):
             sliced = carries <= i < carries + sequences
-            places[name] = (self.results if i < carries else self.inputs)[i], (at,) if sliced else ()
+            places[name] = (carried if i < carries else self.inputs)[i], (at,) if sliced else ()
         inside = self.embed(program, places, [(name, (at,)) for name in self.results[carries:]])
         if carries:
             self.body.append(Loop(step, steps, tuple(inside)))
         else:
             self.parallel = (Axis(step, steps),)
             self.body += inside
+        self._end(carried)
         return True
 
     def repeat(self, test: Graph, body: Graph, carries: int) -> bool:
         condition, program = _program(test, 0), _program(body, carries)
         if condition is None or program is None:
             return False
-        self._start(carries)
-        given: list[Place] = [((self.results if i < carries else self.inputs)[i], ()) for i in range(len(self.inputs))]
+        carried = self._start(carries)
+        given: list[Place] = [((carried if i < carries else self.inputs)[i], ()) for i in range(len(self.inputs))]
         flag = self._scratch(t.bool_, (1,))
         asked = self.embed(condition, dict(zip(condition.inputs, given, strict=True)), [(flag, ())])
         value = f"{self._number()}"
         asked.append(Load(value, t.bool_, flag, (0,)))
         inside = self.embed(program, dict(zip(program.inputs, given, strict=True)), [])
         self.body.append(While(Block(tuple(asked), Ref(value, t.bool_)), tuple(inside)))
+        self._end(carried)
         return True
 
     def choose(self, branches: tuple[Graph, ...]) -> bool:
@@ -173,18 +176,30 @@ class _Kernel:
         self.body += [Load(index, t.int64, self.inputs[0], (0,)), Branch(Ref(index, t.int64), tuple(bodies))]
         return True
 
-    def _start(self, carries: int) -> None:
-        """The carries begin as they are given."""
+    def _start(self, carries: int) -> list[str]:
+        """The memory of the carries, which begin as they are given: that of the results, or scratch for a single element."""
+        carried = []
         for given, made, node in zip(self.inputs[:carries], self.results, self.node.inputs, strict=False):
-            self.body += self._copied((given, ()), (made, ()), node.type)
+            place = self._scratch(node.type.dtype, (1,)) if node.type.size == 1 else made
+            self.body += self._copied((given, ()), (place, ()), node.type)
+            carried.append(place)
+        return carried
+
+    def _end(self, carried: Sequence[str]) -> None:
+        """The results are what the carries are at last."""
+        for place, made, node in zip(carried, self.results, self.node.inputs, strict=False):
+            if place != made:
+                self.body += self._copied((place, ()), (made, ()), node.type)
 
     def _copied(self, source: Place, target: Place, kind: TensorType) -> list[Statement]:
-        i, value = self.fresh("i"), f"{self._number()}"
-        at = (dims.symbol(i),)
+        value = f"{self._number()}"
+        once = kind.size == 1
+        i = "" if once else self.fresh("i")
+        at: Index = (0,) if once else (dims.symbol(i),)
         copy = (
             Load(value, kind.dtype, source[0], (*source[1], *at)), Store(target[0], (*target[1], *at), Ref(value, kind.dtype)),
         )  # fmt: skip
-        return [Loop(i, kind.size, copy)]
+        return list(copy) if once else [Loop(i, kind.size, copy)]
 
     def _number(self) -> int:
         self._count += 1
@@ -233,21 +248,33 @@ class _Rewriting:
         for s in call.kernel.scratch:
             self.places[s.name] = kernel._scratch(s.dtype, (dims.product(s.shape),)), ()
             self.shapes[s.name] = s.shape
-        bound = [a.var for a in call.kernel.parallel]
+        ranges: dict[str, set[Axis]] = {}
+        for axis in call.kernel.parallel:
+            ranges.setdefault(axis.var, set()).add(axis)
         for statement in walk(call.kernel.body):
             match statement:
-                case Loop(var=var):
-                    bound.append(var)
+                case Loop(var, stop, _, start):
+                    ranges.setdefault(var, set()).add(Axis(var, stop, start))
                 case Contract(m=m, n=n, k=k):
-                    bound += [m.var, n.var, k.var]
-        self.loops = {var: kernel.fresh(var) for var in dict.fromkeys(bound)}
+                    for axis in (m, n, k):
+                        ranges.setdefault(axis.var, set())
+        self.loops: dict[str, Size] = {}  # what the loop variables have become: others, or the start of the only turn
+        self.once = {var for var, axes in ranges.items() if [a.extent for a in axes] == [1]}
+        for var, axes in ranges.items():
+            self.loops[var] = self.size(axes.pop().start) if var in self.once else dims.symbol(kernel.fresh(var))
 
     def statements(self) -> tuple[Statement, ...]:
         body = self.rewritten(self.kernel.body)
         for axis in reversed(self.kernel.parallel):
-            renamed = self.axis(axis)
-            body = (Loop(renamed.var, renamed.stop, body, renamed.start),)
+            body = self.loop(axis, body)
         return body
+
+    def loop(self, axis: Axis, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        """A loop around a body; one turn needs none."""
+        if axis.var in self.once:
+            return body
+        renamed = self.axis(axis)
+        return (Loop(renamed.var, renamed.stop, body, renamed.start),)
 
     def name(self, name: str) -> str:
         return f"{self.number}_{name}"
@@ -261,24 +288,30 @@ class _Rewriting:
             if name.startswith("%"):
                 new[name] = dims.symbol("%" + self.name(name[1:]))
             elif name in self.loops:
-                new[name] = dims.symbol(self.loops[name])
+                new[name] = self.loops[name]
         return dims.substitute(size, new) if new else size
 
     def axis(self, axis: Axis) -> Axis:
-        return Axis(self.loops[axis.var], self.size(axis.stop), self.size(axis.start))
+        return Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
 
     def at(self, buffer: str, index: Index) -> Place:
         name, first = self.places[buffer]
         return name, (*first, self.size(dims.ravel(index, self.shapes[buffer])))
 
     def rewritten(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(self.statement(with_bodies(s, self.rewritten)) for s in body)
+        return tuple(new for s in body for new in self.statement(with_bodies(s, self.rewritten)))
 
     def block(self, block: Block) -> Block:
         return Block(block.body, self.arg(block.value))
 
-    def statement(self, statement: Statement) -> Statement:
+    def statement(self, statement: Statement) -> tuple[Statement, ...]:
         """The statement, whose bodies are rewritten, with its own names rewritten."""
+        match statement:
+            case Loop(var, stop, body, start):
+                return self.loop(Axis(var, stop, start), body)
+        return (self.renamed(statement),)
+
+    def renamed(self, statement: Statement) -> Statement:
         match statement:
             case Let(name, dtype, op, args, index):
                 return Let(self.name(name), dtype, op, tuple(map(self.arg, args)), self.size(index))
@@ -293,8 +326,6 @@ class _Rewriting:
             case Reduce(name, dtype, combine, value, position):
                 place = None if position is None else self.size(position)
                 return Reduce(self.name(name), dtype, combine, self.arg(value), place)
-            case Loop(var, stop, body, start):
-                return Loop(self.loops[var], self.size(stop), body, self.size(start))
             case While(test, body):
                 return While(self.block(test), body)
             case Branch(index, bodies):
@@ -302,6 +333,8 @@ class _Rewriting:
             case Contract(m, n, k, left, right, result, dtype, epilogue):
                 m, n, k = map(self.axis, (m, n, k))
                 return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
+            case Loop():
+                raise AssertionError("loops are rewritten whole")
 
 
 def _sized_program(node: Node) -> Program | None:
