@@ -140,6 +140,7 @@ _INTERNAL = {  # operations that users reach under another name
     "iota": "0, 1, 2, ...: what `arange` counts with.",
     "slice": "What indexing with slices and integers makes.",
     "embed": "An array of one number with x in some of its places: `pad`, and the gradient of `slice`.",
+    "sized": "A graph in which a size is data: the gradient of `while_loop`.",
     "slide": "An array read at places that depend on two axes, constant beyond its edges: windows of images, and their adjoint.",
     "interleave": "Arrays in turns along some axes.",
     "convolve": "`gx.nn.conv`.",

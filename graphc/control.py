@@ -549,7 +549,7 @@ choose_: Op = Op("switch", _choose_type, _choose_reference, Choose(), _choose_vj
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) -> Any:
-    """branches[index](*operands): only the branch taken is computed. An index out of range takes the nearest.
+    """The branch that an index names, of the operands: only it is computed. An index out of range takes the nearest.
 
     index: one integer. The branches give results of the same form and types.
 
@@ -577,7 +577,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) 
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Tree) -> Any:
-    """true_fun(*operands) if a boolean holds, else false_fun(*operands); only one of them is computed.
+    """One function of the operands if a boolean holds, else another; only the one taken is computed.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (), "float64")
