@@ -20,8 +20,8 @@ import numpy as np
 from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import VOCABULARY
 from graphc.ir.neutral import declared_code, neutral
+from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import (
     Axis,
     Branch,
