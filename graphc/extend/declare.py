@@ -411,7 +411,8 @@ def _associates(name: str, code: str, text: str, domain: tuple[float, float]) ->
 
     for what, left, right in (
         ("has not the neutral element it says", both(both(start, a), b), both(a, b)),
-        ("has not the neutral element it says", both(start, both(start, a)), both(start, a)), ("is not commutative", both(a, b), both(b, a)),
+        ("has not the neutral element it says", both(start, both(start, a)), both(start, a)),
+        ("is not commutative", both(a, b), both(b, a)),
         ("is not associative", both(both(a, b), c), both(a, both(b, c))),
     ):  # fmt: skip
         wrong = ~((np.abs(left - right) <= _AGREE * np.maximum(1, np.abs(right))) | (left == right))
@@ -468,7 +469,7 @@ def numba(
 ) -> Op:  # fmt: skip
     """Declare a function of whole arrays that Numba compiles: of `@numba.njit`, `@numba.vectorize` or `@numba.guvectorize`.
 
-    As `host`, but the interpreter runs the Python function that was compiled, so that `gx.testing.check_op` compares the two. A
+    As `host`, but the interpreter runs the Python function that njit compiled, so that `gx.testing.check_op` compares the two. A
     compiled program calls Numba's dispatcher: some microseconds a call, in exchange for errors that arrive as they were raised;
     with `nogil=True` other threads run meanwhile. A function of single elements is better declared by `elementwise`, which fuses.
 
@@ -485,14 +486,15 @@ def numba(
     array([5., 3., 2.])
     >>> gx.extend.forget(smooth)
     """
-    plain = getattr(function, "py_func", None)
-    if plain is None and not hasattr(function, "gufunc_builder") and not isinstance(function, np.ufunc):
+    count = getattr(function, "nin", None)  # the operands of what @vectorize and @guvectorize make, whose Python is no reference
+    plain = getattr(function, "py_func", None) if count is None else function
+    if plain is None:
         raise GraphError(
             f"{name}: {function!r} is no function that Numba compiled for arrays", where=caller(),
             hint="decorate it with @numba.njit; gx.extend.host takes any function",
         )  # fmt: skip
     _claim(name)
-    copied, compiled = _copied(plain if plain is not None and not isinstance(function, np.ufunc) else function), _copied(function)
+    copied, compiled = _copied(plain), _copied(function)
     rule = _by_zeros(name, copied) if infer is None else _typed(name, infer)
 
     def into(out: Any, *arrays: Array, **attrs: Any) -> None:
@@ -506,7 +508,7 @@ def numba(
             a[...] = b
 
     return Op(
-        name, rule, copied, Host(into), _checked(name, gradient), samples, arity=_operands(plain or function),
+        name, rule, copied, Host(into), _checked(name, gradient), samples, arity=_operands(plain) if count is None else count,
         build=_with_symbols, doc=doc,
     )  # fmt: skip
 

@@ -35,7 +35,8 @@ def check_op(
     operation's own unless given. For each sample, with every data type that the type rule takes for an operand without one (of
     arrays, theirs alone), at its sizes and with 0, 1 and 7 in place of each:
     the type rule against the type of the reference's result; the compiled program against the reference, to a relative rtol (64
-    units in the last place times the root of the operand's size, unless given; integers and booleans exactly), on one thread and
+    units in the last place unless given, for other than single elements of the largest number, times the root of their count;
+    integers and booleans exactly), on one thread and
     on two to the bit; operands stay as they are; the text of the graph parses back to the same; inside of `gx.map` as outside;
     gradients against differences up to `order`. Functions of single elements also at NaN, infinities, zeros of both signs and
     extremes.
@@ -146,6 +147,14 @@ class _Checked:
     def _says(self, arrays: Sequence[Array], what: str) -> AssertionError:
         return AssertionError(f"{_called(self.op, arrays, self.attrs)}: {what}")
 
+    def _bound(self, arrays: Sequence[Array], want: Array) -> tuple[int, float]:
+        """How many elements may have been added up, and how large they and the results are."""
+        if getattr(self.op.lowering, "elementwise", False):
+            return 1, 0.0
+        floats = [np.abs(a.astype(np.float64)) for a in (*arrays, want)]
+        scale = max((float(np.max(a, initial=0, where=np.isfinite(a))) for a in floats), default=0.0)
+        return max([a.size for a in arrays], default=1), scale
+
     def types(self) -> None:
         """The type rule against the reference."""
         for kinds, sizes in itertools.product(self.kinds, self._sizes()):
@@ -175,7 +184,7 @@ class _Checked:
             for some in arrays:
                 for want in self._reference(some):
                     got, other = next(results)
-                    wrong = _difference(got, want, self.rtol, max([a.size for a in some], default=1))
+                    wrong = _difference(got, want, self.rtol, *self._bound(some, want))
                     if wrong:
                         raise self._says(some, f"the compiled program gives {wrong[0]}, the reference {wrong[1]}")
                     if not same(got, other):
@@ -221,7 +230,7 @@ class _Checked:
         made = gx.compile(xs, list(ys), backend=self.backend)(*stacked)
         for i, arrays in enumerate(steps):
             for got, want in zip(made, self._reference(arrays), strict=True):
-                wrong = _difference(got[i], want, self.rtol, max(a.size for a in arrays))
+                wrong = _difference(got[i], want, self.rtol, *self._bound(arrays, want))
                 if wrong:
                     raise self._says(arrays, f"in a loop it gives {wrong[0]}, the reference {wrong[1]}")
 
@@ -253,7 +262,7 @@ def _check_special(op: Any, sample: _Given, rtol: float | None, backend: str) ->
             want = np.asarray(op.reference(*arrays, **sample.attrs))
         got = run(*arrays)
         for i in range(len(want)):
-            wrong = _difference(got[i : i + 1], want[i : i + 1], rtol, 1)
+            wrong = _difference(got[i : i + 1], want[i : i + 1], rtol)
             if wrong:
                 at = ", ".join(str(a[i]) for a in arrays)
                 raise AssertionError(
@@ -274,8 +283,11 @@ def _on_threads(run: gx.Compiled, arrays: Sequence[Array]) -> tuple[list[Array],
         gx.set_num_threads(threads)
 
 
-def _difference(got: Array, want: Array, rtol: float | None, size: int) -> tuple[Any, Any] | None:
-    """The first two elements that are too far apart, or what else differs; None where nothing does."""
+def _difference(got: Array, want: Array, rtol: float | None, size: int = 1, scale: float = 0.0) -> tuple[Any, Any] | None:
+    """The first two elements that are too far apart, or what else differs; None where nothing does.
+
+    size: how many elements may have been added up. scale: a magnitude that rounding errors are relative to.
+    """
     if (got.dtype, got.shape) != (want.dtype, want.shape):
         return _type(got), _type(want)
     dtype = t.as_dtype(want.dtype)
@@ -287,7 +299,7 @@ def _difference(got: Array, want: Array, rtol: float | None, size: int) -> tuple
         with np.errstate(all="ignore"):
             a, b = got.astype(np.float64), want.astype(np.float64)
             least = 2.0**-1000 if dtype.itemsize == 8 else 2.0**-120 if dtype.itemsize == 4 else 2.0**-14  # where digits get lost
-            near = np.abs(a - b) <= bound * (np.abs(b) + least)
+            near = np.abs(a - b) <= bound * (np.maximum(np.abs(b), scale) + least)
             wrong = ~((a == b) | (np.isnan(a) & np.isnan(b)) | near)
     if not wrong.any():
         return None
