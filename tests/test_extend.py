@@ -14,8 +14,10 @@ import pytest
 import graphc as gx
 from graphc.errors import DTypeError, GradientError, GraphError, InputError, ParseError, ShapeError
 from graphc.extend import Sample, TensorType, elementwise, forget, host, index_map, reduction
+from graphc.ir.neutral import STANDS_FOR
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.text import parse
+from graphc.ops import declare
 from graphc.ops.declare import to_float
 from graphc.testing import check_op, check_pass, check_rules
 
@@ -166,6 +168,34 @@ def test_a_combination_by_columns_runs_in_lanes() -> None:
     a = np.random.default_rng(0).normal(size=(513, 131))
     np.testing.assert_allclose(f(a), np.linalg.norm(np.exp(a), axis=0), rtol=1e-13)
     assert f(np.zeros((0, 4))).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("name", STANDS_FOR)
+def test_the_names_of_combinations_stand_for_their_texts(name: str) -> None:
+    """What kernels write for a name, and the code of its text, give the same bits where nothing is rounded."""
+    dtype = "bool" if name in ("and", "or") else "int32"
+    ops = [
+        declare.reduction(f"t_{i}", combine=c, dtype=lambda _, d: d, reference=np.sum, vjp=None)
+        for i, c in enumerate((name, STANDS_FOR[name]))
+    ]
+    x = gx.placeholder("x", ("n", "m"), dtype)
+    f = gx.compile([x], [op(x, axes=axes) for axes in ((0,), (1,), (0, 1)) for op in ops])
+    for shape in ((3, 4), (0, 2), (200, 131)):
+        found = f(np.random.default_rng(0).integers(0, 99, shape).astype(dtype))
+        for one, other in zip(found[::2], found[1::2], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_declared_operation_on_a_leading_axis() -> None:
+    turn = index_map("t_turn", lambda i, shape, by: ((i[0] + by) % shape[0],))
+    length = reduction("t_length", "hypot({0}, {1})", 0, types="float")
+    double = host("t_double", lambda x: 2 * x, infer=lambda x: x)
+    x = gx.placeholder("x", (2, 3), "float64")
+    f = gx.compile([x], gx.vmap(lambda row: (turn(row, by=1), length(row), double(row)))(x))
+    turned, lengths, doubled = f([[1.0, 2.0, 2.0], [4.0, 4.0, 7.0]])
+    assert turned.tolist() == [[2, 2, 1], [4, 7, 4]]
+    assert lengths.tolist() == [3, 9]
+    assert doubled.tolist() == [[2, 4, 4], [8, 8, 14]]
 
 
 # --- whole arrays ----------------------------------------------------------------------------------------------------
