@@ -7,6 +7,7 @@
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/sight.md          its blocks `program`, `explain` and `memory`
+    docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
 
@@ -334,6 +335,28 @@ def sight() -> str:
     return text
 
 
+# --- what is one's own ----------------------------------------------------------------------------------------------
+
+
+def extend() -> str:
+    """The text of docs/extend.md."""
+    text = (DOCS / "extend.md").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "examples").glob("custom_*.py")):
+        text = fill(text, path.stem, _fence("python", path.read_text(encoding="utf-8")))
+    return fill(text, "kernel", _fence("", _length_kernel()))
+
+
+def _length_kernel() -> str:
+    """The kernel of the declared reduction among the examples."""
+    length = gx.extend.reduction("length", "hypot({0}, {1})", 0, types="float")
+    try:
+        x = gx.placeholder("x", ("n", "m"), "float64")
+        program = dict(gx.compile([x], length(gx.exp(x), axis=1)).stages)["fuse"]
+        return str(program.calls[0].kernel)
+    finally:
+        gx.extend.forget(length)
+
+
 # --- the README -----------------------------------------------------------------------------------------------------
 
 
@@ -422,6 +445,7 @@ def pages() -> dict[Path, str]:
         readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
         DOCS / "performance.md": performance(),
         DOCS / "sight.md": sight(),
+        DOCS / "extend.md": extend(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 

@@ -11,6 +11,7 @@ array([3., 3.])
 from math import e, inf, nan, pi
 
 from graphc import errors, ir, ops, passes
+from graphc.backends import register_backend
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile
 from graphc.control import cond, fori_loop, map, scan, switch, while_loop
@@ -44,7 +45,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
+from graphc import extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
 
 newaxis = None
 
@@ -124,6 +125,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "extend",
     "extract",
     "eye",
     "finfo",
@@ -217,6 +219,7 @@ __all__ = [
     "quantile",
     "random",
     "reciprocal",
+    "register_backend",
     "remainder",
     "repeat",
     "reshape",

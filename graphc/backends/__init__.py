@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from graphc.errors import InputError, caller
+from graphc.errors import GraphError, InputError, caller
+from graphc.ir import dims
+from graphc.ir.graph import Graph
 
 Array = np.ndarray[Any, Any]
 
@@ -61,6 +63,8 @@ class Backend:
 
 def load_backend(name: str) -> Backend:
     """The backend called `name`; LLVM is loaded when it is first asked for."""
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     if name == "interpreter":
         from graphc.backends.interpreter import Interpreted
 
@@ -69,4 +73,85 @@ def load_backend(name: str) -> Backend:
         from graphc.backends.numba import build
 
         return Backend(name, True, build)
-    raise InputError(f"there is no backend {name!r}", where=caller(), hint='use "numba" or "interpreter"')
+    raise InputError(
+        f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
+    )
+
+
+Run = Callable[[Sequence[Array], Mapping[str, int]], Sequence[Array]]
+_OWN = ("numba", "interpreter")
+_REGISTERED: dict[str, Backend] = {}
+
+
+class Running:
+    """A function of arrays and sizes as an Executable: its results are checked and copied before variables are written."""
+
+    kernels: Sequence[Any] = ()
+    compilations = 0
+
+    def __init__(self, name: str, graph: Graph, function: Run) -> None:
+        self._name, self._graph, self._function = name, graph, function
+
+    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
+        wanted = [*self._graph.outputs, *(new for _, new in self._graph.updates)]
+        made = [np.array(y) for y in self._function([_read_only(a) for a in arrays], sizes)]
+        if len(made) != len(wanted):
+            raise GraphError(f"the backend {self._name} gave {len(made)} arrays for {len(wanted)} outputs and updates")
+        for array, node in zip(made, wanted, strict=True):
+            shape = tuple(dims.evaluate(n, sizes) for n in node.type.shape)
+            if array.dtype != node.type.dtype.numpy or array.shape != shape:
+                raise GraphError(
+                    f"the backend {self._name} gave {array.dtype}{list(array.shape)} for {node.op.name}: {node.type}",
+                    where=node.where,
+                )
+        for (variable, _), new in zip(self._graph.updates, made[len(self._graph.outputs) :], strict=True):
+            variable.data[...] = new  # type: ignore[attr-defined]
+        return made[: len(self._graph.outputs)]
+
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        return None
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        raise GraphError(
+            f"the backend {self._name} does not time its parts", where=caller(), hint='profile on backend="interpreter"'
+        )
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = False) -> None:
+    """Let `gx.compile(..., backend=name)` run what `build` makes.
+
+    build: from the graph after all passes, a function (arrays, sizes) -> the outputs, then the new values of variables, in the
+    graph's order; or an object like graphc.backends.Executable. arrays: those of graph.inputs, checked; sizes: a number for each
+    symbolic dimension. native: build is given the Program of planned kernels instead, and gives an Executable. Results are
+    checked and copied, and variables written, when all has succeeded. Registering a name again replaces it; InputError for
+    graphc's own.
+
+    >>> import graphc as gx
+    >>> from graphc.extend import evaluate
+    >>> def build(graph):
+    ...     return lambda arrays, sizes: evaluate(graph, arrays, sizes)
+    >>> gx.register_backend("plain", build)
+    >>> x = gx.placeholder("x", (), "float64")
+    >>> gx.compile([x], x + 1, backend="plain")(2.0)
+    array(3.)
+    """
+    if name in _OWN:
+        raise InputError(f"the backend {name!r} is graphc's own", where=caller(), hint="register yours under another name")
+
+    def made(graph: Any) -> Executable:
+        found = build(graph)
+        if native or hasattr(found, "run"):
+            return found  # type: ignore[no-any-return]
+        if not callable(found):
+            raise GraphError(
+                f"the backend {name} must build a function or an Executable, got {type(found).__name__}", where=caller()
+            )
+        return Running(name, graph, found)
+
+    _REGISTERED[name] = Backend(name, native, made)

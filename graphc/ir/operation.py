@@ -57,7 +57,7 @@ class Pointwise:
 class Reduction:
     """Combine one operand over `axes(attrs)`; what is left keeps its order.
 
-    `combine` is one of add, mul, max, min, and, or, argmax, argmin.
+    `combine` is one of add, mul, max, min, and, or, argmax, argmin, or a text of scalar code (ir/neutral.py).
     """
 
     combine: str

@@ -20,6 +20,7 @@ import numpy as np
 from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
+from graphc.ir.neutral import declared_code, neutral
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import (
     Axis,
@@ -164,10 +165,12 @@ def _body(body: tuple[Statement, ...], indent: str) -> list[str]:
             case Store(buffer, index, value):
                 lines.append(f"{indent}store %{buffer}[{_index(index)}], {value}")
             case Init(name, dtype, combine):
-                lines.append(f"{indent}%{name} = init {combine} : {dtype.short}")
+                start = combine if declared_code(combine) is None else neutral(combine, dtype)
+                lines.append(f"{indent}%{name} = init {start} : {dtype.short}")
             case Reduce(name, _, combine, value, position):
                 where = "" if position is None else f" at {position}"
-                lines.append(f"{indent}%{name} = reduce {combine}(%{name}, {value}){where}")
+                code = declared_code(combine) or f"{combine}({{0}}, {{1}})"
+                lines.append(f"{indent}%{name} = reduce {code.format(f'%{name}', value)}{where}")
             case Gather(buffer, index, combine, value):
                 lines.append(f"{indent}{combine} into %{buffer}[{_index(index)}], {value}")
             case Loop(var, stop, inner, start):

@@ -311,9 +311,10 @@ def index_map(
     shape: Callable[..., Shape],
     reference: Callable[..., Any],
     index: Callable[..., tuple[Size, ...]],
-    vjp: Callable[..., tuple[Node | None, ...]],
+    vjp: Callable[..., tuple[Node | None, ...]] | None,
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
+    apply: Callable[..., Tensor] = build,
 ) -> Op:
     """Declare an operation that only moves elements: out[i] = x[index(i, x's shape, **attrs)]."""
 
@@ -323,7 +324,7 @@ def index_map(
     def body(k: Scalars, i: tuple[Size, ...], **attrs: Any) -> Any:
         return k.load(0, index(i, k.type(0).shape, **attrs))
 
-    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=build)
+    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=apply)
 
 
 def pointwise(
@@ -364,6 +365,7 @@ def reduction(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     identity: bool = True,
     domain: tuple[float, float] = (-3.0, 3.0),
+    apply: Callable[..., Tensor] = build,
 ) -> Op:
     """Declare a reduction over attrs `axes` (sorted, not negative). Without an identity, no reduced axis may be empty."""
 
@@ -385,7 +387,7 @@ def reduction(
         for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
         if len(axes) == 1 or not combine.startswith("arg")
     )
-    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=build)
+    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=apply)
 
 
 # --- axes ------------------------------------------------------------------------------------------------------------

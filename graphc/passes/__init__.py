@@ -1,7 +1,8 @@
 """The verbs: one pass a file; the pipeline is a tuple of them.
 
 A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=gx.passes.DEFAULT + (mine,))` adds one.
-`differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter.
+`differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter,
+`rules("name: pattern => result")` one of rules as text.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
+from graphc.passes.rules import rules
 from graphc.passes.simplify import simplify, simplify_fast
 from graphc.passes.widen import widen
 
@@ -49,6 +51,6 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
-    "fold_constants", "fuse", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "simplify",
+    "fold_constants", "fuse", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "rules", "simplify",
     "simplify_fast", "specialize", "widen",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.neutral import declared_code
 from graphc.ir.program import (
     Axis,
     Contract,
@@ -30,11 +31,12 @@ from graphc.ir.program import (
     Program,
     Reduce,
     Statement,
+    Store,
     bodies,
     walk,
     with_bodies,
 )  # fmt: skip
-from graphc.ir.scalar import PRIMITIVES, STORAGE, Const, Let, Recorder, Ref, Scalars, Value
+from graphc.ir.scalar import PRIMITIVES, STORAGE, Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
@@ -110,6 +112,14 @@ def _body(body: tuple[Statement, ...], names: _Names) -> tuple[Statement, ...]:
             case Let():
                 result += recorder.expand(statement)
                 continue
+            case Reduce(name=name, dtype=dtype, combine=combine, value=value) if declared_code(combine) is not None:
+                value = recorder.combine(result, combine, Ref(name, dtype), value)
+                statement = replace(statement, combine="set", value=value)
+            case Gather(buffer=buffer, index=index, combine=combine, value=value) if declared_code(combine) is not None:
+                there = Ref(names.fresh(), value.dtype)
+                result.append(Load(there.name, there.dtype, buffer, index))
+                statement = Store(buffer, index, recorder.combine(result, combine, there, value))
+                recorder = _Expander(names)
             case _:
                 statement = with_bodies(statement, lambda inner: _body(inner, names))
         if bodies(statement) or isinstance(statement, (Init, Reduce, Gather)):  # what was made of accumulators is old
@@ -138,6 +148,14 @@ class _Expander(Recorder):
         found = _write(self, let.op, [Value(self, a) for a in let.args]).arg
         assert found.dtype == let.dtype, f"{let}: {found.dtype} instead of {let.dtype}"
         return self._close(let, found.name if isinstance(found, Ref) else None, found)
+
+    def combine(self, body: list[Statement], combine: str, old: Ref, new: Arg) -> Arg:
+        """What a declared combination makes of two values; its code goes to the end of `body`."""
+        written = _Expander(self._names)
+        value = scalar_text(declared_code(combine) or "")(written, Value(written, old), Value(written, new))
+        for let in written.statements:
+            body += self.expand(let)
+        return value.arg
 
     def _close(self, let: Let, result: str | None, found: Ref | Const) -> list[Let]:
         """The statements that the result needs; what it does not need is forgotten."""

@@ -283,6 +283,8 @@ class Printer:
                 return f"{self.intrinsic('product_mul')}({a}, {b})" if fast else f"{a} * {b}"
             case "max" | "min":
                 return f"{self.intrinsic(combine + 'imum')}({a}, {b})"
+            case "set":
+                return b
         return f"{self.intrinsic(_INTEGER[combine])}({a}, {b})"
 
     # --- accumulators ---
@@ -321,7 +323,7 @@ class Printer:
         elif self._compensates(init):
             self.two_sum(depth, v, x)
         else:
-            self.line(depth, f"{v} = {self.combine(init.combine, v, x, init.dtype)}")
+            self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
 
     def two_sum(self, depth: int, total: str, x: str) -> None:
         """total += x, the exact rounding error added to total_lost (Knuth)."""
@@ -333,7 +335,7 @@ class Printer:
     def loop(self, loop: Loop, depth: int) -> None:
         inner = [s for s in loop.body if isinstance(s, Reduce)]
         straight = not any(isinstance(s, Loop) for s in loop.body)
-        blocked = [s for s in inner if straight and not s.combine.startswith("arg")]
+        blocked = [s for s in inner if straight and s.combine != "set" and not s.combine.startswith("arg")]
         var = self.variable(loop.var)
         start, stop = self.size(loop.start), self.size(loop.stop)
         compensated = [s for s in blocked if self._compensates(self.combines[s.name])]
