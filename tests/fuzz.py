@@ -48,7 +48,7 @@ from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
-from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
+from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
 Array = np.ndarray[Any, Any]
@@ -1224,7 +1224,7 @@ def smaller(case: Case) -> Iterator[Case]:
     name = next(f"cut{i}" for i in range(len(taken) + 1) if f"cut{i}" not in taken)
     roots = set(graph.roots)
     for node in reversed(nodes):
-        if node in roots:
+        if node in roots or isinstance(node.type, TupleType):
             continue
         value = evaluate(Graph(graph.inputs, [node]), arrays, sizes, state)[0][0]
         new = gx.placeholder(name, node.type.shape, node.type.dtype)
