@@ -155,6 +155,17 @@ def test_what_does_not_change_is_computed_before_the_loop() -> None:
     run([s, x], [last], 0.5, X)
 
 
+def test_what_is_made_of_constants_and_values_from_outside_is_computed_once() -> None:
+    doubled = gx.exp(s * 2.0)
+    last, _ = gx.scan(lambda c, v: (gx.cond(c > 0, lambda: c + doubled * 3.0, lambda: v * 2.0), None), s, x)
+    graph = ir.Graph([s, x], [last])
+    (scan,) = [n for n in graph.nodes if isinstance(n.op.lowering, Scan)]
+    assert "exp" not in str(scan.attrs["body"])
+    assert str(graph).count("exp") == 1
+    assert not any(n.type.shape for n in scan.attrs["body"].inputs), "constants stay in the body"
+    run([s, x], [last], 0.5, X)
+
+
 def test_variables_are_read_and_updated_around_a_loop() -> None:
     v = gx.variable(2.0, name="v")
     last, _ = gx.scan(lambda c, a: (c * v + a, None), gx.constant(0.0), x)
