@@ -40,7 +40,7 @@ def _close(
 ) -> tuple[list[Graph], list[Tensor]]:
     """Each list of outputs as a graph of its leaves and of the same values from outside; and those values.
 
-    What depends on no leaf is from outside, but for what is made of constants alone or is `born` in a body that may not run at all.
+    What depends on no leaf is from outside, but for what is made of constants alone, or `born` in a body that may not run at all.
     """
     outer: dict[Node, Tensor] = {}
     stays = {n for n in born if not _is_given(n)}

@@ -436,11 +436,11 @@ def scanned(s: Sketch) -> gx.Tensor:
     xs = [x for x in found if x.shape[0] == found[0].shape[0] and dims.evaluate(x.shape[0], s.sizes) <= STEPS]
     length = None if xs else s.one([0, 1, 2, 3, 5])
 
-    seed = int(s.rng.integers(2**32))
+    seed, count = int(s.rng.integers(2**32)), s.one([0, 1, 2])
 
     def f(carry: Any, x: Any) -> Any:
         body = inside(replace(s, rng=np.random.default_rng(seed)), [*carry, *x])  # the same at every call
-        return [like(body, c) for c in carry], [body.pick() for _ in range(body.one([0, 1, 2]))]
+        return [like(body, c) for c in carry], [body.pick() for _ in range(count)]
 
     unroll = s.one([1, 1, 1, 2])
     last, ys = gx.scan(f, starts, xs, length, reverse=s.chance(0.3), unroll=unroll)

@@ -267,6 +267,19 @@ def test_a_loop_over_a_routine_of_python_is_interpreted_and_says_so() -> None:
         del VOCABULARY["t_twice"]
 
 
+def test_a_reduction_of_one_element_in_a_loop() -> None:
+    column = gx.placeholder("column", ("n", "n", 1), "int16")
+    start = gx.zeros_like(column)
+    last, _ = gx.while_loop(
+        lambda v: (v[1] < 3) & gx.all(gx.astype(v[0], "float64") < 10.0), lambda v: (v[0] + column, v[1] + 1), (start, 0)
+    )
+    rows, _ = gx.scan(lambda c, _: (c + gx.max(column + c, axis=2, keepdims=True), None), start, None, length=2)
+    values = np.arange(9, dtype="int16").reshape(3, 3, 1)
+    got = run([column], [last, rows], values)
+    np.testing.assert_array_equal(got[0], 2 * values)
+    np.testing.assert_array_equal(got[1], 3 * values)
+
+
 # --- choice ----------------------------------------------------------------------------------------------------------
 
 
