@@ -40,7 +40,7 @@ def _close(
 ) -> tuple[list[Graph], list[Tensor]]:
     """Each list of outputs as a graph of its leaves and of the same values from outside; and those values.
 
-    What depends on no leaf is from outside, but for fills, constants and what is `born` in a body that may not run at all.
+    What depends on no leaf is from outside, but for what is made of constants alone, or `born` in a body that may not run at all.
     """
     outer: dict[Node, Tensor] = {}
     stays = {n for n in born if not _is_given(n)}
@@ -49,18 +49,17 @@ def _close(
         order = topological(outputs)
         leaf_set: set[Node] = set(own)
         inside: set[Node] = set(own)
+        fixed: set[Node] = set()  # made of nothing but constants: in the body where it is read there
         for node in order:
-            if node in stays or any(i in inside for i in node.inputs) or (not node.inputs and not _is_given(node)):
+            if node in stays or any(i in inside for i in node.inputs):
                 inside.add(node)
-        for node in order:
-            if node in inside and node not in leaf_set:
-                for given in node.inputs:
-                    if given not in inside and given not in outer:
-                        outer[given] = _leaf(f"outer{len(outer)}", given.type)
-        for node in outputs:
-            if node not in inside and node not in outer:
+            elif all(i in fixed for i in node.inputs) and not _is_given(node):
+                fixed.add(node)
+        read = [*outputs, *(given for node in order if node in inside and node not in leaf_set for given in node.inputs)]
+        for node in read:
+            if node not in inside and node not in fixed and node not in outer:
                 outer[node] = _leaf(f"outer{len(outer)}", node.type)
-        pending.append((order, inside))
+        pending.append((order, inside | fixed))
     graphs = []
     for outputs, own, (order, inside) in zip(bodies, leaves, pending, strict=True):
         new: dict[Node, Node] = {leaf: leaf for leaf in own}

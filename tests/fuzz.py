@@ -48,7 +48,7 @@ from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
-from graphc.ir.types import DTYPES, DType, TensorType, as_dtype  # noqa: E402
+from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 
 Array = np.ndarray[Any, Any]
@@ -436,11 +436,11 @@ def scanned(s: Sketch) -> gx.Tensor:
     xs = [x for x in found if x.shape[0] == found[0].shape[0] and dims.evaluate(x.shape[0], s.sizes) <= STEPS]
     length = None if xs else s.one([0, 1, 2, 3, 5])
 
-    seed = int(s.rng.integers(2**32))
+    seed, count = int(s.rng.integers(2**32)), s.one([0, 1, 2])
 
     def f(carry: Any, x: Any) -> Any:
         body = inside(replace(s, rng=np.random.default_rng(seed)), [*carry, *x])  # the same at every call
-        return [like(body, c) for c in carry], [body.pick() for _ in range(body.one([0, 1, 2]))]
+        return [like(body, c) for c in carry], [body.pick() for _ in range(count)]
 
     unroll = s.one([1, 1, 1, 2])
     last, ys = gx.scan(f, starts, xs, length, reverse=s.chance(0.3), unroll=unroll)
@@ -1224,7 +1224,7 @@ def smaller(case: Case) -> Iterator[Case]:
     name = next(f"cut{i}" for i in range(len(taken) + 1) if f"cut{i}" not in taken)
     roots = set(graph.roots)
     for node in reversed(nodes):
-        if node in roots:
+        if node in roots or isinstance(node.type, TupleType):
             continue
         value = evaluate(Graph(graph.inputs, [node]), arrays, sizes, state)[0][0]
         new = gx.placeholder(name, node.type.shape, node.type.dtype)

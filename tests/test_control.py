@@ -155,6 +155,17 @@ def test_what_does_not_change_is_computed_before_the_loop() -> None:
     run([s, x], [last], 0.5, X)
 
 
+def test_what_is_made_of_constants_and_values_from_outside_is_computed_once() -> None:
+    doubled = gx.exp(s * 2.0)
+    last, _ = gx.scan(lambda c, v: (gx.cond(c > 0, lambda: c + doubled * 3.0, lambda: v * 2.0), None), s, x)
+    graph = ir.Graph([s, x], [last])
+    (scan,) = [n for n in graph.nodes if isinstance(n.op.lowering, Scan)]
+    assert "exp" not in str(scan.attrs["body"])
+    assert str(graph).count("exp") == 1
+    assert not any(n.type.shape for n in scan.attrs["body"].inputs), "constants stay in the body"
+    run([s, x], [last], 0.5, X)
+
+
 def test_variables_are_read_and_updated_around_a_loop() -> None:
     v = gx.variable(2.0, name="v")
     last, _ = gx.scan(lambda c, a: (c * v + a, None), gx.constant(0.0), x)
@@ -254,6 +265,19 @@ def test_a_loop_over_a_routine_of_python_is_interpreted_and_says_so() -> None:
         assert any("Python" in kernel.source for kernel in gx.compile([s, x], last).kernels)
     finally:
         del VOCABULARY["t_twice"]
+
+
+def test_a_reduction_of_one_element_in_a_loop() -> None:
+    column = gx.placeholder("column", ("n", "n", 1), "int16")
+    start = gx.zeros_like(column)
+    last, _ = gx.while_loop(
+        lambda v: (v[1] < 3) & gx.all(gx.astype(v[0], "float64") < 10.0), lambda v: (v[0] + column, v[1] + 1), (start, 0)
+    )
+    rows, _ = gx.scan(lambda c, _: (c + gx.max(column + c, axis=2, keepdims=True), None), start, None, length=2)
+    values = np.arange(9, dtype="int16").reshape(3, 3, 1)
+    got = run([column], [last, rows], values)
+    np.testing.assert_array_equal(got[0], 2 * values)
+    np.testing.assert_array_equal(got[1], 3 * values)
 
 
 # --- choice ----------------------------------------------------------------------------------------------------------

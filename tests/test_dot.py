@@ -155,6 +155,50 @@ def test_a_node_of_no_kernel_stands_with_its_first_reader() -> None:
     assert set(attributes(second)) == {f"n{place['sin']}"}
 
 
+def frames(part: Any, depth: int = 0) -> dict[tuple[int, str], set[str]]:
+    """For every frame, by depth and label, the boxes that stand in it and in no frame inside it."""
+    found: dict[tuple[int, str], set[str]] = {}
+    for frame in part.get_subgraphs():
+        (settings,) = (n.get_attributes() for n in frame.get_nodes() if n.get_name() == "graph")
+        names = {n.get_name() for n in frame.get_nodes()} - {"graph"}
+        found[depth, settings["label"].strip('"')] = names
+        found |= frames(frame, depth + 1)
+    return found
+
+
+def test_loops_and_choices_are_frames_around_the_graphs_inside_them() -> None:
+    x, s = gx.placeholder("x", ("n",), "float64"), gx.placeholder("s", (), "float64")
+
+    def step(c: Any, v: Any) -> Any:
+        w = gx.while_loop(lambda u: u < 10, lambda u: u + v, c)
+        return gx.cond(w > s, lambda: gx.sin(w), lambda: gx.cos(w)), w
+
+    last, ys = gx.scan(step, s, x, reverse=True)
+    graph = compiled([x, s], [last, gx.sum(ys)]).graph
+    drawing = parsed(graph)
+    assert set(frames(drawing)) == {
+        (0, "scan, reverse=true, steps=n"), (1, "while_loop"), (2, "body"), (2, "test"), (1, "switch"), (2, "branch 0"),
+        (2, "branch 1"),
+    }  # fmt: skip
+    boxes: dict[str, str] = {}
+    edges: set[tuple[str, str]] = set()
+    todo = [drawing]
+    while todo:
+        part = todo.pop()
+        todo += part.get_subgraphs()
+        edges |= {(e.get_source(), e.get_destination()) for e in part.get_edges()}
+        for box in part.get_nodes():
+            if "label" in box.get_attributes() and box.get_name() != "graph":
+                assert box.get_name() not in boxes, "every box stands once"
+                boxes[box.get_name()] = box.get_attributes()["label"].strip('"')
+    assert {a for edge in edges for a in edge} <= set(boxes), "every edge leads from a box to a box"
+    named = {(boxes[a], boxes[b]) for a, b in edges}
+    assert {("s", "carry0"), ("x", "x0"), ("carry0", "output 0"), ("result 1", "sum\\naxes=[0]"), ("astype", "switch")} <= named
+    assert {("sin", "result 0"), ("cos", "result 0"), ("result 0", "carry0")} <= named, "both branches make the carry"
+    assert not {"project", "scan", "while_loop"} & set(boxes.values())
+    assert to_dot(graph).count("style=dotted") == 3, "what a step carries goes to the next one, and so does the number of steps"
+
+
 def test_a_program_draws_calls_over_buffers() -> None:
     kind = TensorType(gx.float32, (3,))
     roles = {"x": "input", "v": "variable", "t": "temporary", "u": "temporary", "y": "output"}

@@ -179,6 +179,58 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
+def flat(hs: Any, *last: Any) -> Any:
+    """All results of a layer in one row."""
+    join = gx.concat if isinstance(hs, gx.Tensor) else torch.cat
+    return join([a.reshape(-1) for a in (hs, *last)])
+
+
+def layer_of(gates: int) -> tuple[Array, ...]:
+    """A batch of 2, 5 steps, 3 inputs, 4 units; weights and biases in torch's order, and two states."""
+    shapes = [(2, 5, 3), (gates * 4, 3), (gates * 4, 4), (gates * 4,), (gates * 4,), (2, 4), (2, 4)]
+    return tuple(normal(*shape, seed=20 + i) for i, shape in enumerate(shapes))
+
+
+def of_torch(function: Any, x: Any, parameters: Any, state: Any, batch_first: bool = True) -> Any:
+    return function(x, state, parameters, True, 1, 0.0, False, False, batch_first)
+
+
+def lstm_of_torch(x: Any, w: Any, u: Any, b: Any, d: Any, h: Any, c: Any) -> Any:
+    hs, last, cell = of_torch(torch.lstm, x, [w, u, b, d], (h[None], c[None]))
+    return flat(hs, last, cell)
+
+
+def lstm_of_graphc(x: Any, w: Any, u: Any, b: Any, d: Any, h: Any, c: Any) -> Any:
+    hs, last = gx.nn.lstm(x, w.T, u.T, b + d, (h, c))
+    return flat(hs, *last)
+
+
+def backward_of_torch(x: Any, w: Any, u: Any, b: Any, d: Any, h: Any, _: Any) -> Any:
+    hs, last = of_torch(torch.rnn_relu, torch.flip(x, (0,)), [w, u, b, d], torch.cat([h, h, h[:1]])[None], batch_first=False)
+    return flat(torch.flip(hs, (0,)), last)
+
+
+def backward_of_graphc(x: Any, w: Any, u: Any, b: Any, d: Any, h: Any, _: Any) -> Any:
+    start = gx.concat([h, h, h[:1]], axis=0)
+    return flat(*gx.nn.rnn(x, w.T, u.T, b + d, start, activation="relu", time_first=True, reverse=True))
+
+
+CASES |= {
+    "lstm": (lstm_of_graphc, lstm_of_torch, layer_of(4)),
+    "gru": (
+        lambda x, w, u, b, d, h, _: flat(*gx.nn.gru(x, w.T, u.T, b, d, h)),
+        lambda x, w, u, b, d, h, _: flat(*of_torch(torch.gru, x, [w, u, b, d], h[None])),
+        layer_of(3),
+    ),
+    "rnn": (
+        lambda x, w, u, b, d, h, _: flat(*gx.nn.rnn(x, w.T, u.T, b + d, h)),
+        lambda x, w, u, b, d, h, _: flat(*of_torch(torch.rnn_tanh, x, [w, u, b, d], h[None])),
+        layer_of(1),
+    ),
+    "rnn, time first and backward": (backward_of_graphc, backward_of_torch, layer_of(1)),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_are_torch_s(name: str) -> None:
     ours, theirs, arrays = CASES[name]
@@ -187,7 +239,7 @@ def test_values_and_gradients_are_torch_s(name: str) -> None:
     y, want = ours(*symbols), theirs(*tensors)
     weights = normal(*want.shape, seed=99)
     gradients = gx.grad(gx.sum(y * gx.constant(weights)), symbols)
-    slopes = torch.autograd.grad((want * torch.from_numpy(weights)).sum(), tensors)
+    slopes = torch.autograd.grad((want * torch.from_numpy(weights)).sum(), tensors, allow_unused=True, materialize_grads=True)
     found = gx.compile(symbols, [y, *gradients])(*arrays)
     for got, truth in zip(found, (want, *slopes), strict=True):
         np.testing.assert_allclose(got, truth.detach().numpy(), rtol=1e-9, atol=1e-10)

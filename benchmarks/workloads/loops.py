@@ -40,7 +40,7 @@ def _cell(units: int, m: Any, sigmoid: Any, state: Any, z: Any) -> tuple[Any, An
 
 
 def _lstm_graphc(x: Array, w: Array, u: Array, b: Array, backend: str = "numba") -> Run:
-    steps, batch, units = x.shape
+    _, batch, units = x.shape
     s = gx.placeholder("x", x.shape, "float32")
     v = [gx.variable(a, name=name) for a, name in zip((w, u, b), "wub", strict=True)]
     rest = gx.zeros((batch, units), "float32")

@@ -6,8 +6,10 @@
     house, violet         an output                   dashed edge          the new value of a variable
 
 Numbers and small constants stand in the label of their reader. Nodes of one kernel stand in one frame; a node that
-several kernels compute stands in the first. Edges carry types, after the operand's number where there are
-several. The tooltip of a node is its whole text and the user's line.
+several kernels compute stands in the first. A loop or a choice is a frame around the graphs inside it: what it is given goes to
+their inputs, what is made of it comes from their outputs, and dotted edges lead from what a step carries to the next step.
+Edges carry types, after the operand's number where there are several. The tooltip of a node is its whole text and the user's
+line.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 import networkx as nx
 
 from graphc.ir.dims import Dim
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.operation import (
     Choose,
     Composite,
@@ -134,30 +136,123 @@ def _draw(thing: Any) -> Iterator[str]:
 
 
 def _draw_graph(graph: Graph, calls: Sequence[Call]) -> Iterator[str]:
-    data = graph.to_networkx()
-    name = names_of(graph)
-    inline = _inlined(graph)
-    place = {node: i for i, node in enumerate(graph.nodes)}
-    hidden = {place[node] for node in inline}
-    looks = {i: _look(node) for node, i in place.items() if i not in hidden}
-    shown = {*looks.values(), *([OUTPUT] if graph.outputs else [])}
-
-    yield from _head(graph.name, _title(graph, calls), shown)
-    drawn = {i: _box(f"n{i}", looks[i], _label(node, inline), _tip(node, name)) for node, i in place.items() if i in looks}
+    sheet = _Sheet(graph)
+    place = sheet.place
+    yield from _head(graph.name, _title(graph, calls), {*sheet.looks(), *([OUTPUT] if graph.outputs else [])})
+    drawn = {place[node]: lines for node, lines in sheet.boxes()}
     home = _frames(graph, calls)
     for number, call in enumerate(calls):
-        yield from _frame(number, call.kernel.name, [box for i, box in drawn.items() if home.get(i) == number])
-    yield from (box for i, box in drawn.items() if i not in home)
-
-    for source, target in dict.fromkeys(data.edges()):
-        if source not in hidden:
-            yield _edge(f"n{source}", f"n{target}", _operands(data, source, target, hidden))
+        members = [line for i, lines in drawn.items() if home.get(i) == number for line in lines]
+        yield from _frame(f"{number}", call.kernel.name, members)
+    yield from (line for i, lines in drawn.items() if i not in home for line in lines)
+    yield from sheet.edges()
     for number, node in enumerate(graph.outputs):
         yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(graph.outputs) > 1 else "output"], str(node.type))
-        yield _edge(f"n{place[node]}", f"out{number}", str(node.type))
+        yield from (_edge(start, f"out{number}", str(node.type)) for start in sheet.starts(node))
     for variable, node in graph.updates:
-        yield _edge(f"n{place[node]}", f"n{place[variable]}", "update", update=True)
+        yield from (_edge(start, sheet.key(variable), "update", update=True) for start in sheet.starts(node))
     yield "}"
+
+
+class _Sheet:
+    """One graph of a drawing. The graphs inside its loops and choices are sheets of their own, whose keys begin with `prefix`."""
+
+    def __init__(self, graph: Graph, prefix: str = "") -> None:
+        self.graph, self.prefix = graph, prefix
+        self.data = graph.to_networkx()
+        self.names = names_of(graph)
+        self.place = {node: i for i, node in enumerate(graph.nodes)}
+        self.inline = _inlined(graph)
+        self.sheets = {n: list(self._inside(n)) for n in graph.nodes if any(subgraphs(n))}
+        parts = {n for n in graph.nodes if isinstance(n.op.lowering, Project) and n.inputs[0] in self.sheets}
+        read = {i for n in graph.nodes for i in n.inputs} | set(graph.outputs)
+        unread = {n for n in graph.inputs if prefix and n not in read}
+        self.hidden = {self.place[n] for n in (*self.inline, *parts, *unread)}
+
+    def _inside(self, node: Node) -> Iterator[_Sheet]:
+        for number, body in enumerate(subgraphs(node)):
+            yield _Sheet(body, f"{self.key(node)}_{number}_")
+
+    def key(self, node: Node) -> str:
+        return f"{self.prefix}n{self.place[node]}"
+
+    def looks(self) -> set[Look]:
+        found = {_look(n) for n in self.graph.nodes if self.place[n] not in self.hidden}
+        return found.union(*(inner.looks() for sheets in self.sheets.values() for inner in sheets))
+
+    def boxes(self) -> Iterator[tuple[Node, list[str]]]:
+        """The lines of every node: a box, or a frame around sheets."""
+        for node in self.graph.nodes:
+            if node in self.sheets:
+                yield node, list(self._framed(node))
+            elif self.place[node] not in self.hidden:
+                yield node, [_box(self.key(node), _look(node), _label(node, self.inline), _tip(node, self.names))]
+
+    def _framed(self, node: Node) -> Iterator[str]:
+        """A loop or a choice. A box of its own has what no graph inside is given: which of them to take, at which size."""
+        inner: list[str] = []
+        if any(not target for target in self._entries(node)):
+            inner.append(_box(self.key(node), _look(node), [node.op.name], _tip(node, self.names)))
+        words = [word for name, value in node.attrs.items() for word in _words(name, value)]
+        for word, sheet in zip(words, self.sheets[node], strict=True):
+            lines = [line for _, lines in sheet.boxes() for line in lines]
+            for number, result in enumerate(sheet.graph.outputs):
+                name = f"carry{number}" if word == "body" and number < node.attrs.get("carries", 0) else f"result {number}"
+                lines.append(_box(f"{sheet.prefix}out{number}", OUTPUT, [name], str(result.type)))
+            inner += lines if len(words) == 1 else _frame(sheet.prefix, word, lines)
+        yield from _frame(self.key(node), _headline(node), inner)
+
+    def _entries(self, node: Node) -> list[list[str]]:
+        """For every operand of a loop or a choice the inputs inside that are given it."""
+        targets: list[list[str]] = [[] for _ in node.inputs]
+        for sheet in self.sheets[node]:
+            leaves = sheet.graph.inputs
+            for target, leaf in zip(targets[len(targets) - len(leaves) :], leaves, strict=True):
+                target.append("" if sheet.place[leaf] in sheet.hidden else sheet.key(leaf))
+        return targets
+
+    def starts(self, node: Node) -> list[str]:
+        """Where edges from a node begin: a result of a loop or a choice is made inside."""
+        if not isinstance(node.op.lowering, Project) or node.inputs[0] not in self.sheets:
+            return [self.key(node)]
+        made = node.inputs[0]
+        sheets = self.sheets[made][-1:] if "test" in made.attrs else self.sheets[made]
+        return [f"{sheet.prefix}out{node.attrs['index']}" for sheet in sheets]
+
+    def edges(self) -> Iterator[str]:
+        for source, target in dict.fromkeys(self.data.edges()):
+            given, node = self.graph.nodes[source], self.graph.nodes[target]
+            if given in self.inline or target in self.hidden:
+                continue
+            if node not in self.sheets:
+                label = _operands(self.data, source, target, self.hidden)
+                yield from (_edge(start, self.key(node), label) for start in self.starts(given))
+                continue
+            entries = self._entries(node)
+            ends = [end for i, n in enumerate(node.inputs) if n is given for end in entries[i] or [self.key(node)] if end]
+            yield from (_edge(start, end, str(given.type)) for start in self.starts(given) for end in dict.fromkeys(ends))
+        for node, sheets in self.sheets.items():
+            for sheet in sheets:
+                yield from sheet.edges()
+                for number, result in enumerate(sheet.graph.outputs):
+                    for start in sheet.starts(result):
+                        yield _edge(start, f"{sheet.prefix}out{number}", str(result.type))
+            for number, leaf in enumerate(sheets[-1].graph.inputs[: node.attrs.get("carries", 0)]):
+                if sheets[-1].place[leaf] not in sheets[-1].hidden:
+                    yield _edge(f"{sheets[-1].prefix}out{number}", sheets[-1].key(leaf), "next step", back=True)
+
+
+def _words(name: str, value: Any) -> list[str]:
+    """What the graphs of an attribute are called."""
+    if isinstance(value, Graph):
+        return [name]
+    return [f"branch {i}" for i, part in enumerate(value) if isinstance(part, Graph)] if isinstance(value, tuple) else []
+
+
+def _headline(node: Node) -> str:
+    """A loop or a choice and what there is to say of it beside its graphs."""
+    said = {key: value for key, value in sorted(node.attrs.items()) if key in ("steps", "size", "reverse") and value is not False}
+    return ", ".join([node.op.name, *(f"{key}={print_attr(value)}" for key, value in said.items())])
 
 
 def _operands(data: nx.MultiDiGraph, source: int, target: int, hidden: set[int]) -> str:
@@ -343,15 +438,17 @@ def _box(key: str, look: Look, label: Sequence[str], tip: str) -> str:
     )
 
 
-def _edge(source: str, target: str, label: str, update: bool = False) -> str:
+def _edge(source: str, target: str, label: str, update: bool = False, back: bool = False) -> str:
+    if back:
+        return f"  {source} -> {target} [label={_quoted('  ' + label)}, style=dotted, constraint=false]"
     extra = f', style=dashed, constraint=false, color="{VARIABLE.line}", fontcolor="{VARIABLE.line}"' if update else ""
     return f"  {source} -> {target} [label={_quoted('  ' + label)}{extra}]"
 
 
-def _frame(number: int, label: str, members: Sequence[str]) -> Iterator[str]:
+def _frame(key: str, label: str, members: Sequence[str]) -> Iterator[str]:
     if not members:
         return
-    yield f"  subgraph cluster_{number} {{"
+    yield f"  subgraph cluster_{key} {{"
     yield f"    graph [label={_quoted(label)}, labelloc=t, labeljust=l, fontsize=10, fontcolor=\"#707070\","
     yield '           style="rounded,filled", fillcolor="#f6f6f4", color="#b9b9b2"]'
     yield from ("  " + member for member in members)

@@ -6,6 +6,7 @@
     attention.py     attention
     convolution.py   convolution and its transpose
     pooling.py       maximum and mean of windows, of regions, of all
+    recurrent.py     layers that go through time
     sampling.py      rows of a table, images at another resolution
     dropout.py       elements set to zero at random
     losses.py        what training makes small
@@ -25,14 +26,15 @@ from graphc.nn.dropout import dropout
 from graphc.nn.losses import binary_cross_entropy, cross_entropy, hinge, huber, kl_divergence, l1, mse
 from graphc.nn.normalisation import batch_norm, batch_norm_training, group_norm, instance_norm, layer_norm, rms_norm
 from graphc.nn.pooling import adaptive_avg_pool, adaptive_max_pool, avg_pool, global_avg_pool, global_max_pool, max_pool
+from graphc.nn.recurrent import gru, lstm, rnn
 from graphc.nn.sampling import embedding, resize
 from graphc.nn.softmax import log_softmax, logsumexp, softmax, softmin
 
 __all__ = [
     "adaptive_avg_pool", "adaptive_max_pool", "attention", "avg_pool", "batch_norm", "batch_norm_training",
     "binary_cross_entropy", "celu", "conv", "conv_transpose", "cross_entropy", "dropout", "elu", "embedding", "gelu",
-    "global_avg_pool", "global_max_pool", "glu", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge",
-    "huber", "instance_norm", "kl_divergence", "l1", "layer_norm", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp",
-    "max_pool", "mish", "mse", "prelu", "relu", "relu6", "resize", "rms_norm", "selu", "sigmoid", "silu", "softmax", "softmin",
-    "softplus", "softshrink", "softsign", "tanhshrink", "threshold",
+    "global_avg_pool", "global_max_pool", "glu", "group_norm", "gru", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge", "huber", "instance_norm", "kl_divergence", "l1", "layer_norm", "leaky_relu", "log_sigmoid", "log_softmax",
+    "logsumexp", "lstm", "max_pool", "mish", "mse", "prelu", "relu", "relu6", "resize", "rms_norm", "rnn", "selu", "sigmoid",
+    "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanhshrink", "threshold",
 ]  # fmt: skip

@@ -333,7 +333,8 @@ class Printer:
         self.line(depth, f"{total} = {total}_sum")
 
     def loop(self, loop: Loop, depth: int) -> None:
-        inner = [s for s in loop.body if isinstance(s, Reduce)]
+        own = {s.name for s in loop.body if isinstance(s, Init)}  # which are done within a turn
+        inner = [s for s in loop.body if isinstance(s, Reduce) and s.name not in own]
         straight = not any(isinstance(s, Loop) for s in loop.body)
         blocked = [s for s in inner if straight and s.combine != "set" and not s.combine.startswith("arg")]
         var = self.variable(loop.var)

@@ -164,7 +164,7 @@ class Plan:
         if work is not None:
             work_value(probe, work, axis_names(len(work.domain)))
         else:
-            rank = len(node.inputs[0].type.shape)
+            rank = node.inputs[0].type.rank if node.inputs else 0  # a loop may be given nothing
             match node.op.lowering:
                 case Host() | Scan() | Repeat() | Choose() | Sized():
                     for operand, given in enumerate(node.inputs):
