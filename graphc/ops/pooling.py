@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 def lowest(dtype: np.dtype[Any]) -> float:
     """What is below every number of a type, or the lowest one."""
-    return -math.inf if t.as_dtype(dtype).is_float else int(np.iinfo(dtype).min)
+    return int(np.iinfo(dtype).min) if dtype.kind in "iu" else -math.inf
 
 
 def _max_pool_type(
