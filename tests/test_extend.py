@@ -161,6 +161,26 @@ def test_it_is_called_like_sum_and_fuses_with_what_surrounds_it() -> None:
         op(x, where=1)
 
 
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 64, 97, 5000])
+def test_a_combination_by_rows_runs_in_lanes(size: int) -> None:
+    op = reduction("t_sum", "{0} + {1}", 0)
+    x, y = gx.placeholder("x", ("n", "m"), "int64"), gx.placeholder("y", (3, size), "int64")
+    a = np.random.default_rng(0).integers(-99, 99, (3, size))
+    of_any_size = gx.compile([x], [op(x, axis=1), op(x * 2), op(x[1:, ::-1], axis=1)])
+    for run in (of_any_size, gx.compile([y], [op(y, axis=1), op(y * 2)])):
+        for got, want in zip(run(a), [a.sum(1), 2 * a.sum(), a[1:].sum(1)], strict=False):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_two_combinations_in_one_loop_keep_their_lanes_apart() -> None:
+    total, most = reduction("t_sum", "{0} + {1}", 0), reduction("t_most", "maximum({0}, {1})", "lowest")
+    x = gx.placeholder("x", ("n", "m"), "float64")
+    f = gx.compile([x], [total(x, axis=1), most(x, axis=1), gx.sum(x, axis=1), x * 2])
+    a = np.random.default_rng(0).normal(size=(5, 1000))
+    for got, want in zip(f(a), [a.sum(1), a.max(1), a.sum(1), 2 * a], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 def test_a_combination_by_columns_runs_in_lanes() -> None:
     op = reduction("t_length", "hypot({0}, {1})", 0, types="float")
     x = gx.placeholder("x", ("n", "m"), "float64")
