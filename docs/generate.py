@@ -165,7 +165,7 @@ def vocabulary() -> str:
     names = {op.name for op in declared}
     libraries = {
         "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
-        "Optimisers: `gx.optim`": gx.optim,
+        "Optimisers: `gx.optim`": gx.optim, "What is yours: `gx.extend`": gx.extend,
     }  # fmt: skip
     for title, module in libraries.items():
         lines += ["", f"## {title}\n", "| function | what it is |", "|---|---|"]

@@ -347,6 +347,20 @@ def test_what_a_host_needs_a_type_rule_for() -> None:
         host("t_odd", np.sort, infer=lambda x: (2,))(X)
 
 
+def test_wrong_calls_and_rules_that_raise() -> None:
+    with pytest.raises(GraphError, match="t_power takes 1 operands, got 2"):
+        host("t_power", lambda x, *, by: x**by, infer=lambda x, by: x)(X, X, by=1)
+    with pytest.raises(GraphError, match=r"the attribute by must be hashable, got \[1\]"):
+        host("t_power", lambda x, *, by: x**by, infer=lambda x, by: x)(X, by=[1])
+    with pytest.raises(GraphError, match="the type rule of t_power raised TypeError") as caught:
+        host("t_power", lambda x: x, infer=lambda x: x)(X, by=1)
+    assert caught.value.where is not None and caught.value.where.file == __file__
+    with pytest.raises(GraphError, match="the index of t_index raised IndexError: tuple index out of range"):
+        index_map("t_index", lambda i, shape: (i[1],))(X)
+    with pytest.raises(GraphError, match="the gradient rule of t_rule raised ZeroDivisionError"):
+        gx.grad(gx.sum(elementwise("t_rule", "{0} * 2", gradient=lambda g, y, x: g * (1 / 0))(X)), X)
+
+
 # --- gradients -------------------------------------------------------------------------------------------------------
 
 
