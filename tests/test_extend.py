@@ -41,6 +41,7 @@ def test_an_elementwise_operation_of_each_kind_of_type() -> None:
     check_op(elementwise("t_swish", "{0} * sigmoid({0})"))
     check_op(elementwise("t_mix", "select({0} < {1}, {0} - {1}, 2 * {1})", types="number", gradient=None))
     check_op(elementwise("t_near", "abs({0} - {1}) < 0.5", types=_booleans, gradient=None))
+    check_op(elementwise("t_part", "{0} ** 2 if {0} > {1} else {0} % 3 + {0} // 2", domain=(0.5, 4), gradient=None))
     check_op(elementwise("t_low", "{0} & 7", types="integer", gradient=None, domain=(0, 100)))
 
 
@@ -80,6 +81,7 @@ def test_a_derived_gradient_of_16_bits_rounds_once() -> None:
         (lambda: elementwise("t_a", "1"), GraphError, "t_a: the scalar code '1' has no operand"),
         (lambda: elementwise("t_a", "foo({0})"), GraphError, "t_a: 'foo({0})' on float32: scalar operation foo on"),
         (lambda: elementwise("t_a", "{0} +"), GraphError, "t_a: '{0} +' on float32: invalid syntax (<unknown>, line 1)"),
+        (lambda: elementwise("t_a", "{0} @ 2"), GraphError, "t_a: '{0} @ 2' on float32: {0} @ 2 is not scalar code"),
         (lambda: elementwise("t_a", "{0} < 1"), DTypeError, "t_a: '{0} < 1' of float32 gives bool, and types says float32"),
         (lambda: elementwise("t_a", "{0} & 1"), DTypeError, "t_a: bitwise_and needs integers or booleans, got float32"),
         (lambda: elementwise("t_a", "{0}", types="real"), GraphError,

@@ -146,8 +146,8 @@ def elementwise(
 ) -> Op:  # fmt: skip
     """Declare a function of single elements; it is called like NumPy's: operands promote and broadcast.
 
-    scalar: the code of one element, with operands {0}, {1}, ...: numbers, Python's operators, `select(condition, a, b)`, and
-    calls of elementwise operations by name. types: "float" (integers become floats), "number", "integer", "bool", "any",
+    scalar: the code of one element, with operands {0}, {1}, ...: numbers, Python's operators, `a if condition else b`, and calls
+    of elementwise operations by name. types: "float" (integers become floats), "number", "integer", "bool", "any",
     "comparison" (gives booleans), or a rule (name, operand types) -> (types to cast to, result). reference: the function in
     NumPy, which is what the interpreter runs; without one, the code itself on arrays. gradient: a rule (g, y, *operands) -> a
     cotangent for every operand; without one it follows from the code; None for a function that has none. domain: where tests

@@ -261,7 +261,7 @@ def elementwise(
     `scalar` is its code as text (see ir/scalar.py); calling it promotes and broadcasts the operands first. The first `free`
     operands are conditions: booleans that the type rule does not see.
     """
-    arity = max(i for i in range(5) if f"{{{i}}}" in scalar) + 1
+    arity = max(i for i in range(10) if f"{{{i}}}" in scalar) + 1
     code = scalar_text(scalar)
 
     def infer(*operands: TensorType) -> TensorType:
