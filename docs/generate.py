@@ -178,6 +178,7 @@ def vocabulary() -> str:
     libraries = {
         "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
         "Linear algebra: `gx.linalg`": gx.linalg, "Optimisers: `gx.optim`": gx.optim,
+        "What is yours: `gx.extend`": gx.extend,
     }  # fmt: skip
     for title, module in libraries.items():
         lines += ["", f"## {title}\n", "| function | what it is |", "|---|---|"]

@@ -41,6 +41,7 @@ def test_an_elementwise_operation_of_each_kind_of_type() -> None:
     check_op(elementwise("t_swish", "{0} * sigmoid({0})"))
     check_op(elementwise("t_mix", "select({0} < {1}, {0} - {1}, 2 * {1})", types="number", gradient=None))
     check_op(elementwise("t_near", "abs({0} - {1}) < 0.5", types=_booleans, gradient=None))
+    check_op(elementwise("t_part", "{0} ** 2 if {0} > {1} else {0} % 3 + {0} // 2", domain=(0.5, 4), gradient=None))
     check_op(elementwise("t_low", "{0} & 7", types="integer", gradient=None, domain=(0, 100)))
 
 
@@ -80,6 +81,7 @@ def test_a_derived_gradient_of_16_bits_rounds_once() -> None:
         (lambda: elementwise("t_a", "1"), GraphError, "t_a: the scalar code '1' has no operand"),
         (lambda: elementwise("t_a", "foo({0})"), GraphError, "t_a: 'foo({0})' on float32: scalar operation foo on"),
         (lambda: elementwise("t_a", "{0} +"), GraphError, "t_a: '{0} +' on float32: invalid syntax (<unknown>, line 1)"),
+        (lambda: elementwise("t_a", "{0} @ 2"), GraphError, "t_a: '{0} @ 2' on float32: {0} @ 2 is not scalar code"),
         (lambda: elementwise("t_a", "{0} < 1"), DTypeError, "t_a: '{0} < 1' of float32 gives bool, and types says float32"),
         (lambda: elementwise("t_a", "{0} & 1"), DTypeError, "t_a: bitwise_and needs integers or booleans, got float32"),
         (lambda: elementwise("t_a", "{0}", types="real"), GraphError,
@@ -159,6 +161,26 @@ def test_it_is_called_like_sum_and_fuses_with_what_surrounds_it() -> None:
     assert op(gx.constant([3, 4])).eval() == 5.0
     with pytest.raises(GraphError, match="t_length takes no option where"):
         op(x, where=1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 64, 97, 5000])
+def test_a_combination_by_rows_runs_in_lanes(size: int) -> None:
+    op = reduction("t_sum", "{0} + {1}", 0)
+    x, y = gx.placeholder("x", ("n", "m"), "int64"), gx.placeholder("y", (3, size), "int64")
+    a = np.random.default_rng(0).integers(-99, 99, (3, size))
+    of_any_size = gx.compile([x], [op(x, axis=1), op(x * 2), op(x[1:, ::-1], axis=1)])
+    for run in (of_any_size, gx.compile([y], [op(y, axis=1), op(y * 2)])):
+        for got, want in zip(run(a), [a.sum(1), 2 * a.sum(), a[1:].sum(1)], strict=False):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_two_combinations_in_one_loop_keep_their_lanes_apart() -> None:
+    total, most = reduction("t_sum", "{0} + {1}", 0), reduction("t_most", "maximum({0}, {1})", "lowest")
+    x = gx.placeholder("x", ("n", "m"), "float64")
+    f = gx.compile([x], [total(x, axis=1), most(x, axis=1), gx.sum(x, axis=1), x * 2])
+    a = np.random.default_rng(0).normal(size=(5, 1000))
+    for got, want in zip(f(a), [a.sum(1), a.max(1), a.sum(1), 2 * a], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
 def test_a_combination_by_columns_runs_in_lanes() -> None:
@@ -325,6 +347,20 @@ def test_what_a_host_needs_a_type_rule_for() -> None:
         first(gx.constant([2.0]))
     with pytest.raises(GraphError, match=r"the type rule of t_odd must give a TensorType or a tuple of them, got \(2,\)"):
         host("t_odd", np.sort, infer=lambda x: (2,))(X)
+
+
+def test_wrong_calls_and_rules_that_raise() -> None:
+    with pytest.raises(GraphError, match="t_power takes 1 operands, got 2"):
+        host("t_power", lambda x, *, by: x**by, infer=lambda x, by: x)(X, X, by=1)
+    with pytest.raises(GraphError, match=r"the attribute by must be hashable, got \[1\]"):
+        host("t_power", lambda x, *, by: x**by, infer=lambda x, by: x)(X, by=[1])
+    with pytest.raises(GraphError, match="the type rule of t_power raised TypeError") as caught:
+        host("t_power", lambda x: x, infer=lambda x: x)(X, by=1)
+    assert caught.value.where is not None and caught.value.where.file == __file__
+    with pytest.raises(GraphError, match="the index of t_index raised IndexError: tuple index out of range"):
+        index_map("t_index", lambda i, shape: (i[1],))(X)
+    with pytest.raises(GraphError, match="the gradient rule of t_rule raised ZeroDivisionError"):
+        gx.grad(gx.sum(elementwise("t_rule", "{0} * 2", gradient=lambda g, y, x: g * (1 / 0))(X)), X)
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------

@@ -76,6 +76,16 @@ def forget(op: Operation) -> None:
     del VOCABULARY[op.name], _OWNERS[op.name]
 
 
+def _yours(what: str, function: Callable[..., Any], *args: Any, **attrs: Any) -> Any:
+    """What a function of the user's gives; what it raises is an error that says whose it is."""
+    try:
+        return function(*args, **attrs)
+    except GraphError:
+        raise
+    except Exception as error:
+        raise GraphError(f"{what} raised {type(error).__name__}: {error}", where=current_origin().where) from error
+
+
 # --- gradients -------------------------------------------------------------------------------------------------------
 
 
@@ -85,7 +95,7 @@ def _checked(name: str, gradient: Gradient | None) -> Gradient | None:
         return None
 
     def rule(g: Any, y: Any, *xs: Tensor, **attrs: Any) -> tuple[Node | None, ...]:
-        made = gradient(g, y, *xs, **attrs)
+        made = _yours(f"the gradient rule of {name}", gradient, g, y, *xs, **attrs)
         parts = list(made) if isinstance(made, (list, tuple)) else [made]
         if len(parts) != len(xs):
             raise GradientError(
@@ -136,8 +146,8 @@ def elementwise(
 ) -> Op:  # fmt: skip
     """Declare a function of single elements; it is called like NumPy's: operands promote and broadcast.
 
-    scalar: the code of one element, with operands {0}, {1}, ...: numbers, Python's operators, `select(condition, a, b)`, and
-    calls of elementwise operations by name. types: "float" (integers become floats), "number", "integer", "bool", "any",
+    scalar: the code of one element, with operands {0}, {1}, ...: numbers, Python's operators, `a if condition else b`, and calls
+    of elementwise operations by name. types: "float" (integers become floats), "number", "integer", "bool", "any",
     "comparison" (gives booleans), or a rule (name, operand types) -> (types to cast to, result). reference: the function in
     NumPy, which is what the interpreter runs; without one, the code itself on arrays. gradient: a rule (g, y, *operands) -> a
     cotangent for every operand; without one it follows from the code; None for a function that has none. domain: where tests
@@ -252,7 +262,7 @@ def index_map(
     """
 
     def place(at: tuple[Any, ...], of: Shape, made: Shape, attrs: Mapping[str, Any]) -> tuple[Any, ...]:
-        found = index(at, of, **attrs)
+        found = _yours(f"the index of {name}", index, at, of, **attrs)
         if not isinstance(found, tuple) or len(found) != len(of):
             raise ShapeError(
                 f"{name}: the index must be a tuple of {len(of)} places, got {found!r}", where=caller(), hint="return (place,)"
@@ -291,8 +301,9 @@ def index_map(
                     )
 
     def checked_shape(of: Shape, **attrs: Any) -> Shape:
+        made = t.as_shape(_yours(f"the shape rule of {name}", shape, of, **attrs))
         inside(of, tuple(sorted(attrs.items())))
-        return t.as_shape(shape(of, **attrs))
+        return made
 
     def back(g: Tensor, y: Tensor, x: Tensor, **attrs: Any) -> tuple[Tensor]:
         at = place(tuple(_along(axis, y.shape) for axis in range(y.ndim)), _symbols(x.shape), y.shape, attrs)
@@ -306,12 +317,10 @@ def index_map(
     _claim(name)
     vjp = back if gradient == DERIVED else gradient
     assert not isinstance(vjp, str)
-    made = declare.index_map(
+    return declare.index_map(
         name, shape=checked_shape, reference=reference or by_index, index=lambda i, of, **attrs: place(i, of, (), attrs),
-        vjp=_checked(name, vjp), samples=samples, apply=_with_symbols,
+        vjp=_checked(name, vjp), samples=samples, apply=_with_symbols, doc=doc,
     )  # fmt: skip
-    object.__setattr__(made, "__doc__", doc or None)
-    return made
 
 
 def _along(axis: int, shape: Shape) -> Tensor:
@@ -326,6 +335,16 @@ def _symbols(shape: Shape) -> tuple[Any, ...]:
 
 def _with_symbols(op: Operation, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
     """The node of an operation on symbols, numbers or arrays."""
+    if op.arity is not None and len(inputs) != op.arity:
+        raise GraphError(f"{op.name} takes {op.arity} operands, got {len(inputs)}", where=caller())
+    for key, value in attrs.items():
+        try:
+            hash(value)
+        except TypeError:
+            raise GraphError(
+                f"{op.name}: the attribute {key} must be hashable, got {value!r}", where=caller(),
+                hint="give a number, a text or a tuple; what is computed with is an operand",
+            ) from None  # fmt: skip
     return build(op, tuple(as_tensor(x) for x in inputs), attrs)
 
 
@@ -393,12 +412,10 @@ def reduction(
         whole = [ops.broadcast_to(ops.reshape(v, kept), x.shape) for v in (g, y)]
         return (gradient(*whole, x),)  # type: ignore[misc]
 
-    made = declare.reduction(
+    return declare.reduction(
         name, combine=text, dtype=kind, reference=reference or folded(text), domain=domain,
-        vjp=None if gradient is None else _checked(name, vjp), apply=apply,
+        vjp=None if gradient is None else _checked(name, vjp), apply=apply, doc=doc,
     )  # fmt: skip
-    object.__setattr__(made, "__doc__", doc or None)
-    return made
 
 
 def _associates(name: str, code: str, text: str, domain: tuple[float, float]) -> None:
@@ -536,7 +553,7 @@ def _copied(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _typed(name: str, infer: TypeRule) -> Callable[..., TensorType]:
     def rule(*types: TensorType, **attrs: Any) -> TensorType:
-        found = infer(*types, **attrs)
+        found = _yours(f"the type rule of {name}", infer, *types, **attrs)
         if isinstance(found, (list, tuple)) and all(isinstance(p, TensorType) for p in found):
             return TupleType(tuple(found))
         if not isinstance(found, TensorType):

@@ -14,6 +14,7 @@ holds (float16, bfloat16) are selected and cast, no more: STORAGE.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -258,6 +259,7 @@ def scalar_text(source: str) -> Callable[..., Value]:
     operators = {
         ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt",
         ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.BitAnd: "and", ast.BitOr: "or", ast.BitXor: "xor",
+        ast.Pow: "pow", ast.Mod: "remainder", ast.FloorDiv: "floor_divide",
     }  # fmt: skip
 
     def walk(node: ast.expr, k: Scalars, args: tuple[Value, ...]) -> Scalar:
@@ -270,13 +272,16 @@ def scalar_text(source: str) -> Callable[..., Value]:
                 return -walk(operand, k, args)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
                 return k.op("not", walk(operand, k, args))
-            case ast.BinOp(left=left, op=op, right=right):
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in operators:
                 return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in operators:
                 return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return k.op("select", walk(test, k, args), walk(body, k, args), walk(orelse, k, args))
             case ast.Call(func=ast.Name(id=name), args=inner):
                 return k.op(name, *(walk(a, k, args) for a in inner))
-        raise ValueError(f"{ast.unparse(node)!r} is not scalar code")
+        written = re.sub(r"\b_(\d+)", r"{\1}", ast.unparse(node))
+        raise ValueError(f"{written} is not scalar code")
 
     def build(k: Scalars, *args: Value) -> Value:
         value = walk(tree, k, args)

@@ -261,7 +261,7 @@ def elementwise(
     `scalar` is its code as text (see ir/scalar.py); calling it promotes and broadcasts the operands first. The first `free`
     operands are conditions: booleans that the type rule does not see.
     """
-    arity = max(i for i in range(5) if f"{{{i}}}" in scalar) + 1
+    arity = max(i for i in range(10) if f"{{{i}}}" in scalar) + 1
     code = scalar_text(scalar)
 
     def infer(*operands: TensorType) -> TensorType:
@@ -315,6 +315,7 @@ def index_map(
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
     apply: Callable[..., Tensor] = build,
+    doc: str = "",
 ) -> Op:
     """Declare an operation that only moves elements: out[i] = x[index(i, x's shape, **attrs)]."""
 
@@ -324,7 +325,7 @@ def index_map(
     def body(k: Scalars, i: tuple[Size, ...], **attrs: Any) -> Any:
         return k.load(0, index(i, k.type(0).shape, **attrs))
 
-    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=apply)
+    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=apply, doc=doc)
 
 
 def pointwise(
@@ -366,6 +367,7 @@ def reduction(
     identity: bool = True,
     domain: tuple[float, float] = (-3.0, 3.0),
     apply: Callable[..., Tensor] = build,
+    doc: str = "",
 ) -> Op:
     """Declare a reduction over attrs `axes` (sorted, not negative). Without an identity, no reduced axis may be empty."""
 
@@ -387,7 +389,7 @@ def reduction(
         for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
         if len(axes) == 1 or not combine.startswith("arg")
     )
-    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=apply)
+    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=apply, doc=doc)
 
 
 # --- axes ------------------------------------------------------------------------------------------------------------

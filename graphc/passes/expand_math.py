@@ -40,6 +40,7 @@ from graphc.ir.scalar import PRIMITIVES, STORAGE, Arg, Const, Let, Recorder, Ref
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
+from graphc.passes.lanes import in_lanes
 
 _SIGNED = {8: t.int8, 16: t.int16, 32: t.int32, 64: t.int64}
 
@@ -58,7 +59,9 @@ def expand_math(program: Program) -> Program:
 
 def expand_kernel(kernel: Kernel) -> Kernel:
     """The kernel with its scalar code in primitives."""
-    return replace(kernel, body=_body(kernel.body, _Names(kernel)))
+    names = _Names(kernel)
+    kernel = in_lanes(kernel, names.fresh)
+    return replace(kernel, body=_body(kernel.body, names))
 
 
 def is_primitive(op: str, dtype: DType) -> bool:
