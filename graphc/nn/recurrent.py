@@ -16,7 +16,6 @@ from typing import Any
 
 import graphc as gx
 from graphc import Tensor, TensorLike
-from graphc.errors import InputError, ShapeError, caller
 from graphc.nn.floats import to_float
 
 Step = Callable[[Any, Tensor], Any]
@@ -38,7 +37,7 @@ def rnn(
     array([1., 2., 3.])
     """
     if activation not in ("tanh", "relu"):
-        raise InputError(f"rnn: no activation {activation!r}", where=caller(), hint='take "tanh" or "relu"')
+        raise gx.errors.InputError(f"rnn: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
     act = gx.tanh if activation == "tanh" else gx.nn.relu
     layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first)
     hs, (last,) = layer.run(lambda s, v: (act(v + s[0] @ layer.recurrent),), reverse)
@@ -119,8 +118,8 @@ class _Layer:
     ) -> None:
         x, w, u = to_float(x), to_float(weight), to_float(recurrent)
         if x.ndim != 3 or w.ndim != 2 or u.ndim != 2 or u.shape[1] != gates * u.shape[0] or w.shape != (x.shape[2], u.shape[1]):
-            raise ShapeError(
-                f"{name} of {x.type} with the weights {w.type} and {u.type}", where=caller(),
+            raise gx.errors.ShapeError(
+                f"{name} of {x.type} with the weights {w.type} and {u.type}", where=gx.errors.caller(),
                 hint=f"x is [batch, time, inputs], the weights are [inputs, {gates} x units] and [units, {gates} x units]",
             )  # fmt: skip
         self.time_first, self.units, self.dtype = time_first, u.shape[0], (x @ w @ gx.matrix_transpose(u)).dtype
