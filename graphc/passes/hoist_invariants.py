@@ -39,7 +39,8 @@ def _hoisted(loop: Node) -> Node:
         if not leaves:
             return loop
         attrs = {name: _reading(graph, leaves) for name, graph in zip(names, graphs, strict=True)}
-        return loop.op(*loop.inputs, *(before[node] for node in leaves), **{**loop.attrs, **attrs})
+        made: Node = loop.op(*loop.inputs, *(before[node] for node in leaves), **{**loop.attrs, **attrs})
+        return made
 
 
 def _moving(graph: Graph, first: int) -> list[Node]:
