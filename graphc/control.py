@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from graphc.ops.trees import Tree, flatten, form, unflatten
 from graphc.passes.differentiate import differentiate
 
 Array = np.ndarray[Any, Any]
+Step = Callable[[Any, Any], tuple[Any, Any]]
 SHORT = 128  # a weight's gradient of products over at most so many terms a step is one product after the loop
 
 # --- bodies as graphs ------------------------------------------------------------------------------------------------
@@ -283,14 +285,16 @@ scan_: Op = Op("scan", _scan_type, _scan_reference, Scan(), _scan_vjp, build=bui
 
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]], init: Tree, xs: Tree = None, length: Any = None, reverse: bool = False,
-    unroll: int = 1,
+    unroll: int = 1, checkpoint: bool | int = False,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Carry a value through steps: carry, y = f(carry, x) for every x along the first axis of `xs`.
 
-    f: called once, with symbols. init: the first carry. xs: what the steps go over. Both, and what f gives, are symbols and
-    numbers in nested tuples, lists and dicts; None is no value. length: the number of steps where xs is None: an integer or a
-    size. reverse: begin with the last step; each y still stands at its x. unroll: steps that are written out in the loop's body
-    (fixed lengths only). Gives the last carry and the ys, stacked along a new first axis.
+    f: called with symbols, once where steps are neither unrolled nor in segments. init: the first carry. xs: what the steps go
+    over. Both, and what f gives, are symbols and numbers in nested tuples, lists and dicts; None is no value. length: the number
+    of steps where xs is None: an integer or a size. reverse: begin with the last step; each y still stands at its x. unroll:
+    steps that are written out in the loop's body (fixed lengths only). checkpoint: for a gradient in little memory. It keeps what
+    every so many steps began with, and runs the steps between again; True takes the root of a fixed number of steps, so that both
+    are few. Gives the last carry and the ys, stacked along a new first axis.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -301,7 +305,11 @@ def scan(
     init, xs = _symbols("scan", init), _symbols("scan", xs)
     steps = _steps(xs, length)
     if unroll > 1 and isinstance(steps, int):
-        return _unrolled(f, init, xs, steps, reverse, unroll)
+        return _in_groups(_unrolled(f, xs, unroll, reverse), f, init, xs, steps, unroll, reverse)
+    if checkpoint:
+        size = _segment(checkpoint, steps)
+        segment = lambda carry, given: scan(f, carry, given, length=size, reverse=reverse)
+        return _in_groups(segment, f, init, xs, steps, size, reverse)
     carries = [_leaf(f"carry{i}", x.type) for i, x in enumerate(flatten(init))]
     slices = [_leaf(f"x{i}", TensorType(x.dtype, x.shape[1:])) for i, x in enumerate(flatten(xs))]
     found = f(unflatten(init, carries), unflatten(xs, slices))
@@ -337,28 +345,56 @@ def _steps(xs: Tree, length: Any) -> Size:
     return steps
 
 
-def _unrolled(f: Any, init: Tree, xs: Tree, steps: int, reverse: bool, unroll: int) -> tuple[Any, Any]:
-    """A scan over groups of steps, and one over what is left."""
-    whole = steps - steps % unroll
+def _segment(checkpoint: bool | int, steps: Size) -> int:
+    """How many steps a segment has."""
+    if checkpoint is True:
+        if not isinstance(steps, int):
+            raise InputError(
+                f"scan: checkpoint=True of {steps} steps", where=caller(), hint="say how many steps a segment has: checkpoint=100"
+            )
+        return max(1, ceil(sqrt(steps)))
+    if checkpoint < 1:
+        raise InputError(f"scan: checkpoint={checkpoint}", where=caller(), hint="a segment has at least one step")
+    return int(checkpoint)
+
+
+def _unrolled(f: Step, xs: Tree, size: int, reverse: bool) -> Step:
+    """Some steps as one, without a loop."""
 
     def group(carry: Any, given: Any) -> Any:
-        ys: list[Any] = [None] * unroll
-        for i in reversed(range(unroll)) if reverse else range(unroll):
+        ys: list[Any] = [None] * size
+        for i in reversed(range(size)) if reverse else range(size):
             carry, ys[i] = f(carry, unflatten(xs, [x[i] for x in flatten(given)]))
         return carry, unflatten(ys[0], [ops.stack(list(parts)) for parts in zip(*(flatten(y) for y in ys), strict=True)])
 
-    def part(carry: Any, first: bool) -> Any:
-        if first:
-            return scan(group, carry, _each(xs, lambda x: ops.reshape(x[:whole], (whole // unroll, unroll, *x.shape[1:]))),
-                        length=whole // unroll, reverse=reverse)  # fmt: skip
-        return scan(f, carry, _each(xs, lambda x: x[whole:]), length=steps - whole, reverse=reverse)
+    return group
+
+
+def _in_groups(group: Step, f: Step, init: Tree, xs: Tree, steps: Size, size: int, reverse: bool) -> tuple[Any, Any]:
+    """A scan over groups of steps, and one over the steps that are left."""
+    count = dims.floordiv(steps, size)
+    whole = dims.mul(count, size)
+    left = dims.sub(steps, whole)
+
+    def part(x: Any, start: Size, length: Size) -> Any:
+        ones = (1,) * x.ndim
+        return ops.slice_(x, start=(start, *(0,) * (x.ndim - 1)), step=ones, size=(length, *x.shape[1:]))
+
+    def split(x: Any) -> Any:
+        return ops.reshape(part(x, 0, whole), (count, size, *x.shape[1:]))
+
+    def groups(carry: Any) -> tuple[Any, Any]:
+        return scan(group, carry, _each(xs, split), length=count, reverse=reverse)
+
+    def rest(carry: Any) -> tuple[Any, Any]:
+        return scan(f, carry, _each(xs, lambda x: part(x, whole, left)), length=left, reverse=reverse)
 
     if reverse:
-        carry, tail = part(init, False)
-        carry, head = part(carry, True)
+        carry, tail = rest(init)
+        carry, head = groups(carry)
     else:
-        carry, head = part(init, True)
-        carry, tail = part(carry, False)
+        carry, head = groups(init)
+        carry, tail = rest(carry)
     ys = [
         ops.concat([ops.reshape(a, (whole, *a.shape[2:])), b], axis=0) for a, b in zip(flatten(head), flatten(tail), strict=True)
     ]

@@ -155,6 +155,34 @@ def test_what_does_not_change_is_computed_before_the_loop() -> None:
     run([s, x], [last], 0.5, X)
 
 
+@pytest.mark.parametrize("checkpoint", [True, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_in_segments_is_the_same_scan(checkpoint: Any, reverse: bool) -> None:
+    q = gx.placeholder("q", (8,) if checkpoint is True else ("n",), "float64")
+    f = lambda c, v: (gx.sin(c * v + s), c * v)
+    one, other = (gx.scan(f, s, q, reverse=reverse, checkpoint=c) for c in (False, checkpoint))
+    losses = [last * last + gx.sum(ys * ys) for last, ys in (one, other)]
+    for n in (8,) if checkpoint is True else (0, 2, 3, 8):
+        got = run([s, q], [*one, *other, *gx.grad(losses[0], [s, q]), *gx.grad(losses[1], [s, q])], 0.3, np.linspace(0, 1, n))
+        for k in (0, 1):
+            np.testing.assert_array_equal(got[k], got[k + 2])
+            np.testing.assert_allclose(got[4 + k], got[6 + k], rtol=1e-13)
+
+
+def test_a_gradient_with_checkpoints_keeps_the_root_of_the_steps() -> None:
+    steps, width = 400, 200
+    v = gx.placeholder("v", (width,), "float64")
+    peaks, found = [], []
+    for checkpoint in (False, True):
+        last, _ = gx.scan(lambda c, _: (gx.sin(c) * 1.01, None), v, length=steps, checkpoint=checkpoint)
+        f = gx.compile([v], gx.grad(gx.sum(last), v))
+        found.append(f(np.linspace(0, 1, width)))
+        peaks.append(int(f.memory.peak))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+    assert peaks[0] > 8 * steps * width
+    assert peaks[1] < peaks[0] / 5
+
+
 def test_what_is_made_of_constants_and_values_from_outside_is_computed_once() -> None:
     doubled = gx.exp(s * 2.0)
     last, _ = gx.scan(lambda c, v: (gx.cond(c > 0, lambda: c + doubled * 3.0, lambda: v * 2.0), None), s, x)
@@ -352,6 +380,8 @@ def test_a_million_steps_take_no_memory() -> None:
         (lambda: gx.scan(lambda c, v: (gx.stack([c, c]), None), s, x), "carry is f64\\[\\], the body gives f64\\[2\\]"),
         (lambda: gx.scan(lambda c, v: (c, None), s, s), "scan over f64\\[\\]"),
         (lambda: gx.scan(lambda c, v: (c, None), s, x, length=3), "has n steps, not 3"),
+        (lambda: gx.scan(lambda c, v: (c, None), s, x, checkpoint=True), "checkpoint=True of n steps"),
+        (lambda: gx.scan(lambda c, v: (c, None), s, x, checkpoint=-2), "checkpoint=-2"),
         (lambda: gx.while_loop(lambda v: v, lambda v: v, s), "the condition must be one boolean"),
         (lambda: gx.cond(x > 0, lambda: s, lambda: s), "cond: the condition must be one boolean"),
         (lambda: gx.cond(s > 0, lambda: s, lambda: x), "a branch's result is f64"),

@@ -26,7 +26,8 @@ def load(name: str) -> Any:
 
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "linear_regression", "two_spirals",
+        "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "k_means",
+        "linear_regression", "neural_ode", "rnn", "two_spirals",
     }  # fmt: skip
 
 
@@ -93,3 +94,24 @@ def test_a_custom_backend_runs_the_graph(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr("graphc.backends._REGISTERED", {})
     assert load("custom_backend").main() == ["exp", "full", "multiply", "sum", "full", "add"]
     assert capsys.readouterr().out.startswith("7.43656365691809 1 exp")
+
+
+@pytest.mark.parametrize(("backend", "rounds", "left"), [("interpreter", 3, 0.99), ("numba", 600, 1e-3)])
+def test_a_neural_ode_learns_its_slope(backend: str, rounds: int, left: float) -> None:
+    assert load("neural_ode").main(backend, rounds) < left
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_k_means_finds_every_centre(backend: str) -> None:
+    assert load("k_means").main(backend) < 0.1
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_conjugate_gradients_solve_poisson_s_equation(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("conjugate_gradients").main(backend) < 1e-12
+    assert "120 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backend", "rounds", "better"), [("interpreter", 30, 0.9), ("numba", 300, 0.5)])
+def test_a_recurrent_network_predicts_sunspots(backend: str, rounds: int, better: float) -> None:
+    assert load("rnn").main(backend, rounds) < better

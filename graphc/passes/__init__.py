@@ -17,6 +17,7 @@ from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
+from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
@@ -34,6 +35,7 @@ DEFAULT: tuple[Pass, ...] = (
     fold_constants,    # before simplify: rules match the fills that constants become
     eliminate_common,  # before simplify: a repeated rule variable matches by identity
     simplify,
+    hoist_invariants,  # after simplify, which may show that a value does not change
     prune_loops,       # what of a loop's results nobody reads is known only now
     fold_constants,    # again: a rule may leave constants alone, as where(true, 2, x) + 1 does
     eliminate_common,  # again: values that were written differently have become equal
@@ -51,6 +53,6 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
-    "fold_constants", "fuse", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize", "rules", "simplify",
-    "simplify_fast", "specialize", "widen",
+    "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize",
+    "rules", "simplify", "simplify_fast", "specialize", "widen",
 ]  # fmt: skip
