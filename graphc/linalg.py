@@ -138,6 +138,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         raise gx.errors.ShapeError(
             f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller()
         )
+    gx.ops.check_flag("norm", "keepdims", keepdims)
     result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), keepdims=True, ord=ord)
     return gx.moveaxis(result, (-2, -1), axes) if keepdims else gx.squeeze(result, (-2, -1))
 

@@ -20,7 +20,7 @@ _LAST = {"NHWC", "NWC", "NDHWC"}
 
 def is_first(name: str, x: Tensor, layout: str) -> bool:
     """Whether channels are the first axis after the batch."""
-    if layout not in _FIRST | _LAST:
+    if not isinstance(layout, str) or layout not in _FIRST | _LAST:
         raise gx.errors.InputError(
             f"{name}: layout is {layout!r}", where=gx.errors.caller(), hint='use "NCHW" or "NHWC", whatever the number of axes'
         )
