@@ -74,8 +74,7 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
            [0, 1]])
     """
     x = _matrix("matrix_power", x, square=True)
-    if isinstance(n, (bool, Tensor)) or not hasattr(n, "__index__"):
-        raise gx.errors.InputError(f"matrix_power: n must be an integer, got {n!r}", where=gx.errors.caller())
+    n = gx.ops.normalize_integer("matrix_power", "n", n)
     if n < 0:
         x, n = inv(x), -n
     if n == 0:

@@ -218,9 +218,13 @@ def mse(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> 
 
 
 def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
-    reductions = {"mean": gx.mean, "sum": gx.sum, "none": lambda x: x}
-    if isinstance(reduction, str) and reduction in reductions:
-        return reductions[reduction](losses)
+    match reduction if isinstance(reduction, str) else None:
+        case "mean":
+            return gx.mean(losses)
+        case "sum":
+            return gx.sum(losses)
+        case "none":
+            return losses
     raise gx.errors.InputError(
         f"{name}: reduction is {reduction!r}", where=gx.errors.caller(), hint='use "mean", "sum" or "none"'
     )

@@ -151,22 +151,14 @@ def adaptive_avg_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str
     return x
 
 
-_REGIONS = 65_536
-
-
 def _adaptive(name: str, x: Tensor, size: int | tuple[int, ...], layout: str) -> tuple[bool, list[int], tuple[int, ...]]:
     first = images.is_first(name, x, layout)
     sizes = [x.shape[a] for a in images.spatial(x, first)]
-    wanted = images.counts(name, "size", size, len(sizes))
+    wanted = images.counts(name, "size", size, len(sizes), most=images.PLACES)
     fixed = [n for n in sizes if isinstance(n, int) and n > 0]
     if len(fixed) != len(sizes):
         raise gx.errors.ShapeError(
             f"{name} needs images of fixed size that are not empty, got {x.type}", where=gx.errors.caller(),
             hint="the regions depend on it; the global pools do not",
-        )  # fmt: skip
-    if max(wanted, default=0) > _REGIONS:
-        raise gx.errors.ShapeError(
-            f"{name}: {max(wanted)} regions of an axis are too many", where=gx.errors.caller(),
-            hint=f"at most {_REGIONS}: a graph holds the places of all",
         )  # fmt: skip
     return first, fixed, wanted
