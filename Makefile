@@ -2,6 +2,7 @@
 # make test    every check: ruff, mypy, fuzz, docs, doctests and tests
 # make bench   compiled against interpreted, as a table
 # make peers   compared with jax, torch, PyTensor, numexpr and onnxruntime: docs/peers.json, its picture and its page
+# make truth   values and gradients compared with torch's, function by function
 # make docs    write the generated pages anew
 #
 # Each makes .venv first if it is not there. Another Python: make PYTHON=python3.12 test; another place: make VENV=/path test.
@@ -12,7 +13,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/installed
 
-.PHONY: demo test bench peers docs clean
+.PHONY: demo test bench peers truth docs clean
 
 demo: $(STAMP)
 	$(RUN) -m graphc demo
@@ -31,6 +32,10 @@ peers: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) benchmarks/peers.py --json docs/peers.json --plot docs/peers.png
 	$(RUN) docs/generate.py
+
+truth: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	$(RUN) -m pytest tests/test_peers_truth.py tests/test_torch.py
 
 docs: $(STAMP)
 	$(RUN) docs/generate.py

@@ -21,7 +21,7 @@ from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Graph, Node, births, topological
 from graphc.ir.operation import VOCABULARY, Choose, Contraction, Leaf, Pointwise, Project, Repeat, Scan, Sized
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, build, results
+from graphc.ops.declare import Op, build, check_function, listed, normalize_integer, results
 from graphc.ops.tensor import Tensor, as_tensor
 from graphc.ops.trees import Tree, flatten, form, unflatten
 from graphc.passes.differentiate import differentiate
@@ -302,7 +302,9 @@ def scan(
     >>> sums.eval({x: [1.0, 2.0, 3.0]})
     array([1., 3., 6.])
     """
+    check_function("scan", "the body", f)
     init, xs = _symbols("scan", init), _symbols("scan", xs)
+    unroll = normalize_integer("scan", "unroll", unroll)
     steps = _steps(xs, length)
     if unroll > 1 and isinstance(steps, int):
         return _in_groups(_unrolled(f, xs, unroll, reverse), f, init, xs, steps, unroll, reverse)
@@ -413,6 +415,7 @@ def map(f: Callable[[Any], Any], xs: Tree) -> Any:
     >>> gx.map(lambda row: gx.sum(row), x).eval({x: [[1.0, 2.0], [3.0, 4.0]]})
     array([3., 7.])
     """
+    check_function("map", "f", f)
     return scan(lambda carry, x: (None, f(x)), None, xs)[1]
 
 
@@ -498,6 +501,8 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     >>> gx.while_loop(lambda v: v < 100, lambda v: v * 2, x).eval({x: 3})
     array(192)
     """
+    check_function("while_loop", "the condition", cond_fun)
+    check_function("while_loop", "the body", body_fun)
     init = _symbols("while_loop", init_val)
     leaves = [_leaf(f"carry{i}", x.type) for i, x in enumerate(flatten(init))]
     test = as_tensor(cond_fun(unflatten(init, leaves)))
@@ -524,6 +529,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     >>> gx.fori_loop(0, 3, lambda i, v: v * x, 1.0).eval({x: 2.0})
     array(8.)
     """
+    check_function("fori_loop", "the body", body_fun)
     if all(isinstance(n, (int, np.integer, Dim)) for n in (lower, upper)):
         count = dims.maximum(dims.sub(upper, lower), 0)
         counted = ops.arange(lower, dims.add(lower, count))
@@ -596,6 +602,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) 
     chosen = as_tensor(index)
     if chosen.ndim or not (chosen.dtype.is_integer or chosen.dtype.is_bool):
         raise DTypeError(f"switch: the index must be one integer, got {chosen.type}", where=caller())
+    branches = listed("switch", "branches", branches)
+    for branch in branches:
+        check_function("switch", "a branch", branch)
     if not branches:
         raise InputError("switch: no branches", where=caller())
     given = _symbols("switch", operands)

@@ -12,6 +12,7 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, origin, rebuild, topological
 from graphc.ops.batched import spread, vectorize
 from graphc.ops.custom import GradientRule, after, with_gradient
+from graphc.ops.declare import check_function, listed
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 from graphc.passes.differentiate import differentiate
 
@@ -49,7 +50,7 @@ def grad(y: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     array([2., 4., 6.])
     """
     single = isinstance(wrt, Tensor)
-    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    targets: list[Tensor] = [wrt] if isinstance(wrt, Tensor) else listed("grad", "what to differentiate by", wrt)
     _check("grad", "the value", [y])
     _check("grad", "what to differentiate by", targets)
     if y.ndim:
@@ -226,6 +227,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     >>> gx.vmap(lambda u, v: gx.sum(u * v), in_axes=(0, None))(a, b).eval({a: [[1, 2, 3], [4, 5, 6]], b: [1, 0, 1]})
     array([ 4., 10.])
     """
+    check_function("vmap", "f", f)
 
     @functools.wraps(f)
     def mapped(*args: Any) -> Any:
@@ -273,6 +275,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Tensor]:
     >>> gx.grad(clipped(x) * 5, x).eval({x: 2.0})
     array(1.)
     """
+    check_function("custom_gradient", "f", f)
 
     def pair(xs: Sequence[Tensor]) -> tuple[Tensor, Callable[[Tensor], Any]]:
         found = f(*xs)
@@ -320,6 +323,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> gx.grad(gx.sum(block(x)), x).eval({x: [0.0]})
     array([1.])
     """
+    check_function("checkpoint", "f", f)
 
     @functools.wraps(f)
     def made(*args: Any) -> Any:

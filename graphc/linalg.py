@@ -74,8 +74,7 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
            [0, 1]])
     """
     x = _matrix("matrix_power", x, square=True)
-    if isinstance(n, (bool, Tensor)) or not hasattr(n, "__index__"):
-        raise gx.errors.InputError(f"matrix_power: n must be an integer, got {n!r}", where=gx.errors.caller())
+    n = gx.ops.normalize_integer("matrix_power", "n", n)
     if n < 0:
         x, n = inv(x), -n
     if n == 0:
@@ -138,6 +137,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         raise gx.errors.ShapeError(
             f"norm: ord {ord!r} needs one axis or two, got {x.type} along {axis}", where=gx.errors.caller()
         )
+    gx.ops.check_flag("norm", "keepdims", keepdims)
     result = matrix_norm(gx.moveaxis(x, axes, (-2, -1)), keepdims=True, ord=ord)
     return gx.moveaxis(result, (-2, -1), axes) if keepdims else gx.squeeze(result, (-2, -1))
 

@@ -19,7 +19,6 @@ The 2^64 numbers of a key are divided by their two highest bits: 0 for draws, 1 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,7 +93,7 @@ def key(seed: TensorLike) -> Tensor:
             raise errors.DTypeError(f"key: the seed must be one integer, got {seed.type}", where=errors.caller())
         wide = gx.astype(seed, gx.uint64)
         return gx.astype(gx.stack([wide, wide >> 32]), gx.uint32)
-    number = operator.index(seed) if hasattr(seed, "__index__") and not isinstance(seed, bool) else -1
+    number = gx.ops.normalize_integer("key", "the seed", seed)
     if not 0 <= number < 1 << 64:
         raise errors.InputError(f"key: the seed must be an integer from 0 to 2^64 - 1, got {seed!r}", where=errors.caller())
     return gx.constant([number & 0xFFFFFFFF, number >> 32], gx.uint32)
@@ -309,8 +308,8 @@ def categorical(key: Key, logits: TensorLike, axis: int = -1, shape: Shape | Non
     array([1, 0])
     """
     logits = gx.asarray(logits)
-    if not logits.dtype.is_float or not -logits.ndim <= axis < logits.ndim:
-        raise errors.ShapeError(f"categorical needs floats with an axis {axis}, got {logits.type}", where=errors.caller())
+    if not logits.dtype.is_float:
+        raise errors.DTypeError(f"categorical needs floats, got {logits.type}", where=errors.caller())
     logits = gx.moveaxis(logits, axis, -1)
     if shape is not None:
         wanted = _counters("categorical", shape).shape

@@ -8,6 +8,7 @@ from itertools import product
 
 import pytest
 
+from graphc.errors import ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Size, dim
 
@@ -123,9 +124,9 @@ def test_equal_expressions_are_equal_shapes() -> None:
     ],
 )
 def test_what_is_no_dimension(text: str, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ShapeError) as caught:
         dim(text)
-    assert str(caught.value) == message
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize("seed", range(3))

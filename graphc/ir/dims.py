@@ -18,6 +18,8 @@ from functools import lru_cache
 from math import gcd
 from typing import Union
 
+from graphc.errors import InputError, ShapeError, caller
+
 Size = Union[int, "Dim"]
 Shape = tuple[Size, ...]
 Ranges = Mapping[str, Size]  # loop variable -> extent: 0 <= variable < extent
@@ -159,13 +161,21 @@ def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
     return (((), int(size)),) if size else ()
 
 
-def dim(text: str) -> Size:
+def dim(text: str | Dim) -> Size:
     """The size a text denotes: a name or an integer expression of names.
 
     >>> dim("2*batch + 1")
     2*batch+1
     """
-    return _parse(text)
+    if isinstance(text, Dim):
+        return text
+    if not isinstance(text, str):
+        raise InputError(f"{text!r} is not a dimension", where=caller(), hint='write its name, as in gx.dim("batch")')
+    try:
+        return _parse(text)
+    except ShapeError as error:
+        error.where = error.where or caller()
+        raise
 
 
 @lru_cache(maxsize=4096)
@@ -173,7 +183,7 @@ def _parse(text: str) -> Size:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise ValueError(f"{text!r} is not a dimension: write a name or an integer expression of names") from error
+        raise ShapeError(f"{text!r} is not a dimension: write a name or an integer expression of names") from error
     return _from_ast(tree, text)
 
 
@@ -181,7 +191,7 @@ def _from_ast(tree: ast.expr, text: str) -> Size:
     match tree:
         case ast.Name(id=name):
             if name in _RESERVED:
-                raise ValueError(f"{name!r} cannot name a dimension: graph text has another meaning for it")
+                raise ShapeError(f"{name!r} cannot name a dimension: graph text has another meaning for it")
             return symbol(name)
         case ast.Constant(value=int(value)) if not isinstance(value, bool):
             return value
@@ -190,7 +200,7 @@ def _from_ast(tree: ast.expr, text: str) -> Size:
         case ast.BinOp(left=left, op=op, right=right):
             a, b = _from_ast(left, text), _from_ast(right, text)
             if isinstance(op, (ast.FloorDiv, ast.Mod)) and isinstance(b, int) and b <= 0:
-                raise ValueError(f"{text!r} is not a dimension: it divides by {b}, and divisors are at least 1")
+                raise ShapeError(f"{text!r} is not a dimension: it divides by {b}, and divisors are at least 1")
             match op:
                 case ast.Add():
                     return add(a, b)
@@ -206,7 +216,7 @@ def _from_ast(tree: ast.expr, text: str) -> Size:
             return maximum(_from_ast(a_tree, text), _from_ast(b_tree, text))
         case ast.Call(func=ast.Name(id="min"), args=[a_tree, b_tree]):
             return minimum(_from_ast(a_tree, text), _from_ast(b_tree, text))
-    raise ValueError(f"{text!r} is not a dimension: use names, integers, + - * // % max min")
+    raise ShapeError(f"{text!r} is not a dimension: use names, integers, + - * // % max min")
 
 
 @lru_cache(maxsize=4096)

@@ -9,13 +9,14 @@ float16 is NumPy's; the arrays of bfloat16 are those of the package ml_dtypes, w
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, caller
+from graphc.errors import DTypeError, InputError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 
@@ -125,7 +126,7 @@ def as_dtype(value: object) -> DType:
         return _BY_NAME[value]
     try:
         found = _BY_NAME.get(np.dtype(value).name)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError):
         found = None
     if found is None:
         raise DTypeError(
@@ -235,9 +236,12 @@ def as_size(value: object) -> Size:
         return dims.dim(value)
     if isinstance(value, dims.Dim):
         return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{value!r} is not a size")
-    return int(value.__index__())
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise InputError(f"{value!r} is not a size", where=caller(), hint="give an integer from 0 on, or a name")
 
 
 class ArrayValue:

@@ -38,11 +38,11 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     array([-0.1587,  0.    ,  0.8413])
     """
     x = _without_minus_infinity(to_float(x))
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise gx.errors.InputError(f"gelu: approximate is {approximate!r}", where=gx.errors.caller(), hint='use "none" or "tanh"')
     if approximate == "none":
         below: Tensor = 0.5 * (1 + gx.erf(x * math.sqrt(0.5)))
         return x * below
-    if approximate != "tanh":
-        raise gx.errors.InputError(f"gelu: approximate is {approximate!r}", where=gx.errors.caller(), hint='use "none" or "tanh"')
     inner = gx.clip(x, -10, 10)  # tanh is ±1 to the last bit there already; without this the cube's gradient overflows
     below = 0.5 * (1 + gx.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
     return x * below
@@ -115,6 +115,7 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> gx.nn.celu(gx.constant([-1.0, 3.0]), alpha=2.0).eval().round(4)
     array([-0.7869,  3.    ])
     """
+    gx.ops.check_number("celu", "alpha", alpha)
     if alpha == 0:
         raise gx.errors.InputError("celu: alpha is 0, and x is divided by it", where=gx.errors.caller(), hint="use relu")
     x = to_float(x)
@@ -161,6 +162,8 @@ def hardtanh(x: TensorLike, low: float = -1, high: float = 1) -> Tensor:
     >>> gx.nn.hardtanh(gx.constant([-2.0, 0.5, 8.0])).eval()
     array([-1. ,  0.5,  1. ])
     """
+    for what, bound in (("low", low), ("high", high)):
+        gx.ops.check_number("hardtanh", what, bound)
     if not low <= high:
         raise gx.errors.InputError(f"hardtanh: low is {low} and high is {high}", where=gx.errors.caller(), hint="low <= high")
     x = gx.asarray(x)
@@ -305,8 +308,7 @@ def glu(x: TensorLike, axis: int = -1) -> Tensor:
     array([1., 2.])
     """
     x = to_float(x)
-    if not -x.ndim <= axis < x.ndim:
-        raise gx.errors.ShapeError(f"glu: axis {axis} is out of range for {x.type}", where=gx.errors.caller())
+    axis = gx.ops.normalize_axis("glu", axis, x.type)
     n: Any = x.shape[axis]
     if isinstance(n, int) and n % 2:
         raise gx.errors.ShapeError(

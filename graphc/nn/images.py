@@ -20,7 +20,7 @@ _LAST = {"NHWC", "NWC", "NDHWC"}
 
 def is_first(name: str, x: Tensor, layout: str) -> bool:
     """Whether channels are the first axis after the batch."""
-    if layout not in _FIRST | _LAST:
+    if not isinstance(layout, str) or layout not in _FIRST | _LAST:
         raise gx.errors.InputError(
             f"{name}: layout is {layout!r}", where=gx.errors.caller(), hint='use "NCHW" or "NHWC", whatever the number of axes'
         )
@@ -37,15 +37,19 @@ def spatial(x: Tensor, first: bool) -> tuple[int, ...]:
     return tuple(range(2, x.ndim)) if first else tuple(range(1, x.ndim - 1))
 
 
-def counts(name: str, what: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
+PLACES = 1_000_000  # of an axis, where a graph holds a list of them
+
+
+def counts(name: str, what: str, value: Any, axes: int, least: int = 1, most: int | None = None) -> tuple[int, ...]:
     """One integer for every axis, or one for all."""
     several = isinstance(value, (tuple, list))
     given = list(value) if several else [value] * axes
     good = len(given) == axes and all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in given)
-    if not good:
+    if not good or (most is not None and max(given, default=0) > most):
+        limit = "" if most is None else f" and at most {most}"
         raise gx.errors.InputError(
             f"{name}: {what} is {value!r}", where=gx.errors.caller(),
-            hint=f"give an integer of at least {least}, or {axes} of them",
+            hint=f"give an integer of at least {least}{limit}, or {axes} of them",
         )  # fmt: skip
     return tuple(given)
 

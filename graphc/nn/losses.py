@@ -30,9 +30,8 @@ def cross_entropy(
     array([0.1269, 0.    ])
     """
     logits, labels = to_float(logits), gx.asarray(labels)
-    if not -logits.ndim <= axis < logits.ndim:
-        raise gx.errors.ShapeError(f"cross_entropy: axis {axis} is out of range for {logits.type}", where=gx.errors.caller())
-    place = axis % logits.ndim
+    place = gx.ops.normalize_axis("cross_entropy", axis, logits.type)
+    gx.ops.check_number("cross_entropy", "smoothing", smoothing)
     if not 0 <= smoothing <= 1:
         raise gx.errors.InputError(
             f"cross_entropy: smoothing is {smoothing!r}", where=gx.errors.caller(), hint="give a number from 0 to 1"
@@ -126,6 +125,7 @@ def huber(prediction: TensorLike, target: TensorLike, reduction: str = "mean", *
     >>> gx.nn.huber(gx.constant([0.5, 3.0]), gx.constant([0.0, 0.0]), "none").eval()
     array([0.125, 2.5  ])
     """
+    gx.ops.check_number("huber", "delta", delta)
     if not delta > 0:
         raise gx.errors.InputError(f"huber: delta is {delta!r}", where=gx.errors.caller(), hint="give a number above 0")
     x, t = _alike("huber", prediction, target)
@@ -218,7 +218,7 @@ def mse(prediction: TensorLike, target: TensorLike, reduction: str = "mean") -> 
 
 
 def _reduce(name: str, losses: Tensor, reduction: str) -> Tensor:
-    match reduction:
+    match reduction if isinstance(reduction, str) else None:
         case "mean":
             return gx.mean(losses)
         case "sum":

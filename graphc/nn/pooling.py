@@ -154,7 +154,7 @@ def adaptive_avg_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str
 def _adaptive(name: str, x: Tensor, size: int | tuple[int, ...], layout: str) -> tuple[bool, list[int], tuple[int, ...]]:
     first = images.is_first(name, x, layout)
     sizes = [x.shape[a] for a in images.spatial(x, first)]
-    wanted = images.counts(name, "size", size, len(sizes))
+    wanted = images.counts(name, "size", size, len(sizes), most=images.PLACES)
     fixed = [n for n in sizes if isinstance(n, int) and n > 0]
     if len(fixed) != len(sizes):
         raise gx.errors.ShapeError(

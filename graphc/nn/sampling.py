@@ -38,9 +38,9 @@ def resize(x: TensorLike, size: int | tuple[int, ...], *, method: str = "nearest
     """
     x = gx.asarray(x)
     first = images.is_first("resize", x, layout)
-    if method not in ("nearest", "linear", "bilinear"):
+    if not isinstance(method, str) or method not in ("nearest", "linear", "bilinear"):
         raise gx.errors.InputError(f"resize: method is {method!r}", where=gx.errors.caller(), hint='use "nearest" or "linear"')
-    wanted = images.counts("resize", "size", size, x.ndim - 2)
+    wanted = images.counts("resize", "size", size, x.ndim - 2, most=images.PLACES)
     if method != "nearest":
         x = to_float(x)
     for axis, new in zip(images.spatial(x, first), wanted, strict=True):

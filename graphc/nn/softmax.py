@@ -29,6 +29,7 @@ def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tenso
     array([1.00006931e+04, 3.00000000e+00])
     """
     x = to_float(x)
+    gx.ops.check_flag("logsumexp", "keepdims", keepdims)
     high = _shift(x, axis)
     total = gx.sum(gx.exp(x - high), axis=axis, keepdims=True)
     absent = total == 0

@@ -18,7 +18,10 @@
 
 from graphc.ir.dims import product
 from graphc.ops.tensor import Tensor, as_tensor  # isort: skip
-from graphc.ops.declare import any_type, broadcast_shapes, normalize_axis, promote_operands  # isort: skip
+from graphc.ops.declare import (
+    any_type, broadcast_shapes, check_flag, check_function, check_number, listed, normalize_axis, normalize_integer,
+    promote_operands,
+)  # isort: skip  # fmt: skip
 from graphc.ops.arithmetic import (
     abs, add, astype, ceil, clip, copysign, divide, floor, floor_divide, fmod, maximum, minimum, multiply, negative, nextafter,
     positive, reciprocal, remainder, round, sign, sqrt, square, stop_gradient, subtract, trunc,
@@ -68,22 +71,22 @@ __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax",
     "argmin", "argsort", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "betainc",
     "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "clip", "compress", "concat",
-    "constant", "convolve", "convolve_transposed", "copysign", "cos", "cosh", "count_nonzero", "cross", "cummax", "cummin",
-    "cumulative_prod", "cumulative_sum", "diag", "diagonal", "diff", "digamma", "divide", "einsum", "empty", "empty_like",
-    "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye", "finfo", "flip", "floor",
-    "floor_divide", "fmod", "full", "full_like", "gamma_pathwise", "gammainc", "gammaincc", "getitem", "greater",
-    "greater_equal", "hypot", "iinfo", "in_float32", "input_", "interp", "isdtype", "isfinite", "isin", "isinf", "isnan",
-    "kron", "less", "less_equal", "lgamma", "linear_recurrence", "linspace", "log", "log1p", "log2", "log10", "logaddexp",
-    "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "matrix_functions",
-    "matrix_transpose", "max", "max_pool", "maximum", "mean", "median", "meshgrid", "min", "minimum", "moveaxis",
-    "multiply", "negative", "nextafter", "nonzero", "normalize_axis", "not_equal", "numpy_function", "numpy_modules",
-    "numpy_ufunc", "one_hot", "ones", "ones_like", "outer", "pad", "percentile", "permute_dims", "placeholder",
-    "poisson_quantile", "polygamma", "positive", "pow", "prod", "product", "promote_operands", "put_add", "put_along_add",
-    "quantile", "reciprocal", "remainder", "repeat", "reshape", "result_type", "roll", "round", "searchsorted",
-    "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid", "sign", "signbit", "sin", "sinh", "slice_",
-    "slide", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum",
-    "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "threefry", "tile", "top_k", "trace", "transpose",
-    "tril", "triu", "trunc", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unstack", "var", "variable",
-    "vecdot", "where", "windows", "zeros", "zeros_like",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "check_flag", "check_function",
+    "check_number", "clip", "compress", "concat", "constant", "convolve", "convolve_transposed", "copysign", "cos", "cosh",
+    "count_nonzero", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "diag", "diagonal", "diff",
+    "digamma", "divide", "einsum", "empty", "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
+    "expm1", "extract", "eye", "finfo", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "gamma_pathwise",
+    "gammainc", "gammaincc", "getitem", "greater", "greater_equal", "hypot", "iinfo", "in_float32", "input_", "interp",
+    "isdtype", "isfinite", "isin", "isinf", "isnan", "kron", "less", "less_equal", "lgamma", "linear_recurrence",
+    "linspace", "listed", "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "matmul", "matrix_functions", "matrix_transpose", "max", "max_pool", "maximum", "mean",
+    "median", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "nextafter", "nonzero", "normalize_axis",
+    "normalize_integer", "not_equal", "numpy_function", "numpy_modules", "numpy_ufunc", "one_hot", "ones", "ones_like",
+    "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_quantile", "polygamma", "positive", "pow", "prod",
+    "product", "promote_operands", "put_add", "put_along_add", "quantile", "reciprocal", "remainder", "repeat", "reshape",
+    "result_type", "roll", "round", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid",
+    "sign", "signbit", "sin", "sinh", "slice_", "slide", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "std",
+    "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "threefry",
+    "tile", "top_k", "trace", "transpose", "tril", "triu", "trunc", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values", "unstack", "var", "variable", "vecdot", "where", "windows", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -105,7 +105,7 @@ def meshgrid(*arrays: TensorLike, indexing: str = "xy") -> list[Tensor]:
     [(3, 2), (3, 2)]
     """
     xs = [as_tensor(a) for a in arrays]
-    if indexing not in ("xy", "ij"):
+    if not isinstance(indexing, str) or indexing not in ("xy", "ij"):
         raise InputError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}", where=caller())
     for x in xs:
         if x.ndim > 1:

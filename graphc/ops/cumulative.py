@@ -18,7 +18,7 @@ from graphc.ir import types as t
 from graphc.ir.graph import Node
 from graphc.ir.operation import Prefix, Sample
 from graphc.ir.types import DType, TensorType
-from graphc.ops.declare import Op, broadcast_shapes, build, normalize_axis, numeric, promote_operands, to_float
+from graphc.ops.declare import Op, broadcast_shapes, build, check_flag, normalize_axis, numeric, promote_operands, to_float
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -149,6 +149,7 @@ def _accumulate(op: Op, x: TensorLike, axis: int | None, dtype: object, include_
         wide = found if found.is_float else t.uint64 if found.kind == "u" else t.int64
     x, place = _along(op.name, ops.astype(x, wide), axis)
     result = ops.astype(op(x, axis=place), found)
+    check_flag("a running sum or product", "include_initial", include_initial)
     if not include_initial:
         return result
     edge = ops.full(tuple(1 if a == place else n for a, n in enumerate(x.shape)), first, found)

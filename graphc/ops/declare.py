@@ -7,6 +7,7 @@ What is declared is the function users call.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, GraphError, ShapeError, caller
+from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
@@ -397,9 +398,7 @@ def reduction(
 
 def normalize_axis(name: str, axis: Any, x: TensorType) -> int:
     """An axis as a number from 0."""
-    if isinstance(axis, (bool, float)) or not hasattr(axis, "__index__") or isinstance(axis, Node):
-        raise ShapeError(f"{name}: axis must be an integer, got {axis!r}", where=caller())
-    number = int(axis.__index__())
+    number = normalize_integer(name, "axis", axis)
     if not -x.rank <= number < x.rank:
         raise ShapeError(
             f"{name}: axis {number} is out of range for {x}", where=caller(),
@@ -433,13 +432,51 @@ def normalize_size(name: str, what: str, value: Any) -> Size:
 
 def normalize_integer(name: str, what: str, value: Any) -> int:
     """A Python integer."""
-    if isinstance(value, (bool, Node)) or not hasattr(value, "__index__"):
-        raise ShapeError(f"{name}: {what} must be an integer, got {value!r}", where=caller())
-    return int(value.__index__())
+    try:
+        if not isinstance(value, (bool, Node)):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise ShapeError(f"{name}: {what} must be an integer, got {value!r}", where=caller())
+
+
+# --- arguments that are no arrays -------------------------------------------------------------------------------------
+
+
+def check_number(name: str, what: str, value: Any) -> None:
+    """A Python or NumPy number: an option that shapes the graph."""
+    if not isinstance(value, (int, float, np.bool_, np.integer, np.floating)):
+        raise InputError(f"{name}: {what} must be a number, got {_shown(value)}", where=caller())
+
+
+def check_flag(name: str, what: str, value: Any) -> None:
+    """True or False."""
+    if not isinstance(value, (int, np.bool_)):
+        raise InputError(f"{name}: {what} must be True or False, got {_shown(value)}", where=caller())
+
+
+def check_function(name: str, what: str, value: Any) -> None:
+    """Something that can be called."""
+    if not callable(value):
+        raise InputError(f"{name}: {what} must be a function, got {_shown(value)}", where=caller())
+
+
+def listed(name: str, what: str, value: Any) -> list[Any]:
+    """The items of something that has an order."""
+    ordered = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    if ordered or (isinstance(value, (np.ndarray, Tensor)) and value.ndim):
+        return list(value)
+    raise InputError(f"{name}: {what} must be a list, got {_shown(value)}", where=caller(), hint="a tuple serves too")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else type(value).__name__
 
 
 __all__ = [
-    "any_type", "broadcast_shapes", "build", "comparison", "composite", "elementwise", "index_map", "integral", "logical",
-    "normalize_axes", "normalize_axis", "normalize_integer", "normalize_size", "numeric", "pointwise", "promote_operands",
-    "reduction", "shift", "to_bool", "to_float", "true_division", "weak",
+    "any_type", "broadcast_shapes", "build", "check_flag", "check_function", "check_number", "comparison", "composite",
+    "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes", "normalize_axis", "normalize_integer",
+    "normalize_size", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool", "to_float",
+    "true_division", "weak",
 ]  # fmt: skip

@@ -53,6 +53,8 @@ def finfo(dtype: object) -> FloatInfo:
     found = _dtype(dtype)
     if not found.is_float:
         raise DTypeError(f"finfo needs a float type, got {found}", where=caller(), hint="use iinfo")
+    if found == t.bfloat16:  # which NumPy does not know: 8 bits of precision, the exponents of float32
+        return FloatInfo(16, 2.0**-7, (2 - 2.0**-7) * 2.0**127, -(2 - 2.0**-7) * 2.0**127, 2.0**-126, found)
     info = np.finfo(found.numpy)
     return FloatInfo(found.bits, float(info.eps), float(info.max), float(info.min), float(info.smallest_normal), found)
 

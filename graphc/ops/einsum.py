@@ -9,7 +9,7 @@ from graphc import ops
 from graphc.errors import InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ops.declare import numeric, promote_operands
+from graphc.ops.declare import listed, numeric, promote_operands
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Label = Any  # a letter, an integer, or _Dot
@@ -70,8 +70,8 @@ def _labels(operands: Sequence[Any]) -> tuple[list[TensorLike], list[Labels], La
         lists = [_split(term) for term in left.split(",")]
         out = _split(right) if arrow else None
     else:
-        given, lists = list(operands[: len(operands) // 2 * 2 : 2]), [list(a) for a in operands[1::2]]
-        out = list(operands[-1]) if len(operands) % 2 else None
+        given, lists = list(operands[: len(operands) // 2 * 2 : 2]), [listed("einsum", "labels", a) for a in operands[1::2]]
+        out = listed("einsum", "labels", operands[-1]) if len(operands) % 2 else None
     if len(given) != len(lists):
         raise _wrong(f"{len(lists)} subscripts for {len(given)} operands")
     xs = [as_tensor(x) for x in given]
@@ -108,6 +108,9 @@ def _split(term: str) -> list[Label]:
 
 def _spread(labels: list[Label], x: Tensor) -> Labels:
     """A label for each axis: those under ... are counted from the last."""
+    for label in labels:
+        if not isinstance(label, (str, int)) and label is not Ellipsis:
+            raise _wrong(f"{label!r} is not a label", "letters, integers or ...")
     count = x.ndim - len([label for label in labels if label is not Ellipsis])
     if count < 0 or (count > 0 and Ellipsis not in labels) or labels.count(Ellipsis) > 1:
         raise ShapeError(

@@ -244,7 +244,7 @@ digamma: Op = _float(
 def polygamma(n: int, x: TensorLike) -> Tensor:
     """The derivative of order n of digamma, for x > 0; NaN elsewhere.
 
-    n: a Python integer, at least 0. x: numbers of any shape. Ten steps of one bring x to where Stirling's series holds
+    n: a Python integer from 0 to 100. x: numbers of any shape. Ten steps of one bring x to where Stirling's series holds
     (Abramowitz and Stegun 6.4.6 and 6.4.11); the error is some units in the last place. The gradient follows from these parts.
 
     >>> import graphc as gx
@@ -253,6 +253,8 @@ def polygamma(n: int, x: TensorLike) -> Tensor:
     """
     if type(n) is not int or n < 0:
         raise InputError(f"polygamma: the order must be an integer of at least 0, got {n!r}", where=caller())
+    if n > 100:
+        raise InputError(f"polygamma: the order {n} is too large", where=caller(), hint="at most 100: factorials overflow")
     if n == 0:
         return digamma(x)
     (x,), _ = promote_operands("polygamma", [x], to_float)

@@ -17,7 +17,7 @@ from graphc.ir.dims import Size
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, normalize_axis
+from graphc.ops.declare import Op, build, normalize_axis, normalize_size
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -199,7 +199,7 @@ def one_hot(indices: TensorLike, num_classes: Any, dtype: object = "float32", ax
            [1., 0., 0.]], dtype=float32)
     """
     indices = _indices("one_hot", indices)
-    count = t.as_size(num_classes)
+    count = normalize_size("one_hot", "num_classes", num_classes)
     hot = ops.equal(
         ops.expand_dims(indices, -1), ops.arange(count, dtype=indices.dtype if indices.dtype.itemsize > 2 else t.int64)
     )

@@ -18,7 +18,7 @@ from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node
-from graphc.ops.declare import Op
+from graphc.ops.declare import Op, normalize_integer
 from graphc.ops.scattering import gather, scatter_add, scatter_max, scatter_min, scatter_multiply, scatter_set
 from graphc.ops.shape import embed, reshape, slice_
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
@@ -147,16 +147,21 @@ def _position(x: Tensor, axis: int, n: Size, k: Any) -> Size:
     return i
 
 
+def _whole(what: str, value: Any) -> int:
+    """A number in a slice; a symbol says itself why it is none."""
+    return value.__index__() if isinstance(value, Tensor) else normalize_integer("a slice", what, value)
+
+
 def _slice_range(x: Tensor, axis: int, n: Size, key: slice) -> tuple[Size, int, Size]:
     """Start, step and size of a slice of an axis of size n, by Python's rules."""
-    by = 1 if key.step is None else int(key.step)
+    by = 1 if key.step is None else _whole("its step", key.step)
     if by == 0:
         raise ShapeError(f"a slice of axis {axis} of {x.type} has step 0", where=caller())
 
     def edge(value: Any, default: Size) -> Size:
         if value is None:
             return default
-        at: Size = value if isinstance(value, Dim) else int(value.__index__())
+        at: Size = value if isinstance(value, Dim) else _whole("its edge", value)
         if isinstance(at, int) and at < 0:
             at = dims.add(at, n)
         return dims.maximum(at, 0 if by > 0 else -1)

@@ -17,7 +17,7 @@ from graphc.ir.operation import Leaf, Operation, Pointwise, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.state import STATE
 from graphc.ir.types import ArrayValue, DType, TensorType
-from graphc.ops.declare import Op, build
+from graphc.ops.declare import Op, build, check_number
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -239,7 +239,8 @@ def _shape(name: str, shape: Any) -> Shape:
     try:
         found = t.as_shape(shape)
     except (TypeError, ValueError, AttributeError) as error:
-        raise ShapeError(f"{name}: {shape!r} is not a shape: {error}", where=caller(), hint="give integers and names") from None
+        why = error.message if isinstance(error, GraphError) else error
+        raise ShapeError(f"{name}: {shape!r} is not a shape: {why}", where=caller(), hint="give integers and names") from None
     for n in found:
         if isinstance(n, int) and n < 0:
             raise ShapeError(f"{name}: sizes cannot be negative, got {list(found)}", where=caller())
@@ -296,7 +297,10 @@ def full(shape: Any, fill_value: Any, dtype: object = None) -> Tensor:
         made = t.int64 if dtype is None else t.as_dtype(dtype)
         return full_(shape=_shape("full", shape), value=fill_value, dtype=made)
     made = t.as_dtype(_array("full", fill_value, None).dtype if dtype is None else dtype)
-    value = _array("full", fill_value, made).item()
+    array = _array("full", fill_value, made)
+    if array.size != 1:
+        raise ShapeError(f"full: the value must be one number, got an array of {array.shape}", where=caller())
+    value = array.item()
     return full_(shape=_shape("full", shape), value=value, dtype=made)
 
 
@@ -337,6 +341,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
         start, stop = 0, start
     if any(isinstance(v, Tensor) for v in (start, stop, step)):
         raise InputError("arange needs numbers or sizes, not symbols", where=caller(), hint="the size of a result cannot be data")
+    for v in (start, stop, step):
+        if not isinstance(v, Dim):
+            check_number("arange", "what it counts with", v)
     if step == 0:
         raise ShapeError("arange: step cannot be 0", where=caller())
     whole = all(isinstance(v, (int, Dim, np.integer)) for v in (start, stop, step))

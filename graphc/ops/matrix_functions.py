@@ -21,7 +21,7 @@ from graphc.errors import GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.types import TensorType
 from graphc.ops import decompositions as d
-from graphc.ops.declare import broadcast_shapes, promote_operands, results, true_division
+from graphc.ops.declare import broadcast_shapes, check_flag, promote_operands, results, true_division
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Tensor, TensorLike
 
@@ -140,6 +140,8 @@ def solve_triangular(
     array([2., 2.])
     """
     a, b, vector = _system("solve_triangular", x1, x2)
+    for what, flag in (("lower", lower), ("transposed", transposed), ("unit_diagonal", unit_diagonal)):
+        check_flag("solve_triangular", what, flag)
     x = d.solve_triangular_(a, b, lower=bool(lower), transposed=bool(transposed), unit_diagonal=bool(unit_diagonal))
     return ops.squeeze(x, -1) if vector else x
 
@@ -212,7 +214,7 @@ def qr(x: TensorLike, *, mode: str = "reduced") -> QRResult:
     array([[3., 1.],
            [4., 2.]])
     """
-    if mode not in ("reduced", "complete"):
+    if not isinstance(mode, str) or mode not in ("reduced", "complete"):
         raise InputError(f"qr: mode is {mode!r}", where=caller(), hint='use "reduced" or "complete"')
     return QRResult(*results(d.qr_(_checked("qr", x, square=False), mode=mode)))
 
@@ -351,6 +353,7 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> T
     else:
         sums = ops.sum(ops.abs(a), axis=-2 if ord in (1, -1) else -1)
         found = (ops.max if ord > 0 else ops.min)(sums, axis=-1)
+    check_flag("matrix_norm", "keepdims", keepdims)
     return ops.expand_dims(found, (-2, -1)) if keepdims else found
 
 

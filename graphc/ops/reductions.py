@@ -11,7 +11,7 @@ from graphc.errors import DTypeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
-from graphc.ops.declare import normalize_axes, normalize_axis, reduction
+from graphc.ops.declare import check_flag, check_number, normalize_axes, normalize_axis, reduction
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -102,6 +102,7 @@ argmin_ = reduction(
 
 def _reduce(op: Any, x: TensorLike, axis: Axis, keepdims: bool, dtype: object = None) -> Tensor:
     x = as_tensor(x)
+    check_flag(op.name, "keepdims", keepdims)
     if dtype is not None:
         x = ops.astype(x, dtype)
     axes = normalize_axes(op.name, axis, x.type)
@@ -153,6 +154,7 @@ def _arg_reduce(op: Any, x: TensorLike, axis: int | None, keepdims: bool) -> Ten
     else:
         place = normalize_axis(op.name, axis, x.type)
     result: Tensor = op(x, axes=(place,))
+    check_flag(op.name, "keepdims", keepdims)
     if not keepdims:
         return result
     return _keep(result, source, tuple(range(source.ndim)) if axis is None else (place,))
@@ -195,6 +197,7 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
     count = ops.full((), _count("var", x, axis), x.dtype)
     off = x - mean(x, axis, keepdims=True)
     drop = correction if ddof is None else ddof
+    check_number("var", "the correction", drop)
     return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
 
 

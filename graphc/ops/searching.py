@@ -93,7 +93,7 @@ def searchsorted(x1: TensorLike, x2: TensorLike, side: str = "left", sorter: Ten
     >>> gx.searchsorted(gx.constant([1, 3, 3, 5]), [3, 6], side="right").eval()
     array([3, 4])
     """
-    if side not in ("left", "right"):
+    if not isinstance(side, str) or side not in ("left", "right"):
         raise InputError(f"searchsorted: side must be 'left' or 'right', got {side!r}", where=caller())
     (x, v), _ = promote_operands("searchsorted", (x1, x2), comparison)
     if x.ndim != 1:

@@ -16,7 +16,7 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, index_map, normalize_axes, normalize_axis, pointwise
+from graphc.ops.declare import Op, build, check_number, index_map, listed, normalize_axes, normalize_axis, pointwise
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,7 @@ def reshape(x: TensorLike, shape: Any) -> Tensor:
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...] = 0) -> Tensor:
     """x with new axes of size 1 at the places `axis` names in the result."""
     x = as_tensor(x)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
     rank = x.ndim + len(axes)
     places = normalize_axes("expand_dims", axes, TensorType(x.dtype, (1,) * rank))
     sizes = iter(x.shape)
@@ -123,7 +123,7 @@ permute_: Op = index_map(
 def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
     """x with its axes in another order: axis i of the result is axis axes[i] of x."""
     x = as_tensor(x)
-    places = tuple(normalize_axis("permute_dims", a, x.type) for a in axes)
+    places = tuple(normalize_axis("permute_dims", a, x.type) for a in listed("permute_dims", "axes", axes))
     if sorted(places) != list(range(x.ndim)):
         raise ShapeError(f"permute_dims: {tuple(axes)} is not an order of the axes of {x.type}", where=caller())
     return x if places == tuple(range(x.ndim)) else permute_(x, axes=places)
@@ -327,18 +327,19 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     array([0, 1, 2, 0, 0])
     """
     x = as_tensor(x)
-    if mode != "constant":
+    if not isinstance(mode, str) or mode != "constant":
         raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint="only mode='constant'")
-    widths: list[Any] = [pad_width] if isinstance(pad_width, (int, Dim)) else list(pad_width)
-    if all(isinstance(w, (int, Dim)) for w in widths):
+    widths: list[Any] = [pad_width] if isinstance(pad_width, (int, Dim)) else listed("pad", "pad_width", pad_width)
+    if widths and all(isinstance(w, (int, Dim)) for w in widths):
         pairs = [(widths[0], widths[-1])] * x.ndim
     else:
-        pairs = [tuple(w) for w in widths] * (x.ndim if len(widths) == 1 else 1)
+        pairs = [tuple(listed("pad", "a pair of pad_width", w)) for w in widths] * (x.ndim if len(widths) == 1 else 1)
     if len(pairs) != x.ndim or any(len(p) != 2 or any(isinstance(w, int) and w < 0 for w in p) for p in pairs):
         raise ShapeError(
             f"pad: pad_width {pad_width} does not fit {x.type}", where=caller(), hint="give a pair (before, after) an axis"
         )
     shape = tuple(dims.add(dims.add(n, a), b) for n, (a, b) in zip(x.shape, pairs, strict=True))
+    check_number("pad", "constant_values", constant_values)
     value = x.dtype.numpy.type(constant_values).item()
     start = tuple(a for a, _ in pairs)
     return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)
@@ -395,6 +396,7 @@ concat_ = pointwise(
 
 def concat(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     """Arrays joined along an axis; flattened first if axis is None."""
+    arrays = listed("concat", "arrays", arrays)
     if not arrays:
         raise ShapeError("concat needs at least one array", where=caller())
     xs = _common_type(arrays)
@@ -406,6 +408,7 @@ def concat(arrays: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
 
 def stack(arrays: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis."""
+    arrays = listed("stack", "arrays", arrays)
     if not arrays:
         raise ShapeError("stack needs at least one array", where=caller())
     xs = _common_type(arrays)

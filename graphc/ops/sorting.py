@@ -22,6 +22,7 @@ from graphc.ir.operation import Requirement, Sample
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import (
     any_type,
+    check_flag,
     host,
     normalize_axes,
     normalize_axis,
@@ -172,6 +173,7 @@ def sort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: boo
     array([ 1.,  2., nan])
     """
     x, place = _placed("sort", x, axis)
+    check_flag("sort", "descending", descending)
     y = sort_(x, axis=place)
     return ops.flip(y, place) if descending else y
 
@@ -184,6 +186,7 @@ def argsort(x: TensorLike, *, axis: int = -1, descending: bool = False, stable: 
     array([3, 0, 2, 1])
     """
     x, place = _placed("argsort", x, axis)
+    check_flag("argsort", "descending", descending)
     if not descending:
         return argsort_(x, axis=place)
     last = ops.full((), x.shape[place], t.int64) - 1
@@ -283,6 +286,7 @@ def _nan_if_there_is_one(y: Tensor, ordered: Tensor) -> Tensor:
 
 
 def _kept(y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool, extra: Shape = ()) -> Tensor:
+    check_flag("median and quantile", "keepdims", keepdims)
     return ops.reshape(y, (*extra, *(1 if a in axes else n for a, n in enumerate(x.shape)))) if keepdims else y
 
 
@@ -370,14 +374,21 @@ def percentile(x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "l
     return _quantile("percentile", x, q, 100, axis, method, keepdims)
 
 
+def _within(q: Any, whole: int) -> bool:
+    """Whether numbers lie between 0 and another; symbols among them are not judged."""
+    if isinstance(q, list):
+        return not [part for part in q if not _within(part, whole)]
+    return isinstance(q, Tensor) or bool((np.greater_equal(q, 0) & np.less_equal(q, whole)).all())
+
+
 def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, method: str, keepdims: bool) -> Tensor:
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         raise InputError(f"{name}: method is {method!r}", where=caller(), hint=f"one of {', '.join(_METHODS)}")
-    if not isinstance(q, Tensor) and not (np.greater_equal(q, 0) & np.less_equal(q, whole)).all():
-        raise InputError(f"{name}: q must lie between 0 and {whole}, got {q!r}", where=caller())
     x = as_tensor(x)
     plain = type(q) in (int, float)
     (wanted,), _ = promote_operands(name, [q], true_division)
+    if isinstance(q, (int, float, list, np.ndarray)) and not _within(q, whole):
+        raise InputError(f"{name}: q must lie between 0 and {whole}, got {q!r}", where=caller())
     if wanted.ndim > 1:
         raise ShapeError(f"{name}: q must be a number or a vector, got {wanted.type}", where=caller())
     if whole != 1:
@@ -517,6 +528,7 @@ def isin(x: TensorLike, test_elements: TensorLike, *, invert: bool = False) -> T
     >>> gx.isin(gx.constant([1, 2, 3]), [3, 1]).eval()
     array([ True, False,  True])
     """
+    check_flag("isin", "invert", invert)
     (a, b), _ = promote_operands("isin", (x, test_elements), any_type)
     found = isin_(a, b)
     return ops.logical_not(found) if invert else found

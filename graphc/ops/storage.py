@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.ir import types as t
 from graphc.ops.arithmetic import astype
+from graphc.ops.declare import check_function
 from graphc.ops.tensor import Tensor, as_tensor
 
 P = ParamSpec("P")
@@ -33,6 +34,8 @@ def in_float32(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     def wide(x: Any) -> Any:
         return astype(x, x.dtype.arithmetic) if isinstance(x, Tensor) else x
 
+    check_function("in_float32", "what it wraps", function)
+
     @wraps(function)
     def rounded(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         known: Any = [as_tensor(a) if isinstance(a, np.ndarray) else a for a in args]
@@ -40,7 +43,7 @@ def in_float32(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         floats = {x.dtype for x in (*known, *named.values()) if isinstance(x, Tensor) and x.dtype.is_float}
         if not any(dtype.is_storage for dtype in floats):
             return function(*args, **kwargs)
-        result = function(*map(wide, known), **{key: wide(a) for key, a in named.items()})
+        result = as_tensor(function(*map(wide, known), **{key: wide(a) for key, a in named.items()}))
         return astype(result, floats.pop()) if len(floats) == 1 and result.dtype == t.float32 else result
 
     return rounded

@@ -322,7 +322,10 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
         return ops.full((), value.item(), dtype=t.as_dtype(value.dtype))
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         return ops.stack(list(value))
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{type(value).__name__} makes no array: {error}", where=caller()) from None
     if not t.is_number(array.dtype):
         raise InputError(f"{type(value).__name__} cannot become a symbol", where=caller(), hint="give numbers or numeric arrays")
     return ops.constant(array)

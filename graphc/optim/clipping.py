@@ -15,6 +15,7 @@ def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     >>> gx.optim.global_norm([gx.constant([3.0]), gx.constant([[4.0]])]).eval()
     array(5.)
     """
+    tensors = [gx.asarray(x) for x in gx.ops.listed("global_norm", "tensors", tensors)]
     if not tensors:
         raise gx.errors.InputError("global_norm needs at least one tensor", where=gx.errors.caller())
     wide = [gx.astype(x, x.dtype.arithmetic) for x in tensors]  # the squares of float16 overflow from 256 on
@@ -35,6 +36,7 @@ def clip_by_global_norm(tensors: Sequence[Tensor], max_norm: float | Tensor) -> 
     >>> a.eval(), b.eval()
     (array([0.6]), array([0.8]))
     """
+    tensors = [gx.asarray(x) for x in gx.ops.listed("clip_by_global_norm", "tensors", tensors)]
     factor = gx.clip(max_norm / global_norm(tensors), max=1)  # a norm of 0 gives inf, then 1
     return [x * gx.astype(factor, x.dtype) for x in tensors]
 

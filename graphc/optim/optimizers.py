@@ -185,6 +185,7 @@ def _gradients(
     name: str, loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
 ) -> list[tuple[Variable, Tensor, Tensor]]:
     """Each variable with its value and its gradient, limited if asked for, in the type that is computed with."""
+    variables = gx.ops.listed(name, "the variables", variables)
     for v in variables:
         if not isinstance(v, Variable):
             raise gx.errors.InputError(

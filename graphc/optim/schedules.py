@@ -69,6 +69,7 @@ def exponential(start: float, decay: float, steps: int = 1, staircase: bool = Fa
     array(0.25)
     """
     _count("exponential", steps)
+    gx.ops.check_flag("exponential", "staircase", staircase)
 
     def rate(step: Tensor) -> Tensor:
         periods = gx.astype(step, gx.float64) / steps
@@ -84,9 +85,12 @@ def piecewise(boundaries: Sequence[int], values: Sequence[float]) -> Schedule:
     >>> gx.optim.schedules.piecewise([100, 200], [1.0, 0.1, 0.01])(gx.constant(100)).eval()
     array(0.1)
     """
+    boundaries, values = gx.ops.listed("piecewise", "boundaries", boundaries), gx.ops.listed("piecewise", "values", values)
+    for number in (*boundaries, *values):
+        gx.ops.check_number("piecewise", "what it is given", number)
     if len(values) != len(boundaries) + 1 or list(boundaries) != sorted(set(boundaries)):
         raise gx.errors.InputError(
-            f"piecewise needs rising boundaries and one value more, got {list(boundaries)} and {list(values)}",
+            f"piecewise needs rising boundaries and one value more, got {boundaries} and {values}",
             where=gx.errors.caller(),
         )
 

@@ -1,0 +1,343 @@
+"""Wrong calls of every public function: python tests/bad_calls.py --calls N --seed S
+
+Each call draws a function of gx, gx.nn, gx.linalg, gx.random, gx.optim, a method or an index of a symbol, and for every argument
+either something that its name suggests or anything at all: symbols of the wrong rank and dtype, names that no axis has, zero,
+negative and enormous numbers, NaN, None, text, functions, keywords that do not exist. A call must either
+
+    give its result       some of these are compiled and run in both backends, which must agree, or both refuse
+    raise a GraphError    whose `where` is the line of the call, in this file
+    raise a TypeError     of Python's own, for a wrong number of arguments or an unknown keyword
+
+Anything else, any other exception, an error that points elsewhere, a hang, is printed with the call. The last line counts them;
+the exit code is 1 if there are any. A crash of the process is one too: the call that led to it is the last in --log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import inspect
+import math
+import re
+import signal
+import sys
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import graphc as gx
+from graphc.errors import GraphError, GraphWarning
+from graphc.ir.dims import evaluate
+from graphc.ir.graph import topological
+
+Rng = np.random.Generator
+SIZES = {"n": 3, "m": 2}
+SECONDS = 20  # a call that takes longer hangs
+LARGEST = 20_000  # elements of a value in what is run
+DTYPES = ("bool", "int8", "int64", "uint8", "uint64", "float16", "bfloat16", "float32", "float64")
+SHAPES = (
+    (), (3,), (0,), ("n",), (3, 3), (2, 3), (3, 2), ("n", 3), ("n", "m"), (0, 3), (1, 1), (2, 3, 3), (2, 4, 6), (1, 4, 6, 6),
+)  # fmt: skip
+NUMBERS = (0, 1, 2, 3, -1, -2, 5, -9, 100, 2**31, 2**63, 2**70, -(2**63), 0.5, -0.0, 1e308, math.nan, math.inf, True)
+LEFT_OUT = {"compile", "set_num_threads", "get_num_threads", "to_dot", "placeholder", "variable"}  # no calculation of theirs
+
+
+@dataclass
+class Call:
+    """A function, the arguments to give it, and the symbols in them."""
+
+    name: str
+    function: Callable[..., Any]
+    args: list[Any] = field(default_factory=list)
+    keywords: dict[str, Any] = field(default_factory=dict)
+    more: list[Any] = field(default_factory=list)  # for the function that is the result, where it is one
+
+    def __str__(self) -> str:
+        given = [_text(a) for a in self.args] + [f"{k}={_text(v)}" for k, v in self.keywords.items()]
+        return f"{self.name}({', '.join(given)})"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({', '.join(map(_text, value))})"
+    return str(value.type) if isinstance(value, gx.Tensor) else repr(value)[:60]
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Everything that is tried, by name."""
+    found: dict[str, Callable[..., Any]] = {}
+    homes = {"gx": gx, "gx.nn": gx.nn, "gx.linalg": gx.linalg, "gx.random": gx.random, "gx.optim": gx.optim,
+             "gx.optim.schedules": gx.optim.schedules}  # fmt: skip
+    for home, module in homes.items():
+        for name in getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]:
+            value = getattr(module, name)
+            if callable(value) and not isinstance(value, type) and name not in LEFT_OUT:
+                if getattr(value, "__module__", "").startswith(("typing", "collections")) or isinstance(value, gx.DType):
+                    continue
+                found[f"{home}.{name}"] = value
+    methods = ("reshape", "transpose", "squeeze", "sum", "mean", "var", "max", "argmax", "clip", "take", "astype", "__getitem__",
+               "__add__", "__matmul__", "__pow__", "__lshift__", "__lt__")  # fmt: skip
+    found.update({f"Tensor.{name}": getattr(gx.Tensor, name) for name in methods})
+    found.update({f"x.at[key].{name}": placing(name) for name in ("set", "add", "multiply", "max", "min")})
+    return found
+
+
+def placing(name: str) -> Callable[..., Any]:
+    return lambda x, key, value: getattr(x.at[key], name)(value)
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+class Arguments:
+    """Draws what calls are given."""
+
+    def __init__(self, rng: Rng) -> None:
+        self.rng = rng
+        self.made = 0
+
+    def one(self, items: Any) -> Any:
+        return items[int(self.rng.integers(len(items)))]
+
+    def symbol(self, dtype: str | None = None, shape: Any = None) -> gx.Tensor:
+        self.made += 1
+        kind = dtype or self.one(("float64", "float64", "float32", "int64", self.one(DTYPES)))
+        return gx.placeholder(f"x{self.made}", self.one(SHAPES) if shape is None else shape, kind)
+
+    def anything(self) -> Any:
+        return self.one((
+            lambda: self.symbol(), lambda: self.symbol(), lambda: self.one(NUMBERS), lambda: self.one(NUMBERS),
+            lambda: None, lambda: "text", lambda: object(), lambda: [], lambda: {}, lambda: (1, "n"), lambda: [[1], [2, 3]],
+            lambda: gx.dim("n"), lambda: gx.dim("q") + 1, lambda: np.array(["a"]), lambda: np.array([1j]), lambda: 1j,
+            lambda: np.zeros((2, 3)), lambda: np.array([], "int64"), lambda: [self.symbol(), self.symbol()], lambda: int,
+            lambda: (lambda *x: x), lambda: slice(None, None, 0), lambda: ..., lambda: np.float32(2), lambda: b"bytes",
+            lambda: gx.constant(self.rng.integers(-9, 9, (3,))), lambda: (self.one(NUMBERS), self.one(NUMBERS)),
+            lambda: np.datetime64("2020-01-01"), lambda: {"x": 1}, lambda: gx.float32, lambda: range(3), lambda: {1, 2},
+        ))()  # fmt: skip
+
+    def fitting(self, name: str) -> Any:
+        """Something that an argument of this name may be."""
+        small = lambda: self.one((0, 1, 2, 3, -1, -2, 7))
+        ways: dict[tuple[str, ...], Callable[[], Any]] = {
+            ("axis", "axes", "source", "destination", "offset", "shift", "axis1", "axis2", "in_axes", "k"): lambda: self.one(
+                (0, 1, -1, None, (0, 1), (0, 0), 5, -7, 1.0, True)
+            ),
+            ("dtype",): lambda: self.one((*DTYPES, None, "complex64", "U3", gx.int32, float, np.int8)),
+            ("shape", "size", "repeats", "repetitions", "sizes", "padding", "kernel", "stride", "dilation", "output_padding"): (
+                lambda: self.one(((), (3,), 3, "n", ("n", 2), (-1, 3), (0,), 2, -1, 0, [(1, 1), (0, 2)], "same", (2.5,), 10**12))
+            ),
+            ("key",): lambda: self.one((gx.random.key(3), gx.random.Stream(3), self.symbol("uint32", (2,)), 7)),
+            ("keepdims", "descending", "replace", "causal", "stable", "side", "reduction", "layout", "method", "mode", "ord"): (
+                lambda: self.one((True, False, "left", "mean", "none", "sum", "NHWC", "linear", "nearest", 2, "fro", 1, None))
+            ),
+            ("n", "num_segments", "groups", "size", "num", "depth", "length", "count", "M", "N", "seed", "n_rows"): small,
+            ("indices", "labels", "segment_ids", "places", "index"): lambda: self.one(
+                (self.symbol("int64"), self.symbol("uint8"), gx.constant([0, 9, -9]), 1, [0, 1], self.symbol("float64"))
+            ),
+            ("f", "body", "cond", "function", "true_fun", "false_fun", "branches", "fun"): lambda: self.one(
+                ((lambda *x: x[0]), (lambda *x: x), (lambda: 1), (lambda a, b: (a, b)), (lambda *x: None), [(lambda x: x)] * 2, 3)
+            ),
+            ("condition", "mask", "pred", "where"): lambda: self.one((self.symbol("bool"), True, self.symbol(), None)),
+            ("arrays", "tensors", "xs", "operands", "inputs", "outputs", "params", "grads", "wrt"): lambda: self.one(
+                ([self.symbol("float64", (3,)), self.symbol("float64", (3,))], [], (self.symbol(),), self.symbol(), None)
+            ),
+        }  # fmt: skip
+        for names, way in ways.items():
+            if name in names:
+                return way()
+        shape = self.one(((3,), (3, 3), ("n", 3)))
+        return self.symbol(self.one(("float64", "float32", "int64")), shape) if self.rng.random() < 0.5 else self.symbol()
+
+    def call(self, name: str, function: Callable[..., Any]) -> Call:
+        made = Call(name, function, more=[self.fitting("x") for _ in range(self.one((1, 1, 2)))])
+        operation = isinstance(function, gx.ir.operation.Operation)
+        parameters = [] if operation else list(inspect.signature(function).parameters.values())
+        if operation:
+            for _ in range(max(0, (function.arity or 1) + self.one((0, 0, 0, 0, 0, 1, -1)))):
+                made.args.append(self.fitting("x") if self.rng.random() < 0.6 else self.anything())
+        if name == "gx.einsum":
+            made.args.append(self.one(("ij,jk->ik", "ii", "i,i", "ij->k", "...i", "", "i->->", "ij,jk->iik", 3)))
+        wild = self.one((0.0, 0.2, 0.5))
+        for p in parameters:
+            if p.kind == p.VAR_KEYWORD or (p.default is not p.empty and self.rng.random() < 0.6):
+                continue
+            draw = lambda p=p: self.anything() if self.rng.random() < wild else self.fitting(p.name)
+            if p.kind == p.VAR_POSITIONAL:
+                made.args += [draw() for _ in range(self.one((0, 1, 2, 3)))]
+            elif p.kind == p.KEYWORD_ONLY or (p.default is not p.empty):
+                made.keywords[p.name] = draw()
+            else:
+                made.args.append(draw())
+        if name.startswith(("Tensor.", "x.at")):
+            made.args[:1] = [self.symbol()]
+            if name == "Tensor.__getitem__" or name.startswith("x.at"):
+                made.args[1:2] = [self.index()]
+        if self.rng.random() < 0.03:
+            made.keywords["no_such_keyword"] = 1
+        elif self.rng.random() < 0.03 and made.args:
+            made.args.pop()
+        elif self.rng.random() < 0.02:
+            made.args.append(self.anything())
+        return made
+
+    def index(self) -> Any:
+        part = lambda: self.one((
+            0, 5, -9, 2**70, None, ..., True, False, slice(None), slice(5, 1), slice(None, None, -1), slice(0, 3, 0), slice("a"),
+            slice(1.5), slice(2**70), 1.0, "text", [0, 9], [True, False, True], np.array([1.5]), gx.constant([0, 9, -9]),
+            self.symbol("int64"), self.symbol("bool"), self.symbol(), slice(gx.dim("n")), slice(None, gx.dim("q")), (),
+        ))  # fmt: skip
+        return part() if self.rng.random() < 0.5 else tuple(part() for _ in range(self.one((0, 1, 2, 3))))
+
+
+# --- trying ----------------------------------------------------------------------------------------------------------
+
+
+_ARITY = re.compile(r"[\w.<>]+\(\) (missing|got an unexpected keyword|got multiple values|takes|got some positional-only)")
+
+
+class Hangs(BaseException):
+    """A call takes too long."""
+
+
+def _alarm(*_: object) -> None:
+    raise Hangs
+
+
+def attempt(call: Call) -> tuple[str, Any]:
+    """What became of a call: ("works", its result), ("refused", the error), or ("wrong", what is wrong with it)."""
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        result = call.function(*call.args, **call.keywords)
+        if inspect.isfunction(result):  # as vmap and schedules give
+            result = result(*call.more)
+        return "works", result
+    except GraphError as error:
+        if error.where is None or error.where.file != __file__:
+            return "wrong", f"points at {error.where}: {type(error).__name__}: {error}"
+        return "refused", error
+    except TypeError as error:
+        if _ARITY.match(str(error)):
+            return "refused", error
+        return "wrong", "".join(traceback.format_exception(error)[-3:])
+    except Hangs:
+        return "wrong", "hangs"
+    except Exception as error:
+        return "wrong", "".join(traceback.format_exception(error)[-3:])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def symbols(value: Any) -> list[gx.Tensor]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [x for v in value for x in symbols(v)]
+    return [value] if isinstance(value, gx.Tensor) and not isinstance(value.type, gx.ir.types.TupleType) else []
+
+
+def run(result: Any, rng: Rng) -> str | None:
+    """What is wrong with an accepted call's value in the two backends, if anything is."""
+    outputs = symbols(result)
+    nodes = list(topological(outputs))
+    sizes: list[Any] = [n.type.size for n in nodes if isinstance(n, gx.Tensor) and hasattr(n.type, "size")]
+    try:
+        if not outputs or any(evaluate(size, SIZES) > LARGEST for size in sizes):
+            return None
+    except KeyError:
+        return None  # a name that no input binds
+    inputs = [n for n in nodes if n.op.name == "input"]
+    state = {n: n.value for n in nodes if isinstance(n, gx.Variable)}  # of streams, which a call advances
+    values = [drawn(rng, x) for x in inputs]
+    found = []
+    signal.setitimer(signal.ITIMER_REAL, 3 * SECONDS)
+    try:
+        for backend in ("interpreter", "numba"):
+            for variable, value in state.items():
+                variable.value = value
+            try:
+                with np.errstate(all="ignore"):
+                    found.append(gx.compile(inputs, outputs, backend=backend)(*values))
+            except GraphError as error:
+                found.append(error)
+    except Hangs:
+        return "hangs when it is run"
+    except Exception as error:
+        return "when it is run: " + "".join(traceback.format_exception(error)[-3:])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    first, second = found
+    if isinstance(first, GraphError) or isinstance(second, GraphError):
+        return None if isinstance(first, GraphError) and isinstance(second, GraphError) else f"{first!r} against {second!r}"
+    for a, b, y in zip(first, second, outputs, strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or a.dtype != b.dtype or not agree(a, b, y):
+            return f"the backends differ: {a!r} and {b!r}"
+    return None
+
+
+def agree(a: Any, b: Any, y: gx.Tensor) -> bool:
+    if not y.dtype.is_float:
+        return bool(np.array_equal(a, b))
+    tolerance = {8: 1e-9, 4: 1e-4, 2: 3e-2}[y.dtype.itemsize]
+    return bool(np.allclose(a.astype("float64"), b.astype("float64"), tolerance, tolerance, equal_nan=True))
+
+
+def drawn(rng: Rng, x: gx.Tensor) -> Any:
+    shape = tuple(evaluate(n, SIZES) for n in x.shape)
+    low = 0 if x.dtype.kind in "bu" else -4
+    values = rng.integers(low, 5, shape) if not x.dtype.is_float else rng.normal(size=shape)
+    return np.asarray(values).astype(x.dtype.numpy)
+
+
+def fuzz(calls: int, seed: int, every: int = 10, log: Path | None = None, only: str = "") -> tuple[Counter[str], list[str]]:
+    """How many calls worked, were refused and were run; and what is wrong, one text each."""
+    faulthandler.enable()
+    signal.signal(signal.SIGALRM, _alarm)
+    tried = {name: f for name, f in functions().items() if only in name}
+    names, counts, wrong = sorted(tried), Counter[str](), []
+    for i in range(calls):
+        arguments = Arguments(np.random.default_rng((seed, i)))
+        name = names[i % len(names)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", GraphWarning)
+            call = arguments.call(name, tried[name])
+            if log is not None:
+                log.write_text(f"{i} {call}\n", encoding="utf-8")
+            what, result = attempt(call)
+            counts[what] += 1
+            if what == "works" and counts["works"] % every == 0:
+                counts["run"] += 1
+                problem = run(result, arguments.rng)
+                what, result = ("wrong", problem) if problem else (what, result)
+        if what == "wrong":
+            wrong.append(f"call {i}: {call}\n{result}")
+    return counts, wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=10, help="how many accepted calls there are to one that is run")
+    parser.add_argument("--only", default="", help="functions whose name contains this")
+    parser.add_argument("--log", type=Path, help="a file that holds the call that is being tried")
+    given = parser.parse_args()
+    counts, wrong = fuzz(given.calls, given.seed, given.every, given.log, given.only)
+    print("\n\n".join(wrong))
+    tried = len([name for name in functions() if given.only in name])
+    done = " ".join(f"{what} {counts[what]}" for what in ("works", "refused", "run"))
+    print(f"functions {tried} calls {given.calls} {done} wrong {len(wrong)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
