@@ -22,6 +22,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import graphc as gx
 from graphc import DType, Tensor, TensorLike, Variable
 
@@ -93,7 +95,7 @@ def key(seed: TensorLike) -> Tensor:
             raise errors.DTypeError(f"key: the seed must be one integer, got {seed.type}", where=errors.caller())
         wide = gx.astype(seed, gx.uint64)
         return gx.astype(gx.stack([wide, wide >> 32]), gx.uint32)
-    number = gx.ops.normalize_integer("key", "the seed", seed)
+    number = int(seed) if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) else -1
     if not 0 <= number < 1 << 64:
         raise errors.InputError(f"key: the seed must be an integer from 0 to 2^64 - 1, got {seed!r}", where=errors.caller())
     return gx.constant([number & 0xFFFFFFFF, number >> 32], gx.uint32)
@@ -309,7 +311,7 @@ def categorical(key: Key, logits: TensorLike, axis: int = -1, shape: Shape | Non
     """
     logits = gx.asarray(logits)
     if not logits.dtype.is_float:
-        raise errors.DTypeError(f"categorical needs floats, got {logits.type}", where=errors.caller())
+        raise errors.ShapeError(f"categorical needs floats with an axis {axis}, got {logits.type}", where=errors.caller())
     logits = gx.moveaxis(logits, axis, -1)
     if shape is not None:
         wanted = _counters("categorical", shape).shape
