@@ -15,8 +15,8 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, topological
-from graphc.ir.operation import Requirement
+from graphc.ir.graph import Graph, subgraphs, topological
+from graphc.ir.operation import Requirement, Sized
 from graphc.ir.program import Program
 from graphc.ir.state import STATE
 from graphc.ops import Variable
@@ -422,13 +422,19 @@ def _size_hint(size: Size, shared: bool) -> str:
 
 
 def _requirements(graph: Graph | Program) -> list[tuple[Requirement, Any]]:
-    """What sizes must fulfil, as far as it is not known already."""
+    """What sizes must fulfil, as far as it is not known already: in loops and choices too, whether they run or not."""
     assert isinstance(graph, Graph)
     found = []
-    for node in graph.nodes:
+    inner: set[str] = set()  # sizes that are data: nobody knows them before
+    todo = list(reversed(graph.nodes))
+    while todo:
+        node = todo.pop()
+        if isinstance(node.op.lowering, Sized):
+            inner.add(node.attrs["size"])
+        todo += [n for body in subgraphs(node) for n in reversed(body.nodes)]
         if node.op.requires is not None:
             for r in node.op.requires(*(i.type for i in node.inputs), **node.attrs):
-                if not (isinstance(r.left, int) and isinstance(r.right, int)):
+                if not (isinstance(r.left, int) and isinstance(r.right, int)) and not inner & dims.names(r.left, r.right):
                     found.append((r, node.where))
     return found
 

@@ -1022,7 +1022,7 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             x = np.abs(given[0].astype(np.float64))
             size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
             up, down = (np.cumsum(f(size, 0), **node.attrs) for f in (np.maximum, np.minimum))
-            limits = np.finfo(result.dtype)
+            limits = finfo(result.dtype)
             far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
             bound = np.where(far, np.nan, 2 * x.shape[node.attrs["axis"]] * u * np.abs(result))
         case Prefix("logaddexp"):

@@ -370,6 +370,15 @@ def test_a_million_steps_take_no_memory() -> None:
 # --- wrong use -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_sizes_that_a_body_cannot_take_are_refused_before_anything_runs(backend: str) -> None:
+    last, _ = gx.scan(lambda c, v: (c + gx.max(x), None), s, None, length=2)
+    chosen = gx.cond(s > 0, lambda: gx.max(x), lambda: s)
+    for y in (gx.scan(lambda c, v: (c + gx.max(x * c), None), s, None, length=2)[0], last, chosen):
+        with pytest.raises(gx.errors.ShapeError, match="max"):
+            gx.compile([s, x], y, backend=backend)(1.0, np.zeros(0))
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
