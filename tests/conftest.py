@@ -48,3 +48,9 @@ def verified_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(autouse=True)
+def own_backends_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a backend that another, or a doctest, has registered."""
+    monkeypatch.setattr("graphc.backends._REGISTERED", {})

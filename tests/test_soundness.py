@@ -60,7 +60,7 @@ def resident() -> int:
 def living() -> int:
     """How many objects there are, but for sizes: sums and products of a few thousand are remembered."""
     gc.collect()
-    return sum(not isinstance(x, (tuple, gx.ir.dims.Dim)) for x in gc.get_objects())
+    return sum(not issubclass(type(x), (tuple, gx.ir.dims.Dim)) for x in gc.get_objects())  # a proxy may be dead
 
 
 def after_calls(calls: int) -> int:
@@ -408,7 +408,7 @@ def test_the_text_of_a_kernel_goes_when_it_is_compiled(monkeypatch):
     x = gx.placeholder("x", ("n",))
     gx.compile([x], gx.sum(x * float(RNG.random())))(np.ones(3, "f4"))
     gc.collect()
-    assert not [o for o in gc.get_objects() if isinstance(o, ir.Module) and "kernel" in str(o)]
+    assert not [o for o in gc.get_objects() if issubclass(type(o), ir.Module) and "kernel" in str(o)]
 
 
 if __name__ == "__main__":
