@@ -141,6 +141,11 @@ def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = F
     >>> gx.compile([x], x + 1, backend="plain")(2.0)
     array(3.)
     """
+    if not isinstance(name, str) or not callable(build):
+        raise InputError(
+            f"register_backend needs a name and a function, got {type(name).__name__} and {type(build).__name__}", where=caller(),
+            hint="the function is given a graph, or a program",
+        )  # fmt: skip
     if name in _OWN:
         raise InputError(f"the backend {name!r} is graphc's own", where=caller(), hint="register yours under another name")
 

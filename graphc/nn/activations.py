@@ -252,6 +252,7 @@ def softshrink(x: TensorLike, width: float = 0.5) -> Tensor:
     >>> gx.nn.softshrink(gx.constant([-2.0, 0.25, 1.0])).eval()
     array([-1.5,  0. ,  0.5])
     """
+    gx.ops.check_number("softshrink", "width", width)
     x = to_float(x)
     return gx.where(x > width, x - width, gx.where(x < -width, x + width, gx.where(gx.isnan(x), x, 0)))
 
