@@ -30,7 +30,7 @@ FLOORS = {
     "sight": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "compile": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "gradients": {"errors", "ir", "ops", "passes"},
-    "control": {"errors", "ir", "ops", "passes"},
+    "control": {"errors", "ir", "ops", "passes", "control"},
     "__init__": {
         "errors", "ir", "ops", "passes", "backends", "compile", "control", "extend", "gradients", "linalg", "nn", "optim",
         "random", "testing",
