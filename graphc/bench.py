@@ -19,8 +19,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
-from graphc.timing import load_note, medians
+from graphc.timing import load_note, medians, without_cache
 
 Array = np.ndarray[Any, Any]
 SEED = 0
@@ -281,22 +280,8 @@ def bench(
     if plot_file is not None:
         import matplotlib  # noqa: F401  (what is missing should be said before the measurement, not after it)
     note = load_note()
-    with _without_cache():
+    with without_cache():
         return _bench(json_file, plot_file, scale, seconds, backend, note)
-
-
-@contextmanager
-def _without_cache() -> Iterator[None]:
-    """Compilation is timed cold: what earlier processes kept on disk is left aside."""
-    before = os.environ.get("GRAPHC_CACHE")
-    os.environ["GRAPHC_CACHE"] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GRAPHC_CACHE"]
-        else:
-            os.environ["GRAPHC_CACHE"] = before
 
 
 def _bench(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.timing import without_cache
 
 Array = np.ndarray[Any, Any]
 PACKAGES = ("numpy", "numba", "llvmlite", "networkx")
@@ -140,7 +140,7 @@ def _self_test(build: Callable[[], tuple[gx.Compiled, tuple[Array, ...], Array, 
 
     def check() -> str:
         before = gx.get_num_threads()
-        with _without_cache():
+        with without_cache():
             program, arguments, wanted, tolerance = build()
         try:
             results = {}
@@ -158,19 +158,6 @@ def _self_test(build: Callable[[], tuple[gx.Compiled, tuple[Array, ...], Array, 
         return f"as NumPy, on {' and '.join(map(str, results))} threads: OK"
 
     return check
-
-
-@contextmanager
-def _without_cache() -> Iterator[None]:
-    before = os.environ.get("GRAPHC_CACHE")
-    os.environ["GRAPHC_CACHE"] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GRAPHC_CACHE"]
-        else:
-            os.environ["GRAPHC_CACHE"] = before
 
 
 def _elementwise() -> tuple[gx.Compiled, tuple[Array, ...], Array, float]:

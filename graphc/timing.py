@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 REST = 0.2  # seconds before a turn
@@ -59,4 +60,18 @@ def load_note() -> str:
     return f"NOTE: something kept {busy:.1f} CPUs busy before this started: the times are not those of the machine at rest"
 
 
-__all__ = ["load_note", "medians"]
+@contextmanager
+def without_cache() -> Iterator[None]:
+    """Compilation as on a new machine: what earlier processes kept on disk is left aside, and nothing is kept."""
+    before = os.environ.get("GRAPHC_CACHE")
+    os.environ["GRAPHC_CACHE"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GRAPHC_CACHE"]
+        else:
+            os.environ["GRAPHC_CACHE"] = before
+
+
+__all__ = ["load_note", "medians", "without_cache"]

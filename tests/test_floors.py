@@ -45,7 +45,7 @@ FLOORS = {
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
-    "doctor": {FACE, "backends"},
+    "doctor": {FACE, "backends", "timing"},
     "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
 
