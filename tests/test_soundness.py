@@ -141,13 +141,15 @@ def called():
     writes(small), reads(small), writes(large), reads(large)
     seen = count.value
     other.value = seen
+    compiled()
+def compiled():
     gx.compile([x], gx.sum(x * random.random()))(small)
 called()
 signal.signal(signal.SIGALRM, signal.default_int_handler)  # what Ctrl-C does
 end, interrupts = time.monotonic() + 6, 0
 while time.monotonic() < end and interrupts < 400:
     short = [lambda: writes(small), lambda: reads(small), lambda: count.value]
-    run = random.choice([*short, *short, *short, lambda: reads(large), called])
+    run = random.choice([*short, *short, *short, lambda: reads(large), called, compiled, compiled, compiled])
     try:
         signal.setitimer(signal.ITIMER_REAL, (0.001 if run in short else 0.02) * (0.2 + random.random()), 0.5)
         while time.monotonic() < end:

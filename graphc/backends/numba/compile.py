@@ -21,15 +21,12 @@ from llvmlite import binding
 
 from graphc.backends.numba import cache
 from graphc.backends.numba.intrinsics import Intrinsic
-from graphc.backends.numba.llvm import Assistant, compile_text, machine
+from graphc.backends.numba.llvm import Assistant, apart, compile_text, machine, optimised
 from graphc.backends.numba.source import print_source
 from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 
 ASSISTED = 4  # texts from which on a second process compiles too
-_LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
-    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
 
@@ -47,20 +44,14 @@ class CompiledKernel:
     @property
     def llvm(self) -> str:
         """What LLVM made of the source: its text after optimisation."""
-        with _LOCK:
-            return str(self._module())
+        return apart(lambda: str(self._module()))
 
     @property
     def assembly(self) -> str:
         """The instructions of this processor."""
-        from graphc.backends.numba.llvm import machine
-
-        with _LOCK:
-            return str(machine().emit_assembly(self._module()))
+        return apart(lambda: str(machine().emit_assembly(self._module())))
 
     def _module(self) -> Any:
-        from graphc.backends.numba.llvm import optimised
-
         return optimised(Text(self.source, print_source(self.kernel).names).llvm(""))
 
     def __repr__(self) -> str:
@@ -98,7 +89,7 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
 
         addresses = [by_numba(text.text, text.names) for text in texts]
     else:
-        addresses = [find("kernel") for find in functions(texts)]
+        addresses = apart(lambda: [find("kernel") for find in functions(texts)])
     return [
         CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
         for (kernel, s), address in zip(sources, addresses, strict=True)
@@ -107,12 +98,15 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
 
 def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
     """For each text, the addresses of its functions by name."""
+    return apart(lambda: _functions(list(texts)))
+
+
+def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
     keyed = [(text.key, text) for text in texts]
     used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
     libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
-    with _LOCK:
-        _load({key: text.llvm for key, text in keyed}, libraries)
-        return [partial(_address, _KNOWN[key]) for key, _ in keyed]
+    _load({key: text.llvm for key, text in keyed}, libraries)
+    return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 
 
 def _load(texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]]) -> None:
@@ -182,8 +176,7 @@ def _add(key: str, entry: cache.Entry) -> None:
 
 
 def _address(prefix: str, name: str) -> int:
-    with _LOCK:
-        return int(_engine().get_function_address(prefix + name))
+    return apart(lambda: int(_engine().get_function_address(prefix + name)))
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ from llvmlite import binding
 
 from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
+from graphc.backends.numba.llvm import apart
 from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
@@ -44,7 +45,8 @@ COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the
 
 @cache
 def this_machine() -> Machine:
-    return host(dict(binding.get_host_cpu_features()), binding.get_process_triple().split("-")[0])
+    features, triple = apart(lambda: (dict(binding.get_host_cpu_features()), binding.get_process_triple()))
+    return host(features, triple.split("-")[0])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from graphc.backends import Timing
 from graphc.backends.numba import stopwatch, walk
 from graphc.backends.numba.compile import CompiledKernel, compile_kernels
-from graphc.backends.numba.pool import Pool, native, pool
+from graphc.backends.numba.pool import Pool, pool, walker
 from graphc.backends.numba.routine import PythonKernel, row_of
 from graphc.errors import GraphError
 from graphc.ir import dims
@@ -82,7 +82,6 @@ def scratch_offsets(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int
     return offsets, at
 
 
-_call = native("call")
 _binding = threading.Lock()
 
 
@@ -177,6 +176,7 @@ class Context:
         self.job[walk.STATES], self.job[walk.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count
         self.job[walk.EXCHANGES], self.job[walk.EXCHANGE_COUNT] = self.states.exchanges.ctypes.data, len(program.updates)
         self.job_at = self.job.ctypes.data
+        self.walk = walker("call")
 
     def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
@@ -184,10 +184,10 @@ class Context:
         frame[0] = arguments
         if self.parallel:
             self._join_pool()
-        status = _call(self.job_at)
+        status = self.walk(self.job_at)
         if status == walk.NO_RESULT:
             frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
-            status = _call(self.job_at)
+            status = self.walk(self.job_at)
         frame[0] = ()
         if self.raised:
             self.job[walk.FAILED] = 0

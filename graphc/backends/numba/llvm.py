@@ -6,16 +6,50 @@ threads may hang. A new process needs 0.07 s to start; it pays from a few kernel
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from llvmlite import binding
 
+T = TypeVar("T")
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it holds the instructions that are wanted
+
+
+def apart(work: Callable[[], T]) -> T:
+    """The result of work with LLVM, of which one is done at a time, and never on the main thread.
+
+    Python raises KeyboardInterrupt on the main thread alone. There it could come while llvmlite holds its lock but has not
+    noted that it must let go of it, and every other thread would wait forever. The main thread waits here instead; an
+    interrupt ends its waiting, and the work goes on to its end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with _LOCK:
+            return work()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(apart(work))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="graphc-llvm")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +65,8 @@ def machine() -> Any:
 
 def processor() -> tuple[str, frozenset[str]]:
     """What LLVM calls this processor, and the features it has."""
-    return binding.get_host_cpu_name(), frozenset(name for name, on in binding.get_host_cpu_features().items() if on)
+    name, features = apart(lambda: (binding.get_host_cpu_name(), binding.get_host_cpu_features()))
+    return name, frozenset(feature for feature, on in features.items() if on)
 
 
 def compile_text(text: str) -> bytes:

@@ -25,7 +25,7 @@ from graphc.errors import GraphWarning
 
 
 @lru_cache(maxsize=4)
-def native(name: str) -> Callable[..., int]:
+def walker(name: str) -> Callable[..., int]:
     """A function of `walk.py`. It runs without the GIL."""
     words = len(signature(getattr(walk, name)).parameters)
     return ctypes.CFUNCTYPE(ctypes.c_int64, *(ctypes.c_void_p,) * words)(_functions()(name))
@@ -55,7 +55,7 @@ class Pool:
             thread.start()
 
     def _work(self, i: int) -> None:
-        native("work")(self.state_at, self.places[i].ctypes.data)
+        walker("work")(self.state_at, self.places[i].ctypes.data)
 
     def reserve(self, scratch_bytes: int) -> None:
         """Give every worker scratch memory of at least this size, for jobs that begin from now on."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from graphc.backends import Timing
 from graphc.backends.numba import walk
-from graphc.backends.numba.pool import native
+from graphc.backends.numba.pool import walker
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
 
@@ -89,7 +89,7 @@ class _Job:
         self.words[walk.TABLE], self.words[walk.CALLS] = self.table.ctypes.data, repeats
         self.words[walk.SCRATCH] = context.job[walk.SCRATCH]
         state = int(context.job[walk.POOL])
-        self.code = native("lead" if state else "run_alone")
+        self.code = walker("lead" if state else "run_alone")
         self.arguments = (state, self.words.ctypes.data) if state else (self.words.ctypes.data,)
 
     def seconds(self) -> float:
