@@ -28,7 +28,7 @@ from graphc.backends.numba.llvm import apart
 from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
-from graphc.backends.numba.tiles.pack import HEADER
+from graphc.backends.numba.tiles.pack import HEADER, IN_PLACE
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
@@ -280,11 +280,24 @@ class _Contraction:
             first = f"{first} + {whole}" if first else whole
             places = (scratch, width, f"{forward}({results}, {first})", width)
         kind = "rows" if self.left_by_row else "columns"
+        ahead = self._print_ahead()
         for part in self._parts():
             name = f"{part}_{kind}"
-            line(4, self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start"))
+            line(4, self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead))
         self._print_epilogue(results, run)
         return end
+
+    def _print_ahead(self) -> str:
+        """How far behind what it reads of the right operand a strip has memory fetched.
+
+        The first strips fetch a line each of what the next run reads in place: it comes while all strips are computed.
+        """
+        if self.right is None or self.right.inner != 1 or self.runs_once:
+            return "0"
+        select = self.printer.intrinsic("select")
+        beyond = f"steps*{self.printer.factor(self.right.outer)} + strip*{self.lanes}"
+        self.line(4, f"ahead = {select}((rows <= {IN_PLACE}) and (strip < 2), {beyond}, 0)")
+        return "ahead"
 
     def _print_right(self, panels: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer

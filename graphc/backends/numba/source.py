@@ -47,7 +47,7 @@ from graphc.ir.program import (
 from graphc.ir.scalar import Arg, Const, Let
 from graphc.ir.types import DType
 
-BLOCK = 256  # elements summed in vector lanes before the sum joins the compensated total
+BLOCK = 512  # elements summed in vector lanes before the sum joins the compensated total
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
 _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge select".split())

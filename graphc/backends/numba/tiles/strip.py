@@ -19,7 +19,8 @@ from graphc.backends.numba.tiles.tile import ARGUMENTS as TILE
 from graphc.backends.numba.tiles.tile import write_tile
 from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, signature, word
 
-ARGUMENTS = "ipipiipipii"  # rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added
+# rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added, how far ahead is fetched
+ARGUMENTS = "ipipiipipiii"
 
 
 def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, by_rows: bool) -> None:
@@ -28,7 +29,7 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, b
     shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, machine.vectors(rows))})
     tiles = {shape: write_tile(module, machine, itemsize, by_rows, *shape) for shape in shapes}
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more = w.args
+    _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more, ahead = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last = read_header(w, panels_at)
     kind = signature(TILE).as_pointer()
@@ -41,11 +42,11 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, b
     panels = build.sdiv(columns, word(width))
     groups = build.sdiv(panels, joined)
     grouped = build.mul(groups, joined)
-    build.call(wide, [a, stride, b, step, build.mul(distance, joined), c, row, groups, count, more])
+    build.call(wide, [a, stride, b, step, build.mul(distance, joined), c, row, groups, count, more, ahead])
     right, out = w.at(b, build.mul(distance, grouped)), w.at(c, build.mul(grouped, word(width)))
-    build.call(two, [a, stride, right, step, distance, out, row, build.sub(panels, grouped), count, more])
+    build.call(two, [a, stride, right, step, distance, out, row, build.sub(panels, grouped), count, more, ahead])
     broad = build.icmp_signed(">", build.and_(columns, word(width - 1)), word(lanes))
-    build.call(two, [a, stride, last, word(width), word(0), last_c, last_row, build.zext(broad, WORD), count, more])
+    build.call(two, [a, stride, last, word(width), word(0), last_c, last_row, build.zext(broad, WORD), count, more, ahead])
     build.ret_void()
 
 
@@ -53,13 +54,13 @@ def write_last(module: ir.Module, machine: Machine, itemsize: int, name: str, by
     """The last panel, if it has one vector."""
     tiles = [write_tile(module, machine, itemsize, by_rows, rows, 1) for rows in range(1, machine.rows + 1)]
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
-    _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more = w.args
+    _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more, ahead = w.args
     build, lanes = w.build, w.lanes
     *_, last = read_header(w, panels_at)
     one = _table(w, "one", tiles, POINTER, signature(TILE).as_pointer())
     rest = build.and_(columns, word(2 * lanes - 1))
     narrow = build.and_(build.icmp_signed(">", rest, word(0)), build.icmp_signed("<=", rest, word(lanes)))
-    build.call(one, [a, stride, last, word(lanes), word(0), last_c, last_row, build.zext(narrow, WORD), count, more])
+    build.call(one, [a, stride, last, word(lanes), word(0), last_c, last_row, build.zext(narrow, WORD), count, more, ahead])
     build.ret_void()
 
 

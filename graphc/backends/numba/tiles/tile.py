@@ -21,7 +21,7 @@ from llvmlite import ir
 from graphc.backends.numba.tiles.machine import Machine
 from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, word
 
-ARGUMENTS = "pipiipiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to
+ARGUMENTS = "pipiipiiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to, what is fetched
 
 
 def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int) -> Any:
@@ -29,7 +29,7 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
     name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}"
     w = Writer(module, machine, itemsize, name, ARGUMENTS)
     w.function.linkage = "internal"
-    a, stride, b, step, distance, c, row, panels, count, more = w.args
+    a, stride, b, step, distance, c, row, panels, count, more, ahead = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
     spots = [(i, v) for i in range(rows) for v in range(vectors)]
 
@@ -53,6 +53,7 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
     k, at_k, a_k = build.phi(WORD), build.phi(POINTER), build.phi(POINTER)
     sums = {spot: build.phi(vector) for spot in spots}
     panel_row = [w.load(at_k, v * lanes) for v in range(vectors)]
+    w.prefetch(w.at(at_k, ahead))
     new = {}
     place = a_k
     for i in range(rows):

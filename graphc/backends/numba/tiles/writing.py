@@ -72,6 +72,12 @@ class Writer:
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         self.build.store(value, self.at(pointer, offset)).align = self.itemsize
 
+    def prefetch(self, pointer: Any) -> None:
+        """Have the line at an address, which may be any, fetched into the second level of cache."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, HALF, HALF, HALF])
+        fetch = self.module.declare_intrinsic("llvm.prefetch.p0", (), kind)
+        self.build.call(fetch, [pointer, HALF(0), HALF(2), HALF(1)])
+
     @property
     def suffix(self) -> str:
         return f"v{self.lanes}f{self.itemsize * 8}"
