@@ -334,6 +334,7 @@ def choice(
     >>> gx.random.choice(gx.random.key(0), 5, (4,), replace=False).eval()
     array([3, 0, 4, 1])
     """
+    gx.ops.check_flag("choice", "replace", replace)
     count: Any = a
     if isinstance(a, bool) or not isinstance(a, int):
         a = gx.asarray(a)

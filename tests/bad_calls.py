@@ -142,9 +142,10 @@ class Arguments:
             ("indices", "labels", "segment_ids", "places", "index"): lambda: self.one(
                 (self.symbol("int64"), self.symbol("uint8"), gx.constant([0, 9, -9]), 1, [0, 1], self.symbol("float64"))
             ),
-            ("f", "body", "cond", "function", "true_fun", "false_fun", "branches", "fun"): lambda: self.one(
-                ((lambda *x: x[0]), (lambda *x: x), (lambda: 1), (lambda a, b: (a, b)), (lambda *x: None), [(lambda x: x)] * 2, 3)
-            ),
+            ("f", "body", "cond", "function", "true_fun", "false_fun", "branches", "fun"): lambda: self.one((
+                (lambda *x: x[0] if x else 0.0), (lambda *x: x), (lambda: 1), (lambda a, b: (a, b)), (lambda *x: None),
+                [(lambda x: x)] * 2, 3,
+            )),
             ("condition", "mask", "pred", "where"): lambda: self.one((self.symbol("bool"), True, self.symbol(), None)),
             ("arrays", "tensors", "xs", "operands", "inputs", "outputs", "params", "grads", "wrt"): lambda: self.one(
                 ([self.symbol("float64", (3,)), self.symbol("float64", (3,))], [], (self.symbol(),), self.symbol(), None)
@@ -256,6 +257,9 @@ def run(result: Any, rng: Rng) -> str | None:
     inputs = [n for n in nodes if n.op.name == "input"]
     state = {n: n.value for n in nodes if isinstance(n, gx.Variable)}  # of streams, which a call advances
     values = [drawn(rng, x) for x in inputs]
+    if any(n.op.name == "searchsorted" for n in nodes):  # it is not defined on what has no order
+        values = [np.sort(v, axis=-1) if v.ndim else v for v in values]
+    coarsest = min((n.dtype.itemsize for n in nodes if isinstance(n, gx.Tensor) and n.dtype.is_float), default=8)
     found = []
     signal.setitimer(signal.ITIMER_REAL, 3 * SECONDS)
     try:
@@ -278,15 +282,16 @@ def run(result: Any, rng: Rng) -> str | None:
         return None if isinstance(first, GraphError) and isinstance(second, GraphError) else f"{first!r} against {second!r}"
     for a, b, y in zip(first, second, outputs, strict=True):
         a, b = np.asarray(a), np.asarray(b)
-        if a.shape != b.shape or a.dtype != b.dtype or not agree(a, b, y):
+        if a.shape != b.shape or a.dtype != b.dtype or not agree(a, b, y, coarsest):
             return f"the backends differ: {a!r} and {b!r}"
     return None
 
 
-def agree(a: Any, b: Any, y: gx.Tensor) -> bool:
+def agree(a: Any, b: Any, y: gx.Tensor, coarsest: int = 8) -> bool:
+    """Whether results are equal but for rounding; `coarsest` is the size in bytes of the coarsest float on their way."""
     if not y.dtype.is_float:
         return bool(np.array_equal(a, b))
-    tolerance = {8: 1e-9, 4: 1e-4, 2: 3e-2}[y.dtype.itemsize]
+    tolerance = {8: 1e-9, 4: 1e-4, 2: 3e-2}[min(y.dtype.itemsize, coarsest)]
     return bool(np.allclose(a.astype("float64"), b.astype("float64"), tolerance, tolerance, equal_nan=True))
 
 

@@ -14,7 +14,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.types import TensorType
-from graphc.ops.declare import check_function, normalize_integer, results
+from graphc.ops.declare import check_flag, check_function, normalize_integer, results
 from graphc.ops.trees import Tree, flatten, unflatten
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -40,7 +40,9 @@ def scan(
     """
     check_function("scan", "the body", f)
     init, xs = symbols("scan", init), symbols("scan", xs)
+    check_flag("scan", "reverse", reverse)
     unroll = normalize_integer("scan", "unroll", unroll)
+    checkpoint = checkpoint if isinstance(checkpoint, bool) else normalize_integer("scan", "checkpoint", checkpoint)
     steps = _steps(xs, length)
     if unroll > 1 and isinstance(steps, int):
         return _in_groups(_unrolled(f, xs, unroll, reverse), f, init, xs, steps, unroll, reverse)
@@ -93,7 +95,7 @@ def _segment(checkpoint: bool | int, steps: Size) -> int:
         return max(1, ceil(sqrt(steps)))
     if checkpoint < 1:
         raise InputError(f"scan: checkpoint={checkpoint}", where=caller(), hint="a segment has at least one step")
-    return int(checkpoint)
+    return checkpoint
 
 
 def _unrolled(f: Step, xs: Tree, size: int, reverse: bool) -> Step:

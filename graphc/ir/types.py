@@ -237,8 +237,8 @@ def as_size(value: object) -> Size:
     if isinstance(value, dims.Dim):
         return value
     try:
-        if not isinstance(value, bool):
-            return operator.index(value)  # type: ignore[arg-type]
+        if not isinstance(value, bool) and abs(size := operator.index(value)) < 1 << 63:  # type: ignore[arg-type]
+            return size
     except TypeError:
         pass
     raise InputError(f"{value!r} is not a size", where=caller(), hint="give an integer from 0 on, or a name")

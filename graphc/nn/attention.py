@@ -30,6 +30,7 @@ def attention(
     array([[1.    ],
            [2.3395]])
     """
+    gx.ops.check_flag("attention", "causal", causal)
     q, k, v = to_float(queries), to_float(keys), to_float(values)
     if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise gx.errors.ShapeError(

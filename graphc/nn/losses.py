@@ -146,6 +146,7 @@ def kl_divergence(logs: TensorLike, targets: TensorLike, reduction: str = "mean"
     >>> gx.nn.kl_divergence(gx.constant([[-1.0, -2.0]]), gx.constant([[1.0, 0.0]]), "batch").eval()
     array(1.)
     """
+    gx.ops.check_flag("kl_divergence", "log_targets", log_targets)
     x, t = _alike("kl_divergence", logs, targets)
     if log_targets:
         absent = t == -math.inf

@@ -51,6 +51,7 @@ def avg_pool(
     >>> gx.nn.avg_pool(gx.constant([[[1.0, 3.0, 2.0, 5.0]]]), 2).eval()
     array([[[2. , 3.5]]])
     """
+    gx.ops.check_flag("avg_pool", "count_padding", count_padding)
     x, first, window, by = _window("avg_pool", to_float(x), kernel, stride, layout)
     axes = images.spatial(x, first)
     sizes = tuple(x.shape[a] for a in axes)

@@ -36,11 +36,11 @@ def rnn(
     >>> gx.nn.rnn(x, w, w, activation="relu")[0].eval()[0, :, 0]
     array([1., 2., 3.])
     """
-    if activation not in ("tanh", "relu"):
+    if not isinstance(activation, str) or activation not in ("tanh", "relu"):
         raise gx.errors.InputError(f"rnn: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
     act = gx.tanh if activation == "tanh" else gx.nn.relu
-    layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first)
-    hs, (last,) = layer.run(lambda s, v: (act(v + s[0] @ layer.recurrent),), reverse)
+    layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first, reverse)
+    hs, (last,) = layer.run(lambda s, v: (act(v + s[0] @ layer.recurrent),))
     return hs, last
 
 
@@ -62,7 +62,7 @@ def gru(
     >>> hs.shape, last.shape
     ((2, 5, 4), (2, 4))
     """
-    layer = _Layer("gru", 3, x, weight, recurrent, bias, [state], time_first)
+    layer = _Layer("gru", 3, x, weight, recurrent, bias, [state], time_first, reverse)
     n = layer.units
     c = None if recurrent_bias is None else gx.astype(to_float(recurrent_bias), layer.z.dtype)
 
@@ -73,7 +73,7 @@ def gru(
         update = gates[:, n:]
         return ((1 - update) * new + update * s[0],)
 
-    hs, (last,) = layer.run(step, reverse)
+    hs, (last,) = layer.run(step)
     return hs, last
 
 
@@ -95,7 +95,10 @@ def lstm(
     >>> hs.shape, h.shape, c.shape
     ((2, 5, 4), (2, 4), (2, 4))
     """
-    layer = _Layer("lstm", 4, x, weight, recurrent, bias, [None, None] if state is None else list(state), time_first)
+    states = [None, None] if state is None else gx.ops.listed("lstm", "state", state)
+    if len(states) != 2:
+        raise gx.errors.InputError(f"lstm: state must be (h, c), got {len(states)} values", where=gx.errors.caller())
+    layer = _Layer("lstm", 4, x, weight, recurrent, bias, states, time_first, reverse)
     n = layer.units
 
     def step(s: Any, v: Tensor) -> Any:
@@ -104,7 +107,7 @@ def lstm(
         c = gx.sigmoid(f) * s[1] + gx.sigmoid(i) * gx.tanh(g)
         return gx.sigmoid(o) * gx.tanh(c), c
 
-    return layer.run(step, reverse)
+    return layer.run(step)
 
 
 class _Layer:
@@ -114,15 +117,19 @@ class _Layer:
     """
 
     def __init__(
-        self, name: str, gates: int, x: Any, weight: Any, recurrent: Any, bias: Any, state: list[Any], time_first: bool
-    ) -> None:
+        self, name: str, gates: int, x: Any, weight: Any, recurrent: Any, bias: Any, state: list[Any], time_first: bool,
+        reverse: bool,
+    ) -> None:  # fmt: skip
+        gx.ops.check_flag(name, "time_first", time_first)
+        gx.ops.check_flag(name, "reverse", reverse)
         x, w, u = to_float(x), to_float(weight), to_float(recurrent)
         if x.ndim != 3 or w.ndim != 2 or u.ndim != 2 or u.shape[1] != gates * u.shape[0] or w.shape != (x.shape[2], u.shape[1]):
             raise gx.errors.ShapeError(
                 f"{name} of {x.type} with the weights {w.type} and {u.type}", where=gx.errors.caller(),
                 hint=f"x is [batch, time, inputs], the weights are [inputs, {gates} x units] and [units, {gates} x units]",
             )  # fmt: skip
-        self.time_first, self.units, self.dtype = time_first, u.shape[0], (x @ w @ gx.matrix_transpose(u)).dtype
+        self.time_first, self.reverse = time_first, reverse
+        self.units, self.dtype = u.shape[0], (x @ w @ gx.matrix_transpose(u)).dtype
         x, w, self.recurrent = (gx.astype(a, self.dtype.arithmetic) for a in (x, w, u))
         z = x @ w if bias is None else x @ w + gx.astype(to_float(bias), w.dtype)
         self.z = z if time_first else gx.permute_dims(z, (1, 0, 2))
@@ -131,13 +138,13 @@ class _Layer:
             gx.zeros(shape, z.dtype) if s is None else gx.broadcast_to(gx.astype(gx.asarray(s), z.dtype), shape) for s in state
         )
 
-    def run(self, step: Step, reverse: bool) -> tuple[Tensor, Any]:
+    def run(self, step: Step) -> tuple[Tensor, Any]:
         """The first state after every step, and all of them after the last."""
 
         def body(state: Any, v: Tensor) -> tuple[Any, Tensor]:
             new = step(state, v)
             return new, new[0]
 
-        last, hs = gx.scan(body, self.start, self.z, reverse=reverse)
+        last, hs = gx.scan(body, self.start, self.z, reverse=self.reverse)
         hs = hs if self.time_first else gx.permute_dims(hs, (1, 0, 2))
         return gx.astype(hs, self.dtype), tuple(gx.astype(s, self.dtype) for s in last)

@@ -9,7 +9,7 @@ from graphc.errors import InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ops.declare import normalize_integer, normalize_size, promote_operands, to_float
+from graphc.ops.declare import check_flag, normalize_integer, normalize_size, promote_operands, to_float
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 
@@ -79,6 +79,7 @@ def linspace(start: TensorLike, stop: TensorLike, num: Any = 50, endpoint: bool 
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     size = normalize_size("linspace", "num", num)
+    check_flag("linspace", "endpoint", endpoint)
     (first, last), work = promote_operands("linspace", (start, stop), to_float)
     shape = ops.broadcast_shapes("linspace", [first.type, last.type])
     place = ops.reshape(ops.arange(size, dtype="int64"), (size, *(1 for _ in shape)))

@@ -198,6 +198,7 @@ def cholesky(x: TensorLike, *, upper: bool = False) -> Tensor:
     array([[2., 0.],
            [1., 2.]])
     """
+    check_flag("cholesky", "upper", upper)
     lower = d.cholesky_(_symmetric("cholesky", x))
     return d.flip_axes(lower) if upper else lower
 
@@ -248,6 +249,7 @@ def svd(x: TensorLike, *, full_matrices: bool = True) -> SVDResult:
     >>> gx.linalg.svd(gx.constant([[0.0, 2.0], [3.0, 0.0]])).S.eval()
     array([3., 2.])
     """
+    check_flag("svd", "full_matrices", full_matrices)
     return SVDResult(*results(d.svd_(_checked("svd", x, square=False), full_matrices=bool(full_matrices))))
 
 

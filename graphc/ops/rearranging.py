@@ -15,6 +15,14 @@ from graphc.ops.declare import normalize_axis, normalize_integer, normalize_size
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 
+def _numbers(repeats: Any) -> np.ndarray[Any, Any]:
+    """How often, as an array; one of objects where it is none."""
+    try:
+        return np.asarray(repeats)
+    except ValueError:  # of lists that differ in length
+        return np.array([repeats, None], object)
+
+
 def repeat(x: TensorLike, repeats: Any, axis: int | None = None, total_repeat_length: Any = None) -> Tensor:
     """Every slice along an axis several times in a row; every element of the flattened x if axis is None.
 
@@ -32,7 +40,7 @@ def repeat(x: TensorLike, repeats: Any, axis: int | None = None, total_repeat_le
     n = x.shape[place]
     if isinstance(repeats, Tensor):
         return _repeat_by_data(x, repeats, place, total_repeat_length)
-    counts = repeats if isinstance(repeats, Dim) else np.asarray(repeats)
+    counts = repeats if isinstance(repeats, Dim) else _numbers(repeats)
     if isinstance(counts, Dim) or counts.size == 1:
         times = normalize_size("repeat", "repeats", counts if isinstance(counts, Dim) else counts.reshape(()).item())
         wide = ops.expand_dims(x, place + 1)

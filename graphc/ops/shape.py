@@ -210,6 +210,8 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
         target = t.as_shape(shape)
     except (TypeError, ValueError, AttributeError):
         raise ShapeError(f"broadcast_to: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
+    if any(isinstance(n, int) and n < 0 for n in target):
+        raise ShapeError(f"broadcast_to: {shape!r} has a negative size", where=caller())
     if target == x.shape:
         return x
     made: Tensor = broadcast_(x, shape=target)
