@@ -179,6 +179,17 @@ def test_interrupts_leave_everything_sound(seed):
 
 # --- threads and forks -------------------------------------------------------------------------------------------------
 
+def test_two_processes_compile_a_first_program():
+    """A thread hands texts to the second process, and is the first to ask for the machine, while another waits for it."""
+    program = """
+import graphc as gx, numpy as np
+xs = [gx.placeholder(f"x{n}", (n,)) for n in range(100, 106)]
+f = gx.compile(xs, [gx.exp(gx.tanh(x) * i) * gx.erf(x) for i, x in enumerate(xs)])
+print(len(f(*(np.ones(n, "f4") for n in range(100, 106)))))
+"""
+    assert python(program, GRAPHC_CACHE="0") == "6\n"
+
+
 
 def run_in_threads(*targets, seconds: float = 120) -> None:
     failures = []

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import binding
@@ -26,8 +26,22 @@ from graphc.backends.numba.source import print_source
 from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 
+T = TypeVar("T")
 ASSISTED = 4  # texts from which on a second process compiles too
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
+
+
+def _alone(work: Callable[[], T]) -> T:
+    """The result of work with LLVM, while no other thread does any but those that it starts."""
+
+    def locked() -> T:
+        with _LOCK:
+            return work()
+
+    return apart(locked)
 
 
 @dataclass(frozen=True)
@@ -44,12 +58,12 @@ class CompiledKernel:
     @property
     def llvm(self) -> str:
         """What LLVM made of the source: its text after optimisation."""
-        return apart(lambda: str(self._module()))
+        return _alone(lambda: str(self._module()))
 
     @property
     def assembly(self) -> str:
         """The instructions of this processor."""
-        return apart(lambda: str(machine().emit_assembly(self._module())))
+        return _alone(lambda: str(machine().emit_assembly(self._module())))
 
     def _module(self) -> Any:
         return optimised(Text(self.source, print_source(self.kernel).names).llvm(""))
@@ -89,7 +103,7 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
 
         addresses = [by_numba(text.text, text.names) for text in texts]
     else:
-        addresses = apart(lambda: [find("kernel") for find in functions(texts)])
+        addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
     return [
         CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
         for (kernel, s), address in zip(sources, addresses, strict=True)
@@ -98,7 +112,7 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
 
 def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
     """For each text, the addresses of its functions by name."""
-    return apart(lambda: _functions(list(texts)))
+    return _alone(lambda: _functions(list(texts)))
 
 
 def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
@@ -176,7 +190,7 @@ def _add(key: str, entry: cache.Entry) -> None:
 
 
 def _address(prefix: str, name: str) -> int:
-    return apart(lambda: int(_engine().get_function_address(prefix + name)))
+    return _alone(lambda: int(_engine().get_function_address(prefix + name)))
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ threads may hang. A new process needs 0.07 s to start; it pays from a few kernel
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
@@ -19,22 +18,18 @@ from typing import IO, Any, TypeVar
 from llvmlite import binding
 
 T = TypeVar("T")
-_LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
-    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it holds the instructions that are wanted
 
 
 def apart(work: Callable[[], T]) -> T:
-    """The result of work with LLVM, of which one is done at a time, and never on the main thread.
+    """The result of work with LLVM, which is never done on the main thread.
 
     Python raises KeyboardInterrupt on the main thread alone. There it could come while llvmlite holds its lock but has not
     noted that it must let go of it, and every other thread would wait forever. The main thread waits here instead; an
     interrupt ends its waiting, and the work goes on to its end.
     """
     if threading.current_thread() is not threading.main_thread():
-        with _LOCK:
-            return work()
+        return work()
     results: list[T] = []
     errors: list[BaseException] = []
 
