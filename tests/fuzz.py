@@ -1087,13 +1087,13 @@ def differing(got: Array, want: Array, movements: Sequence[Array], factor: float
 
 
 def first_difference(case: Case, got: Sequence[Array], want: Sequence[Array], rounding: bool) -> str | None:
-    """Looks twice: only what stands against many more movements, and a wider margin, is a difference."""
+    """Looks again, and again: only what stands against many more movements, and a wider margin, is a difference."""
     if all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in zip(got, want, strict=True)):
         return None
     rng = np.random.default_rng(case.index)
     movements: list[list[Array]] = []
     found = None
-    for count, factor in ((8, 8.0), (60, 16.0)):
+    for count, factor in ((8, 8.0), (60, 16.0), (1000, 16.0)):
         movements += [evaluate_moved(case, rng, rounding) for _ in range(count)]
         found = None
         for k, (a, b) in enumerate(zip(got, want, strict=True)):
