@@ -8,7 +8,8 @@
 A body is lowered as a graph of its own, its carries as variables that are updated in place. Then each of its kernels is written
 out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
 Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
-carries nothing has independent steps, which are parallel. Where a body calls a routine of Python, so is the loop.
+carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
+out by rows (shares.py). Where a body calls a routine of Python, so is the loop.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.routines import lower_routine, results_of
+from graphc.passes.lowering.shares import Share, share_of, turns_of
 
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
 
@@ -89,6 +91,7 @@ class _Kernel:
             for i, (n, kind) in enumerate(zip(results, types, strict=True))
         ]
         self.parallel: tuple[Axis, ...] = ()
+        self.share: Share | None = None
         self.body: list[Statement] = []
         self.scratch: list[Scratch] = []
         self.constants: list[Buffer] = []
@@ -130,6 +133,9 @@ class _Kernel:
         if program is None:
             return False
         step = self.fresh("t")
+        self.share = share_of(program, carries, self.fresh("part"))
+        if self.share is not None:
+            self.parallel = (self.share.axis,)
         at: Size = dims.symbol(step)
         if reverse:
             at = dims.sub(dims.sub(steps, 1), at)
@@ -199,7 +205,14 @@ class _Kernel:
         copy = (
             Load(value, kind.dtype, source[0], (*source[1], *at)), Store(target[0], (*target[1], *at), Ref(value, kind.dtype)),
         )  # fmt: skip
-        return list(copy) if once else [Loop(i, kind.size, copy)]
+        if once:
+            return list(copy)
+        whole = Axis(i, kind.size)
+        if self.share is not None:
+            turns = dims.divide_exactly(kind.size, self.share.rows)
+            assert isinstance(turns, int)
+            whole = self.share.limited(whole, turns)
+        return [Loop(i, whole.stop, copy, whole.start)]
 
     def _number(self) -> int:
         self._count += 1
@@ -232,16 +245,18 @@ class _Kernel:
                 else:
                     known[name] = self._scratch(buffer.type.dtype, (buffer.type.size,)), ()
         statements: list[Statement] = []
-        for call in program.calls:
-            statements += _Rewriting(self, call, known).statements()
+        turns = [{} for _ in program.calls] if self.share is None else turns_of(program, self.share.rows)
+        for call, counting in zip(program.calls, turns, strict=True):
+            statements += _Rewriting(self, call, known, counting or {}).statements()
         return statements + copies
 
 
 class _Rewriting:
     """A kernel of a body as statements: on other memory, with names of its own."""
 
-    def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place]) -> None:
+    def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
         self.kernel = call.kernel
+        self.share, self.turns = kernel.share, turns
         self.number = kernel._number()
         self.places = {p.name: places[b] for p, b in zip(call.kernel.params, call.buffers, strict=True)}
         self.shapes = {p.name: p.type.shape for p in call.kernel.params}
@@ -259,7 +274,7 @@ class _Rewriting:
                     for axis in (m, n, k):
                         ranges.setdefault(axis.var, set())
         self.loops: dict[str, Size] = {}  # what the loop variables have become: others, or the start of the only turn
-        self.once = {var for var, axes in ranges.items() if [a.extent for a in axes] == [1]}
+        self.once = {var for var, axes in ranges.items() if [a.extent for a in axes] == [1] and var not in turns}
         for var, axes in ranges.items():
             self.loops[var] = self.size(axes.pop().start) if var in self.once else dims.symbol(kernel.fresh(var))
 
@@ -292,7 +307,10 @@ class _Rewriting:
         return dims.substitute(size, new) if new else size
 
     def axis(self, axis: Axis) -> Axis:
-        return Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
+        renamed = Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
+        if self.share is None or axis.var not in self.turns:
+            return renamed
+        return self.share.limited(renamed, self.turns[axis.var])
 
     def at(self, buffer: str, index: Index) -> Place:
         name, first = self.places[buffer]
