@@ -74,6 +74,13 @@ def test_shares_of_any_number_of_rows(rows: int, threads: int) -> None:
         np.testing.assert_allclose(a, b, 1e-4, 1e-5)
 
 
+def test_rows_of_nothing_are_not_shared() -> None:
+    last, ys = gx.scan(lambda c, _: (gx.tanh(c), c), gx.zeros((40, 0)), None, length=3)
+    run = gx.compile([], [last, ys])
+    assert not _shared(run)
+    assert [a.shape for a in run()] == [(40, 0), (3, 40, 0)]
+
+
 def test_a_long_vector_is_shared_out() -> None:
     x = gx.placeholder("x", (3, 100_003), "float64")
     last, ys = gx.scan(lambda c, z: (gx.sin(c) + z, c * z), gx.zeros((100_003,), "float64"), x)

@@ -50,6 +50,8 @@ def share_of(program: Program, carries: int, var: str) -> Share | None:
         return None
     widths = [dims.divide_exactly(k.size, rows) for k in kinds]
     width = max((w for w in widths if isinstance(w, int)), default=1)
+    if width == 0:
+        return None
     count = min(MANY, rows // max(ROWS, -(-ELEMENTS // width)))
     if count < 2:
         return None
