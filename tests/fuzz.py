@@ -1037,9 +1037,12 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
     off = sign * rng.uniform(0.5, 1.0, result.shape) * bound
     found = np.where(np.isfinite(result) | np.isnan(bound), result + off, result)
     # Finite terms that overflow beside an infinite one: whether the sum is infinite or NaN depends on the order, and on whether
-    # a product is rounded before it is added.
+    # a product is rounded before it is added. A number shows what else hangs on it.
+    if isinstance(node.op.lowering, Contraction):  # a sum too small to be told from 0 has its sign if it is rounded once
+        tiny = (result == 0) & (np.matmul(given[0] != 0, given[1] != 0)) & (rng.random(result.shape) < 0.5)
+        found = np.where(tiny, -found, found)
     either = ~np.isfinite(result) & (added >= top / 4) & (rng.random(shape) < 0.5)
-    return np.asarray(np.where(either, rng.choice([np.inf, -np.inf, np.nan], shape), found)).astype(result.dtype)
+    return np.asarray(np.where(either, rng.choice([np.inf, -np.inf, np.nan, 1.0], shape), found)).astype(result.dtype)
 
 
 def in_any_order(given: Sequence[Array], result: Array, total: Array, terms: int, u: float) -> Array:
