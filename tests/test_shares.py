@@ -81,6 +81,16 @@ def test_rows_of_nothing_are_not_shared() -> None:
     assert [a.shape for a in run()] == [(40, 0), (3, 40, 0)]
 
 
+def test_what_is_passed_on_as_it_is() -> None:
+    """A weight that is a result of every step is no row of anything."""
+    x, w = gx.placeholder("x", (4, 16, 64)), gx.variable(np.eye(3, dtype="f4"))
+    last, ys = gx.scan(lambda c, z: (gx.tanh(c + z), w), gx.zeros((16, 64)), x)
+    values = np.random.default_rng(0).normal(size=(4, 16, 64)).astype("f4")
+    got, every = gx.compile([x], [last, ys])(values)
+    np.testing.assert_array_equal(every, np.broadcast_to(np.eye(3, dtype="f4"), (4, 3, 3)))
+    np.testing.assert_allclose(got, gx.compile([x], last, backend="interpreter")(values), 1e-5, 1e-6)
+
+
 def test_a_long_vector_is_shared_out() -> None:
     x = gx.placeholder("x", (3, 100_003), "float64")
     last, ys = gx.scan(lambda c, z: (gx.sin(c) + z, c * z), gx.zeros((100_003,), "float64"), x)

@@ -50,7 +50,7 @@ from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.routines import lower_routine, results_of
-from graphc.passes.lowering.shares import Share, share_of, turns_of
+from graphc.passes.lowering.shares import Share, share_of
 
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
 
@@ -245,9 +245,9 @@ class _Kernel:
                 else:
                     known[name] = self._scratch(buffer.type.dtype, (buffer.type.size,)), ()
         statements: list[Statement] = []
-        turns = [{} for _ in program.calls] if self.share is None else turns_of(program, self.share.rows)
+        turns: Sequence[Mapping[str, int]] = [{}] * len(program.calls) if self.share is None else self.share.turns
         for call, counting in zip(program.calls, turns, strict=True):
-            statements += _Rewriting(self, call, known, counting or {}).statements()
+            statements += _Rewriting(self, call, known, counting).statements()
         return statements + copies
 
 

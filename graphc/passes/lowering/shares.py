@@ -33,6 +33,7 @@ class Share:
     axis: Axis
     rows: int
     each: int
+    turns: tuple[Mapping[str, int], ...]  # for each call the loops that count rows, with the number of their turns for a row
 
     def limited(self, axis: Axis, turns: int) -> Axis:
         """What is left for this share of a loop with so many turns for a row."""
@@ -48,28 +49,31 @@ def share_of(program: Program, carries: int, var: str) -> Share | None:
     rows = kinds[0].shape[0] if kinds and kinds[0].rank else None
     if not isinstance(rows, int) or rows < 2 * ROWS or any(k.shape[:1] != (rows,) for k in kinds):
         return None
-    widths = [dims.divide_exactly(k.size, rows) for k in kinds]
-    width = max((w for w in widths if isinstance(w, int)), default=1)
-    if width == 0:
+    passed = [program.buffers[name].type for name in program.outputs if name in program.inputs]  # which are copied as they are
+    widths = [dims.divide_exactly(k.size, rows) for k in (*kinds, *passed)]
+    width = max((w for w in widths if isinstance(w, int)), default=0)
+    if width == 0 or not all(isinstance(w, int) for w in widths):
         return None
     count = min(MANY, rows // max(ROWS, -(-ELEMENTS // width)))
     if count < 2:
         return None
     each = -(-rows // count)
     each = each if width > 1 else -(-each // 16) * 16  # whole vectors
-    if any(turns is None for turns in turns_of(program, rows)):
-        return None
-    return Share(Axis(var, -(-rows // each)), rows, each)
+    turns = _turns(program, rows)
+    return None if turns is None else Share(Axis(var, -(-rows // each)), rows, each, turns)
 
 
-def turns_of(program: Program, rows: int) -> list[dict[str, int] | None]:
-    """For each call the loops that count rows, with the number of their turns for a row; None for one that has no such loops."""
+def _turns(program: Program, rows: int) -> tuple[Mapping[str, int], ...] | None:
+    """For each call the loops that count rows; None where a call has no such loops."""
     written = {b for call in program.calls for p, b in zip(call.kernel.params, call.buffers, strict=True) if p.mode != "in"}
     found = []
     for call in program.calls:
         own = {p.name: p.type.shape for p, b in zip(call.kernel.params, call.buffers, strict=True) if b in written}
-        found.append(_Look(call.kernel, own, rows).turns())
-    return found
+        turns = _Look(call.kernel, own, rows).turns()
+        if turns is None:
+            return None
+        found.append(turns)
+    return tuple(found)
 
 
 @dataclass
