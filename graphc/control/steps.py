@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,27 +156,49 @@ def _joined(a: Tensor, b: Tensor, turned: bool) -> Tensor:
 def _kept(body: Graph, needed: Sequence[Node], carried: set[Node]) -> tuple[list[Node], dict[Node, Tensor]]:
     """What a backward step needs of its forward step, beside slices and shared values; and leaves for what was computed there.
 
-    The carries that it began with, and the results of everything but elementwise code.
+    The carries that it began with, and the results of everything but elementwise code: or in place of one what elementwise code
+    makes of it, where a backward step reads nothing else of it. That is as large, and its other operands need not be read again.
     """
     forward = {n for n in topological(body.outputs) if n.inputs}
-    leaves: list[Node] = []
-    replaced: dict[Node, Tensor] = {}
-    seen: set[Node] = set()
-    todo = list(reversed(needed))
+
+    def is_kept(node: Node) -> bool:
+        made = node in forward or (isinstance(node.op.lowering, Project) and node.inputs[0] in forward)
+        return made and not isinstance(node.op.lowering, Pointwise) and not isinstance(node.type, TupleType)
+
+    order, readers = _above(needed, lambda n: n in carried or is_kept(n))
+    instead = {_followed(n, readers, forward, set(needed)) for n in order if is_kept(n)}
+    order, _ = _above(needed, lambda n: n in carried or n in instead or is_kept(n))
+    kept = [n for n in order if n in instead or is_kept(n)]
+    replaced = {n: leaf_of(f"kept{i}", n.type) for i, n in enumerate(kept)}
+    return [*(n for n in order if n in carried), *kept], replaced
+
+
+def _above(roots: Sequence[Node], ends: Callable[[Node], bool]) -> tuple[list[Node], dict[Node, list[Node]]]:
+    """What some nodes are made of, no farther than to where it ends, in the order of its being met; and who reads each of it."""
+    readers: dict[Node, list[Node]] = {}
+    order: dict[Node, None] = {}
+    todo = list(reversed(roots))
     while todo:
         node = todo.pop()
-        if node in seen:
+        if node in order:
             continue
-        seen.add(node)
-        if node in carried:
-            leaves.append(node)
-            continue
-        of_forward = node in forward or (isinstance(node.op.lowering, Project) and node.inputs[0] in forward)
-        if of_forward and not isinstance(node.op.lowering, Pointwise) and not isinstance(node.type, TupleType):
-            replaced[node] = leaf_of(f"kept{len(replaced)}", node.type)
-            continue
-        todo += reversed(node.inputs)
-    return [*leaves, *replaced], replaced
+        order[node] = None
+        if not ends(node):
+            for given in node.inputs:
+                readers.setdefault(given, []).append(node)
+            todo += reversed(node.inputs)
+    return list(order), readers
+
+
+def _followed(node: Node, readers: dict[Node, list[Node]], forward: set[Node], needed: set[Node]) -> Node:
+    """The last in the line of forward values of a node's type that begins with it, each made by the only reader of the one before."""
+    while node not in needed:
+        match readers[node]:
+            case [reader] if reader in forward and isinstance(reader.op.lowering, Pointwise) and reader.type == node.type:
+                node = reader
+            case _:
+                break
+    return node
 
 
 def _substitute(nodes: Sequence[Node], new: dict[Node, Tensor]) -> list[Any]:

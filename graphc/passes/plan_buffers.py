@@ -74,7 +74,10 @@ def _accesses(body: tuple[Statement, ...], path: tuple[int, ...] = ()) -> Iterat
 
 
 def can_share(kernel: Kernel, given: str, made: str) -> bool:
-    """Whether the output `made` may be the memory of the input `given`: each element is read before it is written."""
+    """Whether the output `made` may be the memory of the input `given`: each element is read before it is written.
+
+    An output with one store may be loaded again: that was written before, and nothing else writes there.
+    """
     stores: list[tuple[tuple[int, ...], Index]] = []
     loads: list[tuple[tuple[int, ...], Index]] = []
     for path, access, operand in _accesses(kernel.body):
@@ -83,8 +86,6 @@ def can_share(kernel: Kernel, given: str, made: str) -> bool:
                 return False
             case Store(buffer=buffer, index=index) if buffer == made:
                 stores.append((path, index))
-            case Load(buffer=buffer, index=index) if buffer == made:
-                return False
             case Load(buffer=buffer, index=index) if buffer == given:
                 if operand:
                     return False
@@ -107,7 +108,7 @@ def _share(kernel: Kernel, given: str, made: str) -> Kernel:
 
     def change(statement: Statement) -> tuple[Statement, ...]:
         match statement:
-            case Store(buffer=buffer) if buffer == made:
+            case Store(buffer=buffer) | Load(buffer=buffer) if buffer == made:
                 return (replace(statement, buffer=given),)
         return (statement,)
 
