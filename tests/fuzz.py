@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, R
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 from graphc.passes.lowering import shares  # noqa: E402
+
+SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
 
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
@@ -1128,7 +1131,9 @@ def interpreted(case: Case, graph: Graph) -> list[Array]:
 def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
     """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
     graphs = [c.graph for c in cases]
-    shares.ROWS, shares.ELEMENTS = (1, 1) if cases[0].index // 8 % 2 else (8, 512)  # rows of loops are shared out, or are too few
+    small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
+    shares.ROWS, shares.ELEMENTS = (1, 1) if small else (8, 512)
+    SPLIT_LOOPS.LENGTH = 1 if small else 64
     run = gx.compile(
         [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates]
     )

@@ -402,3 +402,34 @@ def test_wrong_use_is_refused_when_declared(wrong: Any, message: str) -> None:
     with pytest.raises(GraphError, match=message) as caught:
         wrong()
     assert caught.value.where is not None and "test_control.py" in caught.value.where.file
+
+
+def test_a_scan_keeps_what_is_made_of_a_product_in_place_of_it() -> None:
+    """The gradient reads tanh alone: not the product, and not the sequence that is added to it."""
+    z = gx.placeholder("z", (5, 3, 4), "float64")
+    u = gx.placeholder("u", (4, 4), "float64")
+    _, ys = gx.scan(lambda c, x: (gx.tanh(c @ u + x),) * 2, gx.zeros((3, 4)), z)
+    loss = gx.sum(ys * ys)
+    f = gx.compile([z, u], [loss, *gx.grad(loss, [z, u])])
+    forward, backward = (n for n in f.graph.nodes if isinstance(n.op.lowering, Scan))
+    slices = backward.inputs[backward.attrs["carries"] :][: backward.attrs["sequences"]]
+    assert not any(n.op.name == "input" for n in slices)
+    assert len(forward.attrs["body"].outputs) - forward.attrs["carries"] == 2  # tanh, and the carry before
+    check_gradients(loss, [z, u], [np.linspace(-1, 1, 60).reshape(5, 3, 4), np.linspace(-1, 1, 16).reshape(4, 4)])
+
+
+def test_a_scan_writes_over_a_sequence_that_ends_there() -> None:
+    """Even where what it writes is read again in the same step."""
+    z = gx.placeholder("z", (40, 3, 4), "float32")
+    u = gx.placeholder("u", (4, 4), "float32")
+
+    def step(c: Any, x: Any) -> Any:
+        sums = c @ u + x
+        return gx.tanh(sums), sums
+
+    last, ys = gx.scan(step, gx.zeros((3, 4), "float32"), z * 2)
+    loss = gx.sum(last) + gx.sum(ys * ys)
+    outputs = [loss, *gx.grad(loss, [u])]
+    f = gx.compile([z, u], outputs)
+    assert any(p.mode == "inout" and p.type.shape == (40, 12) for k in f.kernels for p in k.kernel.params)
+    run([z, u], outputs, np.linspace(-1, 1, 480, dtype="f").reshape(40, 3, 4), np.linspace(-1, 1, 16, dtype="f").reshape(4, 4))

@@ -191,7 +191,7 @@ def _above(roots: Sequence[Node], ends: Callable[[Node], bool]) -> tuple[list[No
 
 
 def _followed(node: Node, readers: dict[Node, list[Node]], forward: set[Node], needed: set[Node]) -> Node:
-    """The last in the line of forward values of a node's type that begins with it, each made by the only reader of the one before."""
+    """The last of a line of forward values of one type that begins with a node, each made by the only reader of the last."""
     while node not in needed:
         match readers[node]:
             case [reader] if reader in forward and isinstance(reader.op.lowering, Pointwise) and reader.type == node.type:

@@ -25,6 +25,7 @@ from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.rules import rules
 from graphc.passes.simplify import simplify, simplify_fast
+from graphc.passes.split_loops import split_loops
 from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
@@ -49,10 +50,11 @@ LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
     fuse,           # the one step from Graph to Program
     expand_math,
     plan_buffers,
+    split_loops,    # after plan_buffers, which sees what one loop reads and writes
 )  # fmt: skip
 
 __all__ = [
     "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
     "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize",
-    "rules", "simplify", "simplify_fast", "specialize", "widen",
+    "rules", "simplify", "simplify_fast", "specialize", "split_loops", "widen",
 ]  # fmt: skip
