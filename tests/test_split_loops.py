@@ -20,6 +20,8 @@ MOVES: dict[str, tuple[Callable[[Any, Any], Any], int]] = {  # what is computed;
     "concat": (lambda x, y: gx.concat([x, y * 2, x + y], axis=1), 3),
     "pad": (lambda x, y: gx.pad(x, 1), 3),
     "pad at the end": (lambda x, y: gx.pad(x + y, ((0, 0), (0, 5)), constant_values=-1.0), 2),
+    "pad with no number": (lambda x, y: gx.pad(x, ((0, 0), (3, 0)), constant_values=float("nan")), 2),
+    "pad with infinity": (lambda x, y: gx.pad(x, ((0, 0), (0, 5)), constant_values=-float("inf")), 2),
     "flipped": (lambda x, y: gx.flip(gx.pad(x, ((0, 0), (2, 0))), axis=1), 2),
     "sum of slices' gradients": (lambda x, y: gx.grad(gx.sum(gx.sin(x[:, :100] * x[:, 100:])), x), 2),
     "roll": (lambda x, y: gx.roll(x, 7, axis=1) - y, 2),

@@ -119,7 +119,8 @@ def _settled(body: tuple[Statement, ...], known: dict[str, bool]) -> list[Statem
 
     def put(name: str, value: Arg) -> None:
         same[name] = value
-        places[f"%{name}"] = int(value.value) if isinstance(value, Const) else dims.symbol(f"%{value.name}")
+        if value.dtype.is_integer:
+            places[f"%{name}"] = int(value.value) if isinstance(value, Const) else dims.symbol(f"%{value.name}")
 
     def at(index: tuple[Size, ...]) -> tuple[Size, ...]:
         return tuple(dims.substitute(i, places) for i in index) if places else index
