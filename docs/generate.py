@@ -38,6 +38,7 @@ import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from benchmarks import report  # noqa: E402
+from graphc.backends import load_backend  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 from graphc.ir.types import TupleType  # noqa: E402
@@ -109,7 +110,8 @@ def _step(name: str) -> str:
     """What a stage is: from the table above, else the first line of its pass's module."""
     if name in _STEPS:
         return _STEPS[name]
-    change = getattr(gx.passes, name, None)
+    own = {step.__name__: step for step in load_backend("numba").steps}
+    change = own.get(name) or getattr(gx.passes, name, None)
     module = sys.modules[change.__module__] if callable(change) else importlib.import_module(f"graphc.passes.{name}")
     return (module.__doc__ or "").strip().splitlines()[0]
 

@@ -193,7 +193,7 @@ class Compiled:
         chosen = load_backend(backend)
         program: Any = graph
         if chosen.native:
-            for step in all_passes.LOWERING:
+            for step in (*all_passes.LOWERING, *chosen.steps):
                 program = step(program)
                 self.stages.append((step.__name__, program))
                 if isinstance(program, Graph):

@@ -45,6 +45,7 @@ from test_walk import ULP  # noqa: E402
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
 from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
+from graphc.backends.numba import panels  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
@@ -764,7 +765,15 @@ def multiplied(s: Network) -> gx.Tensor:
         lambda: last(x) @ x, lambda: x @ last(x), lambda: x @ last(prologue(s, s.like(x))), lambda: x @ prologue(s, s.leaf(k, n)),
         lambda: prologue(s, s.like(x)) @ s.leaf(k, n), lambda: gx.vecdot(x, s.like(x)), lambda: x @ last(s.like(x)),
         lambda: gx.tensordot(x, s.leaf(m, k, 3), axes=([x.ndim - 2, x.ndim - 1], [0, 1])), lambda: x[..., :1] @ s.leaf(1, n),
+        lambda: x @ weights(s, k), lambda: prologue(s, x) @ weights(s, k), lambda: x @ weights(s, k),
     ])()  # fmt: skip
+
+
+def weights(s: Network, rows: Any) -> gx.Tensor:
+    """A constant whose columns fill panels on every machine."""
+    if not isinstance(rows, int):
+        return s.leaf(rows, 32)
+    return gx.astype(gx.constant(s.rng.normal(size=(rows, 32 * s.one([1, 1, 2, 3, 5])))), s.dtype)
 
 
 def epilogue(s: Network) -> gx.Tensor:
@@ -1134,6 +1143,7 @@ def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     shares.ROWS, shares.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.LENGTH = 1 if small else 64
+    panels.ROWS = 1 if small else 7
     run = gx.compile(
         [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates]
     )

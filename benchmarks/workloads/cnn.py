@@ -197,7 +197,7 @@ def _network(conv: Callable[..., Any], relu: Any, pool: Any, head: Any, x: Any) 
 
 
 def _resnet_graphc(x: Array, p: Parameters, backend: str = "numba") -> Run:
-    v = {name: gx.variable(a, name=name) for name, a in p.items()}
+    v = {name: gx.constant(a) for name, a in p.items()}  # as onnxruntime has them: both lay them out once
     sx = gx.placeholder("x", x.shape, "float32")
 
     def conv(h: gx.Tensor, name: str, stride: int, padding: int) -> gx.Tensor:

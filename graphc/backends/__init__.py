@@ -14,6 +14,7 @@ import numpy as np
 from graphc.errors import GraphError, InputError, caller
 from graphc.ir import dims
 from graphc.ir.graph import Graph
+from graphc.ir.program import Program
 
 Array = np.ndarray[Any, Any]
 
@@ -54,11 +55,12 @@ class Executable(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to run: `build` makes an Executable of a graph, or of a program if `native`."""
+    """A way to run: `build` makes an Executable of a graph, or of a program if `native`, which `steps` of its own make ready."""
 
     name: str
     native: bool
     build: Callable[[Any], Executable]
+    steps: tuple[Callable[[Program], Program], ...] = ()
 
 
 def load_backend(name: str) -> Backend:
@@ -70,9 +72,9 @@ def load_backend(name: str) -> Backend:
 
         return Backend(name, False, Interpreted)
     if name == "numba":
-        from graphc.backends.numba import build
+        from graphc.backends.numba import build, steps
 
-        return Backend(name, True, build)
+        return Backend(name, True, build, steps)
     raise InputError(
         f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
     )

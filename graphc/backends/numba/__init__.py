@@ -2,6 +2,7 @@
 
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
+    panels.py        constants in the order in which tiles read them
     source.py        a kernel as Python source
     frontend.py      source to LLVM text
     llvm.py          LLVM text to an object; a second process that does so too
@@ -16,5 +17,8 @@
 """
 
 from graphc.backends.numba.executor import Native as build
+from graphc.backends.numba.panels import lay_out_constants
 
-__all__ = ["build"]
+steps = (lay_out_constants,)
+
+__all__ = ["build", "steps"]

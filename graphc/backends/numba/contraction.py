@@ -81,6 +81,27 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     return Plain(buffer, address, *steps)
 
 
+def panel_width(dtype: DType) -> int:
+    """The columns of a panel of the right operand: two vectors."""
+    return 2 * this_machine().lanes(dtype.itemsize)
+
+
+def panel_index(k: str, n: str, width: int) -> tuple[Size, Size, Size]:
+    """Where element [k, n] lies in memory that is laid out as panels."""
+    panel = dims.floordiv(dims.symbol(n), width)
+    return panel, dims.symbol(k), dims.sub(dims.symbol(n), dims.mul(panel, width))
+
+
+def in_panels(printer: Printer, block: Block, k: str, n: str, dtype: DType) -> Plain | None:
+    """The panels that an operand is (see panels.py); `inner` is the distance between them."""
+    width, load = panel_width(dtype), single_load(block, dtype)
+    if load is None or load.index != panel_index(k, n, width):
+        return None
+    length = printer.shapes[load.buffer][1]
+    address = dims.add(dims.mul(length, dims.symbol(n)), dims.mul(width, dims.symbol(k)))  # where n begins a panel
+    return Plain(load.buffer, address, width, dims.mul(width, length))
+
+
 def run_length(k: Size, piece: int = 1) -> int | None:
     """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows.
 
@@ -105,12 +126,12 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
     call of the library, across which nothing moves.
     """
-    if _is_better_turned(printer, contract):
+    if is_better_turned(printer, contract):
         contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
     printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
 
 
-def _is_better_turned(printer: Printer, contract: Contract) -> bool:
+def is_better_turned(printer: Printer, contract: Contract) -> bool:
     """Whether to compute the transposed product.
 
     So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
@@ -137,7 +158,7 @@ class _Contraction:
         self.machine = this_machine()
         itemsize = self.dtype.itemsize
         self.lanes = self.machine.lanes(itemsize)
-        self.panel = 2 * self.lanes
+        self.panel = panel_width(self.dtype)
         self.m, self.n, self.k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
         self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
         if self.left is not None and 1 not in (self.left.outer, self.left.inner):
@@ -145,6 +166,7 @@ class _Contraction:
         self.right = plain(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         if self.right is not None and 1 not in (self.right.outer, self.right.inner):
             self.right = None
+        self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         self.out = self._kept()
 
         self.columns = COLUMN_BYTES // itemsize
@@ -200,7 +222,9 @@ class _Contraction:
     def offsets(self) -> tuple[int, int, int, int]:
         """Byte offsets of panels, results and packed rows; the end."""
         itemsize = self.dtype.itemsize
-        panels = HEADER + (self.run * self.columns + self.lanes * self.panel) * itemsize
+        panels = HEADER
+        if self.panels is None:
+            panels += (self.run * self.columns + self.lanes * self.panel) * itemsize
         results = self.result_rows * self.result_width * itemsize
         packed = 0
         if self.left is None:
@@ -292,15 +316,20 @@ class _Contraction:
 
         The first strips fetch a line each of what the next run reads in place: it comes while all strips are computed.
         """
-        if self.right is None or self.right.inner != 1 or self.runs_once:
+        read = self.panels or self.right
+        if read is None or self.runs_once or (self.panels is None and read.inner != 1):
             return "0"
         select = self.printer.intrinsic("select")
-        beyond = f"steps*{self.printer.factor(self.right.outer)} + strip*{self.lanes}"
-        self.line(4, f"ahead = {select}((rows <= {IN_PLACE}) and (strip < 2), {beyond}, 0)")
+        beyond = f"steps*{self.printer.factor(read.outer)} + strip*{self.lanes}"
+        in_place = "" if self.panels else f"(rows <= {IN_PLACE}) and "
+        self.line(4, f"ahead = {select}({in_place}(strip < 2), {beyond}, 0)")
         return "ahead"
 
     def _print_right(self, panels: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
+        if self.panels is not None:
+            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), panels))
+            return
         if self.right is not None:
             by_rows = self.right.inner == 1
             stride = printer.size(self.right.outer if by_rows else self.right.inner)

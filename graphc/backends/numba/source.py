@@ -55,7 +55,7 @@ _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge se
 
 _TAKEN = re.compile(  # names that the source gives to other things
     r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|top|bottom|wide|row|first|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 

@@ -36,7 +36,11 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[
         if times * -(-rows // tall) * -(-columns // wide) >= wanted:
             break
         tall, wide = min(tall, tall_limit), min(wide, wide_limit) if rows >= 16 else wide
-    return _even(rows, tall, 1), _even(columns, wide, PANEL)
+    tall, wide = _even(rows, tall, 1), _even(columns, wide, PANEL)
+    parts = -(-rows // tall)
+    if parts > 1 and parts * times * -(-columns // wide) % 2:  # or one thread of two would wait while the other does the last
+        tall = -(-rows // (parts + 1))
+    return tall, wide
 
 
 def split_length(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> int | None:

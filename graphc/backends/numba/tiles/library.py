@@ -3,6 +3,7 @@
     strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
     last_rows, last_columns       its last columns
     pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
+    point                         panels that lie in memory already
     lay_out                       panels that the caller fills
     pack_piece                    fills one panel, for some of its k
 """
@@ -27,6 +28,7 @@ _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] 
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
+    "point": (pack.POINT_ARGUMENTS, pack.write_point),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
 }
 

@@ -22,6 +22,7 @@ IN_PLACE = 128  # rows on the left up to which the right operand is read where i
 
 ARGUMENTS = "piiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
+POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
 
 
 def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any) -> None:
@@ -52,6 +53,14 @@ def write_lay_out(module: ir.Module, machine: Machine, itemsize: int, name: str)
     """The header alone, for panels that others fill."""
     w = Writer(module, machine, itemsize, name, LAY_OUT_ARGUMENTS)
     _panels(w, *w.args)
+    w.build.ret_void()
+
+
+def write_point(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """The header alone, for whole panels that lie elsewhere."""
+    w = Writer(module, machine, itemsize, name, POINT_ARGUMENTS)
+    first, distance, place = w.args
+    _write_header(w, place, first, word(2 * w.lanes), distance, first)
     w.build.ret_void()
 
 
