@@ -50,6 +50,8 @@ class Pool:
         self._growing = threading.Lock()
         self._scratch: list[np.ndarray[Any, Any]] = []  # what a running job may still use is kept
         self.places = np.zeros((workers, 8), np.int64)
+        self.places[:, walk.WORKER_END] = walk.FRONT
+        self.places[::2, walk.WORKER_END] = walk.BACK  # the caller's thread claims from the front
         self.threads = [threading.Thread(target=self._work, args=(i,), daemon=True, name=f"graphc-{i}") for i in range(workers)]
         for thread in self.threads:
             thread.start()
@@ -64,7 +66,7 @@ class Pool:
                 size = max(scratch_bytes, 2 * self.scratch_bytes)
                 for place in self.places:
                     self._scratch.append(np.empty(size + 64, np.uint8))
-                    place[0] = -(-self._scratch[-1].ctypes.data // 64) * 64
+                    place[walk.WORKER_SCRATCH] = -(-self._scratch[-1].ctypes.data // 64) * 64
                 self.scratch_bytes = size
 
     def stop(self) -> None:

@@ -2,17 +2,23 @@
 
 A row of the table is one call: [code, pointers, sizes, extent, tile, tiles, claimed, done].
 Every thread walks the whole table; it claims tiles of a call by an atomic add until none is left, waits until all are done, and
-goes on. So any number of threads, also one, makes progress, and nothing stands between two kernels but that wait.
+goes on. So any number of threads, also one, makes progress, and nothing stands between two kernels but that wait. Some threads
+claim tiles from the first one on and others from the last one back: what a thread reads in the next call, it mostly wrote itself,
+and has in its cache.
 """
 
 from typing import Any
 
-from graphc.backends.numba.intrinsics import add, exchange, external, iand, minimum, pause, read, run_kernel, write
+from graphc.backends.numba.intrinsics import add, exchange, external, iand, minimum, pause, read, run_kernel, udiv, write
 from graphc.ir.types import int32, int64
 
 Word = Any
 ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
+FRONT, BACK = 1, 1 << 32  # what a claim adds: the lower half counts tiles from the first one on, the upper from the last one back
+
+# Words of a worker: its scratch memory, and what it adds.
+WORKER_SCRATCH, WORKER_END = 0, 1
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
 # results], the rows of its arguments and results, those of the memories of variables, and the variables whose two memories
@@ -127,7 +133,7 @@ def run_alone(job: Word) -> None:
             run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, read(job, SCRATCH))
 
 
-def walk(job: Word, scratch: Word) -> None:
+def walk(job: Word, scratch: Word, end: Word) -> None:
     table = read(job, TABLE)
     for call in range(read(job, CALLS)):
         if read(job, FAILED) != 0:
@@ -136,11 +142,13 @@ def walk(job: Word, scratch: Word) -> None:
         extent = read(row, EXTENT)
         tile = read(row, TILE)
         tiles = read(row, TILES)
-        while read(row, CLAIMED) < tiles:
-            claim = add(row, CLAIMED, 1)
-            if claim >= tiles:
+        while claims(read(row, CLAIMED)) < tiles:
+            claimed = add(row, CLAIMED, end)
+            if claims(claimed) >= tiles:
                 break
-            lo = claim * tile
+            lo = iand(claimed, HALF) * tile
+            if end == BACK:
+                lo = (tiles - 1 - udiv(claimed, BACK)) * tile
             run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
             add(row, DONE, 1)
         spins = 0
@@ -149,6 +157,11 @@ def walk(job: Word, scratch: Word) -> None:
             spins += 1
             if spins > YIELD:
                 sched_yield()
+
+
+def claims(claimed: Word) -> Word:
+    """How many tiles are claimed, or more where threads asked in vain."""
+    return iand(claimed, HALF) + udiv(claimed, BACK)
 
 
 def lead(state: Word, job: Word) -> None:
@@ -166,7 +179,7 @@ def lead(state: Word, job: Word) -> None:
     add(state, SEQUENCE, 1)
     for _ in range(read(state, ASLEEP)):
         sem_post(state + 8 * SEMAPHORE)
-    walk(job, read(job, SCRATCH))
+    walk(job, read(job, SCRATCH), FRONT)
     write(state, OPEN, 0)
     spins = 0
     while read(state, INSIDE) != 0:
@@ -177,8 +190,8 @@ def lead(state: Word, job: Word) -> None:
     write(state, BUSY, 0)
 
 
-def work(state: Word, scratch: Word) -> None:
-    """The life of a worker. `scratch` holds the address of its scratch memory."""
+def work(state: Word, worker: Word) -> None:
+    """The life of a worker."""
     last = 0
     while read(state, STOP) == 0:
         spins = 0
@@ -195,5 +208,5 @@ def work(state: Word, scratch: Word) -> None:
         add(state, INSIDE, 1)
         if read(state, OPEN) != 0:
             job = read(state, JOB)
-            walk(job, read(scratch, 0))
+            walk(job, read(worker, WORKER_SCRATCH), read(worker, WORKER_END))
         add(state, INSIDE, -1)
