@@ -351,6 +351,18 @@ print("sound")
     assert (found.stdout, found.stderr) == ("sound\n", "")
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 8])
+def test_every_tile_is_done_once(threads):
+    """Threads claim tiles from both ends; a variable that is changed in place counts how often."""
+    gx.set_num_threads(threads)
+    for rows in (1, 2, 3, 7, 300):
+        counter = gx.variable(np.zeros((rows, 300_000 // min(rows, 7)), "float32"))
+        step = gx.compile([], [], updates={counter: counter + 1})
+        for _ in range(20):
+            step()
+        np.testing.assert_array_equal(counter.value, 20)
+
+
 def test_many_threads_call_one_compiled_object():
     x = gx.placeholder("x", ("n", 64))
     f = gx.compile([x], gx.sum(x @ x.T, axis=1))
