@@ -16,7 +16,7 @@ def sign_descent(loss: gx.Tensor, weights: list[gx.Variable], lr: float) -> dict
     """Steps along the sign of an average of gradients (signum, Bernstein et al. 2018), kept beside each weight."""
     updates: dict[gx.Variable, gx.Tensor] = {}
     for w, g in zip(weights, gx.grad(loss, weights), strict=True):
-        mean = gx.variable(np.zeros(w.shape), name=f"{w.name}.mean")
+        mean = gx.variable(np.zeros(w.shape), name="mean", of=w)
         updates[mean] = 0.9 * mean + 0.1 * g
         updates[w] = w - lr * gx.sign(updates[mean])
     return updates

@@ -13,7 +13,7 @@ from math import e, inf, nan, pi
 from graphc import errors, ir, ops, passes
 from graphc.backends import register_backend
 from graphc.backends.threads import get_num_threads, set_num_threads
-from graphc.compile import Compiled, compile
+from graphc.compile import Compiled, compile, named_variables
 from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
 from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
@@ -193,6 +193,7 @@ __all__ = [
     "minimum",
     "moveaxis",
     "multiply",
+    "named_variables",
     "nan",
     "negative",
     "newaxis",

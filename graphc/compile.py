@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,8 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, subgraphs, topological
+from graphc.ir.graph import Graph, Node, subgraphs, topological
+from graphc.ir.names import collected, is_name
 from graphc.ir.operation import Requirement, Sized
 from graphc.ir.program import Program
 from graphc.ir.state import STATE
@@ -70,7 +72,7 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance
             raise InputError(f"compile: two inputs are called {x.attrs['name']!r}", where=caller(), hint="give each its own name")
         names[x.attrs["name"]] = x
     flat = _flatten(outputs)
-    pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates or ())
+    pairs = _pairs(updates)
     for variable, value in pairs:
         if not isinstance(variable, Variable):
             raise InputError(
@@ -79,11 +81,14 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance
         if not isinstance(value, Tensor) or value.type != variable.type:
             got = value.type if isinstance(value, Tensor) else type(value).__name__
             raise (ShapeError if isinstance(value, Tensor) and value.dtype == variable.dtype else DTypeError)(
-                f"compile: the update of {variable.name} must be {variable.type}, got {got}", where=caller(),
+                f"compile: the update of {_called(variable, flat, pairs)} must be {variable.type}, got {got}", where=caller(),
                 hint="astype or reshape the new value",
             )  # fmt: skip
-    if len({id(v) for v, _ in pairs}) != len(pairs):
-        raise InputError("compile: a variable is updated twice", where=caller())
+    twice = [v for v, times in Counter(v for v, _ in pairs).items() if times > 1]
+    if twice:
+        raise InputError(
+            f"compile: variable {_called(twice[0], flat, pairs)} is updated twice", where=caller(), hint="give one new value"
+        )
     if advance:
         pairs += _defaults([*flat, *(value for _, value in pairs)], {v for v, _ in pairs})
     given = set(inputs)
@@ -103,6 +108,27 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance
                 hint="it must stand in some input's shape, as itself or in a linear expression",
             )  # fmt: skip
     return graph
+
+
+def _pairs(updates: Any) -> list[tuple[Any, Any]]:
+    """Variables with their new values, as they were given."""
+    if updates is None:
+        return []
+    several = not isinstance(updates, Node) and isinstance(updates, Iterable)
+    pairs = list(updates.items()) if isinstance(updates, Mapping) else list(updates) if several else [updates]
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise InputError(
+                f"compile: updates are new values of variables, got {pair!r}", where=caller(), hint="updates={w: new value}"
+            )
+    return [(variable, value) for variable, value in pairs]
+
+
+def _called(variable: Variable, outputs: Sequence[Tensor], pairs: Sequence[tuple[Any, Any]]) -> str:
+    """What the program calls a variable."""
+    read = topological([*outputs, *(value for _, value in pairs if isinstance(value, Tensor))])
+    found = collected(v for v in (*read, *(v for v, _ in pairs)) if isinstance(v, Variable))
+    return next(name for name, v in found.items() if v is variable)
 
 
 def _defaults(roots: Sequence[Tensor], updated: set[Variable]) -> list[tuple[Variable, Tensor]]:
@@ -168,6 +194,7 @@ class Compiled:
     stages     (name, graph or program) after every pass, first the graph as declared
     program    the kernels over planned buffers (native backends)
     kernels    the distinct native kernels, each with its `source`
+    variables  name -> variable: all that a call reads or writes
     """
 
     def __init__(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
@@ -200,6 +227,20 @@ class Compiled:
                     self.graph = program
         self._executable = chosen.build(program)
         self._again = self._executable.again
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """The variables that a call reads or writes, by the names that texts and files give them (see `gx.named_variables`).
+
+        >>> import graphc as gx
+        >>> w, b = gx.variable([1.0, 2.0], name="w"), gx.variable(0.0)
+        >>> loss = gx.sum(w) + b
+        >>> list(gx.compile([], loss, updates=gx.optim.momentum(loss, [w, b])).variables)
+        ['w', 'v', 'w.momentum.m', 'v.momentum.m']
+        """
+        declared = self.stages[0][1]
+        assert isinstance(declared, Graph)
+        return {name: v for name, v in collected(declared.variables).items() if isinstance(v, Variable)}
 
     @property
     def program(self) -> Program:
@@ -411,6 +452,43 @@ class Compiled:
         from graphc.ir.dot import mimebundle
 
         return mimebundle(self)
+
+
+def named_variables(variables: Compiled | Mapping[Any, Any] | Variable | Iterable[Any]) -> dict[str, Variable]:
+    """Name -> variable, in the order of their birth: what a file and a program call them.
+
+    variables: any number of variables (and of random streams, which have one each), or what `gx.compile` gives. A mapping from
+    names to variables is what it says; of one from variables, such as an optimiser's updates, the keys count. Names that were
+    given stay; a name that a second one has, or that nobody gave, gets `_1`, `_2`, ... in the order of birth; a state stands
+    under its variable's name. So names depend on what is listed here and on nothing else that lives in the process.
+
+    Raises InputError for anything but variables and names.
+
+    >>> import graphc as gx
+    >>> a, b, c = gx.variable(1.0, name="w"), gx.variable(2.0), gx.variable(3.0, name="w")
+    >>> list(gx.named_variables([c, b, a, gx.variable(0.0, name="mean", of=c)]))
+    ['w', 'v', 'w_1', 'w_1.mean']
+    """
+    if isinstance(variables, Compiled):
+        return variables.variables
+    if isinstance(variables, Mapping) and not all(isinstance(key, Variable) for key in variables):
+        for name in variables:
+            if not is_name(name):
+                raise InputError(f"named_variables: {name!r} is not a name", where=caller(), hint="give {name: variable}")
+        return {name: _a_variable(v) for name, v in variables.items()}
+    if isinstance(variables, Tensor) or not isinstance(variables, Iterable):
+        variables = [variables]
+    return collected(map(_a_variable, variables))
+
+
+def _a_variable(value: Any) -> Variable:
+    found = value if isinstance(value, Tensor) else getattr(value, "variable", value)
+    if not isinstance(found, Variable):
+        raise InputError(
+            f"named_variables: only variables have state, got {value!r}", where=caller(),
+            hint="make them with gx.variable; of what gx.compile gives, take `.variables`",
+        )  # fmt: skip
+    return found
 
 
 def _size_hint(size: Size, shared: bool) -> str:

@@ -131,10 +131,22 @@ def test_float32_variables_stay_float32(name: str) -> None:
 
 def test_names_of_state() -> None:
     loss, variables = problem()
-    assert [v.name for v in gx.optim.adam(loss, variables)] == ["step", "w.m", "w.v", "w", "c.m", "c.v", "c"]
-    assert [v.name for v in gx.optim.momentum(loss, variables)] == ["w.m", "w", "c.m", "c"]
-    assert [v.name for v in gx.optim.sgd(loss, variables, lr=schedules.constant(0.1))] == ["step", "w", "c"]
+    moments = [f"{w}.adam.{m}" for w in "wc" for m in "mv"]
+    assert [v.name for v in gx.optim.adam(loss, variables)] == ["w.adam.step", *moments[:2], "w", *moments[2:], "c"]
+    assert [v.name for v in gx.optim.momentum(loss, variables)] == ["w.momentum.m", "w", "c.momentum.m", "c"]
+    assert [v.name for v in gx.optim.rmsprop(loss, variables, name="slow")] == ["w.slow.v", "w", "c.slow.v", "c"]
+    assert [v.name for v in gx.optim.sgd(loss, variables, lr=schedules.constant(0.1))] == ["w.sgd.step", "w", "c"]
     assert [v.name for v in gx.optim.sgd(loss, variables)] == ["w", "c"]
+    with pytest.raises(gx.errors.InputError, match="is not a name"):
+        gx.optim.adam(loss, variables, name="two\nlines")
+
+
+def test_optimisers_of_one_variable_are_told_apart() -> None:
+    loss, variables = problem()
+    updates = {**gx.optim.adam(loss, variables), **gx.optim.adam(2 * loss, variables), **gx.optim.adam(loss, variables, name="b")}
+    named = gx.compile([], loss, updates=updates, backend="interpreter").variables
+    assert list(named)[:2] == ["w", "c"] and len(named) == 2 + 3 * 5
+    assert {"w.adam.step", "w.adam.step_1", "w.adam.m", "w.adam.m_1", "w.b.m", "c.b.v"} <= set(named)
 
 
 @pytest.mark.parametrize("name, options, rule", CASES, ids=[c[0] for c in CASES])

@@ -94,7 +94,7 @@ def test_names_that_clash() -> None:
     x, y, z = gx.placeholder("x"), gx.placeholder("x"), gx.placeholder("x_2")
     v = gx.variable([1.0], name="x", dtype="float32")
     graph = Graph([x, y, z], [x + y + z + v])
-    assert str(graph).splitlines()[:2] == ["graph graph(%x: f32[], %x_2: f32[], %x_2_2: f32[]) {", "  variable %x_3: f32[1]"]
+    assert str(graph).splitlines()[:2] == ["graph graph(%x: f32[], %x_1: f32[], %x_2: f32[]) {", "  variable %x_3: f32[1]"]
     check(parse(str(graph)))
 
 

@@ -43,8 +43,8 @@ def graphc_step(
         updates = gx.optim.adam(loss, variables, RATE, beta1=BETA1, beta2=BETA2, eps=EPS)
     step = gx.compile(inputs, loss, updates=updates, backend=backend)
     state = {v.name: v for v in updates}
-    share = 1 if momentum else 1 - BETA1
-    return _run(lambda: step(*data), lambda: [state[f"{v.name}.m"].value for v in variables], share)
+    share, kind = (1, "momentum") if momentum else (1 - BETA1, "adam")
+    return _run(lambda: step(*data), lambda: [state[f"{v.name}.{kind}.m"].value for v in variables], share)
 
 
 def jax_step(loss: Callable[..., Any], parameters: Parameters, data: tuple[Array, ...], momentum: bool = False) -> Run:

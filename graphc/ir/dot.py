@@ -26,6 +26,7 @@ import networkx as nx
 
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.names import written
 from graphc.ir.operation import (
     Choose,
     Composite,
@@ -186,7 +187,7 @@ class _Sheet:
             if node in self.sheets:
                 yield node, list(self._framed(node))
             elif self.place[node] not in self.hidden:
-                yield node, [_box(self.key(node), _look(node), _label(node, self.inline), _tip(node, self.names))]
+                yield node, [_box(self.key(node), _look(node), _label(node, self.names, self.inline), _tip(node, self.names))]
 
     def _framed(self, node: Node) -> Iterator[str]:
         """A loop or a choice. A box of its own has what no graph inside is given: which of them to take, at which size."""
@@ -328,10 +329,10 @@ def _strength(lowering: Lowering) -> int:
             return 0
 
 
-def _label(node: Node, inline: Mapping[Node, str]) -> list[str]:
+def _label(node: Node, names: Mapping[Node, str], inline: Mapping[Node, str]) -> list[str]:
     """The lines of a node's label: name, numbers it is given, attributes that its type does not show."""
     if node.is_leaf and "name" in node.attrs:
-        return [str(node.attrs["name"])]
+        return [names[node]]
     if not node.inputs and "value" in node.attrs:
         return [_cut(_constant(node) or "constant"), str(node.type)]
     head = node.op.name
@@ -346,7 +347,7 @@ def _cut(text: str) -> str:
 
 
 def _tip(node: Node, name: Mapping[Node, str]) -> str:
-    text = f"%{name[node]} = {print_node(node, name)}"
+    text = print_node(node, name)
     return text if node.where is None else f"{text}\n{node.where}"
 
 
@@ -383,7 +384,7 @@ def _draw_program(program: Program) -> Iterator[str]:
     shown = {_ROLES[program.buffers[name].role] for name in boxes} | {_KERNEL, OUTPUT}
     yield from _head(program.name, title, shown)
     for name, box in boxes.items():
-        yield _box(box, _ROLES[program.buffers[name].role], [name], f"%{name}: {program.buffers[name].type}")
+        yield _box(box, _ROLES[program.buffers[name].role], [name], f"{written(name)}: {program.buffers[name].type}")
     writer = dict(boxes)
     for number, call in enumerate(program.calls):
         box = f"call{number}"
@@ -399,7 +400,7 @@ def _draw_program(program: Program) -> Iterator[str]:
     for variable, name in program.updates:
         yield _edge(writer[name], boxes[variable], "update", update=True)
     for number, name in enumerate(program.outputs):
-        yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(program.outputs) > 1 else "output"], f"%{name}")
+        yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(program.outputs) > 1 else "output"], written(name))
         if name in writer:
             yield _edge(writer[name], f"out{number}", _buffer_label(program.buffers[name]))
     yield "}"

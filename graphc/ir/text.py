@@ -3,6 +3,8 @@
     graph  := "graph" name "(" inputs ")" "{" line* "return" values "}"
     line   := "variable" %name ":" type | %name "=" operation "(" operands, attributes ")" ":" type | "update" %v "=" %x
     type   := dtype "[" sizes "]"
+
+A name that is more than letters, digits, _ and dots stands in quotes: %"encoder/0/w:0".
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
+from graphc.ir.names import PLAIN, QUOTED, collected, quoted, unquoted, unused, written
 from graphc.ir.neutral import declared_code, neutral
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import (
@@ -44,18 +47,18 @@ _INLINE = 32  # constants of more elements are printed packed
 
 
 def names_of(graph: Graph) -> dict[Node, str]:
-    """The name each node has in the text: inputs and variables their own, the rest numbers."""
-    taken: set[str] = set()
+    """The name each node has in the text: inputs and variables their own, the rest numbers.
+
+    Variables are called as `collected` says; one that an input is called like gets another number here.
+    """
     result: dict[Node, str] = {}
+    taken: set[str] = set()
+    called = {variable: name for name, variable in collected(graph.variables).items()}
     for node in dict.fromkeys((*graph.inputs, *graph.variables)):
-        name = base = str(node.attrs["name"])
-        for i in count(2):
-            if name not in taken:
-                break
-            name = f"{base}_{i}"
-        taken.add(name)
-        result[node] = name
-    numbers = (str(i) for i in count() if str(i) not in taken)
+        result[node] = unused(called.get(node) or str(node.attrs["name"]), taken)
+        taken.add(result[node])
+    begun = {name.partition(".")[0] for name in taken}  # a lowered program makes names like 7.part
+    numbers = (str(i) for i in count() if str(i) not in begun)
     for node in graph.nodes:
         if node not in result:
             result[node] = next(numbers)
@@ -64,23 +67,28 @@ def names_of(graph: Graph) -> dict[Node, str]:
 
 def print_graph(graph: Graph) -> str:
     """The text of a graph; `parse` reads it back."""
-    name = names_of(graph)
-    inputs = ", ".join(f"%{name[n]}: {n.type}" for n in graph.inputs)
-    title = graph.name if graph.name.isidentifier() else f'"{graph.name}"'
+    name = {node: written(text) for node, text in names_of(graph).items()}
+    inputs = ", ".join(f"{name[n]}: {n.type}" for n in graph.inputs)
+    title = graph.name if graph.name.isidentifier() else quoted(graph.name)
     lines = [f"graph {title}({inputs}) {{"]
-    lines += [f"  variable %{name[v]}: {v.type}" for v in graph.variables]
+    lines += [f"  variable {name[v]}: {v.type}" for v in graph.variables]
     leaves = {*graph.inputs, *graph.variables}
     for node in graph.nodes:
         if node not in leaves:
-            lines.append(f"  %{name[node]} = {print_node(node, name)}")
-    lines += [f"  update %{name[v]} = %{name[n]}" for v, n in graph.updates]
-    lines.append(f"  return {', '.join('%' + name[n] for n in graph.outputs)}".rstrip())
+            lines.append(f"  {name[node]} = {_right_side(node, name)}")
+    lines += [f"  update {name[v]} = {name[n]}" for v, n in graph.updates]
+    lines.append(f"  return {', '.join(name[n] for n in graph.outputs)}".rstrip())
     return "\n".join([*lines, "}"])
 
 
-def print_node(node: Node, name: Mapping[Node, str]) -> str:
-    """One node's right-hand side."""
-    parts = ["%" + name.get(i, "?") for i in node.inputs]
+def print_node(node: Node, names: Mapping[Node, str]) -> str:
+    """The line of one node in the text of a graph with these names."""
+    name = {n: written(names[n]) if n in names else "%?" for n in (node, *node.inputs)}
+    return f"{name[node]} = {_right_side(node, name)}"
+
+
+def _right_side(node: Node, name: Mapping[Node, str]) -> str:
+    parts = [name[i] for i in node.inputs]
     parts += [f"{key}={print_attr(value)}" for key, value in sorted(node.attrs.items())]
     return f"{node.op.name}({', '.join(parts)}) : {node.type}"
 
@@ -97,7 +105,7 @@ def print_attr(value: Any) -> str:
     if isinstance(value, np.generic):
         return print_attr(value.item())
     if isinstance(value, str):
-        return f'"{value}"'
+        return quoted(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -119,17 +127,17 @@ def print_program(program: Program) -> str:
     lines = [f"program {program.name} {{"]
     for buffer in program.buffers.values():
         place = f" slot {buffer.slot}" if buffer.slot is not None else ""
-        lines.append(f"  {buffer.role} %{buffer.name}: {buffer.type}{place}")
+        lines.append(f"  {buffer.role} {written(buffer.name)}: {buffer.type}{place}")
     if program.slots:
         lines.append(f"  arena [{', '.join(map(str, program.slots))}] bytes")
     kernels: dict[str, Kernel] = {}
     for call in program.calls:
         kernels.setdefault(call.kernel.name, call.kernel)
-        given = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "out")
-        made = ", ".join("%" + b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in")
+        given = ", ".join(written(b) for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "out")
+        made = ", ".join(written(b) for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in")
         lines.append(f"  {made} = {call.kernel.name}({given})")
-    lines += [f"  update %{v} = %{b}" for v, b in program.updates]
-    lines.append(f"  return {', '.join('%' + n for n in program.outputs)}".rstrip())
+    lines += [f"  update {written(v)} = {written(b)}" for v, b in program.updates]
+    lines.append(f"  return {', '.join(map(written, program.outputs))}".rstrip())
     lines.append("}")
     return "\n\n".join(["\n".join(lines), *map(print_kernel, kernels.values())])
 
@@ -201,9 +209,9 @@ def _index(index: tuple[dims.Size, ...]) -> str:
 # --- parsing --------------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)|(?P<value>%[\w.]+)|(?P<string>"[^"\n]*")
+    rf"""(?P<space>\s+|\#[^\n]*)|(?P<value>%(?:{PLAIN}|{QUOTED}))|(?P<string>{QUOTED})
     |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[^\W\d]\w*)
-    |(?P<mark>//|[-+*%(){}\[\]:=,])""",
+    |(?P<mark>//|[-+*%(){{}}\[\]:=,])""",
     re.VERBOSE,
 )
 
@@ -277,6 +285,11 @@ class _Parser:
         self.next += 1
         return token.text
 
+    def name(self, what: str) -> str:
+        """What stands after the % of a value."""
+        text = self.kind("value", what)[1:]
+        return unquoted(text) if text.startswith('"') else text
+
     def whole(self) -> Graph:
         """A graph and nothing after it."""
         found = self.graph()
@@ -286,8 +299,9 @@ class _Parser:
 
     def graph(self) -> Graph:
         self.expect("graph")
-        quoted = self.tokens[self.next].kind == "string"
-        name = self.kind("string" if quoted else "word", "the graph's name").strip('"')
+        in_quotes = self.tokens[self.next].kind == "string"
+        name = self.kind("string" if in_quotes else "word", "the graph's name")
+        name = unquoted(name) if in_quotes else name
         self.expect("(")
         inputs = []
         while not self.take(")"):
@@ -314,20 +328,20 @@ class _Parser:
 
     def leaf(self, op: str) -> Node:
         at = self.tokens[self.next].at
-        name = self.kind("value", "a value")[1:]
+        name = self.name("a value")
         self.expect(":")
         found = self.type()
         if name in self.values:
-            raise self.error(f"%{name} is defined twice", at)
+            raise self.error(f"{written(name)} is defined twice", at)
         node: Node = VOCABULARY[op](name=name, dtype=found.dtype, shape=found.shape)
         self.values[name] = node
         return node
 
     def line(self) -> None:
         at = self.tokens[self.next].at
-        name = self.kind("value", "a value, 'variable', 'update' or 'return'")[1:]
+        name = self.name("a value, 'variable', 'update' or 'return'")
         if name in self.values:
-            raise self.error(f"%{name} is defined twice", at)
+            raise self.error(f"{written(name)} is defined twice", at)
         self.expect("=")
         op_at = self.tokens[self.next].at
         op = self.kind("word", "an operation")
@@ -371,9 +385,9 @@ class _Parser:
 
     def value(self) -> Node:
         at = self.tokens[self.next].at
-        name = self.kind("value", "a value")[1:]
+        name = self.name("a value")
         if name not in self.values:
-            raise self.error(f"%{name} is not defined", at)
+            raise self.error(f"{written(name)} is not defined", at)
         return self.values[name]
 
     def type(self) -> TensorType:
@@ -418,7 +432,7 @@ class _Parser:
             return tuple(items)
         if token.kind == "string":
             self.next += 1
-            return token.text[1:-1]
+            return unquoted(token.text)
         if token.text in ("true", "false", "none"):
             self.next += 1
             return {"true": True, "false": False, "none": None}[token.text]

@@ -35,7 +35,7 @@ def verify(graph: Graph) -> Graph:
 
 def _error(graph: Graph, node: Node, what: str) -> GraphError:
     name = names_of(graph)
-    return GraphError(f"verify: {what}\n  %{name.get(node, '?')} = {print_node(node, name)}", where=node.where)
+    return GraphError(f"verify: {what}\n  {print_node(node, name)}", where=node.where)
 
 
 def _check_order(graph: Graph) -> None:

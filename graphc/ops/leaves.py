@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
+from graphc.ir.names import is_name
 from graphc.ir.operation import Leaf, Operation, Pointwise, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.state import STATE
@@ -24,20 +27,36 @@ Array = np.ndarray[Any, Any]
 _LINE = 64  # bytes of a cache line: vectors that lie across two of them are read in two steps
 
 
+_BIRTHS = count()
+_UNNAMED = count()
+
+
 class Variable(Tensor):
     """State: an array that programs read, and that `updates` write.
+
+    Its `name` is what it was given; variables without one are called v, v_1, v_2, ..., as they are born, and none of them like
+    another. What tells variables apart in a program or a file is a matter of those: see `gx.named_variables`. Variables are born
+    in the order of their numbers `birth`.
 
     >>> import graphc as gx
     >>> v = gx.variable([1.0, 2.0], name="v")
     >>> v.value
     array([1., 2.])
+    >>> v.value = [3.0, 4.0]
+    >>> v.update(lambda old: old * 2)
+    >>> v.value
+    array([6., 8.])
     """
 
-    __slots__ = ("_default_update", "_memory", "places")
+    __slots__ = ("_default_update", "_memory", "birth", "called", "given", "owner", "places")
     __hash__ = Tensor.__hash__
     _memory: dict[int, Array]  # by address
     places: Array  # the addresses of its value, and of a second memory or 0: who writes there lets the two change places
     _default_update: Tensor | None
+    birth: int
+    called: str  # its name without the owner's
+    given: bool  # whether somebody gave it that name
+    owner: Variable | None  # whose state it is
 
     @property
     def name(self) -> str:
@@ -45,14 +64,57 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """A copy of what the variable holds.
+        """A copy of what the variable holds, which is read-only: `w.value[0] = 7` would change the copy.
 
-        Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer.
+        Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer. To change a
+        part, use `update`.
         """
-        return STATE.read(lambda v: v.data.copy(), self)
+        return STATE.read(Variable._copy, self)
 
     @value.setter
     def value(self, new: Any) -> None:
+        STATE.write(self._write, self._fitting(new))
+
+    def update(self, new: Any) -> None:
+        """Write a new value: an array, as `w.value = array` does, or what a function makes of the old one.
+
+        The function is given a copy that it may change, and nothing else reads or writes variables while it runs. What it
+        returns is written; where it returns None, the copy is. ShapeError and DTypeError as for `value`.
+
+        >>> import numpy as np, graphc as gx
+        >>> w = gx.variable(np.zeros(3), name="w")
+        >>> def first_is_seven(old):
+        ...     old[0] = 7
+        >>> w.update(first_is_seven)
+        >>> w.update(lambda old: old + 1)
+        >>> w.value
+        array([8., 1., 1.])
+        """
+        if callable(new):
+            STATE.write(self._replace, new)
+        else:
+            self.value = new
+
+    def _copy(self) -> Array:
+        array = self.data.copy()
+        array.flags.writeable = False
+        return array
+
+    def _replace(self, change: Callable[[Array], Any]) -> None:
+        old = self.data.copy()
+        new = change(old)
+        self._write(self._fitting(old if new is None else new))
+
+    def _write(self, array: Array) -> None:
+        np.copyto(self.data, array)
+
+    def _fitting(self, new: Any) -> Array:
+        """An array that can be written."""
+        if isinstance(new, Tensor):
+            raise InputError(
+                f"variable {self.name} is {self.type}, got a symbol: {new!r}", where=caller(),
+                hint="updates={w: symbol} of gx.compile writes it in each call; symbol.eval() gives an array",
+            )  # fmt: skip
         array = np.asarray(new)
         if array.shape != self.type.shape:
             raise ShapeError(
@@ -65,7 +127,7 @@ class Variable(Tensor):
                 where=caller(),
                 hint=f"astype({str(self.dtype)!r}) first",
             )
-        STATE.write(lambda new: np.copyto(self.data, new), array)
+        return array
 
     @property
     def default_update(self) -> Tensor | None:
@@ -132,6 +194,10 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     if not node.type.is_static:
         raise ShapeError(f"variable {attrs['name']} needs a fixed shape, got {node.type}", where=born.where)
     object.__setattr__(node, "_default_update", None)
+    object.__setattr__(node, "birth", next(_BIRTHS))
+    object.__setattr__(node, "called", attrs["name"])
+    object.__setattr__(node, "given", True)
+    object.__setattr__(node, "owner", None)
     object.__setattr__(node, "_memory", {})
     object.__setattr__(node, "places", np.zeros(2, np.int64))
     node.add_memory()
@@ -164,24 +230,42 @@ def placeholder(name: str, shape: Any = (), dtype: object = "float32") -> Tensor
     return input_(name=name, dtype=t.as_dtype(dtype), shape=_shape("placeholder", shape))
 
 
-def variable(value: Any, name: str | None = None, dtype: object = None) -> Variable:
+def variable(value: Any, name: str | None = None, dtype: object = None, *, of: Variable | None = None) -> Variable:
     """State with an initial value, which is copied.
+
+    name: any text on one line; it is kept as it is. of: the variable whose state this is, an average or a moment: its name
+    stands before this one.
 
     >>> import graphc as gx, numpy as np
     >>> w = gx.variable(np.zeros((784, 10), "float32"), name="w")
     >>> w
     <Variable 'w': f32[784, 10]>
+    >>> gx.variable(np.zeros((784, 10), "float32"), name="mean", of=w)
+    <Variable 'w.mean': f32[784, 10]>
     """
     if isinstance(value, Tensor):
         raise InputError(
             "a variable starts from an array, not from a symbol", where=caller(), hint="use x.eval(), or a NumPy array"
         )
-    _check_name("variable", name or "v")
+    if name is not None:
+        _check_name("variable", name)
+    if of is not None and not isinstance(of, Variable):
+        raise InputError(f"variable: `of` must be a variable, got {of!r}", where=caller(), hint="make it with gx.variable")
     array = _array("variable", value, dtype)
-    node = variable_(name=name or "v", dtype=t.as_dtype(array.dtype), shape=array.shape)
+    called = name or "v"
+    alone = called if name is not None or of is not None else _next_unnamed()
+    node = variable_(name=alone if of is None else f"{of.name}.{called}", dtype=t.as_dtype(array.dtype), shape=array.shape)
     assert isinstance(node, Variable)
+    object.__setattr__(node, "called", called)
+    object.__setattr__(node, "given", name is not None)
+    object.__setattr__(node, "owner", of)
     node.data[...] = array
     return node
+
+
+def _next_unnamed() -> str:
+    number = next(_UNNAMED)
+    return f"v_{number}" if number else "v"
 
 
 def constant(value: Any, dtype: object = None) -> Tensor:
@@ -227,11 +311,9 @@ _NUMBERS = "give numbers or booleans, or an array of them"
 
 
 def _check_name(what: str, name: object) -> None:
-    if not isinstance(name, str) or not name.replace(".", "_").isidentifier():
+    if not is_name(name):
         raise InputError(
-            f"{what}: {name!r} is not a name",
-            where=caller(),
-            hint="use letters, digits, _ and dots, and do not begin with a digit",
+            f"{what}: {name!r} is not a name", where=caller(), hint="use any text of at least one character, on one line"
         )
 
 

@@ -1,8 +1,9 @@
 """Optimisers: each a function (loss, variables) -> updates, which `gx.compile` takes.
 
-The updates hold the new value of every variable and of the optimiser's own state: moments called "w.m" and "w.v" after their
-variable, and where something depends on it, the number of steps taken, "step". What depends on that number alone is computed
-in float64; everything else in the variable's dtype. Of a float16 or bfloat16 variable the state is float32, and so is the
+The updates hold the new value of every variable and of the optimiser's own state: moments under their variable's name and the
+optimiser's, "w.adam.m" and "w.adam.v", and where something depends on it, the number of steps taken, under the first variable's,
+"w.adam.step". Two optimisers of one variable are told apart by `name`. What depends on the number of steps alone is computed in
+float64; everything else in the variable's dtype. Of a float16 or bfloat16 variable the state is float32, and so is the
 arithmetic: the new value is rounded once. A step below half a unit of the variable is lost all the same: keep float32 variables,
 and cast them where they are used, if it matters.
 
@@ -26,7 +27,9 @@ Updates = dict[Variable, Tensor]
 Change = Callable[[Variable, Tensor], Tensor]  # (variable, gradient) -> new value; adds its own state to the updates
 
 
-def sgd(loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_norm: float | Tensor | None = None) -> Updates:
+def sgd(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_norm: float | Tensor | None = None, name: str = "sgd"
+) -> Updates:
     """Gradient descent: w - lr * g.
 
     loss: a float symbol of shape []. variables: float variables. See the module for lr and clip_norm.
@@ -39,18 +42,20 @@ def sgd(loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_no
     (array(5.), array([0.5, 1. ]))
     """
     updates: Updates = {}
-    rate, _ = _rate("sgd", lr, updates)
-    for w, x, g in _gradients("sgd", loss, variables, clip_norm):
+    variables = _variables("sgd", variables)
+    rate, _ = _rate("sgd", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
         updates[w] = gx.astype(x - _as(rate, x) * g, w.dtype)
     return updates
 
 
 def momentum(
-    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None
-) -> Updates:
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None,
+    name: str = "momentum",
+) -> Updates:  # fmt: skip
     """Gradient descent with momentum: m = beta * m + g, then w - lr * m (Polyak 1964).
 
-    State: "w.m", zeros at first.
+    State: "w.momentum.m", zeros at first.
 
     >>> import graphc as gx
     >>> w = gx.variable([1.0], name="w")
@@ -60,20 +65,24 @@ def momentum(
     (array(1.), array(0.25), array([0.]))
     """
     updates: Updates = {}
-    rate, _ = _rate("momentum", lr, updates)
-    for w, x, g in _gradients("momentum", loss, variables, clip_norm):
-        m = _state(w, "m")
+    variables = _variables("momentum", variables)
+    rate, _ = _rate("momentum", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m = _state(w, name, "m")
         updates[m] = beta * m + g
         updates[w] = gx.astype(x - _as(rate, x) * updates[m], w.dtype)
     return updates
 
 
 def nesterov(
-    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None
-) -> Updates:
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None,
+    name: str = "nesterov",
+) -> Updates:  # fmt: skip
     """Nesterov's momentum: m = beta * m + g, then w - lr * (g + beta * m).
 
-    The form of Sutskever et al. 2013 (ICML), written in the point where the gradient is taken. State: "w.m", zeros at first.
+    The form of Sutskever et al. 2013 (ICML), written in the point where the gradient is taken.
+
+    State: "w.nesterov.m", zeros at first.
 
     >>> import graphc as gx
     >>> w = gx.variable([1.0], name="w")
@@ -83,9 +92,10 @@ def nesterov(
     (array(1.), array([0.25]))
     """
     updates: Updates = {}
-    rate, _ = _rate("nesterov", lr, updates)
-    for w, x, g in _gradients("nesterov", loss, variables, clip_norm):
-        m = _state(w, "m")
+    variables = _variables("nesterov", variables)
+    rate, _ = _rate("nesterov", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m = _state(w, name, "m")
         updates[m] = beta * m + g
         updates[w] = gx.astype(x - _as(rate, x) * (g + beta * updates[m]), w.dtype)
     return updates
@@ -93,11 +103,11 @@ def nesterov(
 
 def rmsprop(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, decay: float = 0.9, eps: float = 1e-8,
-    clip_norm: float | Tensor | None = None,
+    clip_norm: float | Tensor | None = None, name: str = "rmsprop",
 ) -> Updates:  # fmt: skip
     """RMSProp: v = decay * v + (1 - decay) * g^2, then w - lr * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
 
-    State: "w.v", zeros at first.
+    State: "w.rmsprop.v", zeros at first.
 
     >>> import graphc as gx
     >>> w = gx.variable([1.0], name="w")
@@ -107,9 +117,10 @@ def rmsprop(
     (array(1.), array([0.8]))
     """
     updates: Updates = {}
-    rate, _ = _rate("rmsprop", lr, updates)
-    for w, x, g in _gradients("rmsprop", loss, variables, clip_norm):
-        v = _state(w, "v")
+    variables = _variables("rmsprop", variables)
+    rate, _ = _rate("rmsprop", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        v = _state(w, name, "v")
         updates[v] = decay * v + (1 - decay) * (g * g)
         updates[w] = gx.astype(x - _as(rate, x) * g / (gx.sqrt(updates[v]) + eps), w.dtype)
     return updates
@@ -117,31 +128,31 @@ def rmsprop(
 
 def adam(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-    clip_norm: float | Tensor | None = None,
+    clip_norm: float | Tensor | None = None, name: str = "adam",
 ) -> Updates:  # fmt: skip
     """Adam: steps of the mean gradient over the root of the mean square gradient (Kingma and Ba 2015, arXiv:1412.6980).
 
         m = beta1 * m + (1 - beta1) * g          v = beta2 * v + (1 - beta2) * g^2
         w = w - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)            t = 1 at the first step
 
-    State: "w.m" and "w.v", zeros at first, and "step".
+    State: "w.adam.m" and "w.adam.v", zeros at first, and "w.adam.step" under the first variable.
 
     >>> import graphc as gx
     >>> w = gx.variable([1.0, -2.0], name="w")
     >>> loss = gx.sum(w * w)
     >>> updates = gx.optim.adam(loss, [w], lr=0.5)
     >>> [v.name for v in updates]
-    ['step', 'w.m', 'w.v', 'w']
+    ['w.adam.step', 'w.adam.m', 'w.adam.v', 'w']
     >>> step = gx.compile([], loss, updates=updates, backend="interpreter")
     >>> step(), w.value.round(6)
     (array(5.), array([ 0.5, -1.5]))
     """
-    return _adam("adam", loss, variables, lr, beta1, beta2, eps, 0.0, clip_norm)
+    return _adam("adam", loss, variables, lr, beta1, beta2, eps, 0.0, clip_norm, name)
 
 
 def adamw(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-    weight_decay: float = 0.01, clip_norm: float | Tensor | None = None,
+    weight_decay: float = 0.01, clip_norm: float | Tensor | None = None, name: str = "adamw",
 ) -> Updates:  # fmt: skip
     """Adam with decoupled weight decay: its step, and w less lr * weight_decay * w.
 
@@ -156,21 +167,22 @@ def adamw(
     >>> step(), w.value.round(6)
     (array(1.), array([0.45]))
     """
-    return _adam("adamw", loss, variables, lr, beta1, beta2, eps, weight_decay, clip_norm)
+    return _adam("adamw", loss, variables, lr, beta1, beta2, eps, weight_decay, clip_norm, name)
 
 
 def _adam(
-    name: str, loss: Tensor, variables: Sequence[Variable], lr: Rate, beta1: float, beta2: float, eps: float, weight_decay: float,
-    clip_norm: float | Tensor | None,
+    kind: str, loss: Tensor, variables: Sequence[Variable], lr: Rate, beta1: float, beta2: float, eps: float, weight_decay: float,
+    clip_norm: float | Tensor | None, name: str,
 ) -> Updates:  # fmt: skip
     updates: Updates = {}
-    rate, step = _rate(name, lr, updates, count=True)
+    variables = _variables(kind, variables)
+    rate, step = _rate(kind, lr, variables, updates, name, count=True)
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
     length = rate / (1 - gx.pow(beta1, t))  # the corrections of both means, as scalars: one division an element is left
     shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
-    for w, x, g in _gradients(name, loss, variables, clip_norm):
-        m, v = _state(w, "m"), _state(w, "v")
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m, v = _state(w, name, "m"), _state(w, name, "v")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[v] = beta2 * v + (1 - beta2) * (g * g)
         new = x - _as(length, x) * updates[m] / (gx.sqrt(updates[v]) * _as(shrink, x) + eps)
@@ -181,36 +193,43 @@ def _adam(
 # --- what they share -------------------------------------------------------------------------------------------------
 
 
-def _gradients(
-    name: str, loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
-) -> list[tuple[Variable, Tensor, Tensor]]:
-    """Each variable with its value and its gradient, limited if asked for, in the type that is computed with."""
-    variables = gx.ops.listed(name, "the variables", variables)
+def _variables(kind: str, variables: Sequence[Variable]) -> list[Variable]:
+    """The variables, each once."""
+    variables = gx.ops.listed(kind, "the variables", variables)
     for v in variables:
         if not isinstance(v, Variable):
             raise gx.errors.InputError(
-                f"{name}: only variables can be trained, got {v!r}", where=gx.errors.caller(), hint="make it with gx.variable"
+                f"{kind}: only variables can be trained, got {v!r}", where=gx.errors.caller(), hint="make it with gx.variable"
             )
     if len(set(variables)) != len(variables):
-        raise gx.errors.InputError(f"{name}: a variable is listed twice", where=gx.errors.caller())
+        raise gx.errors.InputError(f"{kind}: a variable is listed twice", where=gx.errors.caller())
+    return variables
+
+
+def _gradients(
+    loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
+) -> list[tuple[Variable, Tensor, Tensor]]:
+    """Each variable with its value and its gradient, limited if asked for, in the type that is computed with."""
     found = [gx.astype(g, g.dtype.arithmetic) for g in gx.grad(loss, list(variables))]
     if clip_norm is not None:
         found = clip_by_global_norm(found, clip_norm)
     return [(w, gx.astype(w, g.dtype), g) for w, g in zip(variables, found, strict=True)]
 
 
-def _rate(name: str, lr: Rate, updates: Updates, count: bool = False) -> tuple[float | Tensor, Variable | None]:
+def _rate(
+    kind: str, lr: Rate, variables: Sequence[Variable], updates: Updates, name: str, count: bool = False
+) -> tuple[float | Tensor, Variable | None]:
     """The learning rate, a number or a float64 symbol, and the step counter, which joins the updates if anything needs it."""
     step: Variable | None = None
     if count or callable(lr):
-        step = gx.variable(np.zeros((), np.int64), name="step")
+        step = gx.variable(np.zeros((), np.int64), name=f"{name}.step", of=variables[0] if variables else None)
         updates[step] = step + 1
     if isinstance(lr, (int, float)):
         return lr, step
     rate = lr(step) if callable(lr) and step is not None else lr
     if not isinstance(rate, Tensor) or rate.ndim or not rate.dtype.is_float:
         raise gx.errors.InputError(
-            f"{name}: lr must be a number, a float symbol of shape [], or a function from the step counter to one, got {rate!r}",
+            f"{kind}: lr must be a number, a float symbol of shape [], or a function from the step counter to one, got {rate!r}",
             where=gx.errors.caller(),
         )
     return gx.astype(rate, gx.float64), step
@@ -221,9 +240,9 @@ def _as(rate: float | Tensor, x: Tensor) -> float | Tensor:
     return gx.astype(rate, x.dtype) if isinstance(rate, Tensor) else rate
 
 
-def _state(w: Variable, suffix: str) -> Variable:
+def _state(w: Variable, name: str, suffix: str) -> Variable:
     """Zeros that belong to a variable."""
-    return gx.variable(np.zeros(w.value.shape, w.dtype.arithmetic), name=f"{w.name}.{suffix}")
+    return gx.variable(np.zeros(w.shape, w.dtype.arithmetic.numpy), name=f"{name}.{suffix}", of=w)
 
 
 __all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd"]

@@ -9,6 +9,7 @@ from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
+from graphc.ir.names import written
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
@@ -43,7 +44,7 @@ class Boundary:
     def __str__(self) -> str:
         size = f"{self.bytes:,}" if isinstance(self.bytes, int) else str(self.bytes)
         line = f"   {self.where}" if self.where is not None else ""
-        head = f"{self.writer} -> {self.reader}   %{self.value}: {self.type}, {size} bytes{line}"
+        head = f"{self.writer} -> {self.reader}   {written(self.value)}: {self.type}, {size} bytes{line}"
         return "\n".join((head, *(f"    {rule}" for rule in self.rules)))
 
 

@@ -19,6 +19,7 @@ from graphc.backends import Timing
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
+from graphc.ir.names import written
 from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction
 from graphc.ir.program import Call, Program
 from graphc.ir.text import names_of
@@ -196,7 +197,7 @@ def _of_node(node: Node, name: str, timing: Timing, sizes: Mapping[str, int]) ->
     kinds = [n.type for n in (node, *node.inputs)]
     moved = sum(dims.evaluate(kind.nbytes, sizes) for kind in kinds)
     dtype = node.type.dtype.name if node.type.dtype.is_float else ""
-    return Row(f"%{name}", node.op.name, node.where, timing.seconds, moved, _node_flops(node, sizes), timing.threads, dtype)
+    return Row(written(name), node.op.name, node.where, timing.seconds, moved, _node_flops(node, sizes), timing.threads, dtype)
 
 
 def _node_flops(node: Node, sizes: Mapping[str, int]) -> int:

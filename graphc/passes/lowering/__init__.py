@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.program import Buffer, Call, Program, copy_kernel
+from graphc.ir.names import unused
 from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
@@ -69,13 +70,15 @@ def lower(plan: Plan) -> Program:
             if name not in buffers:
                 buffers[name] = Buffer(name, param.type, "temporary")
 
+    copies: dict[tuple[Node, str], str] = {}
+
     def copied(node: Node, suffix: str, role: str) -> str:
         """The buffer of a copy of a leaf."""
-        name = f"{names[node]}.{suffix}"
-        if name not in buffers:
+        if (node, role) not in copies:
+            name = copies[node, role] = unused(f"{names[node]}.{suffix}", buffers)
             buffers[name] = Buffer(name, node.type, role)
             calls.append(Call(copy_kernel(node.type), (names[node], name)))
-        return name
+        return copies[node, role]
 
     # An output never aliases an input, a variable or a constant; all new values are read before any variable is written.
     results = [copied(n, "copy", "output") if plan.is_leaf(n) else names[n] for n in graph.outputs]
