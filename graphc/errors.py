@@ -7,7 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+import numpy as np
+
+PACKAGE = str(Path(__file__).parent)
+_LIBRARIES = (PACKAGE, str(Path(np.__file__).parent / "x")[:-1])
 
 
 @dataclass(frozen=True)
@@ -18,16 +21,21 @@ class Where:
     line: int
 
     def __str__(self) -> str:
-        text = linecache.getline(self.file, self.line).strip()
+        text = source(self)
         return f"{Path(self.file).name}:{self.line}" + (f"   {text}" if text else "")
 
 
+def source(where: Where | None) -> str:
+    """The text of a line of the user's; empty where it is not known."""
+    return "" if where is None else linecache.getline(where.file, where.line).strip()
+
+
 def caller() -> Where | None:
-    """The innermost line on the stack that lies outside graphc."""
+    """The innermost line on the stack that lies outside graphc, and outside NumPy, whose functions may call graphc's."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE):
+        if not file.startswith(_LIBRARIES):
             return Where(file, frame.f_lineno)
         if frame.f_back is None:
             return None
@@ -61,7 +69,7 @@ class GraphError(Exception):
         lines = [self.message]
         if self.where is not None:
             lines.append(f"  {self.where}")
-        if self.hint is not None:
+        if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
 

@@ -108,7 +108,7 @@ def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: f
     >>> gx.linalg.vector_norm(gx.constant([3.0, 4.0])).eval()
     array(5.)
     """
-    x = _float(x)
+    x, ord = _float(x), gx.ops.as_option(ord)
     if isinstance(ord, (bool, str, Tensor)) or not isinstance(ord, (int, float)):
         raise gx.errors.InputError(f"vector_norm: ord must be a number, got {ord!r}", where=gx.errors.caller())
     if ord == 2:

@@ -22,8 +22,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 import graphc as gx
 from graphc import DType, Tensor, TensorLike, Variable
 
@@ -95,7 +93,8 @@ def key(seed: TensorLike) -> Tensor:
             raise errors.DTypeError(f"key: the seed must be one integer, got {seed.type}", where=errors.caller())
         wide = gx.astype(seed, gx.uint64)
         return gx.astype(gx.stack([wide, wide >> 32]), gx.uint32)
-    number = int(seed) if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) else -1
+    seed = gx.ops.as_option(seed)
+    number = seed if isinstance(seed, int) and not isinstance(seed, bool) else -1
     if not 0 <= number < 1 << 64:
         raise errors.InputError(f"key: the seed must be an integer from 0 to 2^64 - 1, got {seed!r}", where=errors.caller())
     return gx.constant([number & 0xFFFFFFFF, number >> 32], gx.uint32)
@@ -109,6 +108,7 @@ def split(key: Key, n: int = 2) -> Tensor:
     >>> first.shape
     (2,)
     """
+    n = gx.ops.as_option(n)
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
         raise errors.InputError(f"split: n must be an integer of at least 0, got {n!r}", where=errors.caller())
     return gx.ops.threefry(_key("split", key), gx.arange(n) + _SPLIT, word=_BOTH)
@@ -225,6 +225,7 @@ def uniform(
         part = gx.astype(low >> 8, made) * 2.0**-24
     else:
         part = (gx.astype(low >> 5, made) * 2.0**26 + gx.astype(high >> 6, made)) * 2.0**-53
+    minval, maxval = gx.ops.as_option(minval), gx.ops.as_option(maxval)
     if isinstance(minval, (int, float)) and isinstance(maxval, (int, float)) and (minval, maxval) == (0, 1):
         return part
     (first, last), _ = _parameters("uniform", shape, minval, maxval)
@@ -259,6 +260,7 @@ def randint(key: Key, shape: Shape, minval: TensorLike, maxval: TensorLike, dtyp
     """
     made = _dtype("randint", dtype, gx.ir.types.INTEGERS)
     counters, chosen = _counters("randint", shape), _key("randint", key)
+    minval, maxval = gx.ops.as_option(minval), gx.ops.as_option(maxval)
     if isinstance(minval, int) and isinstance(maxval, int):
         bits = 8 * made.itemsize
         least = 0 if made.kind == "u" else -(1 << (bits - 1))
@@ -335,7 +337,8 @@ def choice(
     array([3, 0, 4, 1])
     """
     gx.ops.check_flag("choice", "replace", replace)
-    count: Any = a
+    count: Any = gx.ops.as_option(a)
+    a = count
     if isinstance(a, bool) or not isinstance(a, int):
         a = gx.asarray(a)
         if not a.ndim:
@@ -379,6 +382,7 @@ def permutation(key: Key, x: TensorLike | gx.Dim, axis: int = 0) -> Tensor:
     >>> gx.random.permutation(gx.random.key(0), 5).eval()
     array([3, 0, 4, 1, 2])
     """
+    x = gx.ops.as_option(x)
     if isinstance(x, gx.Dim) or (isinstance(x, int) and not isinstance(x, bool)):
         if isinstance(x, int) and x < 0:
             raise errors.InputError(f"permutation: there is no number from 0 to below {x}", where=errors.caller())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import linecache
+import math
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,30 @@ def check(act: Callable[[], Any], kind: type[errors.GraphError], message: str, h
     assert line is not None
     expected = [message, f"  {Path(__file__).name}:{line}   {linecache.getline(__file__, line).strip()}"]
     assert str(caught.value) == "\n".join(expected + ([] if hint is None else [f"  hint: {hint}"]))
+
+
+NOT_NUMPY = "use gx.zeros, gx.ones, gx.full, gx.arange instead of NumPy's; gx.scan, gx.map or gx.fori_loop instead of range"
+
+
+def loop() -> None:
+    while s > 0:
+        pass
+
+
+def check_that() -> None:
+    assert s > 0
+
+
+def set_item() -> None:
+    x[0, 1:] = 1
+
+
+def add_to_item() -> None:
+    x[0] += 1
+
+
+def delete_item() -> None:
+    del x[0]
 
 
 def table(rows: list[Any]) -> Any:
@@ -162,8 +188,8 @@ SHAPES = [
      "a slice of axis 0 of f32[batch, 3] has step 0",
      None),
     ("slice sym", lambda: x[:s], errors.InputError,
-     "a Python number from a symbol is not possible: <Tensor input 's': f32[]>",
-     "it has no value yet: use y.eval({x: array}), or gx.astype for a cast"),
+     "a Python integer from a symbol is not possible: <Tensor input 's': f32[]>",
+     "sizes and counts cannot be data: use gx.take for an item of a list, gx.fori_loop or gx.scan instead of range"),
     ("take", lambda: gx.take(x, s), errors.DTypeError,
      "take needs integer indices, got f32[]",
      "astype('int64')"),
@@ -322,10 +348,75 @@ VALUES = [
      "it has no value yet: use y.eval({x: array}), or gx.compile and call the result"),
     ("bool", lambda: bool(x), errors.InputError,
      "the truth value of a symbol is not possible: <Tensor input 'x': f32[batch, 3]>",
-     "it has no value yet: use gx.where(condition, a, b) instead of `if`"),
+     "it has no value yet: use gx.where(condition, a, b), gx.cond or gx.while_loop, which take it as a symbol"),
     ("if", lambda: 1 if x > 0 else 2, errors.InputError,
      "the truth value of a symbol is not possible: <Tensor greater: bool[batch, 3]>",
-     "it has no value yet: use gx.where(condition, a, b) instead of `if`"),
+     "it has no value yet: use gx.where(condition, a, b), or gx.cond where only one side may be computed, instead of `if`"),
+    ("max", lambda: max(s, 1.0), errors.InputError,
+     "the truth value of a symbol is not possible: <Tensor less: bool[]>",
+     "it has no value yet: use gx.maximum(a, b) or gx.minimum(a, b) instead of max and min"),
+    ("sorted", lambda: sorted([s, s + 1]), errors.InputError,
+     "the truth value of a symbol is not possible: <Tensor less: bool[]>",
+     "it has no value yet: use gx.sort instead of sorted"),
+    ("and", lambda: (s > 0) and (s < 1), errors.InputError,
+     "the truth value of a symbol is not possible: <Tensor greater: bool[]>",
+     "it has no value yet: use gx.logical_and, gx.logical_or or gx.logical_not instead of `and`, `or`, `not`"),
+    ("while", loop, errors.InputError,
+     "the truth value of a symbol is not possible: <Tensor greater: bool[]>",
+     "it has no value yet: use gx.while_loop instead of `while`"),
+    ("assert", check_that, errors.InputError,
+     "the truth value of a symbol is not possible: <Tensor greater: bool[]>",
+     "it has no value yet: use a check of what a compiled call gives instead of `assert`"),
+    ("format", lambda: f"{s:.3f}", errors.InputError,
+     "the format '.3f' of a symbol is not possible: <Tensor input 's': f32[]>",
+     "it has no value yet: format what y.eval({x: array}) or a compiled call gives"),
+    ("setitem", set_item, errors.InputError,
+     "assignment to elements is not possible: <Tensor input 'x': f32[batch, 3]>",
+     "symbols do not change: use x = x.at[0, 1:].set(value), another symbol"),
+    ("setitem +=", add_to_item, errors.InputError,
+     "assignment to elements is not possible: <Tensor input 'x': f32[batch, 3]>",
+     "symbols do not change: use x = x.at[0].add(value), another symbol"),
+    ("delitem", delete_item, errors.InputError,
+     "deletion of elements is not possible: <Tensor input 'x': f32[batch, 3]>",
+     "symbols do not change: join slices by gx.concat"),
+    ("math", lambda: math.sqrt(s), errors.InputError,
+     "math.sqrt of a symbol is not possible: <Tensor input 's': f32[]>",
+     "use gx.sqrt, which takes symbols"),
+    ("range", lambda: range(s), errors.InputError,
+     "a Python integer from a symbol is not possible: <Tensor input 's': f32[]>",
+     "sizes and counts cannot be data: use gx.take for an item of a list, gx.fori_loop or gx.scan instead of range"),
+    ("complex", lambda: complex(s), errors.InputError,
+     "a Python number from a symbol is not possible: <Tensor input 's': f32[]>",
+     "it has no value yet: use y.eval({x: array}), or gx.astype for a cast"),
+    ("size: if", lambda: 1 if x.shape[0] > 3 else 2, errors.InputError,
+     "the truth value of batch > 3 is not possible: <Weak greater: bool[]>",
+     "it depends on a size that each call may choose: make the size an integer where it is declared, or "
+     "gx.where(condition, a, b), or gx.cond where only one side may be computed, instead of `if`"),
+    ("size: ==", lambda: bool(x.shape[0] == 3), errors.InputError,
+     "the truth value of batch == 3 is not possible: <Weak equal: bool[]>",
+     "it depends on a size that each call may choose: make the size an integer where it is declared, or "
+     "gx.where(condition, a, b), gx.cond or gx.while_loop, which take it as a symbol"),
+    ("size: range", lambda: range(x.shape[0]), errors.ShapeError,
+     "a Python integer from the size batch: each call may choose it", NOT_NUMPY),
+    ("size: np.zeros", lambda: np.zeros(x.shape), errors.ShapeError,
+     "a Python integer from the size batch: each call may choose it", NOT_NUMPY),
+    ("size: np.zeros of one", lambda: np.zeros(x.shape[0]), errors.ShapeError,
+     "a Python integer from the size batch: each call may choose it", NOT_NUMPY),
+    ("size: math", lambda: math.sqrt(x.shape[0]), errors.InputError,
+     "a Python number from the size batch: each call may choose it",
+     "n ** 0.5 and 1 / n are numbers that a call knows; gx.sqrt(n), gx.log(n) and so on instead of math's functions"),
+    ("size: int", lambda: int(x.shape[0] / 2), errors.InputError,
+     "a Python number from a number that sizes make is not possible: <Weak divide: f64[]>",
+     "it depends on a size that each call may choose: use gx's functions, and n // 2 for a size"),
+    ("longdouble", lambda: x * np.longdouble(2), errors.DTypeError,
+     f"{np.dtype(np.longdouble)!r} is not a data type of graphc",
+     "use one of " + ", ".join(gx.ir.types.DTYPES[k].name for k in range(13))),
+    ("masked", lambda: x * np.ma.array([1.0, 2.0, 3.0]), errors.InputError,
+     "a masked array cannot become a symbol: its mask would be lost",
+     "give array.filled(value)"),
+    ("fraction", lambda: x * Fraction(1, 2), errors.InputError,
+     "Fraction cannot become a symbol",
+     "give numbers or numeric arrays: float(value) makes one"),
     ("float", lambda: float(s), errors.InputError,
      "a Python number from a symbol is not possible: <Tensor input 's': f32[]>",
      "it has no value yet: use y.eval({x: array}), or gx.astype for a cast"),
@@ -340,7 +431,7 @@ VALUES = [
      None),
     ("iter sym", lambda: list(x), errors.InputError,
      "iteration over the symbolic dimension batch is not possible: <Tensor input 'x': f32[batch, 3]>",
-     "write the whole computation over the axis at once"),
+     "write the whole computation over the axis at once, or use gx.map or gx.scan"),
     ("iter 0d", lambda: list(s), errors.ShapeError,
      "iteration over a 0-d symbol, f32[]",
      None),
@@ -349,7 +440,7 @@ VALUES = [
      "use gx.any(x == item)"),
     ("unstack", lambda: gx.unstack(x, 0), errors.InputError,
      "iteration over the symbolic dimension batch is not possible: <Tensor input 'x': f32[batch, 3]>",
-     "write the whole computation over the axis at once"),
+     "write the whole computation over the axis at once, or use gx.map or gx.scan"),
     ("np.linalg", lambda: np.linalg.eig(u), errors.InputError,
      "numpy.eig of a symbol is not there",
      "see graphc's own functions"),

@@ -20,7 +20,7 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph
 from graphc.ir.operation import Repeat
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, build, check_function, results
+from graphc.ops.declare import Op, as_option, build, check_function, results
 from graphc.ops.tensor import Tensor, as_tensor
 from graphc.ops.trees import Tree, flatten, unflatten
 from graphc.passes.differentiate import differentiate
@@ -103,7 +103,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     array(8.)
     """
     check_function("fori_loop", "the body", body_fun)
-    if all(isinstance(n, (int, np.integer, Dim)) for n in (lower, upper)):
+    lower, upper = as_option(lower), as_option(upper)
+    if all(isinstance(n, (int, Dim)) for n in (lower, upper)):
         count = dims.maximum(dims.sub(upper, lower), 0)
         counted = ops.arange(lower, dims.add(lower, count))
         return scan(lambda v, i: (body_fun(i, v), None), init_val, counted)[0]

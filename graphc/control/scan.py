@@ -14,7 +14,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.types import TensorType
-from graphc.ops.declare import check_flag, check_function, normalize_integer, results
+from graphc.ops.declare import as_option, check_flag, check_function, normalize_integer, results
 from graphc.ops.trees import Tree, flatten, unflatten
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -42,6 +42,7 @@ def scan(
     init, xs = symbols("scan", init), symbols("scan", xs)
     check_flag("scan", "reverse", reverse)
     unroll = normalize_integer("scan", "unroll", unroll)
+    checkpoint = as_option(checkpoint)
     checkpoint = checkpoint if isinstance(checkpoint, bool) else normalize_integer("scan", "checkpoint", checkpoint)
     steps = _steps(xs, length)
     if unroll > 1 and isinstance(steps, int):

@@ -12,13 +12,17 @@ The same algebra serves as index arithmetic inside kernels, where names are loop
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
-from typing import Union
+from typing import Any, Union
 
-from graphc.errors import InputError, ShapeError, caller
+import numpy as np
+
+from graphc.errors import PACKAGE, InputError, ShapeError, caller
 
 Size = Union[int, "Dim"]
 Shape = tuple[Size, ...]
@@ -55,8 +59,15 @@ Atom = str | FloorDiv | Max0
 Monomial = tuple[Atom, ...]
 
 
+_NUMBERS = re.compile(r"(?<![^<>=^])[-+ ](?=\d|$)|0(?=\d)|[,_]|\.\d+|[bcdeEfFgGnoxX%]$")  # what a format says of numbers alone
+_LARGEST_POWER = 16
+
+
 class Dim:
     """A symbolic size: a polynomial with integer coefficients, canonical and immutable.
+
+    Beside integers it makes sizes, beside other numbers symbols that are weak, as Python's numbers are: n / 2, n ** 0.5. An order
+    that not every call has is a symbol too, whose truth value is an error.
 
     >>> batch = dim("batch")
     >>> 2 * batch + batch
@@ -75,48 +86,148 @@ class Dim:
     def __hash__(self) -> int:
         return self._hash
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Dim) and self._hash == other._hash and self.terms == other.terms
+    def __eq__(self, other: object) -> Any:
+        """Whether two expressions are the same. Users who compare with a number that a call may bring get a symbol."""
+        if isinstance(other, Dim):
+            return self._hash == other._hash and self.terms == other.terms
+        if type(other) is not int or _asked_inside():
+            return False
+        return False if _apart(self, other) else self._beyond("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        if type(other) is not int or _asked_inside():
+            return not self == other
+        return True if _apart(self, other) else self._beyond("not_equal", self, other)
+
+    # --- arithmetic: of integers it gives sizes, of other numbers it gives symbols ---
+
+    @staticmethod
+    def _beyond(name: str, a: object, b: object) -> Any:
+        """What an operation gives that leaves the integers. Given by graphc/ops/sizes.py, which knows symbols."""
+        return NotImplemented
 
     def __add__(self, other: Size) -> Size:
-        if not isinstance(other, (int, Dim)):
-            return NotImplemented
-        return add(self, other)
+        n = _integer(other)
+        return self._beyond("add", self, other) if n is None else add(self, n)
 
-    __radd__ = __add__
+    def __radd__(self, other: Size) -> Size:
+        n = _integer(other)
+        return self._beyond("add", other, self) if n is None else add(n, self)
 
     def __sub__(self, other: Size) -> Size:
-        if not isinstance(other, (int, Dim)):
-            return NotImplemented
-        return add(self, mul(other, -1))
+        n = _integer(other)
+        return self._beyond("subtract", self, other) if n is None else sub(self, n)
 
     def __rsub__(self, other: Size) -> Size:
-        return add(other, mul(self, -1))
+        n = _integer(other)
+        return self._beyond("subtract", other, self) if n is None else sub(n, self)
 
     def __neg__(self) -> Size:
         return mul(self, -1)
 
-    def __mul__(self, other: Size) -> Size:
-        if not isinstance(other, (int, Dim)):
-            return NotImplemented
-        return mul(self, other)
+    def __pos__(self) -> Size:
+        return self
 
-    __rmul__ = __mul__
+    def __abs__(self) -> Size:
+        return maximum(self, mul(self, -1))
+
+    def __mul__(self, other: Size) -> Size:
+        n = _integer(other)
+        return self._beyond("multiply", self, other) if n is None else mul(self, n)
+
+    def __rmul__(self, other: Size) -> Size:
+        n = _integer(other)
+        return self._beyond("multiply", other, self) if n is None else mul(n, self)
 
     def __floordiv__(self, other: Size) -> Size:
-        return floordiv(self, other)
+        n = _integer(other)
+        return self._beyond("floor_divide", self, other) if n is None else _floordiv(self, n)
 
     def __rfloordiv__(self, other: Size) -> Size:
-        return floordiv(other, self)
+        n = _integer(other)
+        return self._beyond("floor_divide", other, self) if n is None else _floordiv(n, self)
 
     def __mod__(self, other: Size) -> Size:
-        return mod(self, other)
+        n = _integer(other)
+        return self._beyond("remainder", self, other) if n is None else sub(self, mul(n, _floordiv(self, n)))
 
     def __rmod__(self, other: Size) -> Size:
-        return mod(other, self)
+        n = _integer(other)
+        return self._beyond("remainder", other, self) if n is None else sub(n, mul(self, _floordiv(n, self)))
+
+    def __divmod__(self, other: Size) -> tuple[Size, Size]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Size) -> tuple[Size, Size]:
+        return other // self, other % self
+
+    def __truediv__(self, other: object) -> Any:
+        return self._beyond("divide", self, other)
+
+    def __rtruediv__(self, other: object) -> Any:
+        return self._beyond("divide", other, self)
+
+    def __pow__(self, other: object) -> Any:
+        n = _integer(other)
+        if not isinstance(n, int) or not 0 <= n <= _LARGEST_POWER:
+            return self._beyond("pow", self, float(n) if isinstance(n, int) and n < 0 else other)
+        return product((self,) * n)
+
+    def __rpow__(self, other: object) -> Any:
+        return self._beyond("pow", other, self)
+
+    def __round__(self, ndigits: int | None = None) -> Size:
+        return self
+
+    def __trunc__(self) -> Size:
+        return self
+
+    __floor__ = __ceil__ = __trunc__
+
+    # --- order: True or False where it holds for every call, else a symbol ---
+
+    def __lt__(self, other: object) -> Any:
+        n = _integer(other)
+        known = None if n is None else _below(self, n)
+        return self._beyond("less", self, other) if known is None else known
+
+    def __le__(self, other: object) -> Any:
+        n = _integer(other)
+        known = None if n is None else _below(n, self)
+        return self._beyond("less_equal", self, other) if known is None else not known
+
+    def __gt__(self, other: object) -> Any:
+        n = _integer(other)
+        known = None if n is None else _below(n, self)
+        return self._beyond("greater", self, other) if known is None else known
+
+    def __ge__(self, other: object) -> Any:
+        n = _integer(other)
+        known = None if n is None else _below(self, n)
+        return self._beyond("greater_equal", self, other) if known is None else not known
 
     def __bool__(self) -> bool:
         return True
+
+    # --- what a size cannot do ---
+
+    def __index__(self) -> int:  # NumPy hides a TypeError
+        raise ShapeError(
+            f"a Python integer from the size {self}: each call may choose it", where=caller(),
+            hint="use gx.zeros, gx.ones, gx.full, gx.arange instead of NumPy's; gx.scan, gx.map or gx.fori_loop instead of range",
+        )  # fmt: skip
+
+    def __float__(self) -> float:
+        raise InputError(
+            f"a Python number from the size {self}: each call may choose it", where=caller(),
+            hint="n ** 0.5 and 1 / n are numbers that a call knows; gx.sqrt(n), gx.log(n) and so on instead of math's functions",
+        )  # fmt: skip
+
+    __int__ = __index__
+    __complex__ = __float__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), _NUMBERS.sub("", spec))
 
     def __str__(self) -> str:
         text = ""
@@ -129,6 +240,40 @@ class Dim:
         return text.removeprefix("+")
 
     __repr__ = __str__
+
+
+def _asked_inside() -> bool:
+    """Whether code of graphc compares: the frame two up, or behind it where that is a comparison that dataclass has written."""
+    frame = sys._getframe(2)
+    if frame.f_code.co_filename == "<string>" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(PACKAGE)
+
+
+def _integer(value: object) -> Size | None:
+    """A size, or an integer of Python's or NumPy's; None for anything else."""
+    if isinstance(value, (int, Dim)):
+        return value
+    return int(value) if isinstance(value, np.integer) else None
+
+
+def _below(a: Size, b: Size) -> bool | None:
+    """Whether a < b; None where that depends on the names."""
+    if is_nonnegative(sub(sub(b, a), 1)):
+        return True
+    return False if is_nonnegative(sub(a, b)) else None
+
+
+def _apart(a: Size, b: Size) -> bool:
+    """Whether two sizes differ whatever their names are."""
+    return is_nonnegative(sub(sub(a, b), 1)) or is_nonnegative(sub(sub(b, a), 1))
+
+
+def _floordiv(a: Size, b: Size) -> Size:
+    """a // b for every b but 0."""
+    if b == 0:
+        raise ShapeError(f"{a} is divided by 0", where=caller())
+    return floordiv(mul(a, -1), -b) if isinstance(b, int) and b < 0 else floordiv(a, b)
 
 
 def _atom(atom: Atom) -> str:

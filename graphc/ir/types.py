@@ -114,6 +114,31 @@ def is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" or dtype.name == "bfloat16"
 
 
+def number_of(value: object) -> bool | int | float | None:
+    """The Python number that a scalar is, Python's, NumPy's, ml_dtypes' or an array of one without axes; None for others.
+
+    >>> number_of(np.float32(0.5)), number_of(np.array(3)), number_of(np.longdouble(1)), number_of([1])
+    (0.5, 3, None, None)
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        known = value.ndim == 0 and _BY_NAME.get(value.dtype.name) is not None and not isinstance(value, np.ma.MaskedArray)
+        found: bool | int | float | None = value.item() if known else None
+        return found
+    kind: Any = python_kind(value)
+    return None if kind is None else kind(value)
+
+
+def python_kind(value: object) -> type[bool] | type[int] | type[float] | None:
+    """bool, int or float for a Python number, of a subclass too; None for anything else, NumPy's scalars among it.
+
+    >>> python_kind(True), python_kind(np.float64(1))  # which is a float to Python
+    (<class 'bool'>, None)
+    """
+    if isinstance(value, np.generic):
+        return None
+    return next((kind for kind in (bool, int, float) if isinstance(value, kind)), None)
+
+
 def as_dtype(value: object) -> DType:
     """The data type that a name, NumPy dtype, Python type or DType stands for.
 
@@ -226,7 +251,7 @@ def as_shape(value: object) -> Shape:
     >>> as_shape(("batch", 3))
     (batch, 3)
     """
-    if isinstance(value, (int, np.integer, str, dims.Dim)):
+    if isinstance(value, (str, dims.Dim)) or number_of(value) is not None:
         value = (value,)
     return tuple(as_size(n) for n in value)  # type: ignore[attr-defined]
 

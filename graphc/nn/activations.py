@@ -73,7 +73,7 @@ def leaky_relu(x: TensorLike, slope: float = 0.01) -> Tensor:
     >>> gx.nn.leaky_relu(gx.constant([-2.0, 3.0])).eval()
     array([-0.02,  3.  ])
     """
-    x = to_float(x)
+    x, slope = to_float(x), gx.ops.as_option(slope)
     return gx.where(x > 0, x, x * slope)
 
 
@@ -101,7 +101,7 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> gx.nn.elu(gx.constant([-1.0, 3.0])).eval().round(4)
     array([-0.6321,  3.    ])
     """
-    x = to_float(x)
+    x, alpha = to_float(x), gx.ops.as_option(alpha)
     return gx.where(x > 0, x, alpha * gx.expm1(gx.minimum(x, 0)))
 
 
@@ -115,7 +115,7 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     >>> gx.nn.celu(gx.constant([-1.0, 3.0]), alpha=2.0).eval().round(4)
     array([-0.7869,  3.    ])
     """
-    gx.ops.check_number("celu", "alpha", alpha)
+    alpha = gx.ops.check_number("celu", "alpha", alpha)
     if alpha == 0:
         raise gx.errors.InputError("celu: alpha is 0, and x is divided by it", where=gx.errors.caller(), hint="use relu")
     x = to_float(x)
@@ -162,8 +162,7 @@ def hardtanh(x: TensorLike, low: float = -1, high: float = 1) -> Tensor:
     >>> gx.nn.hardtanh(gx.constant([-2.0, 0.5, 8.0])).eval()
     array([-1. ,  0.5,  1. ])
     """
-    for what, bound in (("low", low), ("high", high)):
-        gx.ops.check_number("hardtanh", what, bound)
+    low, high = (gx.ops.check_number("hardtanh", what, bound) for what, bound in (("low", low), ("high", high)))
     if not low <= high:
         raise gx.errors.InputError(f"hardtanh: low is {low} and high is {high}", where=gx.errors.caller(), hint="low <= high")
     x = gx.asarray(x)
@@ -252,7 +251,7 @@ def softshrink(x: TensorLike, width: float = 0.5) -> Tensor:
     >>> gx.nn.softshrink(gx.constant([-2.0, 0.25, 1.0])).eval()
     array([-1.5,  0. ,  0.5])
     """
-    gx.ops.check_number("softshrink", "width", width)
+    width = gx.ops.check_number("softshrink", "width", width)
     x = to_float(x)
     return gx.where(x > width, x - width, gx.where(x < -width, x + width, gx.where(gx.isnan(x), x, 0)))
 
@@ -267,7 +266,7 @@ def hardshrink(x: TensorLike, width: float = 0.5) -> Tensor:
     >>> gx.nn.hardshrink(gx.constant([-2.0, 0.25, 1.0])).eval()
     array([-2.,  0.,  1.])
     """
-    x = to_float(x)
+    x, width = to_float(x), gx.ops.as_option(width)
     return gx.where(gx.abs(x) <= width, 0, x)
 
 
@@ -281,7 +280,7 @@ def threshold(x: TensorLike, limit: float, value: float) -> Tensor:
     >>> gx.nn.threshold(gx.constant([0.5, 2.0]), 1, -7).eval()
     array([-7.,  2.])
     """
-    x = gx.asarray(x)
+    x, limit, value = gx.asarray(x), gx.ops.as_option(limit), gx.ops.as_option(value)
     return gx.where(x <= limit, value, x)
 
 

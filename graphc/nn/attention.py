@@ -45,6 +45,7 @@ def attention(
             mask = gx.asarray(mask)
             if mask.ndim >= 3:
                 mask = _heads_apart(mask, shared) if mask.shape[-3] != 1 else gx.expand_dims(mask, -3)
+    scale = gx.ops.as_option(scale)
     scores = q @ gx.matrix_transpose(k) * (_root_width(q) if scale is None else scale)
     if causal:
         scores = gx.where(gx.expand_dims(gx.arange(q.shape[-2]), 1) >= gx.arange(k.shape[-2]), scores, -math.inf)
@@ -74,12 +75,7 @@ def _heads_apart(x: Tensor, shared: int) -> Tensor:
     return gx.reshape(x, (*x.shape[:-3], heads // shared, shared, *x.shape[-2:]))
 
 
-def _root_width(q: Tensor) -> float:
+def _root_width(q: Tensor) -> Any:
     """1 / sqrt(width)."""
-    width = q.shape[-1]
-    if not isinstance(width, int):
-        raise gx.errors.ShapeError(
-            f"attention: the width of {q.type} is not a number", where=gx.errors.caller(),
-            hint="give scale, or queries of fixed width",
-        )  # fmt: skip
-    return 1 / math.sqrt(width)
+    width: Any = q.shape[-1]
+    return 1 / width**0.5

@@ -34,7 +34,7 @@ def conv(
     sizes, kernel = _sizes(x, w, first)
     by = images.counts("conv", "stride", stride, axes)
     apart = images.counts("conv", "dilation", dilation, axes)
-    _check_groups("conv", groups)
+    groups = _check_groups("conv", groups)
     padded = images.pairs("conv", padding, sizes, kernel, by, apart)
     size = images.places("conv", x, sizes, padded, kernel, by, apart)
     before = tuple(a for a, _ in padded)
@@ -63,7 +63,7 @@ def conv_transpose(
     by = images.counts("conv_transpose", "stride", stride, axes)
     apart = images.counts("conv_transpose", "dilation", dilation, axes)
     more = images.counts("conv_transpose", "output_padding", output_padding, axes, least=0)
-    _check_groups("conv_transpose", groups)
+    groups = _check_groups("conv_transpose", groups)
     if isinstance(padding, str):
         raise gx.errors.InputError(
             f"conv_transpose: padding is {padding!r}", where=gx.errors.caller(), hint="give integers: the sizes follow from them"
@@ -113,9 +113,11 @@ def _sizes(x: Tensor, w: Tensor, first: bool) -> tuple[tuple[images.Size, ...], 
     return sizes, fixed
 
 
-def _check_groups(name: str, groups: int) -> None:
+def _check_groups(name: str, groups: int) -> int:
+    groups = gx.ops.as_option(groups)
     if not isinstance(groups, int) or isinstance(groups, bool) or groups < 1:
         raise gx.errors.InputError(f"{name}: groups is {groups!r}", where=gx.errors.caller(), hint="give an integer from 1 on")
+    return groups
 
 
 def _biased(name: str, y: Tensor, bias: TensorLike | None, first: bool) -> Tensor:

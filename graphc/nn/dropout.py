@@ -18,7 +18,7 @@ def dropout(x: TensorLike, rate: float, key: gx.random.Key) -> Tensor:
     >>> gx.nn.dropout(gx.ones((6,)), 0.5, gx.random.key(1)).eval()
     array([2., 0., 0., 2., 0., 0.])
     """
-    x = to_float(x)
+    x, rate = to_float(x), gx.ops.as_option(rate)
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
         raise gx.errors.InputError(
             f"dropout: rate must be a number from 0 to below 1, got {rate!r}", where=gx.errors.caller(),

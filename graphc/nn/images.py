@@ -43,7 +43,7 @@ PLACES = 1_000_000  # of an axis, where a graph holds a list of them
 def counts(name: str, what: str, value: Any, axes: int, least: int = 1, most: int | None = None) -> tuple[int, ...]:
     """One integer for every axis, or one for all."""
     several = isinstance(value, (tuple, list))
-    given = list(value) if several else [value] * axes
+    given = [gx.ops.as_option(n) for n in (value if several else [value] * axes)]
     good = len(given) == axes and all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in given)
     if not good or (most is not None and max(given, default=0) > most):
         limit = "" if most is None else f" and at most {most}"
@@ -69,7 +69,7 @@ def pairs(
             made.append((whole // 2, whole - whole // 2))
         return made
     given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * len(kernel)
-    both = [tuple(p) if isinstance(p, (tuple, list)) else (p, p) for p in given]
+    both = [tuple(map(gx.ops.as_option, p if isinstance(p, (tuple, list)) else (p, p))) for p in given]
     plain = all(len(p) == 2 and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in p) for p in both)
     if len(both) != len(kernel) or not plain:
         raise gx.errors.InputError(

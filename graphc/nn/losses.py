@@ -31,7 +31,7 @@ def cross_entropy(
     """
     logits, labels = to_float(logits), gx.asarray(labels)
     place = gx.ops.normalize_axis("cross_entropy", axis, logits.type)
-    gx.ops.check_number("cross_entropy", "smoothing", smoothing)
+    smoothing = gx.ops.check_number("cross_entropy", "smoothing", smoothing)
     if not 0 <= smoothing <= 1:
         raise gx.errors.InputError(
             f"cross_entropy: smoothing is {smoothing!r}", where=gx.errors.caller(), hint="give a number from 0 to 1"
@@ -125,7 +125,7 @@ def huber(prediction: TensorLike, target: TensorLike, reduction: str = "mean", *
     >>> gx.nn.huber(gx.constant([0.5, 3.0]), gx.constant([0.0, 0.0]), "none").eval()
     array([0.125, 2.5  ])
     """
-    gx.ops.check_number("huber", "delta", delta)
+    delta = gx.ops.check_number("huber", "delta", delta)
     if not delta > 0:
         raise gx.errors.InputError(f"huber: delta is {delta!r}", where=gx.errors.caller(), hint="give a number above 0")
     x, t = _alike("huber", prediction, target)
@@ -173,7 +173,7 @@ def hinge(scores: TensorLike, targets: TensorLike, reduction: str = "mean", *, m
     array([0.75, 0.  ])
     """
     x, t = _alike("hinge", scores, targets)
-    room = margin - t * x
+    room = gx.ops.as_option(margin) - t * x
     return _reduce("hinge", gx.where(room <= 0, 0, room), reduction)
 
 

@@ -23,7 +23,7 @@ def layer_norm(
     >>> gx.nn.layer_norm(gx.constant([1.0, 2.0, 3.0]), eps=0).eval().round(4)
     array([-1.2247,  0.    ,  1.2247])
     """
-    x = to_float(x)
+    x, eps = to_float(x), gx.ops.as_option(eps)
     off = x - gx.mean(x, axis=axis, keepdims=True)
     variance = gx.mean(off * off, axis=axis, keepdims=True)
     return _affine(off * gx.reciprocal(gx.sqrt(variance + eps)), weight, bias)
@@ -39,7 +39,7 @@ def rms_norm(x: TensorLike, weight: TensorLike | None = None, axis: Axis = -1, e
     >>> gx.nn.rms_norm(gx.constant([3.0, 4.0]), eps=0).eval().round(4)
     array([0.8485, 1.1314])
     """
-    x = to_float(x)
+    x, eps = to_float(x), gx.ops.as_option(eps)
     return _affine(x * gx.reciprocal(gx.sqrt(gx.mean(x * x, axis=axis, keepdims=True) + eps)), weight, None)
 
 
@@ -59,6 +59,7 @@ def batch_norm(
            [ 0.5]])
     """
     x, first = _channelled("batch_norm", x, layout)
+    eps = gx.ops.as_option(eps)
     centre, spread = _channel("batch_norm", "mean", mean, x, first), _channel("batch_norm", "variance", variance, x, first)
     return _scaled("batch_norm", (x - centre) * gx.reciprocal(gx.sqrt(spread + eps)), weight, bias, first)
 
@@ -80,6 +81,7 @@ def batch_norm_training(
     ([[-1.0], [1.0]], array([0.2]), array([1.1]))
     """
     x, first = _channelled("batch_norm_training", x, layout)
+    eps, momentum = gx.ops.as_option(eps), gx.ops.as_option(momentum)
     for what, state in (("mean", mean), ("variance", variance)):
         if not isinstance(state, Variable) or state.dtype != x.dtype:
             raise gx.errors.InputError(
@@ -141,6 +143,7 @@ def _grouped(
     """`groups` is None where every channel is one."""
     x, first = _channelled(name, x, layout)
     channels: Any = x.shape[1 if first else -1]
+    groups = gx.ops.as_option(groups)
     parts: Any = channels if groups is None else groups
     if groups is not None and (not isinstance(groups, int) or isinstance(groups, bool) or groups < 1 or channels % groups != 0):
         raise gx.errors.ShapeError(

@@ -19,7 +19,7 @@
 from graphc.ir.dims import product
 from graphc.ops.tensor import Tensor, as_tensor  # isort: skip
 from graphc.ops.declare import (
-    any_type, broadcast_shapes, check_flag, check_function, check_number, listed, normalize_axis, normalize_integer,
+    any_type, as_option, broadcast_shapes, check_flag, check_function, check_number, listed, normalize_axis, normalize_integer,
     promote_operands,
 )  # isort: skip  # fmt: skip
 from graphc.ops.arithmetic import (
@@ -65,11 +65,11 @@ from graphc.ops.shape import (
     swapaxes, transpose, unstack,
 )  # fmt: skip
 from graphc.ops.storage import in_float32
-from graphc.ops import batched as batched, custom as custom  # isort: skip (they stand on all of the above)
+from graphc.ops import batched as batched, custom as custom, sizes as sizes  # isort: skip (they stand on all of the above)
 
 __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax",
-    "argmin", "argsort", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "betainc",
+    "argmin", "argsort", "as_option", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "betainc",
     "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
     "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "check_flag", "check_function",
     "check_number", "clip", "compress", "concat", "constant", "convolve", "convolve_transposed", "copysign", "cos", "cosh",

@@ -72,7 +72,7 @@ def _type(*xs: TensorType, of: str, leading: Over, **attrs: Any) -> TensorType:
 
 def _reference(*xs: Array, of: str, leading: Over, **attrs: Any) -> Array:
     sizes = _sizes([x.shape for x in xs], leading)
-    places = list(np.ndindex(*sizes))  # type: ignore[arg-type]
+    places = list(np.ndindex(*sizes))
     if not places:
         found = _type(*(ops.as_tensor(x).type for x in xs), of=of, leading=leading, **attrs)
         return np.zeros([dims.evaluate(n, {}) for n in found.shape], found.dtype.numpy)

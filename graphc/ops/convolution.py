@@ -213,7 +213,7 @@ def _spatial(rank: int, first: bool) -> Counts:
 def _kernel(w: Shape, first: bool) -> tuple[Counts, Size, Size]:
     """The sizes of kernels' axes, the channels of one group that go in, all that come out."""
     taps, inner, outer = (w[2:], w[1], w[0]) if first else (w[:-2], w[-2], w[-1])
-    return tuple(int(n) for n in taps), inner, outer  # type: ignore[arg-type]
+    return tuple(int(n) for n in taps), inner, outer
 
 
 def _images(n: Size, size: Shape, channels: Size, first: bool) -> Shape:
@@ -273,7 +273,7 @@ def _framed(
     """
     channels, whole = x.shape[-1], x.shape[1:-1]
     fixed = all(isinstance(n, int) for n in (channels, *whole, *before, *size)) and min(kernel) > 0
-    if not fixed or channels > FEW or all(n == 0 for n in size):  # type: ignore[operator]
+    if not fixed or channels > FEW or all(n == 0 for n in size):
         return x, before
     around, still = [(0, 0)], []
     for n, k, s, d, p, o in zip(whole, kernel, stride, dilation, before, size, strict=True):

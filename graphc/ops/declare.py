@@ -22,7 +22,7 @@ from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
-from graphc.ops.tensor import Tensor, TensorLike, as_tensor
+from graphc.ops.tensor import Tensor, TensorLike, Weak, as_tensor
 
 Array = np.ndarray[Any, Any]
 Operands = tuple[DType, ...]
@@ -37,7 +37,7 @@ class Op(Operation):
         return result
 
 
-def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Tensor:
+def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any], kind: type[Tensor] = Tensor) -> Tensor:
     """The node of an operation on inputs that are already of the right kind."""
     try:
         found = op.infer(*(i.type for i in inputs), **attrs)
@@ -46,7 +46,7 @@ def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Ten
             error.where = current_origin().where
         raise
     born = current_origin()
-    return Tensor(op, tuple(inputs), attrs, found, born.where, born.gradient)
+    return kind(op, tuple(inputs), attrs, found, born.where, born.gradient)
 
 
 # --- data types ------------------------------------------------------------------------------------------------------
@@ -155,24 +155,34 @@ def _broadcast_hint(a: Size, b: Size) -> str:
     return "sizes must be equal or 1; reshape or slice one operand"
 
 
-def weak(value: object) -> bool:
-    """Whether a value is a Python number, which takes the type of the arrays beside it."""
-    return type(value) in (bool, int, float)
+def weak(value: object) -> type[bool] | type[int] | type[float] | None:
+    """The kind of a number that takes the type of the arrays beside it: Python's, or one that sizes make; None of all others.
+
+    >>> weak(2), weak(np.float64(2)), weak(Dim((((("n",), 1)),)))
+    (<class 'int'>, None, <class 'int'>)
+    """
+    if isinstance(value, Weak):
+        return bool if value.dtype.is_bool else float if value.dtype.is_float else int
+    return int if isinstance(value, Dim) else t.python_kind(value)
 
 
 def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int = 0) -> tuple[list[Tensor], DType]:
     """The operands as symbols of the types the rule asks for; the first `free` are left as they are."""
-    tensors = [None if weak(a) else as_tensor(a) for a in args]
-    strong = [x.dtype for x in tensors[free:] if x is not None]
-    weak_types = [a for a in args[free:] if weak(a)]
+    kinds = [weak(a) if i >= free else None for i, a in enumerate(args)]
+    tensors = [as_tensor(a) if kind is None else None for a, kind in zip(args, kinds, strict=True)]
+    strong = tuple(x.dtype for x in tensors[free:] if x is not None)
+    plain = [kind(0) for kind in kinds[free:] if kind is not None]
     dtypes: list[DType] = []
-    for a, x in zip(args, tensors, strict=True):
+    for a, x, kind in zip(args, tensors, kinds, strict=True):
         if x is not None:
             dtypes.append(x.dtype)
-        elif strong:
-            dtypes.append(t.promote_number(_common(tuple(strong)), type(a)))
+        elif not strong:
+            dtypes.append(t.as_dtype(np.result_type(*plain)))
+        elif rule is comparison and isinstance(a, (Dim, Weak)) and _common(strong).is_integer:
+            dtypes.append(t.uint64 if t.uint64 in strong else t.int64)  # whether a size fits a small type is not known
         else:
-            dtypes.append(t.as_dtype(np.result_type(*(type(w)(0) for w in weak_types))))
+            assert kind is not None
+            dtypes.append(t.promote_number(_common(strong), kind))
     wanted, result = rule(name, tuple(dtypes[free:]))
     wanted = (*dtypes[:free], *wanted)
     made = []
@@ -182,6 +192,11 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
 
 
 def _literal(name: str, value: Any, dtype: DType) -> Tensor:
+    if isinstance(value, Weak):
+        return ops.astype(value, dtype)
+    if isinstance(value, Dim):
+        return ops.full((), value, dtype=dtype)
+    value = t.number_of(value)
     if dtype.is_integer and isinstance(value, int):
         info = np.iinfo(dtype.numpy)
         if not info.min <= value <= info.max:
@@ -235,7 +250,7 @@ def host(
 def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arrays: Array, **attrs: Any) -> Any:
     found = infer(*(TensorType(t.as_dtype(a.dtype), a.shape) for a in arrays), **attrs)
     parts = found.parts if isinstance(found, TupleType) else (found,)
-    made: tuple[Array, ...] = tuple(np.empty(tuple(map(int, p.shape)), p.dtype.numpy) for p in parts)  # type: ignore[arg-type]
+    made: tuple[Array, ...] = tuple(np.empty(tuple(map(int, p.shape)), p.dtype.numpy) for p in parts)
     out = made if isinstance(found, TupleType) else made[0]
     into(out, *arrays, **attrs)
     return out
@@ -295,7 +310,8 @@ def elementwise(
         except GraphError as error:
             error.where = error.where or current_origin().where
             raise
-        return build(op, tuple(ops.broadcast_to(x, shape) for x in made), {})
+        sizes = not shape and all(map(weak, inputs)) and any(isinstance(x, (Dim, Weak)) for x in inputs)
+        return build(op, tuple(ops.broadcast_to(x, shape) for x in made), {}, Weak if sizes else Tensor)
 
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
@@ -433,7 +449,7 @@ def normalize_size(name: str, what: str, value: Any) -> Size:
 def normalize_integer(name: str, what: str, value: Any) -> int:
     """A Python integer."""
     try:
-        if not isinstance(value, (bool, Node)):
+        if not isinstance(value, (bool, Node, Dim)):
             return operator.index(value)
     except TypeError:
         pass
@@ -443,16 +459,26 @@ def normalize_integer(name: str, what: str, value: Any) -> int:
 # --- arguments that are no arrays -------------------------------------------------------------------------------------
 
 
-def check_number(name: str, what: str, value: Any) -> None:
-    """A Python or NumPy number: an option that shapes the graph."""
-    if not isinstance(value, (int, float, np.bool_, np.integer, np.floating)):
+def check_number(name: str, what: str, value: Any) -> Any:
+    """An option that is a number, as Python's, which takes the type of the arrays beside it: NumPy's scalars count as theirs."""
+    number = t.number_of(value)
+    if number is None:
         raise InputError(f"{name}: {what} must be a number, got {_shown(value)}", where=caller())
+    return number
 
 
-def check_flag(name: str, what: str, value: Any) -> None:
+def as_option(value: Any) -> Any:
+    """An option that may be a number or a symbol: a number as Python's, as `check_number` gives it, anything else as it is."""
+    number = None if isinstance(value, Node) else t.number_of(value)
+    return value if number is None else number
+
+
+def check_flag(name: str, what: str, value: Any) -> bool:
     """True or False."""
-    if not isinstance(value, (int, np.bool_)):
+    number = t.number_of(value)
+    if not isinstance(number, int):
         raise InputError(f"{name}: {what} must be True or False, got {_shown(value)}", where=caller())
+    return bool(number)
 
 
 def check_function(name: str, what: str, value: Any) -> None:
@@ -475,8 +501,8 @@ def _shown(value: Any) -> str:
 
 
 __all__ = [
-    "any_type", "broadcast_shapes", "build", "check_flag", "check_function", "check_number", "comparison", "composite",
-    "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes", "normalize_axis", "normalize_integer",
-    "normalize_size", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool", "to_float",
-    "true_division", "weak",
+    "any_type", "as_option", "broadcast_shapes", "build", "check_flag", "check_function", "check_number", "comparison",
+    "composite", "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes", "normalize_axis",
+    "normalize_integer", "normalize_size", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
+    "to_float", "true_division", "weak",
 ]  # fmt: skip

@@ -15,7 +15,8 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import InputError, caller
-from graphc.ops.declare import Op, elementwise, numeric, promote_operands, to_float
+from graphc.ir import types as t
+from graphc.ops.declare import Op, as_option, elementwise, numeric, promote_operands, to_float
 from graphc.ops.declare import weak as weak_number
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
@@ -251,6 +252,7 @@ def polygamma(n: int, x: TensorLike) -> Tensor:
     >>> gx.polygamma(1, gx.constant([1.0, 2.0])).eval().round(6)
     array([1.644934, 0.644934])
     """
+    n = as_option(n)
     if type(n) is not int or n < 0:
         raise InputError(f"polygamma: the order must be an integer of at least 0, got {n!r}", where=caller())
     if n > 100:
@@ -316,7 +318,10 @@ def pow(x1: TensorLike, x2: TensorLike) -> Tensor:
     >>> print((x ** 2).op.name, (x ** 0.5).op.name)
     multiply sqrt
     """
-    if weak_number(x2) and isinstance(x1, Tensor) and (x1.dtype.is_float or isinstance(x2, int)) and not x1.dtype.is_bool:
+    exponent = None if isinstance(x2, Tensor) else t.number_of(x2)
+    if exponent is not None and not weak_number(x2) and isinstance(x1, Tensor) and not x1.dtype.is_bool:
+        x1, x2 = promote_operands("pow", [x1, x2], numeric)[0][0], exponent  # NumPy's scalar has a type, and is a fixed number
+    if exponent is not None and isinstance(x1, Tensor) and (x1.dtype.is_float or isinstance(x2, int)) and not x1.dtype.is_bool:
         x = x1
         if x2 == 2:
             return x * x

@@ -16,7 +16,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.names import is_name
-from graphc.ir.operation import Leaf, Operation, Pointwise, Sample
+from graphc.ir.operation import Leaf, Operation, Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.state import STATE
 from graphc.ir.types import ArrayValue, DType, TensorType
@@ -275,13 +275,15 @@ def constant(value: Any, dtype: object = None) -> Tensor:
     >>> gx.constant([1, 2, 3])
     <Tensor constant: i64[3]>
     """
-    if isinstance(value, Tensor):
-        return value if dtype is None else ops.astype(value, dtype)
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(part, (Tensor, Dim)) for part in parts):
+        found = ops.as_tensor(value)
+        return found if dtype is None else ops.astype(found, dtype)
     array = _array("constant", value, dtype)
-    found = t.as_dtype(array.dtype)
-    array = array.astype(found.numpy, copy=False)
+    made = t.as_dtype(array.dtype)
+    array = array.astype(made.numpy, copy=False)
     if array.ndim == 0:
-        return full((), array.item(), dtype=found)
+        return full((), array.item(), dtype=made)
     return constant_(value=ArrayValue(array))
 
 
@@ -290,6 +292,8 @@ asarray = constant
 
 def _array(what: str, value: Any, dtype: object) -> Array:
     """`value` as an array of one of graphc's data types."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{what}: the mask of a masked array would be lost", where=caller(), hint="give array.filled(value)")
     try:
         array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)
     except (ValueError, OverflowError, TypeError) as error:
@@ -342,6 +346,15 @@ def _full_body(k: Scalars, index: tuple[Size, ...], value: Any, dtype: DType, sh
     return k.cast(k.index(value), dtype) if isinstance(value, Dim) else k.const(value, dtype)
 
 
+def _fits(shape: Shape, value: Any, dtype: DType) -> list[Requirement]:
+    """A size is within a small integer type, as a Python integer beside an array is."""
+    if not isinstance(value, Dim) or not dtype.is_integer or dtype.itemsize == 8:
+        return []
+    info, text = np.iinfo(dtype.numpy), f"the size {value} does not fit {dtype}"
+    found = [Requirement(int(info.max), ">=", value, text), Requirement(value, ">=", int(info.min), text)]
+    return found[: 1 if dims.is_nonnegative(value) else 2]
+
+
 full_ = Op(
     "full",
     lambda shape, value, dtype: TensorType(dtype, shape),
@@ -349,6 +362,7 @@ full_ = Op(
     Pointwise(_full_body),
     lambda g, y, shape, value, dtype: (),
     (Sample((), {"shape": (2, 3), "value": 1.5, "dtype": t.float32}),),
+    requires=_fits,
     build=build,
     arity=0,
 )
@@ -423,12 +437,11 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
         start, stop = 0, start
     if any(isinstance(v, Tensor) for v in (start, stop, step)):
         raise InputError("arange needs numbers or sizes, not symbols", where=caller(), hint="the size of a result cannot be data")
-    for v in (start, stop, step):
-        if not isinstance(v, Dim):
-            check_number("arange", "what it counts with", v)
+    given = (start, stop, step)
+    start, stop, step = (v if isinstance(v, Dim) else check_number("arange", "what it counts with", v) for v in given)
     if step == 0:
         raise ShapeError("arange: step cannot be 0", where=caller())
-    whole = all(isinstance(v, (int, Dim, np.integer)) for v in (start, stop, step))
+    whole = all(isinstance(v, (int, Dim)) for v in (start, stop, step))
     size: Size
     if whole:
         span, by = (dims.sub(stop, start), int(step)) if step > 0 else (dims.sub(start, stop), -int(step))

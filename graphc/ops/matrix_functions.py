@@ -21,7 +21,7 @@ from graphc.errors import GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.types import TensorType
 from graphc.ops import decompositions as d
-from graphc.ops.declare import broadcast_shapes, check_flag, promote_operands, results, true_division
+from graphc.ops.declare import as_option, broadcast_shapes, check_flag, promote_operands, results, true_division
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Tensor, TensorLike
 
@@ -290,8 +290,9 @@ def _tolerance(name: str, x: Tensor, rtol: float | None) -> float:
         sizes = x.shape[-2:]
         if not all(isinstance(n, int) for n in sizes):
             raise ShapeError(f"{name}: the default rtol of {x.type} depends on its sizes", where=caller(), hint="give rtol")
-        return float(max(1, *sizes) * np.finfo(x.dtype.numpy).eps)  # type: ignore[type-var]
-    if isinstance(rtol, bool) or not isinstance(rtol, (int, float, np.floating)):
+        return float(max(1, *sizes) * np.finfo(x.dtype.numpy).eps)
+    rtol = as_option(rtol)
+    if isinstance(rtol, bool) or not isinstance(rtol, (int, float)):
         raise InputError(f"{name}: rtol must be a number, got {type(rtol).__name__}", where=caller())
     return float(rtol)
 
@@ -340,6 +341,7 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> T
     >>> [gx.linalg.matrix_norm(gx.constant([[3.0, 0.0], [0.0, -4.0]]), ord=o).eval().item() for o in ("fro", "nuc", 2, 1)]
     [5.0, 7.0, 4.0, 4.0]
     """
+    ord = as_option(ord)
     if not (ord in ("fro", "nuc") if isinstance(ord, str) else type(ord) in (int, float) and abs(ord) in (1, 2, np.inf)):
         raise InputError(f"matrix_norm: ord is {ord!r}", where=caller(), hint='"fro", "nuc", 1, -1, 2, -2, inf or -inf')
     (a,) = _floats("matrix_norm", x)

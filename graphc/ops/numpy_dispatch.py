@@ -67,6 +67,8 @@ def _find(name: str, module: str = "numpy") -> Any:
     if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
         return numpy_modules[module][name]
     known = _ALIASES.get(name, name)
+    if name == "divmod":
+        return lambda a, b: (ops.floor_divide(a, b), ops.remainder(a, b))
     if known == "_flatten":
         return lambda x: ops.reshape(x, (-1,))
     found = getattr(ops, known, None) if known is not None else None

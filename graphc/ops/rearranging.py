@@ -11,7 +11,7 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Dim, Size
-from graphc.ops.declare import normalize_axis, normalize_integer, normalize_size
+from graphc.ops.declare import as_option, normalize_axis, normalize_integer, normalize_size
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 
@@ -82,6 +82,7 @@ def tile(x: TensorLike, repetitions: int | Dim | Sequence[Any]) -> Tensor:
            [1, 2, 1, 2]])
     """
     x = as_tensor(x)
+    repetitions = as_option(repetitions)
     given = list(repetitions) if isinstance(repetitions, (tuple, list, np.ndarray)) else [repetitions]
     times = [normalize_size("tile", "repetitions", n) for n in given]
     rank = max(len(times), x.ndim)

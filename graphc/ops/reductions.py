@@ -11,7 +11,7 @@ from graphc.errors import DTypeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
-from graphc.ops.declare import check_flag, check_number, normalize_axes, normalize_axis, reduction
+from graphc.ops.declare import as_option, check_flag, check_number, normalize_axes, normalize_axis, reduction
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -192,12 +192,13 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The variance over some or all axes: the mean square distance from the mean, over n - correction."""
     x = _floating(x)
+    correction, ddof = as_option(correction), as_option(ddof)
     if isinstance(correction, bool) or isinstance(ddof, bool):
         raise DTypeError("var: correction must be a number", where=caller())
     count = ops.full((), _count("var", x, axis), x.dtype)
     off = x - mean(x, axis, keepdims=True)
     drop = correction if ddof is None else ddof
-    check_number("var", "the correction", drop)
+    drop = check_number("var", "the correction", drop)
     return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
 
 

@@ -16,7 +16,7 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, check_number, index_map, listed, normalize_axes, normalize_axis, pointwise
+from graphc.ops.declare import Op, as_option, build, check_number, index_map, listed, normalize_axes, normalize_axis, pointwise
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -234,10 +234,16 @@ def _slice_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], si
 
 
 def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape, text: str) -> list[Requirement]:
-    """Single elements and slices of fixed size must lie within axes of symbolic size; other slices do by their making."""
+    """Single elements, and slices whose size is fixed or a bound that was a size, must lie within axes of symbolic size."""
     found = []
     for axis, (n, first, by, count) in enumerate(zip(whole.shape, start, step, size, strict=True)):
-        if not isinstance(count, int) or count == 0:
+        if not isinstance(count, int):
+            room = dims.maximum(dims.sub(n, first), 0)
+            for left, right in ((first, 0), (room, count)) if by == 1 else ():
+                if (right == 0 or dims.sub(n, first) != count) and not dims.is_nonnegative(dims.sub(left, right)):
+                    found.append(Requirement(left, ">=", right, f"a slice of {count} is out of range for axis {axis} of {whole}"))
+            continue
+        if count == 0:
             continue
         last = dims.add(first, by * (count - 1))
         for left, right in ((first, 0), (last, 0), (n, dims.add(first, 1)), (n, dims.add(last, 1))):
@@ -331,18 +337,20 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     x = as_tensor(x)
     if not isinstance(mode, str) or mode != "constant":
         raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint="only mode='constant'")
+    pad_width = as_option(pad_width)
     widths: list[Any] = [pad_width] if isinstance(pad_width, (int, Dim)) else listed("pad", "pad_width", pad_width)
+    widths = [as_option(w) for w in widths]
     if widths and all(isinstance(w, (int, Dim)) for w in widths):
         pairs = [(widths[0], widths[-1])] * x.ndim
     else:
-        pairs = [tuple(listed("pad", "a pair of pad_width", w)) for w in widths] * (x.ndim if len(widths) == 1 else 1)
+        found = [tuple(map(as_option, listed("pad", "a pair of pad_width", w))) for w in widths]
+        pairs = found * (x.ndim if len(widths) == 1 else 1)
     if len(pairs) != x.ndim or any(len(p) != 2 or any(isinstance(w, int) and w < 0 for w in p) for p in pairs):
         raise ShapeError(
             f"pad: pad_width {pad_width} does not fit {x.type}", where=caller(), hint="give a pair (before, after) an axis"
         )
     shape = tuple(dims.add(dims.add(n, a), b) for n, (a, b) in zip(x.shape, pairs, strict=True))
-    check_number("pad", "constant_values", constant_values)
-    value = x.dtype.numpy.type(constant_values).item()
+    value = x.dtype.numpy.type(check_number("pad", "constant_values", constant_values)).item()
     start = tuple(a for a, _ in pairs)
     return embed(x, start=start, step=(1,) * x.ndim, shape=shape, value=value)
 

@@ -22,6 +22,7 @@ from graphc.ir.operation import Requirement, Sample
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import (
     any_type,
+    as_option,
     check_flag,
     host,
     normalize_axes,
@@ -30,6 +31,7 @@ from graphc.ops.declare import (
     promote_operands,
     results,
     true_division,
+    weak,
 )  # fmt: skip
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -249,7 +251,8 @@ def top_k(x: TensorLike, k: int, *, axis: int = -1) -> TopKResult:
     [[9, 9, 4], [1, 3, 2]]
     """
     x, place = _placed("top_k", x, axis)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 0:
+    k = as_option(k)
+    if isinstance(k, bool) or not isinstance(k, int) or k < 0:
         raise InputError(f"top_k: k must be an integer of at least 0, got {k!r}", where=caller())
     places = ops.moveaxis(top_k_(ops.moveaxis(x, place, -1), k=int(k)), -1, place)
     if not k:
@@ -385,7 +388,8 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, m
     if not isinstance(method, str) or method not in _METHODS:
         raise InputError(f"{name}: method is {method!r}", where=caller(), hint=f"one of {', '.join(_METHODS)}")
     x = as_tensor(x)
-    plain = type(q) in (int, float)
+    q = as_option(q)
+    plain = weak(q) is not None
     (wanted,), _ = promote_operands(name, [q], true_division)
     if isinstance(q, (int, float, list, np.ndarray)) and not _within(q, whole):
         raise InputError(f"{name}: q must lie between 0 and {whole}, got {q!r}", where=caller())

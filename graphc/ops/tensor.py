@@ -5,13 +5,16 @@ Rules of operations are written in the same symbols that users write, so this cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from decimal import Decimal
+from numbers import Rational
 from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 import numpy as np
 
 from graphc import ops
-from graphc.errors import GraphError, InputError, ShapeError, caller
+from graphc.errors import GraphError, InputError, ShapeError, caller, source
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Graph, Node
@@ -204,7 +207,7 @@ class Tensor(Node):
     def transpose(self, *axes: Any) -> Tensor:
         if not axes:
             return self.T
-        return ops.permute_dims(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+        return ops.permute_dims(self, axes[0] if len(axes) == 1 and t.number_of(axes[0]) is None else axes)
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         return ops.squeeze(self, axis)
@@ -274,12 +277,43 @@ class Tensor(Node):
         raise self._no("np.asarray of a symbol", "it has no value yet: use y.eval({x: array}), or gx.compile and call the result")
 
     def __bool__(self) -> NoReturn:
-        raise self._no("the truth value of a symbol", "it has no value yet: use gx.where(condition, a, b) instead of `if`")
+        raise self._no("the truth value of a symbol", f"it has no value yet: {in_place_of_truth(source(caller()))}")
 
     def __float__(self) -> NoReturn:
+        called = re.search(r"\bmath\.(\w+)\s*\(", source(caller()))
+        if called and callable(getattr(ops, called[1], None)):
+            raise self._no(f"math.{called[1]} of a symbol", f"use gx.{called[1]}, which takes symbols")
         raise self._no("a Python number from a symbol", "it has no value yet: use y.eval({x: array}), or gx.astype for a cast")
 
-    __int__ = __index__ = __complex__ = __float__
+    __int__ = __complex__ = __float__
+
+    def __index__(self) -> NoReturn:
+        raise self._no(
+            "a Python integer from a symbol",
+            "sizes and counts cannot be data: use gx.take for an item of a list, gx.fori_loop or gx.scan instead of range",
+        )
+
+    def __format__(self, spec: str) -> str:
+        if re.search(r"[.,_]|[bcdeEfFgGnoxX%]$", spec):
+            raise self._no(
+                f"the format {spec!r} of a symbol", "it has no value yet: format what y.eval({x: array}) or a compiled call gives"
+            )
+        return format(str(self), spec)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        name = {"+": "add", "*": "multiply"}.get((re.search(r"\]\s*([-+*/])?=(?!=)", source(caller())) or "  ")[1], "set")
+        raise self._no(
+            "assignment to elements", f"symbols do not change: use x = x.at[{_key_text(key)}].{name}(value), another symbol"
+        )
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise self._no("deletion of elements", "symbols do not change: join slices by gx.concat")
+
+    def __copy__(self) -> Tensor:
+        return self  # a symbol never changes
+
+    def __deepcopy__(self, memo: object) -> Tensor:
+        return self
 
     def __len__(self) -> int:
         if not self.shape:
@@ -293,7 +327,8 @@ class Tensor(Node):
             raise ShapeError(f"iteration over a 0-d symbol, {self.type}", where=caller())
         if isinstance(self.shape[0], Dim):
             raise self._no(
-                f"iteration over the symbolic dimension {self.shape[0]}", "write the whole computation over the axis at once"
+                f"iteration over the symbolic dimension {self.shape[0]}",
+                "write the whole computation over the axis at once, or use gx.map or gx.scan",
             )
         return iter([self[i] for i in range(self.shape[0])])
 
@@ -309,6 +344,71 @@ class Tensor(Node):
         return mimebundle(Graph((), (self,), name="expression"))
 
 
+class Weak(Tensor):
+    """A number that sizes make, such as n ** 0.5: 0-d, and like a Python number it takes the type of the arrays beside it.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("n", 3), "float32")
+    >>> x / x.shape[0] ** 0.5
+    <Tensor divide: f32[n, 3]>
+    """
+
+    __slots__ = ()
+    __hash__ = Tensor.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise self._no(
+            f"the truth value of {self._text()}",
+            "it depends on a size that each call may choose: make the size an integer where it is declared, "
+            f"or {in_place_of_truth(source(caller())).removeprefix('use ')}",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise self._no(
+            f"a Python number from {self._text()}",
+            "it depends on a size that each call may choose: use gx's functions, and n // 2 for a size",
+        )
+
+    __int__ = __complex__ = __index__ = __trunc__ = __floor__ = __ceil__ = __float__
+
+    def _text(self) -> str:
+        parts = [str(x.attrs["value"]) if "value" in x.attrs else "..." for x in self.inputs]
+        sign = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+        return f"{parts[0]} {sign[self.op.name]} {parts[1]}" if self.op.name in sign else "a number that sizes make"
+
+
+def weakened(x: Tensor) -> Weak:
+    """The same node, weak."""
+    return Weak(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient)
+
+
+def in_place_of_truth(line: str) -> str:
+    """What to write in the place of a truth value, by what a line of code asks one for."""
+    found = [advice for pattern, advice in _TRUTH if re.search(pattern, line)]
+    return "use " + ("; ".join(found) or "gx.where(condition, a, b), gx.cond or gx.while_loop, which take it as a symbol")
+
+
+_TRUTH = (
+    (r"\barange\s*\(", "gx.arange instead of np.arange"),
+    (r"\bwhile\b", "gx.while_loop instead of `while`"),
+    (r"\b(?<!\.)(max|min)\s*\(", "gx.maximum(a, b) or gx.minimum(a, b) instead of max and min"),
+    (r"\b(?<!\.)sorted\s*\(", "gx.sort instead of sorted"),
+    (r"\bassert\b", "a check of what a compiled call gives instead of `assert`"),
+    (r"\b(and|or|not)\b", "gx.logical_and, gx.logical_or or gx.logical_not instead of `and`, `or`, `not`"),
+    (r"\b(?<!\.)(any|all)\s*\(", "gx.any or gx.all instead of any and all"),
+    (r"\b(if|elif)\b", "gx.where(condition, a, b), or gx.cond where only one side may be computed, instead of `if`"),
+)
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, tuple):
+        return ", ".join(map(_key_text, key)) or "()"
+    if isinstance(key, slice):
+        ends = ["" if end is None else str(end) for end in (key.start, key.stop, key.step)]
+        return ":".join(ends[: 3 if ends[2] else 2])
+    return "..." if key is Ellipsis else str(key) if key is None or isinstance(key, (int, Dim, list)) else "key"
+
+
 def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     """A symbol for a symbol, a number or an array.
 
@@ -316,19 +416,30 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, (bool, int, float, Dim)):
-        return ops.full((), value, dtype=dtype or _DEFAULT[type(value)])
+    if isinstance(value, Dim):
+        return ops.full((), value, dtype=dtype or t.int64)
+    kind = t.python_kind(value)
+    if kind is not None:
+        return ops.full((), kind(value), dtype=dtype or t.as_dtype(kind))
     if isinstance(value, np.generic):
         return ops.full((), value.item(), dtype=t.as_dtype(value.dtype))
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, Dim)) for v in value):
         return ops.stack(list(value))
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(
+            "a masked array cannot become a symbol: its mask would be lost", where=caller(), hint="give array.filled(value)"
+        )
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(f"{type(value).__name__} makes no array: {error}", where=caller()) from None
     if not t.is_number(array.dtype):
-        raise InputError(f"{type(value).__name__} cannot become a symbol", where=caller(), hint="give numbers or numeric arrays")
+        more = ": float(value) makes one" if isinstance(value, (Decimal, Rational)) else ""
+        raise InputError(f"{_named(value)} cannot become a symbol", where=caller(), hint=f"give numbers or numeric arrays{more}")
     return ops.constant(array)
 
 
-_DEFAULT: dict[type, DType] = {bool: t.bool_, int: t.int64, float: t.float64, Dim: t.int64}
+def _named(value: object) -> str:
+    """What a value is, in a few words."""
+    name = type(value).__name__
+    return f"{name} of {value.dtype}" if isinstance(value, np.ndarray) else name

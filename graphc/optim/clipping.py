@@ -37,7 +37,7 @@ def clip_by_global_norm(tensors: Sequence[Tensor], max_norm: float | Tensor) -> 
     (array([0.6]), array([0.8]))
     """
     tensors = [gx.asarray(x) for x in gx.ops.listed("clip_by_global_norm", "tensors", tensors)]
-    factor = gx.clip(max_norm / global_norm(tensors), max=1)  # a norm of 0 gives inf, then 1
+    factor = gx.clip(gx.ops.as_option(max_norm) / global_norm(tensors), max=1)  # a norm of 0 gives inf, then 1
     return [x * gx.astype(factor, x.dtype) for x in tensors]
 
 

@@ -66,6 +66,7 @@ def momentum(
     """
     updates: Updates = {}
     variables = _variables("momentum", variables)
+    beta = gx.ops.as_option(beta)
     rate, _ = _rate("momentum", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         m = _state(w, name, "m")
@@ -93,6 +94,7 @@ def nesterov(
     """
     updates: Updates = {}
     variables = _variables("nesterov", variables)
+    beta = gx.ops.as_option(beta)
     rate, _ = _rate("nesterov", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         m = _state(w, name, "m")
@@ -118,6 +120,7 @@ def rmsprop(
     """
     updates: Updates = {}
     variables = _variables("rmsprop", variables)
+    decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
     rate, _ = _rate("rmsprop", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         v = _state(w, name, "v")
@@ -176,6 +179,7 @@ def _adam(
 ) -> Updates:  # fmt: skip
     updates: Updates = {}
     variables = _variables(kind, variables)
+    beta1, beta2, eps, weight_decay = map(gx.ops.as_option, (beta1, beta2, eps, weight_decay))
     rate, step = _rate(kind, lr, variables, updates, name, count=True)
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
@@ -220,6 +224,7 @@ def _rate(
     kind: str, lr: Rate, variables: Sequence[Variable], updates: Updates, name: str, count: bool = False
 ) -> tuple[float | Tensor, Variable | None]:
     """The learning rate, a number or a float64 symbol, and the step counter, which joins the updates if anything needs it."""
+    lr = gx.ops.as_option(lr)
     step: Variable | None = None
     if count or callable(lr):
         step = gx.variable(np.zeros((), np.int64), name=f"{name}.step", of=variables[0] if variables else None)

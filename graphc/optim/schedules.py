@@ -22,9 +22,11 @@ def _progress(step: Tensor, steps: int) -> Tensor:
     return gx.clip(gx.astype(step, gx.float64) / steps, 0, 1)
 
 
-def _count(name: str, steps: int) -> None:
+def _count(name: str, steps: int) -> int:
+    steps = gx.ops.as_option(steps)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise gx.errors.InputError(f"{name}: steps must be a positive integer, got {steps!r}", where=gx.errors.caller())
+    return steps
 
 
 def constant(value: float) -> Schedule:
@@ -34,7 +36,8 @@ def constant(value: float) -> Schedule:
     >>> gx.optim.schedules.constant(0.1)(gx.constant(7)).eval()
     array(0.1)
     """
-    return lambda step: gx.full((), value, gx.float64)
+    number = gx.ops.as_option(value)
+    return lambda step: gx.full((), number, gx.float64)
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
@@ -44,7 +47,7 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     >>> gx.optim.schedules.linear(1.0, 0.0, 10)(gx.constant(5)).eval()
     array(0.5)
     """
-    _count("linear", steps)
+    steps, start, end = _count("linear", steps), gx.ops.as_option(start), gx.ops.as_option(end)
     return lambda step: start + (end - start) * _progress(step, steps)
 
 
@@ -57,7 +60,7 @@ def cosine(start: float, steps: int, end: float = 0.0) -> Schedule:
     >>> gx.optim.schedules.cosine(1.0, 10)(gx.constant(10)).eval()
     array(0.)
     """
-    _count("cosine", steps)
+    steps, start, end = _count("cosine", steps), gx.ops.as_option(start), gx.ops.as_option(end)
     return lambda step: end + (start - end) * 0.5 * (1 + gx.cos(math.pi * _progress(step, steps)))
 
 
@@ -68,7 +71,7 @@ def exponential(start: float, decay: float, steps: int = 1, staircase: bool = Fa
     >>> gx.optim.schedules.exponential(1.0, 0.5, steps=10, staircase=True)(gx.constant(25)).eval()
     array(0.25)
     """
-    _count("exponential", steps)
+    steps, start, decay = _count("exponential", steps), gx.ops.as_option(start), gx.ops.as_option(decay)
     gx.ops.check_flag("exponential", "staircase", staircase)
 
     def rate(step: Tensor) -> Tensor:
@@ -86,8 +89,8 @@ def piecewise(boundaries: Sequence[int], values: Sequence[float]) -> Schedule:
     array(0.1)
     """
     boundaries, values = gx.ops.listed("piecewise", "boundaries", boundaries), gx.ops.listed("piecewise", "values", values)
-    for number in (*boundaries, *values):
-        gx.ops.check_number("piecewise", "what it is given", number)
+    boundaries = [gx.ops.check_number("piecewise", "a boundary", n) for n in boundaries]
+    values = [gx.ops.check_number("piecewise", "a value", n) for n in values]
     if len(values) != len(boundaries) + 1 or list(boundaries) != sorted(set(boundaries)):
         raise gx.errors.InputError(
             f"piecewise needs rising boundaries and one value more, got {boundaries} and {values}",
@@ -113,7 +116,7 @@ def warmup(steps: int, then: float | Schedule) -> Schedule:
     >>> rate(gx.constant(0)).eval(), rate(gx.constant(4)).eval()
     (array(0.25), array(1.))
     """
-    _count("warmup", steps)
+    steps = _count("warmup", steps)
     after = then if callable(then) else constant(then)
 
     def rate(step: Tensor) -> Tensor:

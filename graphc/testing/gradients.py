@@ -151,7 +151,7 @@ def _size(parts: Sequence[Array]) -> float:
 def _draw(rng: np.random.Generator, x: Tensor) -> Array:
     if not all(isinstance(n, int) for n in x.shape):
         raise ValueError(f"check_grads needs results of fixed size, got {x.type}")
-    made: Array = rng.uniform(0.5, 1.0, x.shape) * rng.choice([-1.0, 1.0], x.shape)  # type: ignore[arg-type]
+    made: Array = rng.uniform(0.5, 1.0, x.shape) * rng.choice([-1.0, 1.0], x.shape)
     return made
 
 
