@@ -831,6 +831,7 @@ def attended(s: Network) -> gx.Tensor:
     mask = s.one([
         lambda: None, lambda: None, lambda: s.leaf(own, n, dtype="bool"), lambda: s.leaf(n, dtype="bool"),
         lambda: s.leaf(*q.shape[:-2], 1, n, dtype="bool"), lambda: gx.abs(gx.arange(own)[:, None] - gx.arange(n)) < 5,
+        lambda: s.leaf(own, n), lambda: gx.where(s.leaf(own, n, dtype="bool"), s.leaf(n), -math.inf),
     ])()  # fmt: skip
     if s.chance(0.2):  # scores with something added, and wanted by themselves
         scores = q @ gx.matrix_transpose(k) * 0.3 + s.leaf(own, n)

@@ -397,12 +397,19 @@ def wide_attention(
     if causal:
         scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -INF)
     if mask is not None:
-        scores = np.where(mask, scores, -INF)
-    return np.exp(wide_log_softmax(scores)) @ v.astype(Wide)
+        scores = np.where(mask, scores, -INF) if mask.dtype == bool else scores + mask
+    weights = np.exp(wide_log_softmax(scores))
+    return np.where(np.isneginf(scores.max(axis=-1, keepdims=True)), 0, weights) @ v.astype(Wide)
+
+
+ADDED = np.array([[0.0, -INF, 1.5, -2.0, 0.0], [-INF] * 5, [-8.0] * 5, [-INF, -INF, -INF, -INF, 7.0]])
+MASKS = [np.array([[1, 0, 1, 1, 0]], bool), np.linspace(-2, 2, 20).reshape(4, 5), ADDED, np.isfinite(ADDED), np.float32(ADDED)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("options", [{}, {"causal": True}, {"scale": 2.0}, {"mask": np.array([[1, 0, 1, 1, 0]], bool)}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"causal": True}, {"scale": 2.0}, *({"mask": m} for m in MASKS), {"mask": MASKS[2], "causal": True}], ids=repr
+)
 def test_attention(options: dict[str, Any], backend: str) -> None:
     rng = np.random.default_rng(3)
     q, k, v = (rng.standard_normal(shape) for shape in ((2, 1, 4, 6), (3, 5, 6), (2, 1, 5, 7)))
@@ -426,10 +433,53 @@ def test_the_gradient_of_attention(wrt: int, backend: str) -> None:
     np.testing.assert_allclose(np.sum(found * way), float((ends[0] - ends[1]) / 2e-5), rtol=1e-7)
 
 
-def test_a_query_that_may_look_nowhere_is_nan() -> None:
-    x = np.ones((2, 2))
-    got = run(gx.nn.attention, x, x, x, mask=np.array([[True, True], [False, False]]))
-    assert np.isnan(got).tolist() == [[False, False], [True, True]]
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("kind", ["booleans", "added"])
+def test_a_query_that_may_look_nowhere_is_zero_and_changes_no_gradient(kind: str, causal: bool, backend: str) -> None:
+    """Everybody's gradients, the mask's own too, are those of the other queries alone."""
+    rng = np.random.default_rng(5)
+    q, k, v = (rng.standard_normal((4, 3)) for _ in range(3))
+    mask = np.array([[True, True, False, True], [False] * 4, [False, True, True, True], [False] * 4])
+    added = np.where(mask, 0.25, -INF)
+
+    def derivatives(rows: list[int]) -> list[Array]:
+        ins = [gx.placeholder(n, a.shape, "float64") for n, a in zip("qkvm", (q, k, v, added), strict=True)]
+        masked = ins[3] if kind == "added" else gx.constant(mask)
+        seen = gx.constant(np.tri(4, dtype=bool)) if causal else True
+        masked = gx.where(seen, masked, -INF) if kind == "added" else gx.logical_and(masked, seen)
+        y = gx.nn.attention(gx.take(ins[0], rows, axis=0), ins[1], ins[2], mask=gx.take(masked, rows, axis=0))
+        weights = gx.take(gx.constant(np.linspace(1, 2, 12).reshape(4, 3)), rows, axis=0)
+        g = gx.grad(gx.sum(y * y * weights), ins if kind == "added" else ins[:3])
+        more = gx.hvp(gx.sum(y * y * weights), ins[:3], [a[::-1].copy() for a in (q, k, v)])
+        found: list[Array] = gx.compile(ins, [y, *g, *more], backend=backend)(q, k, v, added)
+        return found
+
+    every, some = derivatives([0, 1, 2, 3]), derivatives([0, 2])
+    np.testing.assert_array_equal(every[0][[1, 3]], 0)
+    np.testing.assert_array_equal(every[1][[1, 3]], 0)
+    for a, b in zip(every[1:], some[1:], strict=True):
+        assert np.isfinite(b).all()
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_causal_attention_with_more_queries_than_keys_and_with_fewer(backend: str) -> None:
+    rng = np.random.default_rng(6)
+    for t, s in ((5, 3), (3, 5), (4, 1)):
+        q, k, v = rng.standard_normal((t, 6)), rng.standard_normal((s, 6)), rng.standard_normal((s, 2))
+        close(run(gx.nn.attention, q, k, v, backend=backend, causal=True), wide_attention(q, k, v, causal=True), 16)
+        assert np.isfinite(gradient(lambda *a: gx.nn.attention(*a, causal=True), q, k, v, backend=backend)).all()
+
+
+def test_a_mask_of_floats_does_not_widen_what_it_is_added_to() -> None:
+    x = gx.placeholder("x", ("t", 4), "float32")
+    assert gx.nn.attention(x, x, x, mask=np.zeros((1, 1))).dtype == gx.float32
+
+
+def test_softmax_of_nothing_is_nan_as_elsewhere() -> None:
+    assert np.isnan(run(gx.nn.softmax, np.full(3, -INF))).all()
+    assert np.isnan(run(gx.nn.log_softmax, np.full(3, -INF))).all()
 
 
 def test_attention_refuses_what_does_not_fit() -> None:
@@ -440,3 +490,6 @@ def test_attention_refuses_what_does_not_fit() -> None:
     values = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     given, default = (gx.compile([w], gx.nn.attention(w, w, w, scale=s)) for s in (0.5, None))  # 1 / sqrt(4)
     np.testing.assert_array_equal(given(values), default(values))
+    with pytest.raises(gx.errors.DTypeError, match=r"booleans, or of floats to add to the scores, got i64\[4\]") as caught:
+        gx.nn.attention(q, q, q, mask=np.array([1, 0, 1, 1]))
+    assert caught.value.hint == "mask.astype('bool') is true where a query may look"

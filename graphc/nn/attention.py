@@ -8,7 +8,7 @@ from typing import Any
 import graphc as gx
 from graphc import Tensor, TensorLike
 from graphc.nn.floats import to_float
-from graphc.nn.softmax import softmax
+from graphc.nn.softmax import softmax, weights
 
 
 @gx.in_float32
@@ -21,8 +21,9 @@ def attention(
     queries: floats [..., t, width]; keys [..., s, width]; values [..., s, channels]; the result is [..., t, channels]. Leading
     axes (batch, heads) broadcast; where the last of them, the heads, are a multiple of those of keys and values, as many
     neighbouring heads of queries share each of these (grouped queries: Ainslie et al. 2023, arXiv:2305.13245). scale:
-    1 / sqrt(width) by default. causal: a query sees only the keys up to its own place. mask: booleans that broadcast with
-    [..., t, s], true where a query may look. A query that may look nowhere gives NaN (Vaswani et al. 2017, arXiv:1706.03762).
+    1 / sqrt(width) by default. causal: a query sees only the keys up to its own place. mask: broadcasts with [..., t, s];
+    booleans are true where a query may look, floats are added to the scores (-inf: may not look). A query that a mask lets look
+    nowhere gives 0, and takes no part in any gradient (Vaswani et al. 2017, arXiv:1706.03762).
 
     >>> import graphc as gx
     >>> keys, values = gx.constant([[1.0, 0.0], [0.0, 1.0]]), gx.constant([[1.0], [3.0]])
@@ -38,23 +39,33 @@ def attention(
             f"{k.type} and {v.type}",
             where=gx.errors.caller(),
         )  # fmt: skip
+    mask = None if mask is None else _mask(mask)
     shared = _shared(q, k, v)
     if shared > 1:
         q, k, v = _heads_apart(q, shared), gx.expand_dims(k, -3), gx.expand_dims(v, -3)
-        if mask is not None:
-            mask = gx.asarray(mask)
-            if mask.ndim >= 3:
-                mask = _heads_apart(mask, shared) if mask.shape[-3] != 1 else gx.expand_dims(mask, -3)
+        if mask is not None and mask.ndim >= 3:
+            mask = _heads_apart(mask, shared) if mask.shape[-3] != 1 else gx.expand_dims(mask, -3)
     scale = gx.ops.as_option(scale)
     scores = q @ gx.matrix_transpose(k) * (_root_width(q) if scale is None else scale)
     if causal:
         scores = gx.where(gx.expand_dims(gx.arange(q.shape[-2]), 1) >= gx.arange(k.shape[-2]), scores, -math.inf)
     if mask is not None:
-        scores = gx.where(mask, scores, -math.inf)
-    y: Tensor = softmax(scores) @ v
+        scores = gx.where(mask, scores, -math.inf) if mask.dtype.is_bool else scores + gx.astype(mask, scores.dtype)
+    y: Tensor = (softmax(scores) if mask is None else weights(scores)) @ v  # without a mask every query sees the first key
     if shared > 1:
         y = gx.reshape(y, (*y.shape[:-4], y.shape[-4] * shared, *y.shape[-2:]))
     return y
+
+
+def _mask(mask: TensorLike) -> Tensor:
+    """Booleans, or floats."""
+    mask = gx.asarray(mask)
+    if mask.dtype.is_integer:
+        raise gx.errors.DTypeError(
+            f"attention needs a mask of booleans, or of floats to add to the scores, got {mask.type}", where=gx.errors.caller(),
+            hint="mask.astype('bool') is true where a query may look",
+        )  # fmt: skip
+    return mask
 
 
 def _shared(q: Tensor, k: Tensor, v: Tensor) -> int:

@@ -58,6 +58,13 @@ def softmax(x: TensorLike, axis: Axis = -1) -> Tensor:
     return e * gx.reciprocal(gx.sum(e, axis=axis, keepdims=True))  # one division a row
 
 
+def weights(scores: Tensor) -> Tensor:
+    """softmax along the last axis; a row of nothing but -inf gives 0, also as its gradient."""
+    e: Tensor = gx.exp(scores - _shift(scores, -1))
+    total = gx.sum(e, axis=-1, keepdims=True)
+    return e * gx.where(total == 0, 0, gx.reciprocal(total))
+
+
 @gx.in_float32
 def softmin(x: TensorLike, axis: Axis = -1) -> Tensor:
     """softmax(-x).
