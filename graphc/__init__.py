@@ -46,6 +46,7 @@ from graphc.ops.tensor import Axis, TensorLike
 __version__ = "0.1.0"
 
 from graphc import extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
+from graphc import data, layers, metrics, models  # isort: skip (on the libraries too)
 
 newaxis = None
 
@@ -106,6 +107,7 @@ __all__ = [
     "cumulative_prod",
     "cumulative_sum",
     "custom_gradient",
+    "data",
     "diag",
     "diagonal",
     "diff",
@@ -165,6 +167,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "kron",
+    "layers",
     "less",
     "less_equal",
     "lgamma",
@@ -189,8 +192,10 @@ __all__ = [
     "mean",
     "median",
     "meshgrid",
+    "metrics",
     "min",
     "minimum",
+    "models",
     "moveaxis",
     "multiply",
     "named_variables",

@@ -33,11 +33,15 @@ FLOORS = {
     "control": {"errors", "ir", "ops", "passes", "control"},
     "__init__": {
         "errors", "ir", "ops", "passes", "backends", "compile", "control", "extend", "gradients", "linalg", "nn", "optim",
-        "random", "testing",
+        "random", "testing", "data", "layers", "metrics", "models",
     },
     "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},
     "optim": {FACE, "optim"},
+    "layers": {FACE, "layers", "nn"},
+    "metrics": {FACE, "layers", "metrics"},
+    "data": {FACE, "data"},
+    "models": {FACE, "data", "layers", "metrics", "models"},
     "array_api": {FACE, "array_api"},
     "random": {FACE, "random"},
     "extend": {"errors", "ir", "ops", "passes", "backends", "extend"},
@@ -57,7 +61,7 @@ ELSEWHERE = {
     "llvmlite": ("backends/numba/",),
     "matplotlib": ("demo", "bench"),
     "mlxtend": ("demo",),
-    "tqdm": ("demo", "bench"),
+    "tqdm": ("demo", "bench", "models/progress"),
     "ml_dtypes": ("ir/types.py",),
 }
 

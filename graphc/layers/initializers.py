@@ -1,0 +1,172 @@
+"""First values of weights, by name.
+
+    zeros, ones, constant(value), identity
+    uniform, normal, truncated_normal                        of a given width
+    glorot_uniform, glorot_normal (xavier)                   Glorot and Bengio 2010: variance 2 / (in + out)
+    he_uniform, he_normal (kaiming)                          He et al. 2015, arXiv:1502.01852: variance 2 / in
+    lecun_uniform, lecun_normal                              LeCun et al. 1998: variance 1 / in
+    orthogonal                                               Saxe et al. 2014, arXiv:1312.6120
+
+An initialiser is a function (rng, shape) -> array of float64, of NumPy's generator and a shape. "in" and "out" of a weight are
+those of the products that it stands in: [..., in, out], times the sizes of the axes before them (a kernel's window).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+import graphc as gx
+from graphc import Variable
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+Initializer = Callable[[np.random.Generator, Shape], Array]
+
+_TRUNCATED = 0.87962566103423978  # the standard deviation of a standard normal number that is drawn again beyond 2
+
+
+def generator(*numbers: int) -> np.random.Generator:
+    """NumPy's PCG64, seeded with these numbers: the same on every machine."""
+    return np.random.Generator(np.random.PCG64(numbers))
+
+
+def zeros(rng: np.random.Generator, shape: Shape) -> Array:
+    """Zeros."""
+    return np.zeros(shape)
+
+
+def ones(rng: np.random.Generator, shape: Shape) -> Array:
+    """Ones."""
+    return np.ones(shape)
+
+
+def key(rng: np.random.Generator, shape: Shape) -> Array:
+    """Random bits: a key of `gx.random`."""
+    return rng.integers(0, 1 << 32, shape, dtype=np.uint32)
+
+
+def identity(rng: np.random.Generator, shape: Shape) -> Array:
+    """Ones on the diagonal of a matrix."""
+    if len(shape) != 2:
+        raise gx.errors.ShapeError(f"identity needs a matrix, got shape {list(shape)}", where=gx.errors.caller())
+    return np.eye(*shape)
+
+
+def constant(value: float) -> Initializer:
+    """One number everywhere."""
+    return lambda rng, shape: np.full(shape, value)
+
+
+def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
+    """Uniform numbers from `low` to below `high`."""
+    return lambda rng, shape: rng.uniform(low, high, shape)
+
+
+def normal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
+    """Normal numbers."""
+    return lambda rng, shape: rng.normal(mean, stddev, shape)
+
+
+def truncated_normal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
+    """Normal numbers, drawn again where they are more than two standard deviations from the mean."""
+    return lambda rng, shape: mean + stddev * _within_two(rng, shape)
+
+
+def _within_two(rng: np.random.Generator, shape: Shape) -> Array:
+    values = rng.standard_normal(shape)
+    while (beyond := np.abs(values) > 2).any():
+        values = np.where(beyond, rng.standard_normal(shape), values)
+    return values
+
+
+def variance_scaling(scale: float, mode: str, distribution: str) -> Initializer:
+    """Numbers of mean 0 and variance scale / fan, where fan is that of mode: "fan_in", "fan_out" or "fan_avg".
+
+    distribution: "uniform", "normal" or "truncated_normal"; all three have that variance.
+    """
+
+    def draw(rng: np.random.Generator, shape: Shape) -> Array:
+        incoming, outgoing = fans(shape)
+        fan = {"fan_in": incoming, "fan_out": outgoing, "fan_avg": (incoming + outgoing) / 2}[mode]
+        spread = math.sqrt(scale / max(1.0, fan))
+        if distribution == "uniform":
+            return rng.uniform(-math.sqrt(3) * spread, math.sqrt(3) * spread, shape)
+        return rng.normal(0, spread, shape) if distribution == "normal" else spread / _TRUNCATED * _within_two(rng, shape)
+
+    return draw
+
+
+def fans(shape: Shape) -> tuple[float, float]:
+    """How many numbers go into one output of a weight, and to how many outputs one number goes.
+
+    >>> fans((784, 10)), fans((3, 3, 16, 32)), fans((5,))
+    ((784.0, 10.0), (144.0, 288.0), (5.0, 5.0))
+    """
+    if len(shape) < 2:
+        one = float(shape[0]) if shape else 1.0
+        return one, one
+    window = math.prod(shape[:-2])
+    return float(window * shape[-2]), float(window * shape[-1])
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """A matrix with orthonormal rows or columns, whichever are fewer, times `gain`; axes before the last count as one."""
+
+    def draw(rng: np.random.Generator, shape: Shape) -> Array:
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # without the signs, q is not uniformly distributed (Mezzadri 2007)
+        return gain * np.reshape(q if rows >= columns else q.T, shape)
+
+    return draw
+
+
+NAMED: Mapping[str, Initializer] = {
+    "zeros": zeros,
+    "ones": ones,
+    "identity": identity,
+    "uniform": uniform(),
+    "random_uniform": uniform(),
+    "normal": normal(),
+    "random_normal": normal(),
+    "truncated_normal": truncated_normal(),
+    "orthogonal": orthogonal(),
+    **{
+        f"{name}_{kind}": variance_scaling(scale, mode, "uniform" if kind == "uniform" else "truncated_normal")
+        for names, scale, mode in (
+            (("glorot", "xavier"), 1.0, "fan_avg"),
+            (("he", "kaiming"), 2.0, "fan_in"),
+            (("lecun",), 1.0, "fan_in"),
+        )
+        for name in names
+        for kind in ("uniform", "normal")
+    },
+}
+
+
+def initializer(value: str | float | Initializer) -> Initializer:
+    """The initialiser that a name, a number or a function stands for."""
+    if isinstance(value, str) and value in NAMED:
+        return NAMED[value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return constant(value)
+    if callable(value):
+        return value
+    raise gx.errors.InputError(
+        f"no initialiser {value!r}", where=gx.errors.caller(), hint="a number, a function (rng, shape) -> array, or one of "
+        + ", ".join(NAMED),
+    )  # fmt: skip
+
+
+def fitting(path: str, variable: Variable, value: Any) -> Array:
+    """An array for a variable, or an error that names both."""
+    array = np.asarray(value)
+    if array.shape != variable.shape:
+        raise gx.errors.ShapeError(
+            f"the variable {path} is {variable.type}, got an array of shape {list(array.shape)}", where=gx.errors.caller()
+        )
+    return array

@@ -1,0 +1,474 @@
+"""The layer: a function of symbols that owns its variables.
+
+    class Linear(gx.layers.Layer):
+        def __init__(self, units, **options):
+            super().__init__(**options)
+            self.units = units
+
+        def call(self, x):
+            kernel = self.variable("kernel", (x.shape[-1], self.units), "glorot_uniform")
+            return x @ kernel + self.variable("bias", (self.units,))
+
+`variable` makes a variable at the first call and gives the same one at every later call, so a layer that is called twice uses
+its weights twice. Layers in attributes (also in lists, tuples and dicts) are parts; a variable is known by its path from the
+outermost layer: "encoder/0/attention/query/kernel".
+
+While a layer is called, a `Trace` says whether for training, and collects what the call leaves beside its result: updates of
+state (moving averages) and losses (regularisers).
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+from zlib import crc32
+
+import graphc as gx
+from graphc import Tensor, Variable
+from graphc.layers.initializers import Initializer, initializer
+from graphc.layers.regularizers import Regularizer, named_regularizer
+
+Updates = dict[Variable, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer: what went in, what came out. `depth` is 0 for a call by the user."""
+
+    layer: Layer
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any]
+    output: Any
+    depth: int
+    path: str
+
+
+@dataclass
+class Trace:
+    """One outermost call of a layer: its mode, and what it leaves."""
+
+    training: bool
+    updates: Updates = field(default_factory=dict)
+    penalties: dict[Variable, Tensor] = field(default_factory=dict)
+    losses: list[Tensor] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    active: list[Layer] = field(default_factory=list)
+
+
+_TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_COUNTS: dict[str, int] = {}  # layers made of each class, for their names
+_SEED = [0]
+
+
+def seed(number: int) -> None:
+    """Set the number from which initial weights follow, and count layers' names from the start.
+
+    The first value of a variable follows from this number, the variable's path and its shape: the same program has the same
+    weights in every process.
+
+    >>> import graphc as gx
+    >>> gx.layers.seed(1)
+    >>> a = gx.layers.Dense(2, input_shape=(3,)).get_weights()[0]
+    >>> gx.layers.seed(1)
+    >>> bool((a == gx.layers.Dense(2, input_shape=(3,)).get_weights()[0]).all())
+    True
+    """
+    gx.ops.normalize_integer("seed", "the number", number)
+    _SEED[0] = int(number)
+    _COUNTS.clear()
+
+
+def snake_case(name: str) -> str:
+    """The name of a class as layers carry it.
+
+    >>> snake_case("MultiHeadAttention"), snake_case("LSTM"), snake_case("Conv2D")
+    ('multi_head_attention', 'lstm', 'conv2d')
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+class Layer:
+    """A function of symbols that owns its variables; write `call`, and make variables there with `self.variable`.
+
+    name: how the layer is called where it is nobody's part; by default its class's name, numbered from the second on.
+    trainable: whether its variables are trained. input_shape: the shape of one input without the batch's axis, or None; where it
+    is given, the variables are made at once instead of at the first call.
+    """
+
+    def __init__(
+        self, *, name: str | None = None, trainable: bool = True, input_shape: Sequence[Any] | None = None,
+        dtype: object = "float32",
+    ) -> None:  # fmt: skip
+        made = self.base_name = snake_case(type(self).__name__)
+        if name is None:
+            _COUNTS[made] = _COUNTS.get(made, -1) + 1
+            name = made if not _COUNTS[made] else f"{made}_{_COUNTS[made]}"
+        elif not isinstance(name, str) or not name or "/" in name:
+            raise gx.errors.InputError(
+                f"{type(self).__name__}: {name!r} is no name of a layer", where=gx.errors.caller(), hint="a text without '/'"
+            )
+        else:
+            self.base_name = name  # without the number that tells apart layers of one class
+        self.name: str = name
+        self.trainable = bool(trainable)
+        self.dtype: gx.DType = gx.ir.types.as_dtype(dtype)
+        self.updates: Updates = {}
+        self.losses: list[Tensor] = []
+        self._parent: Layer | None = None
+        self._key = name
+        self._own: dict[str, Variable] = {}
+        self._fixed: set[str] = set()  # names of own variables that are state, not weights
+        self._regularizers: dict[str, Regularizer] = {}
+        self.input_shape = None if input_shape is None else gx.ir.types.as_shape(tuple(input_shape))
+
+    # --- what a layer computes ---
+
+    def call(self, *inputs: Any, **options: Any) -> Any:
+        """The layer's result for symbols: to be written by every layer. It may take `training`, and options of its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no call")
+
+    def __call__(self, *inputs: Any, training: bool | None = None, **options: Any) -> Any:
+        """The result for symbols (arrays become constants). training: by default that of the layer around, else False."""
+        around = _TRACE.get()
+        trace = Trace(bool(training)) if around is None else around
+        before, trace.training = trace.training, trace.training if training is None else bool(training)
+        given = tuple(symbols(x) for x in inputs)
+        if trace.active:
+            trace.active[-1].adopt(self)
+        trace.active.append(self)
+        token = _TRACE.set(trace)
+        try:
+            if "training" in self._takes:
+                options["training"] = trace.training
+            output = self.call(*given, **options)
+        except gx.GraphError as error:
+            if not getattr(error, "layer", None):
+                error.layer = self.path  # type: ignore[attr-defined]
+                error.message = f"{self.path or self.name}: {error.message}"
+            raise
+        finally:
+            _TRACE.reset(token)
+            trace.active.pop()
+            trace.training = before
+        options.pop("training", None)
+        if around is None:
+            output = apart(output, given)
+        call = Call(self, given, options, output, len(trace.active), self.path)
+        trace.calls.append(call)
+        if around is None:
+            self.updates, self.losses = trace.updates, [*trace.penalties.values(), *trace.losses]
+            remember(call)
+        return output
+
+    @cached_property
+    def _takes(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.call).parameters)
+
+    # --- its variables ---
+
+    def variable(
+        self, name: str, shape: Sequence[Any] = (), initial: str | Initializer | float = "zeros", *, trainable: bool = True,
+        dtype: object = None, regularizer: Regularizer | str | None = None,
+    ) -> Variable:  # fmt: skip
+        """The layer's variable of a name: made at the first call, the same at every later one.
+
+        shape: fixed sizes. initial: the name of an initialiser, a function (rng, shape) -> array, or a number. trainable: whether
+        it is a weight; else it is state, which only `update` changes. dtype: by default the layer's. regularizer: a function of
+        the weight that gives a scalar, or its name, "l1" or "l2"; `losses` has its value.
+        """
+        found = self._own.get(name)
+        if found is None:
+            found = self._make(name, shape, initial, self.dtype if dtype is None else gx.ir.types.as_dtype(dtype))
+            self._own[name] = found
+            if not trainable:
+                self._fixed.add(name)
+            if regularizer is not None:
+                self._regularizers[name] = named_regularizer(regularizer)
+        elif found.shape != gx.ir.types.as_shape(tuple(shape)):
+            raise gx.errors.ShapeError(
+                f"the variable {name} is {found.type}, and this call needs shape {list(shape)}", where=gx.errors.caller(),
+                hint="a layer that is called twice uses the same weights: its inputs need the same sizes",
+            )  # fmt: skip
+        trace = _TRACE.get()
+        if trace is not None and trace.training and name in self._regularizers and found not in trace.penalties:
+            trace.penalties[found] = self._regularizers[name](found)
+        return found
+
+    def _make(self, name: str, shape: Sequence[Any], initial: Any, dtype: gx.DType) -> Variable:
+        sizes = gx.ir.types.as_shape(tuple(shape))
+        if not all(isinstance(n, int) for n in sizes):
+            raise gx.errors.ShapeError(
+                f"the variable {name} needs fixed sizes, got {list(sizes)}", where=gx.errors.caller(),
+                hint="give the input's last axes as numbers: only the batch and lengths may be names",
+            )  # fmt: skip
+        path = f"{self.path}/{name}" if self.path else name
+        root = self.root.name
+        rng = gx.layers.initializers.generator(_SEED[0], crc32(f"{root}/{path}".encode()))
+        value = initializer(initial)(rng, tuple(n for n in sizes if isinstance(n, int)))
+        return gx.variable(value, name=path, dtype=dtype)
+
+    def update(self, variable: Variable, value: Tensor) -> None:
+        """Let a training step write a new value into a variable; calls that are not for training leave it as it is."""
+        trace = _TRACE.get()
+        if trace is not None and trace.training:
+            trace.updates[variable] = value
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Add a scalar to what training makes small."""
+        trace = _TRACE.get()
+        if trace is not None and trace.training:
+            trace.losses.append(loss)
+
+    def key(self) -> Tensor:
+        """A random key: another one for each layer, each call in a program, and each training step.
+
+        The layer's state "key" moves on with every training step, so a checkpoint holds where it stands.
+        """
+        state = self.variable("key", (2,), gx.layers.initializers.key, trainable=False, dtype="uint32")
+        self.update(state, gx.random.fold_in(state, 0))
+        trace = _TRACE.get()
+        turn = 0 if trace is None else sum(call.layer is self for call in trace.calls)
+        return gx.random.fold_in(state, 1 + turn)
+
+    # --- its parts ---
+
+    def parts(self) -> Iterator[tuple[str, Layer]]:
+        """The layers that this one holds in its attributes, each with the last part of its path."""
+        for name, value in vars(self).items():
+            if name in ("_parent",):
+                continue
+            if isinstance(value, Layer):
+                yield (name, value)
+            elif isinstance(value, (list, tuple)):
+                yield from ((f"{name}/{i}", part) for i, part in enumerate(value) if isinstance(part, Layer))
+            elif isinstance(value, dict):
+                yield from ((f"{name}/{key}", part) for key, part in value.items() if isinstance(part, Layer))
+
+    def adopt(self, part: Layer, key: str | None = None) -> None:
+        """Give a part its place in the path, unless it has one: the first layer that calls it is the one it belongs to."""
+        if part._parent is not None or part is self:
+            return
+        if key is None:
+            key = next((key for key, found in self.parts() if found is part), part.base_name)
+        part._parent, part._key = self, key
+
+    @property
+    def root(self) -> Layer:
+        """The outermost layer around this one."""
+        layer = self
+        while layer._parent is not None:
+            layer = layer._parent
+        return layer
+
+    @property
+    def path(self) -> str:
+        """Where the layer stands in the outermost one: "encoder/0/attention"."""
+        keys = [self._key] if self._parent is not None else []
+        layer = self._parent
+        while layer is not None and layer._parent is not None:
+            keys.append(layer._key)
+            layer = layer._parent
+        return "/".join(reversed([*keys, *self.root._prefix()]))
+
+    def _prefix(self) -> tuple[str, ...]:
+        """What an outermost layer adds to paths: its name; a model adds nothing."""
+        return (self.name,)
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """This layer and all inside it, outermost first, each once with its path from here."""
+        seen: set[int] = set()
+        todo: list[tuple[str, Layer]] = [("", self)]
+        while todo:
+            path, layer = todo.pop()
+            if id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            yield path, layer
+            todo += [(f"{path}/{key}" if path else key, part) for key, part in reversed(list(layer.parts()))]
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """Every variable by its path from here, state included; what two layers share stands once."""
+        found: dict[str, Variable] = {}
+        seen: set[Variable] = set()
+        for path, layer in self.walk():
+            for name, variable in layer._own.items():
+                if variable not in seen:
+                    seen.add(variable)
+                    found[f"{path}/{name}" if path else name] = variable
+        return found
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The weights that training changes: no state, and nothing of a layer whose `trainable` is False."""
+        found: dict[Variable, None] = {}
+        frozen: set[Variable] = set()
+        todo: list[tuple[Layer, bool]] = [(self, True)]
+        seen: set[int] = set()
+        while todo:
+            layer, free = todo.pop()
+            free = free and layer.trainable
+            if id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            for name, variable in layer._own.items():
+                (found.setdefault(variable) if free and name not in layer._fixed else frozen.add(variable))
+            todo += [(part, free) for _, part in reversed(list(layer.parts()))]
+        return [v for v in found if v not in frozen]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """State, and the weights of frozen layers."""
+        trained = set(self.trainable_variables)
+        return [v for v in self.variables.values() if v not in trained]
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables, in the order of `variables`."""
+        return list(self.variables.values())
+
+    def count_params(self) -> int:
+        """How many numbers its variables hold."""
+        return sum(v.value.size for v in self.variables.values())
+
+    def get_weights(self) -> list[Any]:
+        """The variables' values, in the order of `variables`."""
+        return [v.value for v in self.weights]
+
+    def set_weights(self, values: Sequence[Any]) -> None:
+        """Write values in the order of `variables`; nothing is written if one does not fit."""
+        known = self.variables
+        if len(values) != len(known):
+            raise gx.errors.InputError(
+                f"{self.name} has {len(known)} variables, got {len(values)} values", where=gx.errors.caller(),
+                hint="in this order: " + ", ".join(known),
+            )  # fmt: skip
+        arrays = [gx.layers.initializers.fitting(path, v, a) for (path, v), a in zip(known.items(), values, strict=True)]
+        for variable, array in zip(known.values(), arrays, strict=True):
+            variable.value = array
+
+    def get_config(self) -> dict[str, Any]:
+        """The options that make such a layer again: those of `__init__`, as far as attributes of their names have them."""
+        found: dict[str, Any] = {}
+        for cls in reversed(type(self).__mro__):
+            init = vars(cls).get("__init__")
+            if init is None or cls in (Layer, object):
+                continue
+            for p in inspect.signature(init).parameters.values():
+                if p.name == "self" or p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
+                    continue
+                if hasattr(self, p.name):
+                    found[p.name] = getattr(self, p.name)
+        found["name"] = self.name
+        if not self.trainable:
+            found["trainable"] = False
+        if self.dtype != gx.float32:
+            found["dtype"] = str(self.dtype)
+        if self.input_shape is not None:
+            found["input_shape"] = self.input_shape
+        return found
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """A layer of these options; its weights are new."""
+        return cls(**config)
+
+    def build_early(self) -> None:
+        """Make the variables at once where `input_shape` was given: the last line of an `__init__` that takes it."""
+        if self.input_shape is not None:
+            self.build()
+
+    def build(self, *shapes: Sequence[Any]) -> None:
+        """Make the variables for inputs of these shapes, without the batch's axis."""
+        wanted = shapes or (() if self.input_shape is None else (self.input_shape,))
+        self(*(gx.placeholder(f"input{i}", ("batch", *shape), self.dtype) for i, shape in enumerate(wanted)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def symbols(value: Any) -> Any:
+    """An input of a layer as symbols: arrays become constants, lists and dicts are gone into."""
+    if isinstance(value, Tensor) or value is None:
+        return value
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, list, tuple, dict)) for v in value):
+        return type(value)(symbols(v) for v in value)
+    if isinstance(value, dict):
+        return {key: symbols(v) for key, v in value.items()}
+    return gx.asarray(value)
+
+
+def Input(shape: Sequence[Any], *, name: str | None = None, dtype: object = "float32", batch: Any = "batch") -> Tensor:
+    """A placeholder for a batch of inputs, to begin a model with.
+
+    shape: that of one input; None and names are symbolic sizes. batch: the size of the batch, a name or a number.
+
+    >>> import graphc as gx
+    >>> gx.layers.Input((28, 28, 1), name="image")
+    <Tensor input 'image': f32[batch, 28, 28, 1]>
+    """
+    if name is None:
+        _COUNTS["input"] = _COUNTS.get("input", -1) + 1
+        name = "input" if not _COUNTS["input"] else f"input_{_COUNTS['input']}"
+    sizes = [f"{name}_axis{i}" if n is None else n for i, n in enumerate((shape,) if isinstance(shape, (int, str)) else shape)]
+    return gx.placeholder(name, (batch, *sizes), dtype)
+
+
+# --- calls by the user, for models that are made of symbols ----------------------------------------------------------
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The call that a symbol came from, and which of the call's symbols it is."""
+
+    layer: Layer
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any]
+    number: int
+    turn: int  # tells two calls of one layer apart
+
+
+_SOURCES: dict[int, tuple[weakref.ref[Tensor], Source]] = {}  # by identity: symbols have an elementwise ==
+_TURNS = itertools.count()
+
+
+def remember(call: Call) -> None:
+    turn = next(_TURNS)
+    for number, x in enumerate(flat(call.output)):
+        source = Source(call.layer, call.inputs, call.options, number, turn)
+        _SOURCES[id(x)] = (weakref.ref(x, partial(_forget, id(x))), source)
+
+
+def _forget(place: int, _: object) -> None:
+    _SOURCES.pop(place, None)
+
+
+def apart(output: Any, inputs: Any) -> Any:
+    """An output whose symbols are others than the inputs, so that each symbol is the output of one call."""
+    known = set(flat(inputs))
+    if isinstance(output, Tensor):
+        return gx.where(True, output, output) if output in known or source_of(output) is not None else output
+    if isinstance(output, dict):
+        return {key: apart(part, inputs) for key, part in output.items()}
+    return type(output)(apart(part, inputs) for part in output) if isinstance(output, (list, tuple)) else output
+
+
+def source_of(x: Tensor) -> Source | None:
+    """The call by the user that made a symbol, if a layer did."""
+    found = _SOURCES.get(id(x))
+    return found[1] if found is not None and found[0]() is x else None
+
+
+def flat(value: Any) -> list[Tensor]:
+    """The symbols in a layer's input or output."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for part in value for x in flat(part)] if isinstance(value, (list, tuple)) else []

@@ -1,0 +1,21 @@
+"""Models: layers that are trained and that predict.
+
+    model.py        the model: of symbols, of layers in a row, or a class of your own
+    training.py     its compiled programs
+    fit.py          fit, evaluate, predict: the loops over batches
+    callbacks.py    what is called between the steps
+    history.py      what the epochs gave
+    progress.py     what is shown
+    losses.py       losses by name
+    metrics.py      metrics by name
+    optimizers.py   optimisers by name
+"""
+
+from graphc.models import losses, optimizers
+from graphc.models.callbacks import Callback
+from graphc.models.history import History
+from graphc.models.losses import Loss
+from graphc.models.model import Model, Sequential
+from graphc.models.optimizers import Optimizer
+
+__all__ = ["Callback", "History", "Loss", "Model", "Optimizer", "Sequential", "losses", "optimizers"]

@@ -1,0 +1,213 @@
+"""The model: a layer that is trained, and that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import graphc as gx
+from graphc import Tensor
+from graphc.layers.layer import Layer, Source, flat, source_of
+from graphc.models.fit import evaluate, fit, predict
+from graphc.models.history import History
+from graphc.models.training import Programs, Step
+
+Array = np.ndarray[Any, Any]
+
+
+class Model(Layer):
+    """A layer that is trained and that predicts: made of symbols, or a class with a `call` of its own.
+
+    inputs, outputs: symbols, or lists or dicts of them; the model is what leads from the ones to the others. The layers in
+    between are called anew wherever the model is, for training or not, with the same variables.
+
+    >>> import graphc as gx
+    >>> x = gx.layers.Input((784,))
+    >>> y = gx.layers.Dense(10)(gx.layers.Dense(32, activation="relu")(x))
+    >>> model = gx.models.Model(x, y)
+    >>> model.count_params()
+    25450
+    """
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.inputs, self.outputs = inputs, outputs
+        self._named: dict[str, Layer] = {}
+        self._programs: Programs | None = None
+        self.stop_training = False
+        if inputs is not None:
+            self._named = _layers_between(flat(inputs), flat(outputs))
+            for key, layer in self._named.items():
+                self.adopt(layer, key)
+
+    def _prefix(self) -> tuple[str, ...]:
+        return ()
+
+    def parts(self) -> Iterator[tuple[str, Layer]]:
+        yield from self._named.items()
+        yield from ((key, part) for key, part in super().parts() if not key.startswith("_named/"))
+
+    def call(self, *inputs: Any) -> Any:
+        """What leads from the model's inputs to its outputs, on other symbols."""
+        if self.inputs is None:
+            raise NotImplementedError(f"{type(self).__name__} has no call, and no inputs and outputs")
+        given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (list, tuple, dict)) else list(inputs)
+        known, new = flat(self.inputs), flat(given)
+        if len(known) != len(new):
+            raise gx.errors.InputError(f"{self.name} takes {len(known)} inputs, got {len(new)}", where=gx.errors.caller())
+        return _replayed(dict(zip(known, new, strict=True)), self.outputs)
+
+    # --- training ---
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
+        loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba",
+    ) -> None:  # fmt: skip
+        """Say how the model is trained.
+
+        optimizer: a name, a function of `gx.optim`, or an `Optimizer`. loss: a name, a Loss or a function (y_true, y_pred); a
+        list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs).
+        step: a training step of your own instead of loss and optimiser: (model, inputs, targets) -> (figures, updates).
+        steps_per_call: how many steps a native call takes.
+        """
+        self._programs = Programs(self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend)
+
+    @property
+    def programs(self) -> Programs:
+        """What `compile` made: the optimiser, losses and metrics, and the compiled programs."""
+        if self._programs is None:
+            raise gx.errors.InputError(
+                f"{self.name} is not compiled", where=gx.errors.caller(), hint="model.compile(optimizer, loss, metrics) first"
+            )
+        return self._programs
+
+    @property
+    def optimizer(self) -> Any:
+        return self.programs.optimizer
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> History:
+        """Train on data: see `gx.models.fit`."""
+        return fit(self, x, y, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> dict[str, float]:
+        """The loss and the metrics on data."""
+        return evaluate(self, x, y, **options)
+
+    def predict(self, x: Any, **options: Any) -> Any:
+        """The outputs for data, batch by batch."""
+        return predict(self, x, **options)
+
+
+class Sequential(Model):
+    """Layers one after the other.
+
+    >>> import graphc as gx
+    >>> model = gx.models.Sequential([gx.layers.Dense(10, activation="relu", input_shape=(784,)), gx.layers.Dense(10)])
+    >>> list(model.variables)
+    ['0/kernel', '0/bias', '1/kernel', '1/bias']
+    """
+
+    def __init__(self, layers: Sequence[Layer] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.layers: list[Layer] = []
+        for layer in layers:
+            self.add(layer)
+
+    def add(self, layer: Layer) -> None:
+        """Put one more layer at the end."""
+        if isinstance(layer, Tensor):  # an Input: it says the shape of what comes in
+            self.input_shape = layer.shape[1:]
+            return
+        if not isinstance(layer, Layer):
+            raise gx.errors.InputError(f"Sequential takes layers, got {layer!r}", where=gx.errors.caller())
+        if not self.layers and self.input_shape is None:
+            self.input_shape = layer.input_shape
+        self.layers.append(layer)
+        self.adopt(layer, str(len(self.layers) - 1))
+        if self.input_shape is not None:
+            self.build()
+
+    def parts(self) -> Iterator[tuple[str, Layer]]:
+        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def call(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+# --- models of symbols -----------------------------------------------------------------------------------------------
+
+
+def _layers_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, Layer]:
+    """The layers whose calls lead from the inputs to the outputs, by names of their own, in the order of the calls."""
+    found: dict[int, tuple[int, Layer]] = {}
+    seen: set[gx.ir.Node] = set(inputs)
+    todo: list[gx.ir.Node] = list(outputs)
+    while todo:
+        node = todo.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        source = source_of(node) if isinstance(node, Tensor) else None
+        if source is None:
+            if node.op.name == "input":
+                raise gx.errors.InputError(
+                    f"the outputs need {node!r}, which is none of the model's inputs", where=node.where,
+                    hint="give it among the inputs",
+                )  # fmt: skip
+            todo += node.inputs
+            continue
+        first = found.get(id(source.layer))
+        found[id(source.layer)] = (min(source.turn, first[0]) if first else source.turn, source.layer)
+        todo += flat([*source.inputs, dict(source.options)])
+    names: dict[str, Layer] = {}
+    for _, layer in sorted(found.values(), key=lambda pair: pair[0]):
+        name, count = layer.base_name, 0
+        while name in names:
+            count += 1
+            name = f"{layer.base_name}_{count}"
+        names[name] = layer
+    return names
+
+
+def _replayed(known: dict[Any, Any], outputs: Any) -> Any:
+    """The outputs, with the layers that lead to them called on other symbols."""
+    made: dict[gx.ir.Node, Any] = dict(known)
+    calls: dict[int, list[Tensor]] = {}  # by a call's turn
+    todo: list[gx.ir.Node] = list(reversed(flat(outputs)))
+    while todo:
+        node = todo[-1]
+        if node in made:
+            todo.pop()
+            continue
+        source = source_of(node) if isinstance(node, Tensor) else None
+        needs: Sequence[gx.ir.Node] = node.inputs if source is None else flat([*source.inputs, dict(source.options)])
+        waiting = [n for n in needs if n not in made]
+        if waiting:
+            todo += reversed(waiting)
+            continue
+        todo.pop()
+        if source is None:
+            made[node] = node if not node.inputs else node.with_inputs(tuple(made[n] for n in node.inputs))
+            continue
+        if source.turn not in calls:
+            calls[source.turn] = flat(_call(source, made))
+        made[node] = calls[source.turn][source.number]
+    return _mapped(outputs, lambda x: made[x])
+
+
+def _call(source: Source, made: Mapping[Any, Any]) -> Any:
+    look = lambda x: made[x]
+    options = {key: _mapped(value, look) for key, value in source.options.items()}
+    return source.layer(*(_mapped(x, look) for x in source.inputs), **options)
+
+
+def _mapped(tree: Any, change: Callable[[Tensor], Any]) -> Any:
+    if isinstance(tree, Tensor):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {key: _mapped(v, change) for key, v in tree.items()}
+    return type(tree)(_mapped(v, change) for v in tree) if isinstance(tree, (list, tuple)) else tree

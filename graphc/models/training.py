@@ -1,0 +1,214 @@
+"""The compiled programs of a model: one to train, one to test, one to predict, over the same variables.
+
+Arrays that are in memory go in whole, with the numbers of a batch's rows, and the rows are gathered in the program; what an
+iterator gives goes in batch by batch. "batch" is a symbolic size in both, so a short last batch compiles nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import graphc as gx
+from graphc import Tensor, Variable
+from graphc.data.trees import form, leaves, mapped
+from graphc.layers.layer import flat
+from graphc.metrics import Mean, Metric
+from graphc.metrics.metric import states
+from graphc.models.losses import Loss, named_loss, per_sample
+from graphc.models.metrics import named_metric
+from graphc.models.optimizers import named_optimizer
+
+if TYPE_CHECKING:
+    from graphc.models.model import Model
+
+Array = np.ndarray[Any, Any]
+Updates = dict[Variable, Tensor]
+Step = Callable[["Model", Any, Any], tuple[Mapping[str, Tensor], Updates]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the arrays of a data set have in common with all its batches: their places, and each one's type but for the batch."""
+
+    form: Any
+    types: tuple[tuple[tuple[int, ...], str], ...]
+
+    @staticmethod
+    def of(data: Any) -> Kind:
+        return Kind(form(data), tuple((a.shape[1:], a.dtype.name) for a in leaves(data)))
+
+
+class Programs:
+    """What `Model.compile` says, and the programs that follow from it for each kind of data."""
+
+    def __init__(
+        self, model: Model, optimizer: Any, loss: Any, metrics: Any, step: Step | None, loss_weights: Any, steps_per_call: int,
+        backend: str,
+    ) -> None:  # fmt: skip
+        self.model, self.step, self.backend = model, step, backend
+        self.optimizer = named_optimizer(optimizer)
+        self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
+        self.loss_weights = each(loss_weights) if loss_weights is not None else [1.0] * len(self.losses)
+        self.wanted = metrics
+        self.metrics: dict[str, Metric] = {"loss": Mean(name="loss")}
+        self.steps_per_call = gx.ops.normalize_integer("compile", "steps_per_call", steps_per_call)
+        self._made: dict[Any, gx.Compiled] = {}
+
+    # --- the programs ---
+
+    def train(self, data: Any, gathered: bool) -> gx.Compiled:
+        """(arrays..., [rows]) -> the loss of the batch; then one step."""
+        return self._program("train", data, gathered, self._train)
+
+    def train_many(self, data: Any, gathered: bool = True) -> gx.Compiled:
+        """(arrays..., rows [steps, batch]) -> the losses of the batches; one step after each: a loop in one native call."""
+        return self._program("train_many", data, gathered, self._train)
+
+    def test(self, data: Any, gathered: bool) -> gx.Compiled:
+        """(arrays..., [rows]) -> the loss of the batch; adds to the metrics."""
+        return self._program("test", data, gathered, self._test)
+
+    def predict(self, data: Any, gathered: bool) -> gx.Compiled:
+        """(arrays..., [rows]) -> the outputs."""
+        return self._program("predict", data, gathered, lambda x: (self.model(*each(x), training=False), {}))
+
+    def _program(self, name: str, data: Any, gathered: bool, build: Callable[..., tuple[Any, Updates]]) -> gx.Compiled:
+        training = name in ("train", "train_many")
+        key = (name, Kind.of(data), gathered, tuple(map(id, self.model.trainable_variables)) if training else ())
+        if key not in self._made:
+            inputs, batch = placeholders(data, "samples" if gathered else "batch")
+            if gathered:
+                rows = gx.placeholder("rows", ("steps", "batch") if name == "train_many" else ("batch",), "int64")
+                inputs.append(rows)
+                one = gx.placeholder("row", ("batch",), "int64") if name == "train_many" else rows
+                batch = mapped(batch, lambda x: gx.take(x, one, axis=0))
+            outputs, updates = build(batch) if name == "predict" else build(*(*batch, None)[:3])  # (x, y) or (x, y, weights)
+            if name == "train_many":
+                outputs, updates = in_a_loop(outputs, updates, one, rows)
+            self._made[key] = gx.compile(inputs, outputs, updates, name=name, backend=self.backend)
+        return self._made[key]
+
+    def _train(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
+        if self.step is not None:
+            figures, updates = self.step(self.model, x, y)
+            loss = figures["loss"]
+            count = gx.ones((flat(x)[0].shape[0],), "float64")
+            for name, value in figures.items():
+                updates = {**updates, **self._added(name, Mean(name=name), gx.broadcast_to(value, count.shape), count)}
+            return loss, {**self.model.updates, **updates}
+        outputs = self.model(*each(x), training=True)
+        state = dict(self.model.updates)
+        loss, added = self._scored(y, outputs, weights)
+        for penalty in self.model.losses:
+            loss = loss + gx.astype(penalty, loss.dtype)
+        state.update(self.optimizer.updates(loss, self.model.trainable_variables))
+        return loss, {**state, **added}
+
+    def _test(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
+        loss, added = self._scored(y, self.model(*each(x), training=False), weights)
+        return loss, added
+
+    def _scored(self, y: Any, outputs: Any, weights: Any) -> tuple[Tensor, Updates]:
+        """The loss of a batch, and what it adds to the metrics."""
+        targets, predictions = flat(y), flat(outputs)
+        if not self.losses:
+            raise gx.errors.InputError("compile: no loss was given", where=gx.errors.caller(), hint="loss=, or step=")
+        if len(targets) != len(predictions) or len(self.losses) not in (1, len(predictions)):
+            raise gx.errors.InputError(
+                f"the model has {len(predictions)} outputs, {len(self.losses)} losses and {len(targets)} targets",
+                where=gx.errors.caller(), hint="one of each for every output",
+            )  # fmt: skip
+        losses = self.losses * (len(predictions) // len(self.losses))
+        factors = self.loss_weights if len(self.loss_weights) == len(losses) else [1.0] * len(losses)
+        each_sample = sum(
+            factor * per_sample(loss.call(t, p)) for factor, loss, t, p in zip(factors, losses, targets, predictions, strict=True)
+        )
+        assert isinstance(each_sample, Tensor)
+        ones = gx.ones(each_sample.shape, "float64")
+        counted = ones if weights is None else gx.astype(weights, "float64")
+        loss = gx.mean(each_sample if weights is None else each_sample * gx.astype(weights, each_sample.dtype))
+        added = self._added("loss", self.metrics["loss"], each_sample * gx.astype(counted, each_sample.dtype), ones)
+        for t, p, wanted in zip(targets, predictions, self._metrics_of(len(predictions)), strict=True):
+            for one in wanted:
+                metric = named_metric(one, t, p)
+                added.update(self._added(metric.name, metric, t, p, counted))
+        return loss, added
+
+    def _metrics_of(self, count: int) -> list[list[Any]]:
+        if self.wanted is None:
+            return [[] for _ in range(count)]
+        found = list(self.wanted.values()) if isinstance(self.wanted, Mapping) else list(each(self.wanted))
+        if count == 1:
+            return [found]
+        return [list(each(one)) for one in found] if len(found) == count else [found, *([] for _ in range(count - 1))]
+
+    def _added(self, name: str, metric: Metric, *given: Tensor) -> Updates:
+        kept = self.metrics.setdefault(name, metric)
+        kept(*given, training=True)
+        return dict(kept.updates)
+
+    # --- figures ---
+
+    def reset(self) -> None:
+        """Begin the metrics anew."""
+        for metric in self.metrics.values():
+            metric.reset_state()
+
+    def figures(self) -> dict[str, float]:
+        """The loss and the metrics so far."""
+        known = [name for name, metric in self.metrics.items() if metric.variables]
+        key = ("figures", *known)
+        if key not in self._made:
+            self._made[key] = gx.compile([], [self.metrics[n].result() for n in known], name="figures", backend="interpreter")
+        with np.errstate(all="ignore"):
+            values = self._made[key]()
+        return {n: float(v) if v.ndim == 0 else v for n, v in zip(known, values, strict=True)}
+
+    @property
+    def state(self) -> list[Variable]:
+        """Every variable that training changes: weights, state of layers, of the optimiser and of metrics."""
+        found: dict[Variable, None] = dict.fromkeys(self.model.weights)
+        for program in self._made.values():
+            found.update(dict.fromkeys(v for v, _ in program.stages[0][1].updates))  # type: ignore[misc]
+        found.update(dict.fromkeys(states(list(self.metrics.values()))))
+        return list(found)
+
+
+def in_a_loop(loss: Tensor, updates: Updates, row: Tensor, rows: Tensor) -> tuple[Tensor, Updates]:
+    """A step for every one of `rows`, written for `row`: variables become what the loop carries."""
+    changed = list(updates)
+
+    def step(carry: list[Tensor], given: Tensor) -> tuple[list[Tensor], Tensor]:
+        new: dict[gx.ir.Node, gx.ir.Node] = {**dict(zip(changed, carry, strict=True)), row: given}
+        body = gx.extend.rebuild(gx.ir.Graph((), (loss, *updates.values())), lambda node: new.get(node, node))
+        return list(body.outputs[1:]), body.outputs[0]  # type: ignore[arg-type, return-value]
+
+    last, losses = gx.scan(step, list(changed), rows)
+    return losses, dict(zip(changed, last, strict=True))
+
+
+# --- nested data -----------------------------------------------------------------------------------------------------
+
+
+def placeholders(data: Any, axis: str) -> tuple[list[Tensor], Any]:
+    """An input for each array of nested data, in the data's form. float64 comes in as float32."""
+    inputs: list[Tensor] = []
+
+    def one(a: Array) -> Tensor:
+        dtype = "float32" if a.dtype == np.float64 else a.dtype
+        inputs.append(gx.placeholder(f"data{len(inputs)}", (axis, *a.shape[1:]), dtype))
+        return inputs[-1]
+
+    made = mapped(data, one)
+    return inputs, made
+
+
+def each(value: Any) -> Sequence[Any]:
+    """The items of a list, tuple or dict, or the one that there is."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return value if isinstance(value, (list, tuple)) else [value]

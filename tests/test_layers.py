@@ -1,0 +1,191 @@
+"""Layers: variables by path, weights that are shared, names, training and prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.layers import Dense, Dropout, Flatten, Input, Layer
+
+
+class Block(Layer):
+    def __init__(self, units: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.inner = Dense(units, activation="relu")
+
+    def call(self, x: gx.Tensor) -> gx.Tensor:
+        return x + self.inner(x)
+
+
+class Encoder(Layer):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.blocks = [Block(4), Block(4)]
+        self.heads = {"mean": Dense(2)}
+        self.shared = self.blocks[0]
+
+    def call(self, x: gx.Tensor) -> gx.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return self.heads["mean"](self.shared(x))
+
+
+PATHS = [
+    "blocks/0/inner/kernel", "blocks/0/inner/bias", "blocks/1/inner/kernel", "blocks/1/inner/bias", "heads/mean/kernel",
+    "heads/mean/bias",
+]  # fmt: skip
+
+
+def test_variables_are_known_by_their_path() -> None:
+    encoder = Encoder(name="encoder")
+    assert encoder.variables == {}
+    encoder(Input((4,)))
+    assert list(encoder.variables) == PATHS
+    assert [v.name for v in encoder.weights] == [f"encoder/{path}" for path in PATHS]
+    assert encoder.count_params() == 2 * 20 + 10
+
+
+def test_a_layer_that_is_called_twice_uses_its_weights_twice() -> None:
+    layer, x = Dense(3), Input((3,))
+    first, second = layer(x), layer(layer(x))
+    assert len(layer.variables) == 2
+    value = np.ones((2, 3), "float32")
+    once = first.eval({x: value})
+    assert np.allclose(second.eval({x: value}), once @ layer.get_weights()[0])
+
+
+def test_inputs_of_another_size_do_not_fit_the_weights_there_are() -> None:
+    layer = Dense(3, name="head")
+    layer(Input((3,)))
+    wanted = r"head: the variable kernel is f32\[3, 3\], and this call needs shape \[4, 3\]"
+    with pytest.raises(gx.errors.ShapeError, match=wanted):
+        layer(Input((4,)))
+
+
+def test_frozen_layers_are_not_trained() -> None:
+    encoder = Encoder()
+    encoder(Input((4,)))
+    encoder.blocks[0].trainable = False
+    assert len(encoder.trainable_variables) == 4
+    assert len(encoder.non_trainable_variables) == 2
+    encoder.trainable = False
+    assert encoder.trainable_variables == []
+
+
+def test_the_mode_goes_to_the_layers_inside() -> None:
+    class Net(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = Dropout(0.5)
+
+        def call(self, x: gx.Tensor) -> gx.Tensor:
+            return self.drop(x)
+
+    net, x = Net(), Input((1000,))
+    value = np.ones((1, 1000), "float32")
+    assert (net(x).eval({x: value}) == 1).all()
+    assert net.updates == {}
+    y = net(x, training=True)
+    assert [v.name for v in net.updates] == ["net/drop/key"]
+    step = gx.compile([x], y, updates=net.updates)
+    first, second = step(value), step(value)
+    assert 300 < (first == 0).sum() < 700
+    assert (first != second).any()
+    assert (net(x).eval({x: value}) == 1).all()
+
+
+def test_first_weights_follow_from_seed_path_and_shape() -> None:
+    def made() -> list[Any]:
+        gx.layers.seed(3)
+        encoder = Encoder()
+        encoder(Input((4,)))
+        return encoder.get_weights()
+
+    first, second = made(), made()
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+    assert (first[0] != first[2]).any()
+    gx.layers.seed(4)
+    other = Encoder()
+    other(Input((4,)))
+    assert (other.get_weights()[0] != first[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "deviation"),
+    [
+        ("glorot_uniform", (2 / 500) ** 0.5), ("glorot_normal", (2 / 500) ** 0.5), ("he_uniform", (2 / 200) ** 0.5),
+        ("he_normal", (2 / 200) ** 0.5), ("lecun_uniform", (1 / 200) ** 0.5), ("lecun_normal", (1 / 200) ** 0.5),
+        ("uniform", 0.1 / 12**0.5), ("normal", 0.05), ("truncated_normal", 0.05 * 0.87962566103423978),
+        ("zeros", 0.0), ("ones", 0.0),
+    ],
+)  # fmt: skip
+def test_initialisers_by_their_moments(name: str, deviation: float) -> None:
+    value = gx.layers.initializers.NAMED[name](np.random.default_rng(0), (200, 300))
+    count = value.size
+    assert abs(value.mean() - (name == "ones")) <= 5 * deviation / count**0.5
+    assert abs(value.std() - deviation) <= 5 * deviation / count**0.5
+    if name != "normal":
+        assert abs(value - value.mean()).max() <= 2.3 * deviation + 1e-12
+
+
+def test_orthogonal_weights_are() -> None:
+    draw = gx.layers.initializers.NAMED["orthogonal"]
+    for shape in ((30, 20), (20, 30), (3, 3, 4, 8)):
+        value = draw(np.random.default_rng(0), shape).reshape(-1, shape[-1])
+        gram = value.T @ value if value.shape[0] >= value.shape[1] else value @ value.T
+        assert np.allclose(gram, np.eye(len(gram)))
+
+
+def test_the_fan_of_a_kernel_counts_its_window() -> None:
+    value = gx.layers.initializers.NAMED["he_normal"](np.random.default_rng(0), (3, 3, 16, 64))
+    assert abs(value.std() / (2 / (9 * 16)) ** 0.5 - 1) < 0.05
+
+
+def test_penalties_count_a_weight_once() -> None:
+    layer = Dense(2, kernel_initializer="ones", kernel_regularizer=gx.layers.regularizers.l2(0.5))
+    x = Input((2,))
+    layer(x)
+    assert layer.losses == []
+
+    class Twice(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def call(self, x: gx.Tensor) -> gx.Tensor:
+            return self.layer(self.layer(x))
+
+    twice = Twice()
+    twice(x, training=True)
+    assert [float(loss.eval()) for loss in twice.losses] == [2.0]
+
+
+def test_values_are_set_all_or_none() -> None:
+    layer = Dense(2, input_shape=(3,))
+    before = layer.get_weights()
+    with pytest.raises(gx.errors.ShapeError, match=r"the variable bias is f32\[2\], got an array of shape \[3\]"):
+        layer.set_weights([np.ones((3, 2)), np.ones(3)])
+    assert (layer.get_weights()[0] == before[0]).all()
+    layer.set_weights([np.ones((3, 2)), np.ones(2)])
+    assert (layer.get_weights()[0] == 1).all()
+
+
+def test_configurations_make_the_same_layer() -> None:
+    layer = Dense(3, activation="relu", use_bias=False, name="head", trainable=False)
+    again = Dense.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+def test_names() -> None:
+    gx.layers.seed(0)
+    assert [Dense(1).name, Dense(1).name, Flatten().name, Dense(1, name="head").name] == ["dense", "dense_1", "flatten", "head"]
+    with pytest.raises(gx.errors.InputError, match="no name of a layer"):
+        Dense(1, name="a/b")
+
+
+def test_a_weight_needs_fixed_sizes() -> None:
+    with pytest.raises(gx.errors.ShapeError, match=r"dense_?\d*: the variable kernel needs fixed sizes, got \[n, 3\]"):
+        Dense(3)(gx.placeholder("x", ("batch", "n")))

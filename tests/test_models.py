@@ -1,0 +1,211 @@
+"""Models: made of symbols, in a row, or of one's own; trained on arrays and streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.layers import Dense, Dropout, Input, Layer
+from graphc.models import Model, Sequential
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 5)).astype("float32")
+Y = (X[:, 0] + X[:, 1] > 0).astype("int64")
+
+
+def classifier(**options: Any) -> Sequential:
+    gx.layers.seed(1)
+    model = Sequential([Dense(8, activation="relu", input_shape=(5,)), Dense(2)])
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"], **options)
+    return model
+
+
+def test_training_learns() -> None:
+    model = classifier()
+    history = model.fit(X, Y, epochs=40, verbose=0)
+    assert history.history["loss"][-1] < 0.55 * history.history["loss"][0]
+    found = model.evaluate(X, Y)
+    assert found["accuracy"] > 0.9
+    assert found["accuracy"] == (model.predict(X).argmax(1) == Y).mean()
+
+
+def test_a_step_is_that_of_a_hand_written_program() -> None:
+    model = classifier()
+    w1, b1, w2, b2 = model.get_weights()
+    model.fit(X, Y, epochs=2, batch_size=64, verbose=0, shuffle=False)
+    v = [gx.variable(a, name=n) for a, n in zip((w1, b1, w2, b2), ("w1", "b1", "w2", "b2"), strict=True)]
+    x, t = gx.placeholder("x", ("batch", 5)), gx.placeholder("t", ("batch",), "int64")
+    loss = gx.nn.cross_entropy(gx.nn.relu(x @ v[0] + v[1]) @ v[2] + v[3], t)
+    step = gx.compile([x, t], loss, updates=gx.optim.adam(loss, v, lr=0.001))
+    for _ in range(2):
+        for start in range(0, 200, 64):  # the last batch has 8
+            step(X[start : start + 64], Y[start : start + 64])
+    for mine, theirs in zip(v, model.weights, strict=True):
+        assert np.allclose(mine.value, theirs.value, rtol=1e-5, atol=1e-6)
+
+
+def test_several_steps_a_call_are_the_same_steps() -> None:
+    one, many = classifier(), classifier(steps_per_call=3)
+    for model in (one, many):
+        model.fit(X, Y, epochs=3, batch_size=16, verbose=0)  # 12 whole batches and one of 8
+    for a, b in zip(one.get_weights(), many.get_weights(), strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_streams_and_arrays_train_alike() -> None:
+    arrays, stream, again = classifier(), classifier(), classifier()
+    arrays.fit(X, Y, epochs=2, batch_size=50, shuffle=False, verbose=0)
+    batches = [(X[i : i + 50], Y[i : i + 50]) for i in range(0, 200, 50)]
+    stream.fit(iter(batches * 2), steps_per_epoch=4, epochs=2, verbose=0)
+    again.fit(lambda epoch: iter(batches), epochs=2, verbose=0)
+    for a, b, c in zip(arrays.get_weights(), stream.get_weights(), again.get_weights(), strict=True):
+        assert np.allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert (b == c).all()
+
+
+def test_a_model_of_symbols_has_one_graph_to_train_and_one_to_predict() -> None:
+    gx.layers.seed(1)
+    x = Input((5,))
+    h = Dense(8, activation="relu")(x)
+    h = h + Dropout(0.5)(h)
+    model = Model(x, Dense(2)(gx.concat([h, x], axis=1)))
+    assert list(model.variables) == ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]
+    assert model.variables["dense_1/kernel"].shape == (13, 2)
+    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.fit(X, Y, epochs=30, verbose=0)
+    assert model.evaluate(X, Y)["accuracy"] > 0.9
+    assert (model.predict(X) == model.predict(X)).all()
+    assert list(model.variables)[2] == "dropout/key"
+
+
+def test_weights_are_shared_where_a_layer_stands_twice() -> None:
+    x = Input((5,))
+    layer = Dense(5, activation="tanh")
+    model = Model(x, layer(layer(x)))
+    assert len(model.variables) == 2
+    kernel, bias = model.get_weights()
+    model.compile("sgd", "mse")
+    assert np.allclose(model.predict(X), np.tanh(np.tanh(X @ kernel + bias) @ kernel + bias), atol=1e-5)
+
+
+class Twin(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.left, self.right = Dense(8, activation="relu"), Dense(2), Dense(1)
+
+    def call(self, x: gx.Tensor) -> Any:
+        h = self.body(x)
+        return {"class": self.left(h), "sum": self.right(h)}
+
+
+def test_a_model_of_ones_own_with_two_outputs() -> None:
+    model = Twin()
+    model.compile("adam", {"class": "sparse_categorical_crossentropy", "sum": "mse"}, {"class": ["accuracy"], "sum": []})
+    history = model.fit(X, {"class": Y, "sum": X.sum(1)}, epochs=20, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    found = model.predict(X)
+    assert found["class"].shape == (200, 2)
+    assert found["sum"].shape == (200, 1)
+
+
+def test_a_training_step_of_ones_own() -> None:
+    def step(model: Model, x: gx.Tensor, t: gx.Tensor) -> Any:
+        loss = gx.nn.cross_entropy(model(x, training=True), t, smoothing=0.1)
+        return {"loss": loss}, gx.optim.sgd(loss, model.trainable_variables, lr=0.5)
+
+    model = Sequential([Dense(8, activation="relu", input_shape=(5,)), Dense(2)])
+    model.compile(step=step)
+    history = model.fit(X, Y, epochs=20, verbose=0)
+    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_a_loss_sees_whether_it_gets_logits(activation: str | None) -> None:
+    logits = np.array([[200.0, 0.0], [0.0, 1.0]], "float32")
+    model = Sequential([Dense(2, activation=activation, input_shape=(2,))])
+    model.set_weights([np.eye(2), np.zeros(2)])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    found = model.evaluate(logits, np.array([1, 1]))["loss"]
+    assert abs(found - (200 + np.log1p(np.exp(-1))) / 2) < 1e-3
+
+
+def test_logits_that_went_through_a_softmax_are_refused() -> None:
+    model = Sequential([Dense(2, activation="softmax", input_shape=(5,))])
+    model.compile("sgd", gx.models.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(gx.GraphError, match="the model's output went through a softmax already"):
+        model.fit(X, Y, verbose=0)
+
+
+def test_targets_that_would_broadcast_are_refused() -> None:
+    model = Sequential([Dense(3, input_shape=(5,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(gx.errors.ShapeError, match="do not fit the model's output"):
+        model.fit(X, Y.astype("float32"), verbose=0)
+
+
+def test_weights_of_samples_and_classes() -> None:
+    plain, weighted = classifier(), classifier()
+    twice = np.concatenate([X, X[Y == 1]]), np.concatenate([Y, Y[Y == 1]])
+    found = weighted.evaluate(X, Y, sample_weight=np.where(Y == 1, 2.0, 1.0))
+    expected = plain.evaluate(*twice)
+    assert abs(found["loss"] * 200 / len(twice[0]) - expected["loss"]) < 1e-6
+    assert abs(found["accuracy"] - expected["accuracy"]) < 1e-9
+    weighted.fit(X, Y, class_weight={0: 0.0, 1: 1.0}, epochs=30, verbose=0)
+    assert (weighted.predict(X).argmax(1) == 1).mean() > 0.9
+
+
+def test_a_frozen_layer_stays_as_it_is() -> None:
+    model = classifier()
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    model.fit(X, Y, epochs=2, verbose=0)
+    after = model.get_weights()
+    assert (before[0] == after[0]).all()
+    assert (before[2] != after[2]).any()
+    model.layers[0].trainable = True
+    model.fit(X, Y, epochs=2, verbose=0)
+    assert (before[0] != model.get_weights()[0]).any()
+
+
+def test_regularisers_join_the_loss() -> None:
+    gx.layers.seed(1)
+    model = Sequential([Dense(2, input_shape=(5,), kernel_regularizer=gx.layers.regularizers.l2(10.0))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, Y, epochs=20, verbose=0)
+    assert abs(model.get_weights()[0]).max() < 0.05
+
+
+def test_an_interrupt_leaves_model_and_history_whole() -> None:
+    class Interrupt(gx.models.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+            if batch == 2 and interrupted.epoch and len(interrupted.epoch) == 1:
+                raise KeyboardInterrupt
+
+    model = classifier()
+    interrupted = gx.models.History()
+
+    class Note(gx.models.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+            interrupted.add(epoch, logs)
+
+    history = model.fit(X, Y, epochs=5, verbose=0, callbacks=[Note(), Interrupt()])
+    assert history.epoch == [0]
+    assert np.isfinite(model.evaluate(X, Y)["loss"])
+
+
+def test_a_layer_without_a_model_is_a_function() -> None:
+    class Linear(Layer):
+        def __init__(self, units: int, **options: Any) -> None:
+            super().__init__(**options)
+            self.units = units
+
+        def call(self, x: gx.Tensor) -> gx.Tensor:
+            kernel = self.variable("kernel", (x.shape[-1], self.units), "glorot_uniform")
+            return x @ kernel + self.variable("bias", (self.units,))
+
+    layer = Linear(3)
+    assert layer(X).shape == (200, 3)
+    assert [v.name for v in layer.weights] == ["linear/kernel", "linear/bias"]
