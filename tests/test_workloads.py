@@ -44,6 +44,7 @@ from benchmarks.workloads import (
     mlp,
     newton,
     normal_numbers,
+    one_channel,
     resnet,
     ring,
     scalar_call,
@@ -54,7 +55,7 @@ from benchmarks.workloads import (
     sort,
     tanh_exp,
 )  # fmt: skip
-from benchmarks.workloads.cnn import CNN, SEPARABLE
+from benchmarks.workloads.cnn import CNN, POOLED, SEPARABLE
 from benchmarks.workloads.simulations import STEP
 from benchmarks.workloads.training import EPS, RATE, SPEED
 
@@ -316,6 +317,15 @@ def loss_cnn(layers: Any, p: Mapping[str, Array], x: Array, t: Array) -> float:
     return crossed(h.mean((1, 2)) @ p["w"] + p["b"], t)
 
 
+def loss_one_channel(p: Mapping[str, Array], x: Array, t: Array) -> float:
+    h = x
+    for i in range(len(POOLED)):
+        h = np.maximum(same(h, p[f"w{i}"], 1) + p[f"b{i}"], 0)
+        n, height, width, channels = h.shape
+        h = h.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+    return crossed(h.reshape(len(h), -1) @ p["w"] + p["b"], t)
+
+
 SMALL = Shape(layers=1, width=8, heads=2, time=6, vocabulary=11)
 adam = lambda g: -RATE * g / (np.abs(g) + EPS)  # of first steps
 descent = lambda g: -SPEED * g
@@ -323,6 +333,7 @@ TRAINING: list[tuple[Workload, Callable[..., float], Callable[[Array], Array]]] 
     (mlp(4, (6, 5, 5, 3)), loss_mlp, adam),
     (gpt(2, SMALL), partial(loss_gpt, SMALL), adam),
     (cnn(2, 6), partial(loss_cnn, CNN), descent),
+    (one_channel(2, 8), loss_one_channel, descent),
     (separable(2, 6), partial(loss_cnn, SEPARABLE), descent),
 ]
 

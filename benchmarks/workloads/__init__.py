@@ -6,7 +6,7 @@ from benchmarks.workload import Row
 from benchmarks.workloads.attention import attention
 from benchmarks.workloads.black_scholes import black_scholes
 from benchmarks.workloads.chain import chain
-from benchmarks.workloads.cnn import cnn, resnet, separable
+from benchmarks.workloads.cnn import cnn, one_channel, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
 from benchmarks.workloads.gpt import Shape, gpt
 from benchmarks.workloads.libraries import cholesky, solve, sort
@@ -50,6 +50,7 @@ ROWS = (
     Row(gpt(16), 1.5),
     Row(cnn(8), 1.5),
     Row(cnn(64), 2.5),
+    Row(one_channel(64), 1.0),
     Row(separable(8), 1.0),
     Row(separable(64), 1.0),
     Row(resnet(1), 1.0),
@@ -81,5 +82,6 @@ ROWS = (
 __all__ = [
     "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn", "cumulative_sum",
     "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton",
-    "normal_numbers", "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "solve", "sort", "tanh_exp",
+    "normal_numbers", "one_channel", "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "solve", "sort",
+    "tanh_exp",
 ]  # fmt: skip

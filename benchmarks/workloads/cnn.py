@@ -1,4 +1,5 @@
-"""Convolutional networks: a training step of three layers, and of depthwise-separable blocks; a ResNet-18 that only looks.
+"""Convolutional networks: a training step of three layers, of two with one input channel and pooling, and of depthwise-separable
+blocks; a ResNet-18 that only looks.
 
 Every contender has the layout that suits it: channels last for graphc, jax and torch (in memory), channels first for onnxruntime.
 Images are given in the contender's own layout.
@@ -126,6 +127,76 @@ def _torch(layers: Layers, x: Array, t: Array, p: Parameters, compiled: bool = F
                 h = conv(h, p[f"d{i}"], stride, h.shape[1])
             h = torch.relu(conv(h, p[f"w{i}"], 1 if depthwise else stride) + p[f"b{i}"].view(1, -1, 1, 1))
         return F.cross_entropy(h.mean((2, 3)) @ p["w"] + p["b"], t)
+
+    return torch_step(loss, p, (x, t), compiled, momentum=True)
+
+
+# --- one input channel -----------------------------------------------------------------------------------------------
+
+POOLED = (16, 32)  # channels that come out of two layers, each of them followed by pooling
+
+
+def one_channel(batch: int, size: int = 28) -> Workload:
+    """What first examples train on handwritten digits: 3x3 kernels, relu, and the largest of 2x2, twice; then a dense layer."""
+
+    def arrays() -> tuple[Array, Array, Parameters]:
+        made: dict[str, Array] = {}
+        inner = 1
+        for i, outer in enumerate(POOLED):
+            made[f"w{i}"] = normal((3, 3, inner, outer), seed=i) * np.float32(math.sqrt(2 / (9 * inner)))
+            made[f"b{i}"] = np.zeros(outer, np.float32)
+            inner = outer
+        long = (size // 4) ** 2 * inner
+        made["w"], made["b"] = normal((long, CLASSES), seed=99) * np.float32(math.sqrt(1 / long)), np.zeros(CLASSES, np.float32)
+        return normal((batch, size, size, 1), seed=9), np.random.default_rng(0).integers(0, CLASSES, batch), made
+
+    first, second = POOLED
+    work = 4 * size**2 * 9 * first + 6 * (size // 2) ** 2 * 9 * first * second + 6 * (size // 4) ** 2 * second * CLASSES
+    return Workload(
+        f"CNN step with one input channel, batch {batch}", arrays,
+        {
+            "graphc": _one_channel_graphc, "jax": _one_channel_jax, "torch": _one_channel_torch,
+            "torch.compile": partial(_one_channel_torch, compiled=True),
+        },
+        tolerance=1e-4, flops=float(batch * work),
+    )  # fmt: skip
+
+
+def _one_channel_graphc(x: Array, t: Array, p: Parameters, backend: str = "numba") -> Run:
+    v = {name: gx.variable(a, name=name) for name, a in p.items()}
+    sx, st = gx.placeholder("x", ("batch", *x.shape[1:]), "float32"), gx.placeholder("t", ("batch",), "int64")
+    h: gx.Tensor = sx
+    for i in range(len(POOLED)):
+        h = gx.nn.relu(gx.nn.conv(h, v[f"w{i}"], v[f"b{i}"], padding="same", layout="NHWC"))
+        h = gx.nn.max_pool(h, 2, layout="NHWC")
+    scores = gx.reshape(h, (h.shape[0], p["w"].shape[0])) @ v["w"] + v["b"]
+    return graphc_step([sx, st], gx.nn.cross_entropy(scores, st), list(v.values()), (x, t), backend, momentum=True)
+
+
+def _one_channel_jax(x: Array, t: Array, p: Parameters) -> Run:
+    import jax
+    import jax.numpy as jnp
+
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        h = x
+        for i in range(len(POOLED)):
+            h = jax.lax.conv_general_dilated(h, p[f"w{i}"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            h = jax.lax.reduce_window(jax.nn.relu(h + p[f"b{i}"]), -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        scores = h.reshape(h.shape[0], -1) @ p["w"] + p["b"]
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(scores), t[:, None], 1))
+
+    return jax_step(loss, p, (x, t), momentum=True)
+
+
+def _one_channel_torch(x: Array, t: Array, p: Parameters, compiled: bool = False) -> Run:
+    import torch
+    import torch.nn.functional as F
+
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        h = x.permute(0, 3, 1, 2)  # channels last in memory
+        for i in range(len(POOLED)):
+            h = F.max_pool2d(torch.relu(F.conv2d(h, p[f"w{i}"].permute(3, 2, 0, 1), p[f"b{i}"], padding=1)), 2)
+        return F.cross_entropy(h.permute(0, 2, 3, 1).reshape(h.shape[0], -1) @ p["w"] + p["b"], t)
 
     return torch_step(loss, p, (x, t), compiled, momentum=True)
 

@@ -317,14 +317,14 @@ def _convolve(
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
     each = dims.floordiv(outer, groups)
-    if not first and inner != 1:
+    if not first and (inner != 1 or groups == 1):
         x, before = _framed(x, kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, first), kernel, stride, dilation, before, size)
     result = _images(n, size, outer, first)
     k = dims.mul(dims.product(kernel), inner)
     if first:  # [n, channels, *size, *kernel]: for every image and group [each, inner * kernel] @ [inner * kernel, size]
         seen = ops.permute_dims(seen, (0, 1, *range(2 + nd, 2 + 2 * nd), *range(2, 2 + nd)))
-        if inner == 1:
+        if inner == 1 and groups > 1:
             seen = ops.reshape(seen, (n, groups, 1, *kernel, *size))
             w = ops.reshape(w, (groups, each, *kernel, *(1,) * nd))
             return ops.reshape(ops.sum(seen * w, axis=tuple(range(3, 3 + nd))), result)
@@ -334,7 +334,7 @@ def _convolve(
             made = ops.matmul(ops.reshape(w, (groups, each, k)), ops.reshape(seen, (n, groups, k, here)))
         return ops.reshape(made, result)
     # [n, *size, channels, *kernel]: the rows of all images are one long axis
-    if inner == 1:
+    if inner == 1 and groups > 1:
         seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
         w = ops.reshape(w, (*kernel, groups, each))
         made = ops.sum(ops.reshape(seen, (n, *size, *kernel, groups, 1)) * w, axis=tuple(range(1 + nd, 1 + 2 * nd)))
@@ -420,12 +420,12 @@ def _gradient(
         x, g = ops.moveaxis(x, 1, -1), ops.moveaxis(g, 1, -1)
     channels, outer = x.shape[-1], g.shape[-1]
     inner, each = dims.floordiv(channels, groups), dims.floordiv(outer, groups)
-    if inner != 1:
+    if inner != 1 or groups == 1:
         x, before = _framed(x, kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, False), kernel, stride, dilation, before, size)  # [n, *size, channels, *kernel]
     seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
     rows, k = dims.mul(n, dims.product(size)), dims.mul(dims.product(kernel), inner)
-    if inner == 1:
+    if inner == 1 and groups > 1:
         seen = ops.reshape(seen, (n, *size, *kernel, groups, 1))
         g = ops.reshape(g, (n, *size, *(1,) * nd, groups, each))
         made = ops.reshape(ops.sum(seen * g, axis=tuple(range(1 + nd))), (*kernel, 1, outer))
