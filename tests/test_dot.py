@@ -14,8 +14,9 @@ import pydot
 import pytest
 
 import graphc as gx
-from graphc.ir.dot import mimebundle, render_svg, to_dot
-from graphc.ir.graph import Graph
+from graphc.errors import Where
+from graphc.ir.dot import _Blocks, mimebundle, render_svg, to_dot
+from graphc.ir.graph import Graph, origin
 from graphc.ir.program import Axis, Buffer, Call, Kernel, Param, Program
 from graphc.ir.types import TensorType
 
@@ -287,10 +288,48 @@ class _Mute:
         raise RuntimeError("no words")
 
 
-@needs_dot
-def test_a_graph_too_large_to_read_is_not_drawn_in_a_notebook() -> None:
+def chain(length: int, lines: int = 1) -> Graph:
+    """Exponentials, whose nodes come from so many lines."""
     x = gx.placeholder("x", (2,), "float32")
     y = x
-    for _ in range(3000):
-        y = gx.exp(y)
-    assert set(mimebundle(Graph([x], [y]))) == {"text/plain"}
+    for i in range(length):
+        with origin(Where("model.py", i % lines + 1), gradient=False):
+            y = gx.exp(y)
+    return Graph([x], [y], name="chain")
+
+
+def test_a_large_graph_is_drawn_by_the_users_lines() -> None:
+    nodes = 5000
+    graph = chain(nodes, 3)
+    (found,) = pydot.graph_from_dot_data("\n".join(_Blocks(graph).draw()))
+    labels = [a["label"] for a in attributes(found).values()]
+    assert labels == ["x", *(f"model.py:{i}, {nodes // 3 + (i <= nodes % 3)} nodes" for i in (1, 2, 3)), "output"]
+    assert [label for _, _, label in edges(found)] == ["f32[2]", "1667 values", "1666 values", "1666 values", "f32[2]"]
+
+
+def test_blocks_of_a_step_keep_gradients_variables_and_updates_apart() -> None:
+    graph = training_step().stages[0][1]
+    assert isinstance(graph, Graph)
+    (found,) = pydot.graph_from_dot_data("\n".join(_Blocks(graph).draw()))
+    words = {a["fillcolor"] for a in attributes(found).values()}
+    assert {"#d8f0d2", "#ffe7b0", "#cfe3f7", "#fad0cc", "#e6d8f6"} <= words
+    assert [label for _, _, label in edges(found)].count("update") == 1
+    assert any("2 variables" in a["label"] for a in attributes(found).values())
+
+
+def test_a_large_graph_is_drawn_by_blocks_or_says_why_it_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = chain(5000, 400)
+    text = mimebundle(graph)["text/plain"]
+    why, _, rest = text.partition("\n")
+    assert why.startswith("# 5,001 nodes are too many to draw one by one, and so are the 401 lines that they come from; to_dot")
+    assert rest == str(graph)
+    assert set(mimebundle(graph)) == {"text/plain"}
+    monkeypatch.setenv("PATH", "")
+    assert mimebundle(chain(5000))["text/plain"].startswith("# no picture: graphviz's dot is not installed\n")
+
+
+@needs_dot
+def test_graphviz_draws_blocks() -> None:
+    bundle = chain(5000, 3)._repr_mimebundle_()
+    assert "model.py:2" in bundle["image/svg+xml"]
+    assert bundle["text/plain"].startswith("# 5,001 nodes are too many to draw one by one: a block is the nodes of one line\n")

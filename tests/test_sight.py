@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import re
 import stat
+import xml.etree.ElementTree as xml
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from graphc.__main__ import main
 from graphc.backends import Timing
 from graphc.errors import GraphError, InputError, ShapeError
 from graphc.ir.dims import dim, evaluate
+from graphc.ir.html import html_table
 from graphc.ir.program import Axis, Contract, Kernel, Loop, Param, Reduce
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.types import TensorType, float32, int64
@@ -385,6 +388,104 @@ def test_boundaries_are_all_that_kernels_hand_to_each_other() -> None:
             if param.mode != "out" and writers:
                 pairs.add((writers[-1], j))
     assert {b.calls for b in step.explain()} == pairs
+
+
+def layered(layers: int) -> gx.Compiled:
+    """A training step of equal layers."""
+    x = gx.placeholder("x", ("batch", 32), "float32")
+    weights = [gx.variable(np.eye(32, dtype="float32"), name=f"w{i}") for i in range(2 * layers)]
+    h = x
+    for up, down in zip(weights[::2], weights[1::2], strict=True):
+        h = h + gx.tanh(gx.nn.layer_norm(h) @ up) @ down
+    slopes = gx.grad(gx.mean(h * h), weights)
+    return gx.compile([x], gx.mean(h), updates={w: w - 0.1 * g for w, g in zip(weights, slopes, strict=True)})
+
+
+def test_equal_layers_are_one_line_and_the_dearest_come_first() -> None:
+    few, many = layered(3).explain(), layered(8).explain()
+    assert len(many) > 2 * len(few)
+    heads = [line for line in str(many).splitlines() if " -> " in line]
+    assert len(heads) == 10
+    assert "8 times 128*batch bytes" in str(many) and "3 times 128*batch bytes" in str(few)
+    assert sum(times for _, times in many.folded()) == len(many)
+    cost = [times * evaluate(b.bytes, {"batch": 64}) for b, times in many.folded()]
+    assert cost == sorted(cost, reverse=True)
+    left = len(many) - sum(times for _, times in many.folded()[:10])
+    last = str(many).splitlines()[-1]
+    assert last == f"{left} more of {len(many)} boundaries, which cost less: explain().all() prints every one"
+
+
+def test_all_prints_every_boundary_in_the_order_of_reading() -> None:
+    found = layered(4).explain()
+    heads = [line.split("   ")[0] for line in str(found.all()).splitlines() if " -> " in line]
+    assert heads == [f"{b.writer} -> {b.reader}" for b in found]
+    assert "more of" not in str(found.all()) and len(found.all().at(batch=8)) == len(found)
+
+
+def test_the_table_in_the_documents_is_of_this_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the times, which are those of another machine."""
+    monkeypatch.setattr(machine, "bandwidth", lambda size: 100e9)
+    monkeypatch.setattr(machine, "arithmetic", lambda dtype: 1e12)
+    text = (Path(__file__).parent.parent / "docs" / "sight.md").read_text(encoding="utf-8")
+    program = text.split("<!-- generated: program -->\n```python\n")[1].split("```")[0]
+    linecache.cache["step.py"] = (len(program), None, program.splitlines(keepends=True), "step.py")
+    names: dict[str, Any] = {}
+    exec(compile(program, "step.py", "exec"), names)
+    found = names["step"].profile(np.ones((64, 784), "float32"), np.ones(64, "int64"))
+    head = "kernel  what"
+    written = (head + text.split(head)[1].split("```")[0]).splitlines()
+
+    def told(lines: list[str]) -> set[tuple[str, ...]]:
+        """Columns that do not depend on time: kernel, what, calls, moved, computed, line."""
+        rows = [re.split(r"  +", line.replace("line   ", "line ")) for line in lines[1:-1]]
+        return {(*row[:3], row[5], row[6], *row[11:]) for row in rows}
+
+    assert told(written) == told(str(found).splitlines())
+
+
+# --- notebooks -------------------------------------------------------------------------------------------------------
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of a table in HTML, which is well-formed."""
+    (table,) = [part for part in xml.fromstring(f"<p>{text.replace('<br>', '&#10;')}</p>") if part.tag == "table"]
+    return [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+
+
+def test_explanations_are_tables_in_a_notebook() -> None:
+    found = layered(4).explain()
+    head, *rows = cells(found._repr_html_())
+    assert head == ["kernels", "value", "type", "line", "times", "bytes", "rules"] and len(rows) == 10
+    (first, times), *_ = found.folded()
+    assert rows[0][0] == f"{first.writer} -> {first.reader}" and rows[0][4] == str(times)
+    assert rows[0][6].splitlines() == list(first.rules)
+    assert "more of" in found._repr_html_() and len(cells(found.all()._repr_html_())) == len(found) + 1
+    assert "there is no boundary" in gx.compile([X], FUSED[0]).explain()._repr_html_()
+
+
+def test_profile_memory_and_program_are_tables_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "bandwidth", lambda size: 100e9)
+    monkeypatch.setattr(machine, "arithmetic", lambda dtype: 1e12)
+    step, _ = training_step()
+    found = step.profile(*batch())
+    head, *lines = cells(found._repr_html_())
+    assert head[:3] == ["kernel", "what", "calls"] and lines[-1][0] == "total"
+    assert [line[0] for line in lines[:-1]] == [line.split()[0] for line in str(found).splitlines()[1:-1]]
+    assert "interpreted" in Profile(rows(), True)._repr_html_()
+    assert ["arena", str(step.memory.arena)] in cells(step.memory._repr_html_())
+    _, *calls = cells(step.program._repr_html_())
+    assert [call[1] for call in calls] == [call.kernel.name for call in step.program.calls]
+    assert any("%x" in call[3] for call in calls) and any("%w" in call[4] for call in calls)
+
+
+def test_a_routine_of_python_says_so_in_the_table_of_a_program() -> None:
+    x = gx.placeholder("x", (3, 3), "float64")
+    f = gx.compile([x], gx.linalg.inv(x))
+    assert "by Python" in [row[2] for row in cells(f.program._repr_html_())]
+
+
+def test_tables_escape_what_they_show() -> None:
+    assert cells(html_table(("<a>", "b"), [("&", "1 < 2\n\"x\"")])) == [["<a>", "b"], ["&", '1 < 2\n"x"']]
 
 
 def test_the_interpreter_has_no_kernels_to_explain() -> None:

@@ -10,6 +10,9 @@ several kernels compute stands in the first. A loop or a choice is a frame aroun
 their inputs, what is made of it comes from their outputs, and dotted edges lead from what a step carries to the next step.
 Edges carry types, after the operand's number where there are several. The tooltip of a node is its whole text and the user's
 line.
+
+A notebook draws a graph that is too large to read by blocks: one for the nodes of one line of the user's, so that layers made by
+one line are one block.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ import html
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
+from graphc.errors import Where
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.names import written
@@ -50,7 +54,8 @@ from graphc.ir.types import ArrayValue
 _SMALL = 4  # constants of at most so many elements stand in their reader's label
 _WIDE = 34  # attributes longer than this are cut; the tooltip has all of them
 _IN_TYPE = frozenset(("shape", "size", "name", "value", "dtype"))  # attributes that the edges' types or the label show already
-_DRAWN = 600  # notebooks get a picture of at most so many nodes
+_DRAWN = 600  # notebooks get a picture of at most so many nodes, or of a quarter as many blocks
+_LINE_WIDTH = 60  # a line of the user's that is longer is cut
 
 
 @dataclass(frozen=True)
@@ -91,31 +96,63 @@ def to_dot(thing: Any, path: str | Path | None = None) -> str:
 
 
 def mimebundle(thing: Any) -> dict[str, str]:
-    """What a notebook shows: text, and a picture where graphviz's `dot` is installed. Never raises."""
+    """What a notebook shows: text, and a picture where graphviz's `dot` is installed. Never raises.
+
+    The picture of a graph that is too large to read is one of its blocks. Where there is none, the text says why.
+    """
     try:
-        bundle = {"text/plain": str(thing)}
+        text = str(thing)
     except Exception:
-        bundle = {"text/plain": object.__repr__(thing)}
+        text = object.__repr__(thing)
     try:
-        svg = render_svg(thing)
-    except Exception:  # a notebook must show the text even where a drawing fails
-        svg = None
-    return bundle if svg is None else {**bundle, "image/svg+xml": svg}
+        svg, why = _picture(thing, 10.0)
+    except TypeError:  # nothing that can be drawn
+        return {"text/plain": text}
+    except Exception as error:  # a notebook must show the text even where a drawing fails
+        svg, why = None, f"drawing failed: {error}"
+    return {"text/plain": f"# {why}\n{text}" if why else text} | ({} if svg is None else {"image/svg+xml": svg})
 
 
 def render_svg(thing: Any, seconds: float = 10.0) -> str | None:
-    """The drawing as SVG; None where `dot` is not installed, takes longer than `seconds`, or the graph is too large to read."""
+    """The drawing as SVG, of a large graph by blocks; None where `dot` is not installed, takes longer than `seconds`, or the
+    blocks are too many to read."""
+    return _picture(thing, seconds)[0]
+
+
+def _picture(thing: Any, seconds: float) -> tuple[str | None, str]:
+    """The drawing as SVG, and why there is none or what it is."""
+    graph = thing if isinstance(thing, Graph) else Graph((), (thing,), name="expression") if isinstance(thing, Node) else None
+    graph = graph if graph is not None else getattr(thing, "graph", None)
+    why = ""
+    lines = _draw(thing)  # TypeError for what has no drawing
+    if isinstance(graph, Graph) and _extent(graph) > _DRAWN:
+        blocks = _Blocks(graph)
+        why = f"{_extent(graph):,} nodes are too many to draw one by one"
+        if len(blocks.names) > _DRAWN // 4:
+            return None, f"{why}, and so are the {len(blocks.names):,} lines that they come from; to_dot(path) writes all of them"
+        why += ": a block is the nodes of one line"
+        lines = blocks.draw()
     program = shutil.which("dot")
     if program is None:
-        return None
-    source = to_dot(thing)
+        return None, "no picture: graphviz's dot is not installed"
+    source = "\n".join(lines) + "\n"
     if source.count("[label=") > _DRAWN * 3:  # boxes and edges
-        return None
+        return None, f"no picture: more than {_DRAWN * 3:,} boxes and edges are too many to read; to_dot(path) writes them"
     try:
         done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, timeout=seconds, check=True)
-    except (subprocess.SubprocessError, OSError):
-        return None
-    return done.stdout.decode()
+    except (subprocess.SubprocessError, OSError) as error:
+        return None, f"no picture: dot failed: {error}"
+    return done.stdout.decode(), why
+
+
+def _extent(graph: Graph) -> int:
+    """The nodes of a graph and of those inside it."""
+    count, todo = 0, [graph]
+    while todo:
+        nodes = todo.pop().nodes
+        count += len(nodes)
+        todo += [body for node in nodes for body in subgraphs(node)]
+    return count
 
 
 def _draw(thing: Any) -> Iterator[str]:
@@ -368,6 +405,64 @@ def _frames(graph: Graph, calls: Sequence[Call]) -> dict[int, int]:
             if at in free and i in home:
                 home[at] = min(home[i], home.get(at, home[i]))
     return home
+
+
+# --- blocks ---------------------------------------------------------------------------------------------------------
+
+
+class _Blocks:
+    """A graph by the user's lines: the nodes of one line are a box, those of its gradient another."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.names: dict[tuple[Look, Where | None, str], str] = {}
+        self.members: dict[str, list[Node]] = {}
+        self.home: dict[Node, str] = {}
+        for node in graph.nodes:
+            look = _look(node)
+            if look.word in ("forward", "gradient"):
+                look = replace(look, fill=(_GRADIENT if node.gradient else _FORWARD)[1], width=1.0)
+            if look is CONSTANT:
+                continue
+            name = str(node.attrs["name"]) if look is INPUT else ""
+            key = self.names.setdefault((look, node.where, name), f"b{len(self.names)}")
+            self.members.setdefault(key, []).append(node)
+            self.home[node] = key
+
+    def draw(self) -> Iterator[str]:
+        graph = self.graph
+        shown = {look for look, _, _ in self.names} | ({OUTPUT} if graph.outputs else set())
+        title = f"{_count(len(graph.nodes), 'node')} in {_count(len(self.names), 'block')}, one for each line"
+        yield from _head(graph.name, title, shown)
+        for (look, where, name), key in self.names.items():
+            yield _box(key, look, self._label(look, where, name, self.members[key]), str(where or ""))
+        flows: dict[tuple[str, str], dict[Node, None]] = {}
+        for node, key in self.home.items():
+            for given in node.inputs:
+                if given in self.home and self.home[given] != key:
+                    flows.setdefault((self.home[given], key), {})[given] = None
+        for (source, target), values in flows.items():
+            first, *more = values
+            yield _edge(source, target, f"{len(values)} values" if more else str(first.type))
+        for number, node in enumerate(graph.outputs):
+            yield _box(f"out{number}", OUTPUT, [f"output {number}" if len(graph.outputs) > 1 else "output"], str(node.type))
+            if node in self.home:
+                yield _edge(self.home[node], f"out{number}", str(node.type))
+        news = dict.fromkeys((self.home[node], self.home[v]) for v, node in graph.updates if node in self.home)
+        yield from (_edge(source, target, "update", update=True) for source, target in news)
+        yield "}"
+
+    def _label(self, look: Look, where: Where | None, name: str, members: Sequence[Node]) -> list[str]:
+        if name:
+            return [name]
+        if look is VARIABLE:
+            names = ", ".join(str(v.attrs["name"]) for v in members)
+            return [_cut(names), *([_count(len(members), "variable")] if len(members) > 1 else [])]
+        if where is None:
+            return [_count(len(members), "node")]
+        place, _, code = str(where).partition("   ")
+        short = code if len(code) <= _LINE_WIDTH else code[: _LINE_WIDTH - 1] + "…"
+        return [*([short] if short else []), f"{place}, {_count(len(members), 'node')}"]
 
 
 # --- programs -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from typing import Any
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
+from graphc.ir.names import written
 from graphc.ir.operation import Operation
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
@@ -240,6 +241,17 @@ class Call:
     kernel: Kernel
     buffers: tuple[str, ...]
 
+    def _row(self) -> tuple[str, ...]:
+        """What it is, how it is shared out, what it reads and writes, and the user's first line."""
+        kernel = self.kernel
+        pairs = list(zip(self.buffers, kernel.params, strict=True))
+        axes = " × ".join(str(a.extent) for a in kernel.parallel if a.extent != 1)
+        reads, writes = (
+            ", ".join(dict.fromkeys(written(name) for name, p in pairs if p.mode != other)) for other in ("out", "in")
+        )  # fmt: skip
+        what = "by Python" if kernel.routine is not None and kernel.routine.program is None else axes
+        return kernel.name, what, reads, writes, str(kernel.where[0]) if kernel.where else ""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -273,6 +285,15 @@ class Program:
         from graphc.ir.text import print_program
 
         return print_program(self)
+
+    def _repr_html_(self) -> str:
+        """The calls as a table: what notebooks show."""
+        from graphc.ir.html import html_table
+
+        header = ("call", "kernel", "parallel", "reads", "writes", "line")
+        rows = [(str(i), *c._row()) for i, c in enumerate(self.calls)]
+        arena = f", an arena of {len(self.slots)} slots" if self.slots else ""
+        return html_table(header, rows, left=5, title=f"{self.name}: {len(self.calls)} calls{arena}")
 
 
 def bodies(statement: Statement) -> tuple[tuple[Statement, ...], ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
+from graphc.ir.html import html_table
 from graphc.ir.names import written
 from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of
@@ -17,6 +18,8 @@ from graphc.passes.fusion.plan import Plan
 
 _PARTS = "a reduction over everything: a second kernel joins the parts that were reduced in parallel"
 _COPY = "a copy: the new value could not be written into the variable itself"
+SHOWN = 10  # boundaries that are printed, the dearest first
+_ASSUMED = 64  # what a symbolic dimension counts where boundaries are compared and its size is not known
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,15 @@ class Boundary:
     rules: tuple[str, ...]
 
     def __str__(self) -> str:
-        size = f"{self.bytes:,}" if isinstance(self.bytes, int) else str(self.bytes)
-        line = f"   {self.where}" if self.where is not None else ""
-        head = f"{self.writer} -> {self.reader}   {written(self.value)}: {self.type}, {size} bytes{line}"
-        return "\n".join((head, *(f"    {rule}" for rule in self.rules)))
+        return _lines(self, 1)
 
 
 @dataclass(frozen=True)
 class Explanation:
     """The boundaries between the kernels of a program, in the order in which their values are read.
+
+    It prints the dearest ten; those of equal layers, between the same kernels for the same reasons, are one with a count. `all()`
+    prints every one. A symbolic dimension counts 64 where boundaries are compared, unless `at` was told its size.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n", 64), "float32")
@@ -61,6 +64,7 @@ class Explanation:
     """
 
     boundaries: tuple[Boundary, ...]
+    whole: bool = False
 
     def __iter__(self) -> Iterator[Boundary]:
         return iter(self.boundaries)
@@ -78,10 +82,66 @@ class Explanation:
         [25600]
         """
         known = [replace(b, bytes=dims.evaluate(b.bytes, sizes)) for b in self.boundaries]
-        return Explanation(tuple(sorted(known, key=lambda b: -dims.evaluate(b.bytes, {}))))
+        return replace(self, boundaries=tuple(sorted(known, key=lambda b: -_cost(b))))
+
+    def all(self) -> Explanation:
+        """The same, which prints every boundary, none folded, in the order that it has.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n", 64), "float32")
+        >>> f = gx.compile([x], gx.sum(x))
+        >>> len(str(f.explain().all()).splitlines())
+        2
+        """
+        return replace(self, whole=True)
+
+    def folded(self) -> list[tuple[Boundary, int]]:
+        """Boundaries with how often there is such a one: between the same kernels, for the same reasons. The dearest first.
+
+        Numbers are those of the first of a group; its cost is that of all.
+        """
+        groups: dict[tuple[str, str, TensorType, tuple[str, ...]], list[Boundary]] = {}
+        for b in self.boundaries:
+            groups.setdefault((b.writer, b.reader, b.type, b.rules), []).append(b)
+        return [(group[0], len(group)) for group in sorted(groups.values(), key=lambda group: -sum(map(_cost, group)))]
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.boundaries)) or "there is no boundary: no kernel reads what another writes"
+        shown, rest = self._shown()
+        return "\n".join([*(_lines(b, times) for b, times in shown), *([rest] if rest else [])]) or _NONE
+
+    def _repr_html_(self) -> str:
+        shown, rest = self._shown()
+        header = ("kernels", "value", "type", "line", "times", "bytes", "rules")
+        names = [(f"{b.writer} -> {b.reader}", written(b.value), str(b.type), str(b.where or "")) for b, _ in shown]
+        rows = [(*name, str(times), _bytes(b), "\n".join(b.rules)) for name, (b, times) in zip(names, shown, strict=True)]
+        return html_table(header, rows, left=4, title=rest or ("" if rows else _NONE))
+
+    def _shown(self) -> tuple[Sequence[tuple[Boundary, int]], str]:
+        """What is printed, and a line about what is not."""
+        if self.whole:
+            return [(b, 1) for b in self.boundaries], ""
+        groups = self.folded()
+        shown = groups[:SHOWN]
+        left, of = len(self) - sum(times for _, times in shown), len(self)
+        return shown, f"{left} more of {of} boundaries, which cost less: explain().all() prints every one" if left else ""
+
+
+_NONE = "there is no boundary: no kernel reads what another writes"
+
+
+def _lines(b: Boundary, times: int) -> str:
+    line = f"   {b.where}" if b.where is not None else ""
+    count = f"{times} times " if times > 1 else ""
+    head = f"{b.writer} -> {b.reader}   {written(b.value)}: {b.type}, {count}{_bytes(b)} bytes{line}"
+    return "\n".join((head, *(f"    {rule}" for rule in b.rules)))
+
+
+def _bytes(b: Boundary) -> str:
+    return f"{b.bytes:,}" if isinstance(b.bytes, int) else str(b.bytes)
+
+
+def _cost(b: Boundary) -> int:
+    return dims.evaluate(b.bytes, dict.fromkeys(dims.names(b.bytes), _ASSUMED))
 
 
 def explain(graph: Graph, fused: Program, program: Program) -> Explanation:

@@ -10,6 +10,7 @@ from graphc.backends.threads import get_num_threads
 from graphc.errors import InputError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Size
+from graphc.ir.html import html_table
 from graphc.ir.program import Program
 from graphc.sight.table import table
 
@@ -72,8 +73,14 @@ class Memory:
                 yield field.name, getattr(self, field.name)
 
     def __str__(self) -> str:
+        return table(("", "bytes"), self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(("", "bytes"), self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
         rows = [(name if name != "scratch" else f"scratch, each of {self.threads} threads", _text(size)) for name, size in self]
-        return table(("", "bytes"), [*rows, ("peak", _text(self.peak))])
+        return [*rows, ("peak", _text(self.peak))]
 
 
 def memory(program: Program, kernels: Sequence[Any]) -> Memory:

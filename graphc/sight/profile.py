@@ -19,6 +19,7 @@ from graphc.backends import Timing
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
+from graphc.ir.html import html_table
 from graphc.ir.names import written
 from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction
 from graphc.ir.program import Call, Program
@@ -28,6 +29,7 @@ from graphc.sight.flops import flops
 from graphc.sight.table import count, seconds, table
 
 _HEADER = ("kernel", "what", "calls", "time", "share", "moved", "computed", "bandwidth", "speed", "of peak", "threads", "line")
+_INTERPRETED = "interpreted: every node by NumPy"
 _WORDS = 40  # characters that say what a kernel does
 
 
@@ -112,12 +114,18 @@ class Profile:
         return len(self.rows)
 
     def __str__(self) -> str:
+        text = table(_HEADER, self._lines(), left=2)
+        return f"{_INTERPRETED}\n{text}" if self.interpreted else text
+
+    def _repr_html_(self) -> str:
+        return html_table(_HEADER, self._lines(), left=2, title=_INTERPRETED if self.interpreted else "")
+
+    def _lines(self) -> list[tuple[str, ...]]:
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(row.kernel, []).append(row)
         lines = sorted(groups.values(), key=lambda rows: -sum(row.seconds for row in rows))
-        text = table(_HEADER, [*map(self._line, lines), self._end()], left=2)
-        return "interpreted: every node by NumPy\n" + text if self.interpreted else text
+        return [*map(self._line, lines), self._end()]
 
     def _line(self, rows: Sequence[Row]) -> tuple[str, ...]:
         first = rows[0]
