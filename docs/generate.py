@@ -6,7 +6,7 @@
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
-    docs/sight.md          its blocks `program`, `explain` and `memory`
+    docs/sight.md          its blocks `program`, `explain`, `memory`, `loop` and `found`
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
@@ -19,9 +19,11 @@ which are not measured again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import inspect
+import io
 import json
 import linecache
 import re
@@ -322,6 +324,16 @@ slopes = gx.grad(loss, [w1, b1, w2])
 step = gx.compile([x, t], loss, updates={v: v - 0.1 * g for v, g in zip([w1, b1, w2], slopes)})
 '''
 
+LOOP = '''def advance(h, row):
+    h = h - gx.sqrt(row)
+    return h, gx.log(h)
+
+rows = gx.placeholder("rows", ("steps",), "float64")
+last, logs = gx.scan(advance, 3.0, rows)
+run = gx.compile([rows], [last, gx.grad(gx.sum(logs), rows)])
+print(gx.debug.find_nan(run, [1.0, 4.0, 1.0]))
+'''
+
 
 def sight() -> str:
     """The text of docs/sight.md."""
@@ -330,9 +342,16 @@ def sight() -> str:
     linecache.cache["step.py"] = (len(SIGHT), None, SIGHT.splitlines(keepends=True), "step.py")
     exec(compile(SIGHT, "step.py", "exec"), names)
     step = names["step"]
+    linecache.cache["loop.py"] = (len(LOOP), None, LOOP.splitlines(keepends=True), "loop.py")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(LOOP, "loop.py", "exec"), names)
     sizes = "\n".join(f"{memory.arena} bytes" for memory in (step.memory, step.memory.at(batch=64)))
     text = path.read_text(encoding="utf-8")
-    blocks = (("program", _fence("python", SIGHT)), ("explain", _fence("", str(step.explain()))), ("memory", _fence("", sizes)))
+    blocks = (
+        ("program", _fence("python", SIGHT)), ("explain", _fence("", str(step.explain()))), ("memory", _fence("", sizes)),
+        ("loop", _fence("python", LOOP)), ("found", _fence("", printed.getvalue())),
+    )  # fmt: skip
     for name, block in blocks:
         text = fill(text, name, block)
     return text

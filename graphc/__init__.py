@@ -45,7 +45,7 @@ from graphc.ops.tensor import Axis, TensorLike
 
 __version__ = "0.1.0"
 
-from graphc import extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
+from graphc import debug, extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
 from graphc import data, layers, metrics, models  # isort: skip (on the libraries too)
 
 newaxis = None
@@ -108,6 +108,7 @@ __all__ = [
     "cumulative_sum",
     "custom_gradient",
     "data",
+    "debug",
     "diag",
     "diagonal",
     "diff",

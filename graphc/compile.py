@@ -422,6 +422,19 @@ class Compiled:
         found = self.stages[-1][1]
         return profile(self.graph, found if isinstance(found, Program) else None, times, sizes)
 
+    def look(self, question: Callable[[Graph, list[Array], dict[str, int]], Result], *args: Any, **named: Any) -> Result:
+        """question(the graph as declared, the arguments as arrays of the inputs' types, the sizes), while no variable changes.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> gx.compile([x], x + 1).look(lambda graph, arrays, sizes: sizes, [1.0, 2.0])
+        {'n': 2}
+        """
+        arrays, sizes, _ = self._checked(self._by_name(args, named))
+        declared = self.stages[0][1]
+        assert isinstance(declared, Graph)
+        return self._held(lambda given: question(declared, given, sizes), arrays)
+
     def explain(self) -> Explanation:
         """Each value that one kernel writes for another: what it costs, and which rule kept the two apart.
 

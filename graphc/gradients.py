@@ -9,7 +9,7 @@ from typing import Any, overload
 from graphc import ops
 from graphc.errors import GradientError, ShapeError, caller
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, origin, rebuild, topological
+from graphc.ir.graph import Graph, Node, has_effect, origin, rebuild, topological
 from graphc.ops.batched import spread, vectorize
 from graphc.ops.custom import GradientRule, after, with_gradient
 from graphc.ops.declare import check_function, listed
@@ -376,7 +376,9 @@ def _substitute(roots: Iterable[Node], new: Mapping[Node, Node], gradient: bool 
     made = dict(new)
     for node in topological(roots):
         inputs = tuple(made.get(i, i) for i in node.inputs)
-        if node not in made and any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            with origin(node.where, gradient or node.gradient):
+        if node not in made and gradient and has_effect(node):
+            made[node] = inputs[0]  # it happens where the value is computed first
+        elif node not in made and any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+            with origin(node.where, gradient or node.gradient, node.forward or (node.op if gradient else None)):
                 made[node] = node.op(*inputs, **node.attrs)
     return [made.get(root, root) for root in roots]  # type: ignore[misc]

@@ -31,9 +31,10 @@ FLOORS = {
     "compile": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "gradients": {"errors", "ir", "ops", "passes"},
     "control": {"errors", "ir", "ops", "passes", "control"},
+    "debug": {"errors", "ir", "ops", "backends", "compile", "debug"},
     "__init__": {
-        "errors", "ir", "ops", "passes", "backends", "compile", "control", "extend", "gradients", "linalg", "nn", "optim",
-        "random", "testing", "data", "layers", "metrics", "models",
+        "errors", "ir", "ops", "passes", "backends", "compile", "control", "debug", "extend", "gradients", "linalg", "nn",
+        "optim", "random", "testing", "data", "layers", "metrics", "models",
     },
     "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},

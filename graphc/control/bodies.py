@@ -7,7 +7,7 @@ from typing import Any
 
 from graphc import ops
 from graphc.errors import DTypeError, InputError, ShapeError, caller
-from graphc.ir.graph import Graph, Node, topological
+from graphc.ir.graph import Graph, Node, has_effect, topological, without_effects
 from graphc.ir.operation import Leaf
 from graphc.ir.types import TensorType
 from graphc.ops.tensor import Tensor, as_tensor
@@ -54,6 +54,11 @@ def closed(
                 new[node] = node.with_inputs(tuple(new[i] for i in node.inputs)) if node.inputs else node
         graphs.append(Graph((*own, *outer.values()), (new[y] for y in outputs), name="body"))
     return graphs, list(outer)  # type: ignore[arg-type]
+
+
+def effects(born: Sequence[Node]) -> list[Node]:
+    """Those of the nodes that are there for what else they do: a loop's body keeps them, whatever they read."""
+    return [node for node in born if has_effect(node)]
 
 
 def _is_given(node: Node) -> bool:
@@ -108,5 +113,5 @@ def gradients_of(
         leaves = [body.inputs[i] for i in wanted]
         found = differentiate(seeds, leaves)
         parts = [ops.zeros_like(x) if p is None else p for x, p in zip(leaves, found, strict=True)]  # type: ignore[arg-type]
-        made.append(Graph((*body.inputs, *cotangents), parts, name="body"))
+        made.append(without_effects(Graph((*body.inputs, *cotangents), parts, name="body")))
     return tuple(made), wanted

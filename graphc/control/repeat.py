@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.control.bodies import check_body, closed, leaf_of, same_form, symbols
+from graphc.control.bodies import check_body, closed, effects, leaf_of, same_form, symbols
 from graphc.control.scan import scan
 from graphc.control.sized import sized_
 from graphc.control.steps import scan_
@@ -17,7 +17,7 @@ from graphc.errors import DTypeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, births, without_effects
 from graphc.ir.operation import Repeat
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, as_option, build, check_function, results
@@ -48,7 +48,8 @@ def _while_vjp(g: Any, y: Any, *inputs: Tensor, test: Graph, body: Graph, carrie
     used = dims.names(*(n for x in (*body.inputs, *body.outputs) for n in x.type.shape))
     size = next(name for i in count() if (name := f"steps{i}") not in used and f"{name}]" not in str(body))
     leaves = [leaf_of(f"x{i}", x.type) for i, x in enumerate(inputs)]
-    again = results(scan_(*leaves, body=body, carries=carries, sequences=0, steps=dims.symbol(size), reverse=False))
+    silent = without_effects(body)
+    again = results(scan_(*leaves, body=silent, carries=carries, sequences=0, steps=dims.symbol(size), reverse=False))
     given = [i for i, part in enumerate(g) if part is not None]
     cotangents = [leaf_of(f"g{i}", y[i].type) for i in given]
     wanted = [i for i, x in enumerate(inputs) if x.dtype.is_float]
@@ -78,16 +79,18 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
     check_function("while_loop", "the body", body_fun)
     init = symbols("while_loop", init_val)
     leaves = [leaf_of(f"carry{i}", x.type) for i, x in enumerate(flatten(init))]
-    test = as_tensor(cond_fun(unflatten(init, leaves)))
+    with births() as born:
+        test = as_tensor(cond_fun(unflatten(init, leaves)))
     if test.type != TensorType(t.bool_, ()):
         raise DTypeError(
             f"while_loop: the condition must be one boolean, got {test.type}", where=caller(), hint="compare, or use gx.all"
         )
-    outputs = same_form("while_loop", "the value", init, body_fun(unflatten(init, leaves)))
+    with births() as made_in_body:
+        outputs = same_form("while_loop", "the value", init, body_fun(unflatten(init, leaves)))
     start = ops.zeros((), t.int64)
     leaves.append(leaf_of("steps", start.type))  # for the gradient; where there is none, nobody reads it
     outputs.append(leaves[-1] + 1)
-    (condition, body), outer = closed([[test], outputs], [leaves, leaves])
+    (condition, body), outer = closed([[test], outputs], [leaves, leaves], effects([*born, *made_in_body]))
     made = results(while_(*flatten(init), start, *outer, test=condition, body=body, carries=len(leaves)))
     return unflatten(init, list(made[:-1]))
 

@@ -7,12 +7,13 @@ from math import ceil, sqrt
 from typing import Any
 
 from graphc import ops
-from graphc.control.bodies import closed, leaf_of, same_form, symbols
+from graphc.control.bodies import closed, effects, leaf_of, same_form, symbols
 from graphc.control.steps import scan_
 from graphc.errors import InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
+from graphc.ir.graph import births
 from graphc.ir.types import TensorType
 from graphc.ops.declare import as_option, check_flag, check_function, normalize_integer, results
 from graphc.ops.trees import Tree, flatten, unflatten
@@ -53,7 +54,8 @@ def scan(
         return _in_groups(segment, f, init, xs, steps, size, reverse)
     carries = [leaf_of(f"carry{i}", x.type) for i, x in enumerate(flatten(init))]
     slices = [leaf_of(f"x{i}", TensorType(x.dtype, x.shape[1:])) for i, x in enumerate(flatten(xs))]
-    found = f(unflatten(init, carries), unflatten(xs, slices))
+    with births() as born:
+        found = f(unflatten(init, carries), unflatten(xs, slices))
     if not isinstance(found, tuple) or len(found) != 2:
         raise InputError(
             f"scan: the body must give (carry, y), got {type(found).__name__}", where=caller(),
@@ -61,7 +63,7 @@ def scan(
         )  # fmt: skip
     ys = symbols("scan", found[1])
     outputs = [*same_form("scan", "the carry", init, found[0]), *flatten(ys)]
-    (body,), outer = closed([outputs], [[*carries, *slices]])
+    (body,), outer = closed([outputs], [[*carries, *slices]], effects(born))
     made = list(results(scan_(
         *flatten(init), *flatten(xs), *outer, body=body, carries=len(carries), sequences=len(slices), steps=steps,
         reverse=bool(reverse),

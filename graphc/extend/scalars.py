@@ -107,7 +107,7 @@ def derived_gradient(code: str) -> Callable[..., tuple[Node | None, ...]]:
         parts = differentiate({value: holes[-1]}, holes[:-1])
         made = Graph((), [p for p in parts if p is not None])
         new: dict[Node, Node] = {hole: ops.astype(x, x.dtype.arithmetic) for hole, x in zip(holes, given, strict=True)}
-        with origin(y.where, gradient=True):
+        with origin(y.where, gradient=True, forward=y.forward or y.op):
             found = iter(rebuild(made, lambda node: new.get(node, node)).outputs)
             return tuple(
                 None if p is None else ops.astype(as_tensor(next(found)), x.dtype) for p, x in zip(parts, xs, strict=True)

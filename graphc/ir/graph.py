@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, wraps
+from itertools import count
 from typing import Any
 
 import networkx as nx
 
 from graphc.errors import Where, caller
 from graphc.ir import dims
-from graphc.ir.operation import Leaf, Operation
+from graphc.ir.operation import Host, Leaf, Operation
 from graphc.ir.types import DType, TensorType
 
 
@@ -27,6 +28,8 @@ class Origin:
 
     where: Where | None
     gradient: bool
+    forward: Operation | None = None
+    number: int | None = None
 
 
 _ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
@@ -50,9 +53,12 @@ def births() -> Iterator[list[Node]]:
 
 
 @contextmanager
-def origin(where: Where | None, gradient: bool) -> Iterator[None]:
-    """Nodes born inside get this line and this side (forward or gradient)."""
-    token = _ORIGIN.set(Origin(where, gradient))
+def origin(where: Where | None, gradient: bool, forward: Operation | None = None, number: int | None = None) -> Iterator[None]:
+    """Nodes born inside get this line, this side (forward or gradient), and the operation whose gradient they belong to.
+
+    `number` is the place in the order of births that they take over from a node that they stand for.
+    """
+    token = _ORIGIN.set(Origin(where, gradient, forward, number))
     try:
         yield
     finally:
@@ -64,13 +70,19 @@ def current_origin() -> Origin:
     return _ORIGIN.get() or Origin(caller(), False)
 
 
+_NUMBERS = count()
+
+
 class Node:
     """One value of a graph: an operation applied to inputs. Compared by identity; never changed.
+
+    `where` is the user's line, `gradient` says whether a gradient rule made it: that of the operation `forward`.
+    `number` orders nodes as the user's program made them; a node that stands for another after a change has that one's.
 
     Never test membership of nodes in a tuple or list: symbols have an elementwise `==`. Sets and dicts go by identity.
     """
 
-    __slots__ = ("__weakref__", "attrs", "gradient", "inputs", "op", "type", "where")
+    __slots__ = ("__weakref__", "attrs", "forward", "gradient", "inputs", "number", "op", "type", "where")
 
     op: Operation
     inputs: tuple[Node, ...]
@@ -78,10 +90,12 @@ class Node:
     type: TensorType
     where: Where | None
     gradient: bool
+    forward: Operation | None
+    number: int
 
     def __init__(
         self, op: Operation, inputs: tuple[Node, ...], attrs: Mapping[str, Any], type: TensorType,
-        where: Where | None = None, gradient: bool = False,
+        where: Where | None = None, gradient: bool = False, forward: Operation | None = None, number: int | None = None,
     ) -> None:  # fmt: skip
         set_slot = object.__setattr__
         set_slot(self, "op", op)
@@ -90,6 +104,8 @@ class Node:
         set_slot(self, "type", type)
         set_slot(self, "where", where)
         set_slot(self, "gradient", gradient)
+        set_slot(self, "forward", forward)
+        set_slot(self, "number", next(_NUMBERS) if number is None else number)
         born = _BIRTHS.get()
         if born is not None:
             born.append(self)
@@ -106,8 +122,8 @@ class Node:
         if all(a is b for a, b in zip(inputs, self.inputs, strict=True)):
             return self
         if all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True)):
-            return type(self)(self.op, inputs, self.attrs, self.type, self.where, self.gradient)
-        with origin(self.where, self.gradient):
+            return type(self)(self.op, inputs, self.attrs, self.type, self.where, self.gradient, self.forward, self.number)
+        with origin(self.where, self.gradient, self.forward, self.number):
             new: Node = self.op(*inputs, **self.attrs)
         return new
 
@@ -203,6 +219,11 @@ def subgraphs(node: Node) -> Iterator[Graph]:
                 yield part
 
 
+def has_effect(node: Node) -> bool:
+    """Whether a node is there for what else it does: its value is its operand's."""
+    return isinstance(node.op.lowering, Host) and node.op.lowering.effect
+
+
 def nested(change: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
     """A pass that changes the graphs inside a graph, innermost first, and then the graph."""
 
@@ -227,9 +248,16 @@ def within(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
         if not any(True for _ in subgraphs(node)):
             return node
         attrs = {key: inside(value) for key, value in node.attrs.items()}
-        return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient)
+        return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient, node.forward, node.number)
 
     return rebuild(graph, changed)
+
+
+def without_effects(graph: Graph) -> Graph:
+    """The graph without nodes that are there for what else they do, inside loops too: for what is computed again."""
+    if not any(has_effect(n) or any(True for _ in subgraphs(n)) for n in graph.nodes):
+        return graph
+    return rebuild(within(graph, without_effects), lambda node: node.inputs[0] if has_effect(node) else node)
 
 
 def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
@@ -241,6 +269,6 @@ def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
 
 
 __all__ = [
-    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "nested", "origin", "rebuild", "subgraphs",
-    "topological", "within",
+    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "has_effect", "nested", "origin", "rebuild",
+    "subgraphs", "topological", "within", "without_effects",
 ]  # fmt: skip

@@ -100,11 +100,14 @@ class Host:
     A reference gives an array, or a tuple of them where the operation's type is a TupleType. What it raises ends the call.
     A compiled program calls `into(out, *arrays, **attrs)` instead where it is there: the same values, written into the array
     or the tuple of arrays that will hold them. They are of the right type, in row-major order, and share no memory. Where
-    `threaded`, it takes the number of threads that it may use as `threads` too; its result does not depend on it.
+    `threaded`, it takes the number of threads that it may use as `threads` too; its result does not depend on it. Where
+    `effect`, it is called for what else it does, and gives its one operand as it is, of any shape: what is computed again for a
+    gradient leaves it out, and it happens inside a loop even if its operand comes from outside.
     """
 
     into: Callable[..., None] | None = None
     threaded: bool = False
+    effect: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from graphc.ir.graph import Node, origin, topological
 from graphc.ir.operation import (
     VOCABULARY,
     Contraction,
+    Host,
     Operation,
     Pointwise,
     Prefix,
@@ -219,7 +220,7 @@ def vectorize(roots: Iterable[Node], given: Mapping[Node, Spread], size: Size) -
         if all(x is i for (x, _), i in zip(inputs, node.inputs, strict=True)):
             new[node] = node, False  # type: ignore[assignment]
             continue
-        with origin(node.where, node.gradient):
+        with origin(node.where, node.gradient, node.forward):
             if any(has for _, has in inputs) and isinstance(node.type, TupleType):
                 several[node] = _repeated(node, inputs, size)
                 new[node] = node, False  # type: ignore[assignment]
@@ -234,7 +235,7 @@ def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
     op, attrs = node.op, node.attrs
     made: Tensor
     match op.lowering:
-        case Pointwise(elementwise=True):
+        case Pointwise(elementwise=True) | Host(effect=True):  # any shape will do
             made = op(*(spread(x, size) for x in inputs), **attrs)
             return made
         case Reduction() if "axes" in attrs:

@@ -46,7 +46,7 @@ def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any], kind: 
             error.where = current_origin().where
         raise
     born = current_origin()
-    return kind(op, tuple(inputs), attrs, found, born.where, born.gradient)
+    return kind(op, tuple(inputs), attrs, found, born.where, born.gradient, born.forward, born.number)
 
 
 # --- data types ------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
             y = tuple(VOCABULARY["project"](node, index=i) for i in range(len(node.type.parts)))
         if g is None:
             continue
-        with origin(node.where, gradient=True):
+        with origin(node.where, gradient=True, forward=node.forward or node.op):
             if node in keep or not (isinstance(node.op.lowering, Pointwise) and node.op.lowering.elementwise):
                 g = g.settled()
                 if node in keep:
