@@ -42,6 +42,7 @@ from graphc.ops.sorting import (
     argsort, isin, median, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
 )  # fmt: skip
 from graphc.ops.tensor import Axis, TensorLike
+from graphc.saving import load, save
 
 __version__ = "0.1.0"
 
@@ -175,6 +176,7 @@ __all__ = [
     "linalg",
     "linear_recurrence",
     "linspace",
+    "load",
     "log",
     "log1p",
     "log2",
@@ -233,6 +235,7 @@ __all__ = [
     "result_type",
     "roll",
     "round",
+    "save",
     "scan",
     "searchsorted",
     "segment_max",

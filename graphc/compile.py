@@ -482,23 +482,28 @@ def named_variables(variables: Compiled | Mapping[Any, Any] | Variable | Iterabl
     >>> list(gx.named_variables([c, b, a, gx.variable(0.0, name="mean", of=c)]))
     ['w', 'v', 'w_1', 'w_1.mean']
     """
+    return named("named_variables", variables)
+
+
+def named(what: str, variables: Any) -> dict[str, Variable]:
+    """`named_variables` for a function of another name."""
     if isinstance(variables, Compiled):
         return variables.variables
     if isinstance(variables, Mapping) and not all(isinstance(key, Variable) for key in variables):
         for name in variables:
             if not is_name(name):
-                raise InputError(f"named_variables: {name!r} is not a name", where=caller(), hint="give {name: variable}")
-        return {name: _a_variable(v) for name, v in variables.items()}
+                raise InputError(f"{what}: {name!r} is not a name", where=caller(), hint="give {name: variable}")
+        return {name: _a_variable(what, v) for name, v in variables.items()}
     if isinstance(variables, Tensor) or not isinstance(variables, Iterable):
         variables = [variables]
-    return collected(map(_a_variable, variables))
+    return collected(_a_variable(what, v) for v in variables)
 
 
-def _a_variable(value: Any) -> Variable:
+def _a_variable(what: str, value: Any) -> Variable:
     found = value if isinstance(value, Tensor) else getattr(value, "variable", value)
     if not isinstance(found, Variable):
         raise InputError(
-            f"named_variables: only variables have state, got {value!r}", where=caller(),
+            f"{what}: only variables have state, got {value!r}", where=caller(),
             hint="make them with gx.variable; of what gx.compile gives, take `.variables`",
         )  # fmt: skip
     return found

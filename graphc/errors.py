@@ -92,3 +92,7 @@ class GradientError(GraphError, TypeError):
 
 class ParseError(GraphError, ValueError):
     """Graph text that does not parse; the message gives line and column."""
+
+
+class FileError(GraphError, ValueError):
+    """A file that does not hold what it should, or not in a form that can be read."""

@@ -29,12 +29,13 @@ FLOORS = {
     "backends": {"errors", "ir", "backends"},
     "sight": {"errors", "ir", "ops", "passes", "backends", "sight"},
     "compile": {"errors", "ir", "ops", "passes", "backends", "sight"},
+    "saving": {"errors", "ir", "ops", "compile"},
     "gradients": {"errors", "ir", "ops", "passes"},
     "control": {"errors", "ir", "ops", "passes", "control"},
     "debug": {"errors", "ir", "ops", "backends", "compile", "debug"},
     "__init__": {
         "errors", "ir", "ops", "passes", "backends", "compile", "control", "debug", "extend", "gradients", "linalg", "nn",
-        "optim", "random", "testing", "data", "layers", "metrics", "models",
+        "optim", "random", "saving", "testing", "data", "layers", "metrics", "models",
     },
     "linalg": {FACE, "linalg"},
     "nn": {FACE, "nn"},
@@ -64,6 +65,7 @@ ELSEWHERE = {
     "mlxtend": ("demo",),
     "tqdm": ("demo", "bench", "models/progress"),
     "ml_dtypes": ("ir/types.py",),
+    "safetensors": ("saving",),
 }
 
 
