@@ -178,7 +178,7 @@ def vocabulary() -> str:
         "|---|---|---|---|---|",
     ]
     lines += [f"| `{op.name}` | {_lowering(op)} | {_arity(op)} | {_gradient(op)} | {_what(op)} |" for op in declared]
-    names = {op.name for op in declared}
+    names = {op.name for op in declared} - set(_INTERNAL)
     libraries = {
         "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
         "Linear algebra: `gx.linalg`": gx.linalg, "Optimisers: `gx.optim`": gx.optim,

@@ -447,7 +447,7 @@ def truncated_normal(
     below = _below(first)
     part = below + _open(words, gx.float64) * (_below(last) - below)
     above = part > 0.5
-    x = _quantile(gx.where(above, 1 - part, part))
+    x = gx.ops.normal_quantile(gx.where(above, 1 - part, part))
     x = gx.where(above ^ right, -x, x)
     return gx.astype(gx.clip(x, low, high), made)
 
@@ -455,20 +455,6 @@ def truncated_normal(
 def _below(x: Tensor) -> Tensor:
     """The probability that a normal number is below x, with all digits where it is small."""
     return 0.5 * gx.erfc(x * -math.sqrt(0.5))
-
-
-def _quantile(p: Tensor) -> Tensor:
-    """What a normal number is below with probability p, for p of at most 1/2.
-
-    From Abramowitz and Stegun 26.2.23 (error 4.5e-4), by Newton's method on log(p): the third step is exact.
-    """
-    t = gx.sqrt(-2.0 * gx.log(p))
-    over = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308))
-    x = (2.515517 + t * (0.802853 + t * 0.010328)) / over - t
-    for _ in range(3):
-        there = _below(x)
-        x = x - there * gx.exp(0.5 * x * x) * math.sqrt(2 * math.pi) * (gx.log(there) - gx.log(p))
-    return x
 
 
 # --- exponential, gumbel ---------------------------------------------------------------------------------------------

@@ -138,13 +138,21 @@ class Arguments:
             ("keepdims", "descending", "replace", "causal", "stable", "side", "reduction", "layout", "method", "mode", "ord"): (
                 lambda: self.one((True, False, "left", "mean", "none", "sum", "NHWC", "linear", "nearest", 2, "fro", 1, None))
             ),
-            ("n", "num_segments", "groups", "size", "num", "depth", "length", "count", "M", "N", "seed", "n_rows"): small,
+            ("n", "num_segments", "groups", "size", "num", "depth", "length", "count", "M", "N", "seed", "n_rows", "minlength",
+             "ddof"): small,
             ("indices", "labels", "segment_ids", "places", "index"): lambda: self.one(
                 (self.symbol("int64"), self.symbol("uint8"), gx.constant([0, 9, -9]), 1, [0, 1], self.symbol("float64"))
             ),
             ("f", "body", "cond", "function", "true_fun", "false_fun", "branches", "fun"): lambda: self.one((
                 (lambda *x: x[0] if x else 0.0), (lambda *x: x), (lambda: 1), (lambda a, b: (a, b)), (lambda *x: None),
                 [(lambda x: x)] * 2, 3,
+            )),
+            ("indices_or_sections", "bins", "range", "window_shape"): lambda: self.one(
+                (1, 2, 3, [1], [1, 2], (0, 1), [0.0, 0.5, 2.0], "auto", -1, None, self.symbol("float64", (3,)))
+            ),
+            ("condlist", "choicelist", "choices", "multi_index"): lambda: self.one((
+                [self.symbol("bool", (3,))], [self.symbol("float64", (3,))] * 2, [self.symbol("int64", (3,))] * 2, [], None,
+                self.symbol(),
             )),
             ("condition", "mask", "pred", "where"): lambda: self.one((self.symbol("bool"), True, self.symbol(), None)),
             ("arrays", "tensors", "xs", "operands", "inputs", "outputs", "params", "grads", "wrt"): lambda: self.one(

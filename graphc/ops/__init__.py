@@ -8,6 +8,9 @@
     reductions.py    linear.py   cumulative.py   combining elements
     random_bits.py   sampling.py                 random numbers
     incomplete.py                                probabilities of the gamma and beta distribution
+    special.py      without_nan.py               single elements, and reductions, made of others
+    parts.py         statistics.py               arrays taken apart and put together; counts and moments
+    sequences.py                                 signals, polynomials, indices, windows
     batched.py                                   anything, for every element of a leading axis
     custom.py                                    gradients by rules of the user's
     storage.py       what of 16 bits is computed in float32
@@ -65,28 +68,59 @@ from graphc.ops.shape import (
     swapaxes, transpose, unstack,
 )  # fmt: skip
 from graphc.ops.storage import in_float32
+from graphc.ops.special import (
+    betaln, deg2rad, entr, fmax, fmin, heaviside, isneginf, isposinf, kl_div, log_ndtr, logit, nan_to_num, ndtr, ndtri,
+    normal_quantile, rad2deg, rel_entr, sinc, xlog1py, xlogy,
+)  # isort: skip  # fmt: skip
+from graphc.ops.parts import (
+    array_split, atleast_1d, atleast_2d, atleast_3d, choose, column_stack, dsplit, dstack, fliplr, flipud, hsplit, hstack,
+    rot90, select, split, vsplit, vstack,
+)  # isort: skip  # fmt: skip
+from graphc.ops.without_nan import (
+    nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile, nanprod, nanquantile,
+    nanstd, nansum, nanvar,
+)  # isort: skip  # fmt: skip
+from graphc.ops.statistics import (
+    allclose, array_equal, average, bincount, corrcoef, cov, digitize, ediff1d, histogram, histogram_bin_edges, isclose, ptp,
+    trapezoid,
+)  # isort: skip  # fmt: skip
+from graphc.ops.sequences import (
+    append, argwhere, bartlett, blackman, convolve as convolve_vectors, correlate, diag_indices, flatnonzero, geomspace,
+    hamming, hanning, identity, indices, inner, logspace, polyval, ravel_multi_index, sliding_window_view, tri, tril_indices,
+    triu_indices, unravel_index, vander, vdot,
+)  # isort: skip  # fmt: skip
 from graphc.ops import batched as batched, custom as custom, sizes as sizes  # isort: skip (they stand on all of the above)
 
 __all__ = [
-    "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "any", "any_type", "arange", "argmax",
-    "argmin", "argsort", "as_option", "as_tensor", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh", "betainc",
-    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast", "cbrt", "ceil", "check_flag", "check_function",
-    "check_number", "clip", "compress", "concat", "constant", "convolve", "convolve_transposed", "copysign", "cos", "cosh",
-    "count_nonzero", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "diag", "diagonal", "diff",
-    "digamma", "divide", "einsum", "empty", "empty_like", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims",
-    "expm1", "extract", "eye", "finfo", "flip", "floor", "floor_divide", "fmod", "full", "full_like", "gamma_pathwise",
-    "gammainc", "gammaincc", "getitem", "greater", "greater_equal", "hypot", "iinfo", "in_float32", "input_", "interp",
-    "isdtype", "isfinite", "isin", "isinf", "isnan", "kron", "less", "less_equal", "lgamma", "linear_recurrence",
-    "linspace", "listed", "log", "log1p", "log2", "log10", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "matmul", "matrix_functions", "matrix_transpose", "max", "max_pool", "maximum", "mean",
-    "median", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "nextafter", "nonzero", "normalize_axis",
+    "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "allclose", "any", "any_type", "append",
+    "arange", "argmax", "argmin", "argsort", "argwhere", "array_equal", "array_split", "as_option", "as_tensor", "asarray",
+    "asin", "asinh", "astype", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d", "atleast_3d", "average", "bartlett",
+    "betainc", "betaln", "bincount", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "blackman", "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast",
+    "cbrt", "ceil", "check_flag", "check_function", "check_number", "choose", "clip", "column_stack", "compress", "concat",
+    "constant", "convolve", "convolve_transposed", "convolve_vectors", "copysign", "corrcoef", "correlate", "cos", "cosh",
+    "count_nonzero", "cov", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "deg2rad", "diag",
+    "diag_indices", "diagonal", "diff", "digamma", "digitize", "divide", "dsplit", "dstack", "ediff1d", "einsum", "empty",
+    "empty_like", "entr", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye",
+    "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "full",
+    "full_like", "gamma_pathwise", "gammainc", "gammaincc", "geomspace", "getitem", "greater", "greater_equal", "hamming",
+    "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack", "hypot", "identity", "iinfo",
+    "in_float32", "indices", "inner", "input_", "interp", "isclose", "isdtype", "isfinite", "isin", "isinf", "isnan",
+    "isneginf", "isposinf", "kl_div", "kron", "less", "less_equal", "lgamma", "linear_recurrence", "linspace", "listed",
+    "log", "log1p", "log2", "log10", "log_ndtr", "logaddexp", "logcumsumexp", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logit", "logspace", "matmul", "matrix_functions", "matrix_transpose", "max", "max_pool", "maximum",
+    "mean", "median", "meshgrid", "min", "minimum", "moveaxis", "multiply", "nan_to_num", "nanargmax", "nanargmin",
+    "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod", "nanquantile",
+    "nanstd", "nansum", "nanvar", "ndtr", "ndtri", "negative", "nextafter", "nonzero", "normal_quantile", "normalize_axis",
     "normalize_integer", "not_equal", "numpy_function", "numpy_modules", "numpy_ufunc", "one_hot", "ones", "ones_like",
-    "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_quantile", "polygamma", "positive", "pow", "prod",
-    "product", "promote_operands", "put_add", "put_along_add", "quantile", "reciprocal", "remainder", "repeat", "reshape",
-    "result_type", "roll", "round", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "sigmoid",
-    "sign", "signbit", "sin", "sinh", "slice_", "slide", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "std",
-    "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "threefry",
-    "tile", "top_k", "trace", "transpose", "tril", "triu", "trunc", "unique_all", "unique_counts", "unique_inverse",
-    "unique_values", "unstack", "var", "variable", "vecdot", "where", "windows", "zeros", "zeros_like",
+    "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_quantile", "polygamma", "polyval", "positive",
+    "pow", "prod", "product", "promote_operands", "ptp", "put_add", "put_along_add", "quantile", "rad2deg",
+    "ravel_multi_index", "reciprocal", "rel_entr", "remainder", "repeat", "reshape", "result_type", "roll", "rot90",
+    "round", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select", "sigmoid", "sign",
+    "signbit", "sin", "sinc", "sinh", "slice_", "slide", "sliding_window_view", "softplus", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan",
+    "tanh", "tensordot", "threefry", "tile", "top_k", "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices",
+    "triu", "triu_indices", "trunc", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unravel_index",
+    "unstack", "vander", "var", "variable", "vdot", "vecdot", "vsplit", "vstack", "where", "windows", "xlog1py", "xlogy",
+    "zeros", "zeros_like",
 ]  # fmt: skip

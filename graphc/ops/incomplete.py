@@ -28,7 +28,7 @@ _LEAST = 1e-290  # of a parameter: a tail's width is 1 over it
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 
 
-def _beyond_stirling(z: Tensor) -> Tensor:
+def beyond_stirling(z: Tensor) -> Tensor:
     """lgamma(z) less Stirling's formula."""
     inverse = 1 / ops.maximum(z, 10.0)
     square = inverse * inverse
@@ -61,7 +61,7 @@ def _tail(width: Tensor, fall: Callable[[Tensor], Tensor], factor: Callable[[Ten
 def _gamma_mass(a: Tensor, x: Tensor) -> Tensor:
     """x times the density at x of the gamma distribution of shape a."""
     off = x - a
-    return ops.exp(a * _log_ratio(x, a, off) - off - _beyond_stirling(a)) * ops.sqrt(a * (0.5 / math.pi))
+    return ops.exp(a * _log_ratio(x, a, off) - off - beyond_stirling(a)) * ops.sqrt(a * (0.5 / math.pi))
 
 
 def _gamma_tail(a: Tensor, x: Tensor, slope: bool = False) -> Tensor:
@@ -137,7 +137,7 @@ def _beta_mass(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
     n = a + b
     off = b * x - a * (1 - x)
     log_ratios = a * _log_ratio(x, a / n, off / n) + b * _log_ratio(1 - x, b / n, -off / n)
-    beyond = _beyond_stirling(n) - _beyond_stirling(a) - _beyond_stirling(b)
+    beyond = beyond_stirling(n) - beyond_stirling(a) - beyond_stirling(b)
     return ops.exp(log_ratios + beyond) * ops.sqrt(a / n * b * (0.5 / math.pi))
 
 

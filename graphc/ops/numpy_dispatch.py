@@ -17,7 +17,7 @@ _ALIASES = {
     "right_shift": "bitwise_right_shift", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concatenate": "concat", "amax": "max", "amin": "min",
     "ravel": "_flatten", "dot": "matmul", "conjugate": "positive", "cumsum": "cumulative_sum",
-    "cumprod": "cumulative_prod",
+    "cumprod": "cumulative_prod", "convolve": "convolve_vectors", "degrees": "rad2deg", "radians": "deg2rad", "fix": "trunc",
 }  # fmt: skip
 _REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_or": "any", "logical_and": "all"}
 _ACCUMULATE = {
@@ -77,10 +77,12 @@ def _find(name: str, module: str = "numpy") -> Any:
     return found
 
 
-def _options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+def _options(name: str, options: dict[str, Any], function: Any = None) -> dict[str, Any]:
+    """The options that a function of graphc's takes; those that are NumPy's alone must have their defaults."""
+    taken = inspect.signature(function).parameters if inspect.isfunction(function) else {}
     kept = {}
     for key, value in options.items():
-        if key in _DEFAULTS:
+        if key in _DEFAULTS and key not in taken:
             if value is not np._NoValue and value != _DEFAULTS[key] and value is not None:
                 raise InputError(f"numpy.{name} of a symbol: the option {key} is not possible", where=caller())
         elif value is not np._NoValue:
@@ -112,4 +114,5 @@ def numpy_function(func: Any, args: Any, kwargs: Any) -> Any:
     name = func.__name__
     if func.__module__ == "numpy.linalg" and name in ops.matrix_functions.__all__:
         return _linalg(func, args, kwargs)
-    return _find(name, func.__module__)(*args, **_options(name, kwargs))
+    found = _find(name, func.__module__)
+    return found(*args, **_options(name, kwargs, found))

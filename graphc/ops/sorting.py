@@ -5,6 +5,7 @@ NaN counts as larger than every number, so it comes last, and first in descendin
 
 from __future__ import annotations
 
+import math
 from _thread import start_new_thread
 from collections import deque
 from contextlib import suppress
@@ -384,7 +385,16 @@ def _within(q: Any, whole: int) -> bool:
     return isinstance(q, Tensor) or bool((np.greater_equal(q, 0) & np.less_equal(q, whole)).all())
 
 
-def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, method: str, keepdims: bool) -> Tensor:
+def quantile_without_nan(
+    name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, method: str, keepdims: bool
+) -> Tensor:  # fmt: skip
+    """Quantiles of what is not NaN, which every column has a number of its own of; NaN where that is 0."""
+    return _quantile(name, x, q, whole, axis, method, keepdims, leave_out=True)
+
+
+def _quantile(
+    name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, method: str, keepdims: bool, leave_out: bool = False
+) -> Tensor:  # fmt: skip
     if not isinstance(method, str) or method not in _METHODS:
         raise InputError(f"{name}: method is {method!r}", where=caller(), hint=f"one of {', '.join(_METHODS)}")
     x = as_tensor(x)
@@ -398,13 +408,32 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, m
     if whole != 1:
         wanted = wanted / whole
     ordered, axes = _sorted_front(name, x, axis)
-    n = ops.full((), ordered.shape[0], wanted.dtype)
-    at = _place(method, n, wanted)
-    below = ops.clip(ops.floor(at), 0, n - 1)
-    low = ops.take(ordered, ops.astype(below, t.int64), axis=0)
+    leave_out = leave_out and x.dtype.is_float
+    wide = (*wanted.shape, *(1,) * (ordered.ndim - 1))
+    if leave_out:
+        n = ops.astype(ops.sum(ops.logical_not(ops.isnan(ordered)), axis=0), wanted.dtype)
+        at = _place(method, n, ops.reshape(wanted, wide))
+    else:
+        n = ops.full((), ordered.shape[0], wanted.dtype)
+        at = _place(method, n, wanted)
+
+    def element(place: Tensor) -> Tensor:
+        place = ops.astype(place, t.int64)
+        if not leave_out:
+            return ops.take(ordered, place, axis=0)
+        rows = ops.reshape(place, (-1, *place.shape[wanted.ndim :]))
+        return ops.reshape(ops.take_along_axis(ordered, rows, axis=0), place.shape)
+
+    def finished(y: Tensor) -> Tensor:
+        y = ops.where(n > 0, y, math.nan) if leave_out else _nan_if_there_is_one(y, ordered)
+        return _kept(y, x, axes, keepdims, wanted.shape)
+
+    last = ops.maximum(n - 1, 0) if leave_out else n - 1
+    below = ops.clip(ops.floor(at), 0, last)
+    low = element(below)
     if method in _DISCRETE:
-        return _kept(_nan_if_there_is_one(low, ordered), x, axes, keepdims, wanted.shape)
-    high = ops.take(ordered, ops.astype(ops.clip(ops.floor(at) + 1, 0, n - 1), t.int64), axis=0)
+        return finished(low)
+    high = element(ops.clip(ops.floor(at) + 1, 0, last))
     share = at - below
     if method == "averaged_inverted_cdf":
         share = ops.where(ops.equal(share, 0), 0.5, ops.ones_like(share))
@@ -414,10 +443,11 @@ def _quantile(name: str, x: TensorLike, q: TensorLike, whole: int, axis: Axis, m
     closer = share >= 0.5
     if plain and x.dtype.is_float:
         share, back = ops.astype(share, x.dtype), ops.astype(back, x.dtype)
-    share, back, closer = (ops.reshape(v, (*wanted.shape, *(1,) * (ordered.ndim - 1))) for v in (share, back, closer))
+    if not leave_out:
+        share, back, closer = (ops.reshape(v, wide) for v in (share, back, closer))
     gap = high - low
     y = ops.where(closer, high - gap * back, low + gap * share)
-    return _kept(_nan_if_there_is_one(y, ordered), x, axes, keepdims, wanted.shape)
+    return finished(y)
 
 
 # --- sets of given size ----------------------------------------------------------------------------------------------
@@ -540,5 +570,6 @@ def isin(x: TensorLike, test_elements: TensorLike, *, invert: bool = False) -> T
 
 __all__ = [
     "TopKResult", "UniqueAllResult", "UniqueCountsResult", "UniqueInverseResult", "argsort", "isin", "median",
-    "percentile", "quantile", "sort", "top_k", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "percentile", "quantile", "quantile_without_nan", "sort", "top_k", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values",
 ]  # fmt: skip
