@@ -10,10 +10,11 @@ from graphc import ops
 from graphc.errors import GradientError, ShapeError, caller
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, has_effect, origin, rebuild, topological
-from graphc.ops.batched import spread, vectorize
+from graphc.ops.batched import vectorize
 from graphc.ops.custom import GradientRule, after, with_gradient
-from graphc.ops.declare import check_function, listed
+from graphc.ops.declare import check_function, listed, spread
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
+from graphc.ops.trees import flatten, unflatten
 from graphc.passes.differentiate import differentiate
 
 
@@ -218,9 +219,11 @@ def _name(f: Callable[..., Any]) -> str:
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """f for every element along an axis of its arguments: a function of arrays with that axis.
 
-    f takes symbols and gives one, or a list or tuple of them; it is called once, on symbols without the axis. in_axes: the axis
-    of every argument, or one for each; None for an argument that is the same for all. out_axes: where the results have it.
-    Nothing is repeated: operations take all elements at once (those of other kinds than ir/operation.py lists are repeated).
+    f takes symbols and gives one, or nested lists, tuples and dicts of them; it is called once, on symbols without the axis.
+    in_axes: the axis of every argument, or one for each; None for an argument that is the same for all. out_axes: where the
+    results have it, or one for each. The number of elements may be symbolic. Operations take all elements at once, loops and
+    choices too: a loop whose condition depends on the element runs until it is done for all, and a choice by the element computes
+    every branch that any element takes. Only a routine of Python of the user's, `unique` and `isin` are called once for each.
 
     >>> import graphc as gx
     >>> a, b = gx.placeholder("a", ("n", 3), "float64"), gx.placeholder("b", (3,), "float64")
@@ -250,13 +253,13 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                 where=caller(), hint="in_axes names the axis of every argument; None is for those that have none",
             )  # fmt: skip
         values = f(*holes)
-        ys = _results("vmap", f, values)
+        ys = _results("vmap", f, flatten(values))
         places = list(out_axes) if isinstance(out_axes, (list, tuple)) else [out_axes] * len(ys)
         if len(places) != len(ys):
             raise ShapeError(f"vmap: out_axes has {len(places)} axes for {len(ys)} results", where=caller())
         made = [spread(y, sizes[0]) for y in vectorize(ys, given, sizes[0])]
         made = [ops.moveaxis(y, 0, axis) for y, axis in zip(made, places, strict=True)]
-        return type(values)(made) if isinstance(values, (list, tuple)) else made[0]
+        return unflatten(values, made)
 
     return mapped
 

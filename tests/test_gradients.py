@@ -308,15 +308,17 @@ def check_leading_axis(case: walk.Case, part: int, kind: TensorType, rng: np.ran
     for several in [(True,) * n, *(tuple(i == k for i in range(n)) for k in range(n))]:
         arrays = [np.stack([draw[i] for draw in (case.arrays(rng) for _ in range(3))]) for i in range(n)]
         given = [a if many else a[0] for a, many in zip(arrays, several, strict=True)]
-        xs = [gx.placeholder(f"x{i}", a.shape, a.dtype) for i, a in enumerate(given)]
+        shapes = [("n", *a.shape[1:]) if many else a.shape for a, many in zip(given, several, strict=True)]
+        xs = [gx.placeholder(f"x{i}", shape, a.dtype) for i, (shape, a) in enumerate(zip(shapes, given, strict=True))]
         y = gx.vmap(value, in_axes=tuple(0 if many else None for many in several))(*xs)
         singles = [[a[k] if many else a for a, many in zip(given, several, strict=True)] for k in range(3)]
-        results = [y]
+        results, symbol = [y], gx.placeholder("g", y.shape, y.dtype)
         if y.dtype.is_float and op.vjp is not None:
-            g = rng.uniform(0.5, 1.5, y.shape)
+            g = rng.uniform(0.5, 1.5, (3, *kind.shape)).astype(kind.dtype.numpy)
             wrt = [x for x in xs if x.dtype.is_float]
-            results += gx.vjp([y], wrt, [g])
-        found = gx.compile(xs, results, backend="interpreter", passes=())(*given)
+            results += gx.vjp([y], wrt, [symbol])
+        inputs = xs if len(results) == 1 else [*xs, symbol]
+        found = gx.compile(inputs, results, backend="interpreter", passes=())(*given, *([] if inputs is xs else [g]))
         wanted = np.stack([reference(*one) for one in singles])
         np.testing.assert_allclose(found[0], wanted, rtol=1e-14, atol=1e-14, err_msg=str(case))
         assert found[0].dtype == kind.dtype.numpy

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphc import ops
 from graphc.errors import DTypeError, InputError, ShapeError, caller
-from graphc.ir.graph import Graph, Node, has_effect, topological, without_effects
-from graphc.ir.operation import Leaf
+from graphc.ir import types as t
+from graphc.ir.dims import Size
+from graphc.ir.graph import Graph, Node, has_effect, subgraphs, topological, without_effects
+from graphc.ir.operation import Host, Leaf, Repeat, Sized
 from graphc.ir.types import TensorType
+from graphc.ops.batched import vectorize
+from graphc.ops.declare import Spread, spread
 from graphc.ops.tensor import Tensor, as_tensor
 from graphc.ops.trees import Tree, flatten, form, unflatten
 from graphc.passes.differentiate import differentiate
@@ -115,3 +119,62 @@ def gradients_of(
         parts = [ops.zeros_like(x) if p is None else p for x, p in zip(leaves, found, strict=True)]  # type: ignore[arg-type]
         made.append(without_effects(Graph((*body.inputs, *cotangents), parts, name="body")))
     return tuple(made), wanted
+
+
+# --- bodies for every element of a leading axis ----------------------------------------------------------------------------
+
+
+def with_axis(leaves: Sequence[Node], flags: Sequence[bool], size: Size) -> list[Tensor]:
+    """A body's leaves, those of a flag with a leading axis."""
+    return [
+        leaf_of(x.attrs["name"], TensorType(x.type.dtype, (size, *x.type.shape))) if has else x  # type: ignore[misc]
+        for x, has in zip(leaves, flags, strict=True)
+    ]
+
+
+def for_every(
+    graph: Graph, given: Sequence[Tensor], flags: Sequence[bool], size: Size
+) -> list[Spread]:
+    """A body's results of `given`, for every element of a leading axis of those with a flag."""
+    new: Mapping[Node, Spread] = dict(zip(graph.inputs, zip(given, flags, strict=True), strict=True))
+    return vectorize(graph.outputs, new, size)
+
+
+def spread_flags(body: Graph, flags: Sequence[bool], carries: int, size: Size) -> list[bool]:
+    """The flags of a loop's inputs: a carry that has the leading axis after some step has it from the start."""
+    flags = list(flags)
+    while True:
+        found = for_every(body, with_axis(body.inputs, flags, size), flags, size)
+        more = [i for i in range(carries) if found[i][1] and not flags[i]]
+        if not more:
+            return flags
+        for i in more:
+            flags[i] = True
+
+
+def is_partial(body: Graph) -> bool:
+    """Whether a body may fail, or never end, for what it is not meant for: it calls routines, or repeats something."""
+    return any(
+        isinstance(n.op.lowering, Host | Repeat | Sized) or any(is_partial(inner) for inner in subgraphs(n)) for n in body.nodes
+    )
+
+
+def only_of(active: Tensor, xs: Sequence[Spread]) -> list[Spread]:
+    """Operands in which the elements that are not active are copies of the first that is: what comes of them nobody reads."""
+    first = active & ops.equal(ops.cumulative_sum(ops.astype(active, t.int64)), 1)
+    found: list[Spread] = []
+    for x, has in xs:
+        if has:
+            ones = (active.shape[0], *(1,) * (x.ndim - 1))
+            there, mine = ops.reshape(first, ones), ops.reshape(active, ones)
+            zero = ops.zeros_like(x)
+            one = (ops.any if x.dtype.is_bool else ops.sum)(ops.where(there, ops.stop_gradient(x), zero), axis=0, keepdims=True)
+            x = ops.where(mine, x, ops.broadcast_to(ops.astype(one, x.dtype), x.shape))
+        found.append((x, has))
+    return found
+
+
+def chosen(active: Tensor, new: Spread, old: Spread, size: Size) -> Tensor:
+    """The elements of one symbol where `active` says so, else of another."""
+    a, b = spread(new, size), spread(old, size)
+    return ops.where(ops.reshape(active, (size, *(1,) * (a.ndim - 1))), a, b)

@@ -8,13 +8,26 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.control.bodies import check_body, closed, gradients_of, leaf_of, same_form, symbols
+from graphc.control.bodies import (
+    check_body,
+    chosen,
+    closed,
+    for_every,
+    gradients_of,
+    is_partial,
+    leaf_of,
+    only_of,
+    same_form,
+    symbols,
+    with_axis,
+)  # fmt: skip
 from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import types as t
+from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, births
 from graphc.ir.operation import Choose
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, build, check_function, listed, results
+from graphc.ops.declare import Op, Spread, build, check_function, listed, results, spread
 from graphc.ops.tensor import Tensor, as_tensor
 from graphc.ops.trees import Tree, flatten, unflatten
 
@@ -45,7 +58,42 @@ def _choose_vjp(
     return (None, *(of.get(i) for i in range(len(inputs))))
 
 
-choose_: Op = Op("switch", _choose_type, _choose_reference, Choose(), _choose_vjp, build=build)
+def _choose_every(size: Size, index: Spread, *inputs: Spread, branches: tuple[Graph, ...]) -> list[Spread]:
+    """The same choice where one index is for all; else every branch, and of each element the results of its own."""
+    flags = [has for _, has in inputs]
+    which, many = index
+    if not many:
+        leaves = with_axis(branches[0].inputs, flags, size)
+        found = [for_every(branch, leaves, flags, size) for branch in branches]
+        have = [any(part[1] for part in parts) for parts in zip(*found, strict=True)]
+        fitted = [[spread(y, size) if has else y[0] for y, has in zip(ys, have, strict=True)] for ys in found]
+        made = choose_(which, *(x for x, _ in inputs), branches=tuple(Graph(leaves, ys, name="body") for ys in fitted))
+        return list(zip(results(made), have, strict=True))
+    which = ops.clip(which, 0, len(branches) - 1)
+    picked: list[Spread] = []
+    for number, branch in enumerate(branches):
+        mine = ops.equal(which, number)
+        ys = _where_taken(mine, branch, inputs, size) if is_partial(branch) else for_every(
+            branch, [x for x, _ in inputs], flags, size
+        )  # fmt: skip
+        picked = [(chosen(mine, y, old, size), True) for y, old in zip(ys, picked, strict=True)] if picked else ys
+    return [(spread(y, size), True) for y in picked]
+
+
+def _where_taken(mine: Tensor, branch: Graph, inputs: Sequence[Spread], size: Size) -> list[Spread]:
+    """A branch for every element, if it is anybody's; what is not its own it sees as copies of what is."""
+    flags = [True, *(has for _, has in inputs)]
+    leaves = [leaf_of("mine", mine.type), *with_axis(branch.inputs, flags[1:], size)]
+    read = only_of(leaves[0], list(zip(leaves[1:], flags[1:], strict=True)))
+    ys = [spread(y, size) for y in for_every(branch, [x for x, _ in read], flags[1:], size)]
+    nothing = Graph(leaves, [ops.zeros_like(y) for y in ys], name="body")
+    given = [mine, *(x for x, _ in inputs)]
+    anybody = ops.astype(ops.any(mine), t.int64)
+    made = choose_(anybody, *given, branches=(nothing, Graph(leaves, ys, name="body")))
+    return [(y, True) for y in results(made)]
+
+
+choose_: Op = Op("switch", _choose_type, _choose_reference, Choose(), _choose_vjp, every=_choose_every, build=build)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) -> Any:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
 from graphc import ops
-from graphc.control.bodies import check_body, closed, effects, leaf_of, same_form, symbols
+from graphc.control.bodies import (
+    check_body,
+    chosen,
+    closed,
+    effects,
+    for_every,
+    is_partial,
+    leaf_of,
+    only_of,
+    same_form,
+    spread_flags,
+    symbols,
+    with_axis,
+)  # fmt: skip
 from graphc.control.scan import scan
 from graphc.control.sized import sized_
 from graphc.control.steps import scan_
 from graphc.errors import DTypeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.dims import Dim
+from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Graph, births, without_effects
 from graphc.ir.operation import Repeat
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, as_option, build, check_function, results
+from graphc.ops.declare import Op, Spread, as_option, build, check_function, results, spread
 from graphc.ops.tensor import Tensor, as_tensor
 from graphc.ops.trees import Tree, flatten, unflatten
 from graphc.passes.differentiate import differentiate
@@ -62,7 +75,46 @@ def _while_vjp(g: Any, y: Any, *inputs: Tensor, test: Graph, body: Graph, carrie
     return tuple(of.get(i) for i in range(len(inputs)))
 
 
-while_: Op = Op("while_loop", _while_type, _while_reference, Repeat(), _while_vjp, build=build)
+def _while_every(size: Size, *inputs: Spread, test: Graph, body: Graph, carries: int) -> list[Spread]:
+    """The loop until it is done for every element, where the condition depends on the element; else as often as for one."""
+    flags = spread_flags(body, [has for _, has in inputs], carries, size)
+    leaves = with_axis(body.inputs, flags, size)
+    given = [spread(x, size) if has else x[0] for x, has in zip(inputs, flags, strict=True)]
+    ((holds, many),) = for_every(test, leaves, flags, size)
+    if many:
+        return _while_any(size, given, flags, test, body, carries)
+    found = for_every(body, leaves, flags, size)
+    outputs = [spread(y, size) if flags[i] else y[0] for i, y in enumerate(found)]
+    made = while_(*given, test=Graph(leaves, [holds]), body=Graph(leaves, outputs, name="body"), carries=carries)
+    return list(zip(results(made), flags, strict=False))
+
+
+def _while_any(
+    size: Size, given: Sequence[Tensor], flags: Sequence[bool], test: Graph, body: Graph, carries: int
+) -> list[Spread]:  # fmt: skip
+    """While the condition holds for any element: those for which it does not keep their carries.
+
+    The carries are those of the loop for one, whether an element goes on, and how many steps there were of all.
+    """
+    given = [*(spread(x, size) for x in zip(given[:carries], flags[:carries], strict=True)), *given[carries:]]
+    flags = [True] * carries + list(flags[carries:])
+    leaves = with_axis(body.inputs, flags, size)
+    goes_on, count = leaf_of("active", TensorType(t.bool_, (size,))), leaf_of("count", TensorType(t.int64, ()))
+    old = list(zip(leaves, flags, strict=True))
+    read = only_of(goes_on, old) if is_partial(body) else old
+    found = for_every(body, [x for x, _ in read], flags, size)
+    new = [chosen(goes_on, y, x, size) for y, x in zip(found, old[:carries], strict=True)]
+    again = spread(for_every(test, [*new, *leaves[carries:]], flags, size)[0], size)
+    all_leaves = [*leaves[:carries], goes_on, count, *leaves[carries:]]
+    first = spread(for_every(test, given, flags, size)[0], size)
+    made = results(while_(
+        *given[:carries], first, ops.zeros((), t.int64), *given[carries:], test=Graph(all_leaves, [ops.any(goes_on)]),
+        body=Graph(all_leaves, [*new, goes_on & again, count + 1], name="body"), carries=carries + 2,
+    ))  # fmt: skip
+    return [(y, True) for y in made[:carries]]
+
+
+while_: Op = Op("while_loop", _while_type, _while_reference, Repeat(), _while_vjp, every=_while_every, build=build)
 
 
 def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Tree) -> Any:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from graphc.control.bodies import check_body, gradients_of
+from graphc.control.bodies import check_body, for_every, gradients_of, leaf_of, with_axis
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.dims import Size
 from graphc.ir.graph import Graph
-from graphc.ir.operation import Sized
+from graphc.ir.operation import VOCABULARY, Sized
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, build, results
+from graphc.ops.declare import Op, Spread, build, results
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -45,4 +46,29 @@ def _sized_vjp(
     return (None, *(of.get(i) for i in range(len(inputs))))
 
 
-sized_: Op = Op("sized", _sized_type, _sized_reference, Sized(), _sized_vjp, build=build)
+def _sized_every(every: Size, number: Spread, *inputs: Spread, body: Graph, size: str) -> list[Spread]:
+    """The body for every element where one size is for all; else one element after the other, each at its size."""
+    flags = [has for _, has in inputs]
+    if number[1]:
+        return _one_after_the_other(every, number, *inputs, body=body, size=size)
+    leaves = with_axis(body.inputs, flags, every)
+    found = for_every(body, leaves, flags, every)
+    graph = Graph(leaves, (y for y, _ in found), name="body")
+    made = results(sized_(number[0], *(x for x, _ in inputs), body=graph, size=size))
+    return [(y, has) for y, (_, has) in zip(made, found, strict=True)]
+
+
+def _one_after_the_other(every: Size, *inputs: Spread, **attrs: Any) -> list[Spread]:
+    order = sorted(range(len(inputs)), key=lambda i: not inputs[i][1])  # sequences before what is the same for all
+    leaves = {
+        i: leaf_of(f"x{i}", TensorType(x.dtype, x.shape[1:] if has else x.shape)) for i, (x, has) in enumerate(inputs)
+    }
+    ys = results(sized_(*(leaves[i] for i in range(len(inputs))), **attrs))
+    made = VOCABULARY["scan"](
+        *(inputs[i][0] for i in order), body=Graph([leaves[i] for i in order], ys, name="body"), carries=0,
+        sequences=sum(has for _, has in inputs), steps=every, reverse=False,
+    )  # fmt: skip
+    return [(y, True) for y in results(made)]
+
+
+sized_: Op = Op("sized", _sized_type, _sized_reference, Sized(), _sized_vjp, every=_sized_every, build=build)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.control.bodies import check_body, leaf_of
+from graphc.control.bodies import check_body, for_every, leaf_of, spread_flags, with_axis
 from graphc.errors import ShapeError
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Scan
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.declare import Op, build, results
+from graphc.ops.declare import Op, Spread, build, results, spread
 from graphc.ops.tensor import Tensor
 from graphc.passes.differentiate import differentiate
 
@@ -210,4 +210,25 @@ def _substitute(nodes: Sequence[Node], new: dict[Node, Tensor]) -> list[Any]:
     return [found[n] for n in nodes]
 
 
-scan_: Op = Op("scan", _scan_type, _scan_reference, Scan(), _scan_vjp, build=build)
+def _scan_every(
+    size: Size, *inputs: Spread, body: Graph, carries: int, sequences: int, steps: Size, reverse: bool
+) -> list[Spread]:
+    """The same loop of a body for every element; sequences and results have the axis of the steps first."""
+    last = carries + sequences
+    flags = spread_flags(body, [has for _, has in inputs], carries, size)
+    leaves = with_axis(body.inputs, flags, size)
+    found = for_every(body, leaves, flags, size)
+    outputs = [spread(y, size) if flags[i] else y[0] for i, y in enumerate(found[:carries])]
+    given = [spread(x, size) if has else x[0] for x, has in zip(inputs, flags, strict=True)]
+    for i in range(carries, last):
+        if flags[i]:
+            given[i] = ops.swapaxes(given[i], 0, 1)
+    made = results(scan_(
+        *given, body=Graph(leaves, (*outputs, *(y for y, _ in found[carries:])), name="body"), carries=carries,
+        sequences=sequences, steps=steps, reverse=reverse,
+    ))  # fmt: skip
+    ys = [(ops.swapaxes(y, 0, 1) if has else y, has) for y, (_, has) in zip(made[carries:], found[carries:], strict=True)]
+    return [*zip(made[:carries], flags, strict=False), *ys]
+
+
+scan_: Op = Op("scan", _scan_type, _scan_reference, Scan(), _scan_vjp, every=_scan_every, build=build)

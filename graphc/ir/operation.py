@@ -192,6 +192,8 @@ class Operation:
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
     taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
     instead(g, *inputs, **attrs) gives a node of the same value, through which the cotangent g goes; None where vjp is the rule.
+    every(size, *operands, **attrs) does the operation for every element of a leading axis of that size: operands and the results,
+    which it gives as a list, are pairs of a node and whether it has that axis. Where it is None, the lowering says how.
     """
 
     name: str
@@ -205,6 +207,7 @@ class Operation:
     instead: Callable[..., Node | None] | None = None
     arity: int | None = None
     doc: str = field(default="", repr=False)
+    every: Callable[..., list[tuple[Any, bool]]] | None = None
     build: Callable[[Operation, tuple[Node, ...], dict[str, Any]], Node] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -5,9 +5,9 @@
     %2 = take(%x, %i, axis=0)      =>         %2 = batched(%x, %i, axis=0, of="take", leading=...)    : f64[64, 5]
 
 `vectorize` goes by an operation's lowering. Single elements take operands with one axis more as they are, reductions and
-prefixes count their axes from there, products of matrices have axes for it. An operation that reads by index becomes `batched`
-of itself: the same code, told of the inner axes alone. What is of another kind is repeated for every element, if their
-number is fixed.
+prefixes count their axes from there, products of matrices have axes for it. An operation that reads or writes by index becomes
+`batched` of itself: the same code, told of the inner axes alone. So does one that others compute, and a routine of Python, which
+is called for each element. Loops, choices and what knows a better way have a rule of their own (`Operation.every`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import GraphError, ShapeError
+from graphc.errors import ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node, origin, topological
 from graphc.ir.operation import (
     VOCABULARY,
+    Composite,
     Contraction,
     Host,
     Operation,
@@ -36,15 +37,14 @@ from graphc.ir.operation import (
     Scatter,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Scalars, Value
-from graphc.ir.types import DType, TensorType, TupleType
-from graphc.ops.declare import Op, build
+from graphc.ir.types import DType, TensorType, TupleType, as_dtype
+from graphc.ops.declare import Op, Spread, build, results, spread, with_leading_axis
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 Over = tuple[tuple[bool, ...], ...]  # for every operand: which of the leading axes of the result it has
-Spread = tuple[Tensor, bool]  # a symbol, and whether it has the leading axis
 
-# --- batched: an operation that reads by index, on operands with leading axes ------------------------------------------
+# --- batched: an operation on operands with leading axes -----------------------------------------------------------------
 
 
 def _inner(x: TensorType, has: tuple[bool, ...]) -> TensorType:
@@ -68,21 +68,36 @@ def _sizes(xs: Sequence[Sequence[Size]], leading: Over) -> Shape:
 
 def _type(*xs: TensorType, of: str, leading: Over, **attrs: Any) -> TensorType:
     found = VOCABULARY[of].infer(*_inner_types(xs, leading), **attrs)
-    return TensorType(found.dtype, (*_sizes([x.shape for x in xs], leading), *found.shape))
+    sizes = _sizes([x.shape for x in xs], leading)
+    if isinstance(found, TupleType):
+        return TupleType(tuple(TensorType(part.dtype, (*sizes, *part.shape)) for part in found.parts))
+    return TensorType(found.dtype, (*sizes, *found.shape))
 
 
-def _reference(*xs: Array, of: str, leading: Over, **attrs: Any) -> Array:
+def _reference(*xs: Array, of: str, leading: Over, **attrs: Any) -> Any:
     sizes = _sizes([x.shape for x in xs], leading)
     places = list(np.ndindex(*sizes))
     if not places:
-        found = _type(*(ops.as_tensor(x).type for x in xs), of=of, leading=leading, **attrs)
-        return np.zeros([dims.evaluate(n, {}) for n in found.shape], found.dtype.numpy)
+        found = _type(*(TensorType(as_dtype(x.dtype), x.shape) for x in xs), of=of, leading=leading, **attrs)
+        nothing = [np.zeros([dims.evaluate(n, {}) for n in part.shape], part.dtype.numpy) for part in parts_of(found)]
+        return tuple(nothing) if isinstance(found, TupleType) else nothing[0]
     rows = []
     for place in places:
         chosen = [x[tuple(i for i, own in zip(place, has, strict=True) if own)] for x, has in zip(xs, leading, strict=True)]
-        rows.append(VOCABULARY[of].reference(*map(np.asarray, chosen), **attrs))
-    result: Array = np.stack(rows)
-    return result.reshape((*sizes, *result.shape[1:]))
+        rows.append(VOCABULARY[of].reference(*(np.asarray(x, order="C") for x in chosen), **attrs))
+    if isinstance(rows[0], tuple):
+        return tuple(_joined(part, sizes) for part in zip(*rows, strict=True))
+    return _joined(rows, sizes)
+
+
+def _joined(rows: Sequence[Any], sizes: Shape) -> Array:
+    joined: Array = np.stack(rows)
+    return joined.reshape((*sizes, *joined.shape[1:]))
+
+
+def parts_of(kind: TensorType) -> tuple[TensorType, ...]:
+    """The types of an operation's results."""
+    return kind.parts if isinstance(kind, TupleType) else (kind,)
 
 
 class _Element(Scalars):
@@ -131,24 +146,33 @@ def _requires(*xs: TensorType, of: str, leading: Over, **attrs: Any) -> list[Req
     return [] if rule is None else rule(*_inner_types(xs, leading), **attrs)
 
 
-def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, leading: Over, **attrs: Any) -> tuple[Node | None, ...]:
-    """The operation's own rule, with its leading axes put back one after the other."""
-    size = y.shape[0]
+def _unwrapped(xs: Sequence[Tensor], of: str, leading: Over, attrs: Mapping[str, Any]) -> tuple[Tensor, dict[Node, Spread]]:
+    """The operation without its first leading axis, on placeholders; and what stands for those."""
     holes = [ops.placeholder(f"x{i}", x.shape[has[0] :], x.dtype) for i, (x, has) in enumerate(zip(xs, leading, strict=True))]
-    g_hole = ops.placeholder("g", g.shape[1:], g.dtype)
     rest: Over = tuple(has[1:] for has in leading)
     op: Operation = VOCABULARY[of]
-    if rest[0]:
-        one = _batched(op, holes, rest, attrs)
-        rule, attrs = one.op.vjp, dict(one.attrs)
-    else:
-        one, rule = op(*holes, **attrs), op.vjp
+    one: Tensor = _batched(op, holes, rest, attrs) if rest[0] else op(*holes, **attrs)
+    return one, {hole: (x, has[0]) for hole, x, has in zip(holes, xs, leading, strict=True)}
+
+
+def _vjp(g: Any, y: Any, *xs: Tensor, of: str, leading: Over, **attrs: Any) -> tuple[Node | None, ...]:
+    """The operation's own rule, with its leading axes put back one after the other."""
+    one, given = _unwrapped(xs, of, leading, attrs)
+    rule, several = one.op.vjp, isinstance(one.type, TupleType)
     if rule is None:
         return (None,) * len(xs)
-    y_hole = ops.placeholder("y", one.shape, one.dtype)
-    parts = rule(g_hole, y_hole, *holes, **attrs)
-    given: dict[Node, Spread] = {g_hole: (g, True), y_hole: (y, True)}
-    given.update({hole: (x, has[0]) for hole, x, has in zip(holes, xs, leading, strict=True)})
+    gs, ys = (g, y) if several else ((g,), (y,))
+    size = ys[0].shape[0]
+    kinds = parts_of(one.type)
+    g_holes = [None if part is None else ops.placeholder(f"g{i}", k.shape, k.dtype) for i, (part, k) in _paired(gs, kinds)]
+    y_holes = [ops.placeholder(f"y{i}", k.shape, k.dtype) for i, k in enumerate(kinds)]
+    holes = list(given)
+    if several:
+        parts = rule(tuple(g_holes), tuple(y_holes), *holes, **one.attrs)
+    else:
+        parts = rule(g_holes[0], y_holes[0], *holes, **one.attrs)
+    given.update({hole: (part, True) for hole, part in zip(y_holes, ys, strict=True)})
+    given.update({hole: (part, True) for hole, part in zip(g_holes, gs, strict=True) if hole is not None})
     wanted = [part for part in parts if part is not None]
     made = iter(vectorize(wanted, given, size))
     result: list[Node | None] = []
@@ -159,6 +183,19 @@ def _vjp(g: Tensor, y: Tensor, *xs: Tensor, of: str, leading: Over, **attrs: Any
         found = next(made)
         result.append(spread(found, size) if has[0] else ops.sum(spread(found, size), axis=0))
     return tuple(result)
+
+
+def _paired(gs: Sequence[Any], kinds: Sequence[TensorType]) -> Any:
+    return enumerate(zip(gs, kinds, strict=True))
+
+
+def _expand(*xs: Tensor, of: str, leading: Over, **attrs: Any) -> Node:
+    """What others compute, computed by them on arrays with the leading axes."""
+    one, given = _unwrapped(xs, of, leading, attrs)
+    assert isinstance(one.op.lowering, Composite)
+    size = _sizes([x.shape for x in xs], leading)[0]
+    (made,) = vectorize([one.op.lowering.expand(*given, **one.attrs)], given, size)
+    return spread(made, size)
 
 
 def _sample(of: str, leading: Over, shapes: tuple[Shape, ...], dtypes: tuple[str, ...] = (), **attrs: Any) -> Sample:
@@ -176,100 +213,113 @@ batched_ = Op(
     requires=_requires, build=build,
     doc="An operation that reads by index, for every element of leading axes: `leading` says which of them each operand has.",
 )  # fmt: skip
-batched_scatter_ = Op(
-    "batched_put", _type, _reference, Scatter("add", _place), _vjp,
-    (_sample("put_add", ((True,), (False,)), ((2, 5, 3), (5,)), ("", "int64"), axis=0, size=4),),
-    requires=_requires, build=build,
-    doc="An operation that adds up by index, for every element of leading axes: `leading` says which of them each operand has.",
+_ADDED = Sample(((2, 5, 3), (5,)), {"of": "put_add", "leading": ((True,), (False,)), "axis": 0, "size": 4}, ("", "int64"))
+
+
+def _scatter(name: str, combine: str, base: int | None, *samples: Sample) -> Op:
+    return Op(
+        name, _type, _reference, Scatter(combine, _place, base), _vjp, samples, requires=_requires, build=build,
+        doc="What writes by index, for every element of leading axes: `leading` says which of them each operand has.",
+    )  # fmt: skip
+
+
+_SCATTERS: dict[tuple[str, int | None], Op] = {("add", None): _scatter("batched_put", "add", None, _ADDED)}
+for _combine in ("add", "set", "mul", "max", "min"):
+    _of = f"scatter_{'multiply' if _combine == 'mul' else _combine}"
+    _written = _sample(_of, ((True,),) * 2 + ((False,),), ((2, 5), (2, 4), (5,)), ("", "", "int64"), axes=(0,), at=0)
+    _SCATTERS[_combine, 1] = _scatter(f"batched_{_combine}", _combine, 1, _written)
+
+batched_host_ = Op(
+    "batched_host", _type, _reference, Host(), _vjp,
+    (
+        _sample("isin", ((True,), (False,)), ((2, 3), (4,))),
+        _sample("unique", ((True,),), ((2, 5),), size=4),
+    ),
+    requires=_requires, build=build, doc="A routine of Python, called for every element of leading axes.",
 )  # fmt: skip
+batched_composite_ = Op(
+    "batched_composite", _type, _reference, Composite(_expand), _vjp,
+    (
+        _sample(
+            "max_pool", ((True,),), ((2, 3, 5),), axes=(1,), kernel=(2,), stride=(2,), dilation=(1,), before=(0,), size=(2,)
+        ),
+    ),
+    requires=_requires, build=build, doc="What other operations compute, for every element of leading axes.",
+)  # fmt: skip
+_BATCHED: set[Operation] = {batched_, batched_host_, batched_composite_, *_SCATTERS.values()}
 
 
 def _batched(op: Operation, xs: Sequence[Tensor], leading: Over, attrs: Mapping[str, Any]) -> Tensor:
-    made: Tensor
     match op.lowering:
         case Pointwise():
-            made = batched_(*xs, of=op.name, leading=leading, **attrs)
-        case Scatter("add"):
-            made = batched_scatter_(*xs, of=op.name, leading=leading, **attrs)
+            kind = batched_
+        case Scatter(combine=combine, base=base):
+            kind = _SCATTERS[combine, base]
+        case Host():
+            kind = batched_host_
+        case Composite():
+            kind = batched_composite_
         case _:
-            raise AssertionError(f"{op.name} reads not by index")
-    return made
+            raise AssertionError(f"{op.name} has no rule for a leading axis")
+    return kind(*xs, of=op.name, leading=leading, **attrs)
 
 
 # --- vectorize ---------------------------------------------------------------------------------------------------------
 
 
-def spread(x: Spread, size: Size) -> Tensor:
-    """A symbol with the leading axis."""
-    symbol, has = x
-    return symbol if has else ops.broadcast_to(symbol, (size, *symbol.shape))
-
-
 def vectorize(roots: Iterable[Node], given: Mapping[Node, Spread], size: Size) -> list[Spread]:
     """The roots with `given` in place of some nodes, for every element of a leading axis of some of them."""
     roots = tuple(roots)
+    if size == 0:
+        return [(ops.zeros((0, *root.type.shape), root.type.dtype), True) for root in roots]
     new = dict(given)
-    several: dict[Node, list[Tensor]] = {}  # operations with several results, repeated
+    several: dict[Node, list[Spread]] = {}  # the results of operations that have several
     for node in topological(roots):
         if node in new:
             continue
         if isinstance(node.op.lowering, Project) and node.inputs[0] in several:
-            new[node] = _stacked(node, [node.op(x, **node.attrs) for x in several[node.inputs[0]]]), True
+            new[node] = several[node.inputs[0]][node.attrs["index"]]
             continue
         inputs = [new[i] for i in node.inputs]
         if all(x is i for (x, _), i in zip(inputs, node.inputs, strict=True)):
             new[node] = node, False  # type: ignore[assignment]
             continue
         with origin(node.where, node.gradient, node.forward):
-            if any(has for _, has in inputs) and isinstance(node.type, TupleType):
-                several[node] = _repeated(node, inputs, size)
-                new[node] = node, False  # type: ignore[assignment]
-            elif any(has for _, has in inputs):
-                new[node] = _apply(node, inputs, size), True
-            else:
+            if not any(has for _, has in inputs):
                 new[node] = node.op(*(x for x, _ in inputs), **node.attrs), False
+                continue
+            made = _apply(node, inputs, size)
+        if isinstance(node.type, TupleType):
+            several[node] = made
+            new[node] = node, False  # type: ignore[assignment]
+        else:
+            (new[node],) = made
     return [new[root] for root in roots]
 
 
-def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> Tensor:
+def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> list[Spread]:
     op, attrs = node.op, node.attrs
-    made: Tensor
+    if op.every is not None:
+        return op.every(size, *inputs, **attrs)
     match op.lowering:
         case Pointwise(elementwise=True) | Host(effect=True):  # any shape will do
-            made = op(*(spread(x, size) for x in inputs), **attrs)
-            return made
+            return with_leading_axis(op, size, inputs, attrs)
         case Reduction() if "axes" in attrs:
-            made = op(inputs[0][0], **{**attrs, "axes": tuple(a + 1 for a in attrs["axes"])})
-            return made
+            return with_leading_axis(op, size, inputs, {**attrs, "axes": tuple(a + 1 for a in attrs["axes"])})
         case Prefix() if "axis" in attrs:
-            made = op(*(spread(x, size) for x in inputs), **{**attrs, "axis": attrs["axis"] + 1})
-            return made
+            return with_leading_axis(op, size, inputs, {**attrs, "axis": attrs["axis"] + 1})
         case Contraction() if not attrs and len(inputs) == 2:
-            return _product(op, inputs, size)
-        case Pointwise() | Scatter("add", base=None):
-            if isinstance(op.lowering, Scatter):
-                inputs = [(spread(inputs[0], size), True), *inputs[1:]]
-            symbols, leading = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
-            if "leading" in attrs and op in (batched_, batched_scatter_):
-                inner = {key: value for key, value in attrs.items() if key not in ("of", "leading")}
-                leading = tuple((*has, *had) for has, had in zip(leading, attrs["leading"], strict=True))
-                return _batched(VOCABULARY[attrs["of"]], symbols, leading, inner)
-            return _batched(op, symbols, leading, attrs)
-    return _stacked(node, _repeated(node, inputs, size))
-
-
-def _repeated(node: Node, inputs: Sequence[Spread], size: Size) -> list[Tensor]:
-    """The operation once for every element."""
-    if not isinstance(size, int):
-        raise GraphError(
-            f"vmap: {node.op.name} cannot be done for {size} elements at once", where=node.where,
-            hint="with a fixed size it is repeated for every element",
-        )  # fmt: skip
-    return [node.op(*(x[i] if has else x for x, has in inputs), **node.attrs) for i in range(size)]
-
-
-def _stacked(node: Node, rows: Sequence[Tensor]) -> Tensor:
-    return ops.stack(rows) if rows else ops.zeros((0, *node.type.shape), node.type.dtype)
+            return [(_product(op, inputs, size), True)]
+        case Scatter(base=base):
+            written = (0, base)
+            inputs = [(spread(x, size), True) if i in written else x for i, x in enumerate(inputs)]
+    symbols, leading = [x for x, _ in inputs], tuple((has,) for _, has in inputs)
+    if op in _BATCHED:
+        inner = {key: value for key, value in attrs.items() if key not in ("of", "leading")}
+        leading = tuple((*has, *had) for has, had in zip(leading, attrs["leading"], strict=True))
+        op, attrs = VOCABULARY[attrs["of"]], inner
+    made = _batched(op, symbols, leading, attrs)
+    return [(y, True) for y in (results(made) if isinstance(made.type, TupleType) else (made,))]
 
 
 def _product(op: Operation, inputs: Sequence[Spread], size: Size) -> Tensor:

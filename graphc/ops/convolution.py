@@ -28,7 +28,7 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, composite, pointwise
+from graphc.ops.declare import Op, Spread, composite, pointwise
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -224,7 +224,7 @@ def _kernels(size: Shape, inner: Size, outer: Size, first: bool) -> Shape:
     return (outer, inner, *size) if first else (*size, inner, outer)
 
 
-def _check(name: str, x: TensorType, w: TensorType, groups: int, first: bool) -> None:
+def _check(name: str, x: TensorType, w: TensorType, groups: Size, first: bool) -> None:
     channels = x.shape[1 if first else -1]
     if x.rank < 3 or w.rank != x.rank or x.dtype != w.dtype:
         raise ShapeError(f"{name} needs images and kernels of equal rank, at least 3, and of one type, got {x} and {w}")
@@ -261,6 +261,59 @@ def _sizes(x: TensorType, w: TensorType, size: Shape, **options: Any) -> list[Re
     return [Requirement(n, ">=", 0, message) for n in size if not dims.is_nonnegative(n)]
 
 
+# --- a leading axis: among the images, the channels or the groups --------------------------------------------------------
+
+
+def _within(x: Tensor, axis: int, groups: Size) -> Tensor:
+    """The leading axis of [size, ...] put into another, which is [groups, rest]: there it is [groups, size, rest]."""
+    axis = axis % (x.ndim - 1)
+    size, *shape = x.shape
+    rest = dims.floordiv(shape[axis], groups)
+    apart = ops.reshape(x, (size, *shape[:axis], groups, rest, *shape[axis + 1 :]))
+    shape[axis] = dims.mul(shape[axis], size)
+    return ops.reshape(ops.moveaxis(apart, 0, axis + 1), tuple(shape))
+
+
+def _out_of(y: Tensor, axis: int, groups: Size, size: Size) -> Tensor:
+    """The opposite: what an axis [groups, size, rest] holds, with the size as the leading axis."""
+    axis = axis % y.ndim
+    shape = list(y.shape)
+    rest = dims.floordiv(shape[axis], dims.mul(groups, size)) if size != 0 else 0
+    apart = ops.reshape(y, (*shape[:axis], groups, size, rest, *shape[axis + 1 :]))
+    shape[axis] = dims.mul(groups, rest)
+    return ops.reshape(ops.moveaxis(apart, axis + 1, 0), (size, *shape))
+
+
+def _convolve_every(every: Size, x: Spread, w: Spread, groups: Size, first: bool, **options: Any) -> list[Spread]:
+    """More images for the same kernels; more channels of the same images; or a group for every element."""
+    images, kernels = (1, 0) if first else (-1, -1)
+    (a, many), (b, more) = x, w
+    if many and not more:
+        n = a.shape[1]
+        y = convolve(ops.reshape(a, (dims.mul(every, n), *a.shape[2:])), b, groups=groups, first=first, **options)
+        return [(ops.reshape(y, (every, n, *y.shape[1:])), True)]
+    if more and not many:
+        y = convolve(a, _within(b, kernels, groups), groups=groups, first=first, **options)
+        return [(_out_of(y, images, groups, every), True)]
+    y = convolve(_within(a, images, 1), _within(b, kernels, 1), groups=dims.mul(every, groups), first=first, **options)
+    return [(_out_of(y, images, 1, every), True)]
+
+
+def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool, **options: Any) -> list[Spread]:
+    """More channels that go in, or that come out; or a group for every element."""
+    images, into, out = (1, 1, 0) if first else (-1, -2, -1)
+    (a, many), (b, more) = x, g
+    if many and not more:
+        y = kernel_gradient(_within(a, images, groups), b, groups=groups, first=first, **options)
+        return [(_out_of(y, into, 1, every), True)]
+    if more and not many:
+        y = kernel_gradient(a, _within(b, images, groups), groups=groups, first=first, **options)
+        return [(_out_of(y, out, groups, every), True)]
+    each = dims.mul(every, groups)
+    y = kernel_gradient(_within(a, images, 1), _within(b, images, 1), groups=each, first=first, **options)
+    return [(_out_of(y, out, 1, every), True)]
+
+
 FEW = 8  # channels that are too few to be copied by themselves
 
 
@@ -290,7 +343,7 @@ def _framed(
 
 
 def _convolve_type(
-    x: TensorType, w: TensorType, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int, first: bool
+    x: TensorType, w: TensorType, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size, first: bool
 ) -> TensorType:  # fmt: skip
     _check("convolve", x, w, groups, first)
     return TensorType(x.dtype, _images(x.shape[0], size, _kernel(w.shape, first)[2], first))
@@ -301,7 +354,7 @@ def _convolve_reference(
 ) -> Array:  # fmt: skip
     if first:
         x, w = np.moveaxis(x, 1, -1), np.moveaxis(w, (1, 0), (-2, -1))
-    inner, outer = w.shape[-2], w.shape[-1] // groups
+    inner, outer = w.shape[-2], w.shape[-1] // max(groups, 1)
     out = np.zeros((x.shape[0], *size, groups, outer), x.dtype)
     for tap in _taps(w.shape[:-2]):
         seen = _seen(x, tap, stride, dilation, before, size).reshape(*out.shape[:-1], inner)
@@ -312,7 +365,7 @@ def _convolve_reference(
 
 
 def _convolve(
-    x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int, first: bool
+    x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size, first: bool
 ) -> Tensor:  # fmt: skip
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
@@ -324,7 +377,7 @@ def _convolve(
     k = dims.mul(dims.product(kernel), inner)
     if first:  # [n, channels, *size, *kernel]: for every image and group [each, inner * kernel] @ [inner * kernel, size]
         seen = ops.permute_dims(seen, (0, 1, *range(2 + nd, 2 + 2 * nd), *range(2, 2 + nd)))
-        if inner == 1 and groups > 1:
+        if inner == 1 and groups != 1:
             seen = ops.reshape(seen, (n, groups, 1, *kernel, *size))
             w = ops.reshape(w, (groups, each, *kernel, *(1,) * nd))
             return ops.reshape(ops.sum(seen * w, axis=tuple(range(3, 3 + nd))), result)
@@ -334,7 +387,7 @@ def _convolve(
             made = ops.matmul(ops.reshape(w, (groups, each, k)), ops.reshape(seen, (n, groups, k, here)))
         return ops.reshape(made, result)
     # [n, *size, channels, *kernel]: the rows of all images are one long axis
-    if inner == 1 and groups > 1:
+    if inner == 1 and groups != 1:
         seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
         w = ops.reshape(w, (*kernel, groups, each))
         made = ops.sum(ops.reshape(seen, (n, *size, *kernel, groups, 1)) * w, axis=tuple(range(1 + nd, 1 + 2 * nd)))
@@ -351,7 +404,7 @@ def _convolve(
 
 
 def _convolve_vjp(
-    g: Tensor, y: Tensor, x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int,
+    g: Tensor, y: Tensor, x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size,
     first: bool,
 ) -> tuple[Node, ...]:  # fmt: skip
     whole = tuple(x.shape[a] for a in _spatial(x.ndim, first))
@@ -379,6 +432,7 @@ convolve: Op = composite(
         Sample(((0, 5, 3), (3, 3, 4)), {**_PLAIN, "size": (3,), "first": False}),
     ),
     requires=_sizes,
+    every=_convolve_every,
 )
 
 
@@ -386,7 +440,7 @@ convolve: Op = composite(
 
 
 def _gradient_type(
-    x: TensorType, g: TensorType, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: int, first: bool
+    x: TensorType, g: TensorType, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: Size, first: bool
 ) -> TensorType:  # fmt: skip
     if x.rank < 3 or g.rank != x.rank or x.dtype != g.dtype or x.shape[0] != g.shape[0] or x.dtype.is_bool:
         raise ShapeError(f"kernel_gradient needs numbers of equal rank, at least 3, and of one type, got {x} and {g}")
@@ -401,7 +455,7 @@ def _gradient_reference(
 ) -> Array:  # fmt: skip
     if first:
         x, g = np.moveaxis(x, 1, -1), np.moveaxis(g, 1, -1)
-    size, inner, outer = g.shape[1:-1], x.shape[-1] // groups, g.shape[-1] // groups
+    size, inner, outer = g.shape[1:-1], x.shape[-1] // max(groups, 1), g.shape[-1] // max(groups, 1)
     w = np.zeros((*kernel, inner, groups, outer), x.dtype)
     for tap in _taps(kernel):
         seen = _seen(x, tap, stride, dilation, before, size).reshape(-1, groups, inner)
@@ -412,7 +466,7 @@ def _gradient_reference(
 
 
 def _gradient(
-    x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: int, first: bool
+    x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: Size, first: bool
 ) -> Tensor:  # fmt: skip
     nd, n = len(kernel), x.shape[0]
     size = tuple(g.shape[a] for a in _spatial(g.ndim, first))
@@ -425,7 +479,7 @@ def _gradient(
     seen = windows(x, _spatial(x.ndim, False), kernel, stride, dilation, before, size)  # [n, *size, channels, *kernel]
     seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
     rows, k = dims.mul(n, dims.product(size)), dims.mul(dims.product(kernel), inner)
-    if inner == 1 and groups > 1:
+    if inner == 1 and groups != 1:
         seen = ops.reshape(seen, (n, *size, *kernel, groups, 1))
         g = ops.reshape(g, (n, *size, *(1,) * nd, groups, each))
         made = ops.reshape(ops.sum(seen * g, axis=tuple(range(1 + nd))), (*kernel, 1, outer))
@@ -441,7 +495,7 @@ def _gradient(
 
 
 def _gradient_vjp(
-    h: Tensor, y: Tensor, x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: int,
+    h: Tensor, y: Tensor, x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: Size,
     first: bool,
 ) -> tuple[Node, ...]:  # fmt: skip
     size, whole = (tuple(v.shape[a] for a in _spatial(v.ndim, first)) for v in (g, x))
@@ -462,6 +516,7 @@ kernel_gradient: Op = composite(
         Sample(((2, 3, 5), (2, 4, 3)), {**_PLAIN, "kernel": (3,), "first": True}),
         Sample(((2, 4, 5, 4), (2, 6, 3, 6)), {**_WIDE, "kernel": (3, 2), "first": True}),
     ),
+    every=_gradient_every,
 )
 
 
@@ -469,7 +524,7 @@ kernel_gradient: Op = composite(
 
 
 def convolve_transposed(
-    g: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: int, first: bool
+    g: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size, first: bool
 ) -> Tensor:  # fmt: skip
     """The adjoint of `convolve` in its images: from what came out, [n, ..., out], to images [n, *size, in].
 
@@ -512,7 +567,7 @@ def _taps_of(place: Size, kernel: int, stride: int, dilation: int) -> Taps:
     return Taps(0, 1, 0, 1, 0)
 
 
-def _turned(w: Tensor, groups: int, first: bool) -> Tensor:
+def _turned(w: Tensor, groups: Size, first: bool) -> Tensor:
     """Kernels for the way back: inputs and outputs of every group change places."""
     kernel, inner, outer = _kernel(w.shape, first)
     nd, each = len(kernel), dims.floordiv(outer, groups)
@@ -523,7 +578,7 @@ def _turned(w: Tensor, groups: int, first: bool) -> Tensor:
     return ops.reshape(w, (*kernel, each, dims.mul(groups, inner)))
 
 
-def _part(g: Tensor, w: Tensor, taps: list[Taps], size: Shape, groups: int, first: bool) -> Tensor:
+def _part(g: Tensor, w: Tensor, taps: list[Taps], size: Shape, groups: Size, first: bool) -> Tensor:
     """The places of one remainder."""
     nd = len(taps)
     _, _, outer = _kernel(w.shape, first)

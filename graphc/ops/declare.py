@@ -8,7 +8,7 @@ What is declared is the function users call.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,24 @@ def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any], kind: 
         raise
     born = current_origin()
     return kind(op, tuple(inputs), attrs, found, born.where, born.gradient, born.forward, born.number)
+
+
+# --- a leading axis --------------------------------------------------------------------------------------------------
+
+Spread = tuple[Tensor, bool]  # a symbol, and whether it has the leading axis
+Every = Callable[..., list[Spread]]
+
+
+def spread(x: Spread, size: Size) -> Tensor:
+    """A symbol with the leading axis."""
+    symbol, has = x
+    return symbol if has else ops.broadcast_to(symbol, (size, *symbol.shape))
+
+
+def with_leading_axis(op: Operation, size: Size, operands: Sequence[Spread], attrs: Mapping[str, Any]) -> list[Spread]:
+    """The results of an operation that takes a further leading axis as it is, if all operands have it."""
+    made = op(*(spread(x, size) for x in operands), **attrs)
+    return [(y, True) for y in (results(made) if isinstance(made.type, TupleType) else (made,))]
 
 
 # --- data types ------------------------------------------------------------------------------------------------------
@@ -233,18 +251,20 @@ def host(
     requires: Callable[..., list[Requirement]] | None = None,
     samples: tuple[Sample, ...] = (),
     arity: int = 1,
+    every: Every | None = None,
 ) -> Op:
     """Declare a function of whole arrays that NumPy or another library computes, also in a compiled program.
 
     `reference` returns the result; `into(out, *arrays, **attrs)` writes it into given memory, which saves a compiled program
     a copy; where `threaded`, it takes a number of threads too, by default 1. With `into` alone it is the reference too. Where
     `infer` gives a TupleType, the reference gives a tuple, `into` is given one, the rule `vjp` is given tuples for `g` (None
-    where a result has no cotangent) and `y`, and `results(op(...))` takes the node apart.
+    where a result has no cotangent) and `y`, and `results(op(...))` takes the node apart. `every` is its rule for a leading axis
+    (see ir/operation.py); without one, vmap calls the reference once for each element.
     """
     if reference is None:
         assert into is not None
         reference = partial(_allocate, infer, into)
-    return Op(name, infer, reference, Host(into, threaded), vjp, samples, requires, arity=arity, build=build)
+    return Op(name, infer, reference, Host(into, threaded), vjp, samples, requires, arity=arity, every=every, build=build)
 
 
 def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arrays: Array, **attrs: Any) -> Any:
@@ -369,9 +389,10 @@ def composite(
     vjp: Callable[..., tuple[Node | None, ...]],
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
+    every: Every | None = None,
 ) -> Op:
     """Declare an operation that other operations compute, and whose gradient is better than theirs."""
-    return Op(name, infer, reference, Composite(expand), vjp, samples, requires=requires, build=build)
+    return Op(name, infer, reference, Composite(expand), vjp, samples, requires=requires, every=every, build=build)
 
 
 def reduction(

@@ -23,11 +23,21 @@ from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops import lapack
-from graphc.ops.declare import Op, host, results
+from graphc.ops.declare import Op, Spread, host, results, with_leading_axis
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 Rule = tuple[Tensor | None, ...]
+
+
+def _matrices(name: str, **declaration: Any) -> Op:
+    """A routine of matrices, which are in the last axes: it takes any number of axes before them."""
+
+    def every(size: Size, *operands: Spread, **attrs: Any) -> list[Spread]:
+        return with_leading_axis(op, size, operands, attrs)
+
+    op = host(name, every=every, **declaration)
+    return op
 
 
 # --- types and triangles ---------------------------------------------------------------------------------------------
@@ -168,7 +178,7 @@ def _triangular_vjp(
     return triangle(-product, lower, strict=unit_diagonal), back
 
 
-solve_triangular_: Op = host(
+solve_triangular_: Op = _matrices(
     "solve_triangular", arity=2, into=lapack.solve_triangular, vjp=_triangular_vjp,
     infer=lambda a, b, lower, transposed, unit_diagonal: _system("solve_triangular", a, b),
     samples=tuple(
@@ -193,7 +203,7 @@ def _back(lower: Tensor, b: Tensor) -> Tensor:
     return solve_triangular_(lower, b, lower=True, transposed=True, unit_diagonal=False)
 
 
-cholesky_: Op = host(
+cholesky_: Op = _matrices(
     "cholesky", infer=_single("cholesky"), into=lapack.cholesky, vjp=_cholesky_vjp,
     samples=_prepared(_positive, (3, 3), (2, 4, 4), (0, 0), (1, 1)),
 )  # fmt: skip
@@ -210,7 +220,7 @@ def _lu_type(x: TensorType) -> TupleType:
     return TupleType((x, TensorType(t.int64, x.shape[:-1])))
 
 
-lu_: Op = host("lu", infer=_lu_type, into=lapack.lu, samples=_SQUARE)
+lu_: Op = _matrices("lu", infer=_lu_type, into=lapack.lu, samples=_SQUARE)
 
 
 def _solve_vjp(
@@ -228,7 +238,7 @@ def _from_factors(*shapes: Any, **attrs: Any) -> tuple[Sample, ...]:
     )
 
 
-solve_: Op = host(
+solve_: Op = _matrices(
     "solve", arity=4, into=lambda out, a, packed, rows, b, transposed: lapack.solve(out, packed, rows, b, transposed),
     infer=lambda a, packed, rows, b, transposed: _system("solve", a, b), vjp=_solve_vjp,
     samples=(
@@ -260,7 +270,7 @@ def _vector_type(name: str, a: TensorType) -> TensorType:
     return TensorType(square(name, a).dtype, a.shape[:-2])
 
 
-det_: Op = host(
+det_: Op = _matrices(
     "det", arity=3, infer=lambda a, packed, rows: _vector_type("det", a),
     reference=lambda a, packed, rows: _determinants(packed, rows),
     vjp=lambda g, y, a, packed, rows: (_scalar(g) * cofactors_(a, packed, rows), None, None),
@@ -275,7 +285,7 @@ def _slogdet_vjp(g: tuple[Tensor | None, ...], y: Any, a: Tensor, packed: Tensor
     return _scalar(g[1]) * solve_(a, packed, rows, eye, transposed=True), None, None
 
 
-slogdet_: Op = host(
+slogdet_: Op = _matrices(
     "slogdet", arity=3, reference=lambda a, packed, rows: _signs_and_logarithms(packed, rows), vjp=_slogdet_vjp,
     infer=lambda a, packed, rows: TupleType((_vector_type("slogdet", a), _vector_type("slogdet", a))),
     samples=_from_factors(((3, 3),), ((2, 4, 4),), ((0, 0),)),
@@ -307,7 +317,7 @@ def _cofactors_vjp(g: Tensor, y: Tensor, a: Tensor, packed: Tensor, rows: Tensor
     return flip_axes(solve_(a, packed, rows, right, transposed=False)), None, None
 
 
-cofactors_: Op = host(
+cofactors_: Op = _matrices(
     "cofactors", arity=3, into=_cofactors, infer=lambda a, packed, rows: square("cofactors", a), vjp=_cofactors_vjp,
     samples=_from_factors(((3, 3),), ((2, 4, 4),), ((0, 0),), ((1, 1),)),
 )  # fmt: skip
@@ -368,7 +378,7 @@ def _tall_qr(gq: Tensor, gr: Tensor, q: Tensor, r: Tensor) -> Tensor:
     return flip_axes(solved)
 
 
-qr_: Op = host(
+qr_: Op = _matrices(
     "qr", infer=_qr_type, reference=_on_one_thread(np.linalg.qr), vjp=_qr_vjp,
     samples=(
         *_prepared(_apart, (3, 3), (5, 3), (2, 3, 3), (3, 5), (0, 0), (3, 0), (1, 1), mode="reduced"),
@@ -401,11 +411,11 @@ def _spectral(vectors: Tensor, values: Tensor) -> Tensor:
     return (vectors * _row(values)) @ flip_axes(vectors)
 
 
-eigh_: Op = host(
+eigh_: Op = _matrices(
     "eigh", infer=lambda x: TupleType((_values_type("eigh", x), x)), reference=_on_one_thread(np.linalg.eigh), vjp=_eigh_vjp,
     samples=_prepared(_apart, (3, 3), (2, 4, 4), (0, 0), (1, 1)),
 )  # fmt: skip
-eigvalsh_: Op = host(
+eigvalsh_: Op = _matrices(
     "eigvalsh", infer=lambda x: _values_type("eigvalsh", x), reference=_on_one_thread(np.linalg.eigvalsh),
     vjp=lambda g, y, x: (_onto_lower(_spectral(results(eigh_(x))[1], g)),),
     samples=_prepared(_apart, (3, 3), (2, 4, 4), (0, 0), (1, 1)),
@@ -459,14 +469,14 @@ def _turned(x: Tensor) -> Tensor:
     return x - flip_axes(x)
 
 
-svd_: Op = host(
+svd_: Op = _matrices(
     "svd", infer=_svd_type, reference=_on_one_thread(np.linalg.svd), vjp=_svd_vjp,
     samples=(
         *_prepared(_apart, (3, 3), (5, 3), (3, 4), (2, 3, 3), (0, 0), (3, 0), (1, 1), full_matrices=False),
         *_prepared(_apart, (3, 3), full_matrices=True),
     ),
 )  # fmt: skip
-svdvals_: Op = host(
+svdvals_: Op = _matrices(
     "svdvals", infer=lambda x: TensorType(x.dtype, (*matrix("svdvals", x).shape[:-2], smaller(x))),
     reference=_on_one_thread(np.linalg.svdvals), samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3)),
     vjp=lambda g, y, x: _svd_vjp((None, g, None), results(svd_(x, full_matrices=False)), x, full_matrices=False),
@@ -487,7 +497,7 @@ def _pinv_vjp(g: Tensor, y: Tensor, x: Tensor, rtol: float) -> Rule:
     return ((left - x @ (y @ left)) + (right - (right @ y) @ x) - first,)
 
 
-pinv_: Op = host(
+pinv_: Op = _matrices(
     "pinv", infer=lambda x, rtol: TensorType(x.dtype, (*matrix("pinv", x).shape[:-2], x.shape[-1], x.shape[-2])),
     reference=_on_one_thread(_pinv), vjp=_pinv_vjp,
     samples=_prepared(_apart, (3, 3), (5, 3), (2, 3, 4), (0, 0), (0, 3), rtol=1e-6),
@@ -540,7 +550,7 @@ def _expm_vjp(g: Tensor, y: Tensor, x: Tensor) -> Rule:
     return (expm_(block)[..., :n, n:],)
 
 
-expm_: Op = host("expm", infer=_single("expm"), reference=_expm, vjp=_expm_vjp, samples=_SQUARE)
+expm_: Op = _matrices("expm", infer=_single("expm"), reference=_expm, vjp=_expm_vjp, samples=_SQUARE)
 
 __all__ = [
     "cholesky_", "det_", "diagonal", "eigh_", "eigvalsh_", "expm_", "flip_axes", "identity", "lu_", "matrix", "pinv_",

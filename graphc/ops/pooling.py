@@ -11,12 +11,12 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.dims import Shape
+from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Requirement, Sample
 from graphc.ir.types import TensorType
 from graphc.ops.convolution import Counts, slide, windows
-from graphc.ops.declare import Op, composite
+from graphc.ops.declare import Op, Spread, composite, with_leading_axis
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +91,10 @@ def _max_pool_vjp(
     return (ops.sum(ops.where(back(first) == number, back(g), ops.zeros((), g.dtype)), axis=over),)
 
 
+def _max_pool_every(size_: Size, x: Spread, axes: Counts, **options: Any) -> list[Spread]:
+    return with_leading_axis(max_pool, size_, [x], {"axes": tuple(a + 1 for a in axes), **options})
+
+
 max_pool: Op = composite(
     "max_pool",
     infer=_max_pool_type,
@@ -105,4 +109,5 @@ max_pool: Op = composite(
         ),
     ),
     requires=_max_pool_requires,
+    every=_max_pool_every,
 )

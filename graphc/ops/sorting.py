@@ -22,6 +22,7 @@ from graphc.ir.dims import Shape, Size
 from graphc.ir.operation import Requirement, Sample
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import (
+    Spread,
     any_type,
     as_option,
     check_flag,
@@ -33,6 +34,7 @@ from graphc.ops.declare import (
     results,
     true_division,
     weak,
+    with_leading_axis,
 )  # fmt: skip
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -93,7 +95,13 @@ def _sort_vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> tuple[Tensor]:
     return (ops.put_along_add(g, argsort_(x, axis=axis), axis=axis, size=x.shape[axis]),)
 
 
-sort_ = host("sort", infer=lambda x, axis: x, into=_sort, threaded=True, vjp=_sort_vjp, samples=_SAMPLES)
+def _sort_every(size: Size, x: Spread, axis: int) -> list[Spread]:
+    return with_leading_axis(sort_, size, [x], {"axis": axis + 1})
+
+
+sort_ = host(
+    "sort", infer=lambda x, axis: x, into=_sort, threaded=True, vjp=_sort_vjp, samples=_SAMPLES, every=_sort_every
+)  # fmt: skip
 
 _ROW = 1 << 12  # elements from which a row is worth a call of its own
 
@@ -154,9 +162,13 @@ def _no_gradient(*args: Any, **attrs: Any) -> tuple[None]:
     return (None,)
 
 
+def _argsort_every(size: Size, x: Spread, axis: int) -> list[Spread]:
+    return with_leading_axis(argsort_, size, [x], {"axis": axis + 1})
+
+
 argsort_ = host(
     "argsort", infer=lambda x, axis: TensorType(t.int64, x.shape), into=_argsort, samples=_SAMPLES, vjp=_no_gradient,
-    reference=lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
+    reference=lambda x, axis: np.argsort(x, axis=axis, kind="stable"), every=_argsort_every,
 )  # fmt: skip
 
 
@@ -229,9 +241,14 @@ def _enough(x: TensorType, k: int) -> list[Requirement]:
     return [Requirement(x.shape[-1], ">=", k, f"top_k of the {k} largest needs as many elements: {x}")]
 
 
+def _top_k_every(size: Size, x: Spread, k: int) -> list[Spread]:
+    return with_leading_axis(top_k_, size, [x], {"k": k})
+
+
 top_k_ = host(
     "top_k", infer=_top_k_type, reference=lambda x, k: _largest(x, k), into=_top_k, vjp=_no_gradient, requires=_enough,
     samples=(Sample(((7,),), {"k": 3}), Sample(((2, 5),), {"k": 5}), Sample(((2, 5),), {"k": 0})),
+    every=_top_k_every,
 )  # fmt: skip
 
 
