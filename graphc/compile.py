@@ -6,6 +6,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -46,7 +47,7 @@ def compile(
 ) -> Compiled:
     """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
 
-    inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or a list, tuple or dict of them; a call
+    inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or lists, tuples and dicts of them; a call
     gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
     is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "numba"
     (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of `gx.passes.DEFAULT`.
@@ -155,14 +156,11 @@ def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:
 def _flatten(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
-    items = (
-        list(outputs.values()) if isinstance(outputs, Mapping) else list(outputs) if isinstance(outputs, (list, tuple)) else None
+    if isinstance(outputs, (Mapping, list, tuple)):
+        return [x for part in (outputs.values() if isinstance(outputs, Mapping) else outputs) for x in _flatten(part)]
+    raise InputError(
+        f"compile: outputs must be symbols, got {outputs!r}", where=caller(), hint="a symbol, or lists, tuples and dicts of them"
     )
-    if items is None or not all(isinstance(x, Tensor) for x in items):
-        raise InputError(
-            f"compile: outputs must be symbols, got {outputs!r}", where=caller(), hint="a symbol, or a list, tuple or dict"
-        )
-    return items
 
 
 def _structure(outputs: Any) -> Callable[[list[Array]], Any]:
@@ -170,9 +168,20 @@ def _structure(outputs: Any) -> Callable[[list[Array]], Any]:
     if isinstance(outputs, Tensor):
         return lambda arrays: arrays[0]
     if isinstance(outputs, Mapping):
-        keys = list(outputs)
-        return lambda arrays: dict(zip(keys, arrays, strict=True))
-    return tuple if isinstance(outputs, tuple) else list
+        keys, form = list(outputs), _structure(tuple(outputs.values()))
+        return lambda arrays: dict(zip(keys, form(arrays), strict=True))
+    make: Callable[[Iterable[Any]], Any] = tuple if isinstance(outputs, tuple) else list
+    if hasattr(outputs, "_fields"):
+        make = type(outputs)._make
+    if all(isinstance(part, Tensor) for part in outputs):
+        return make
+    parts, counts = [_structure(part) for part in outputs], [len(_flatten(part)) for part in outputs]
+
+    def nested(arrays: list[Array]) -> Any:
+        left = iter(arrays)
+        return make(part(list(islice(left, count))) for part, count in zip(parts, counts, strict=True))
+
+    return nested
 
 
 @contextmanager

@@ -525,7 +525,7 @@ COMPILE = [
      "give each its own name"),
     ("a number as output", lambda: gx.compile([x], 3.0), errors.InputError,
      "compile: outputs must be symbols, got 3.0",
-     "a symbol, or a list, tuple or dict"),
+     "a symbol, or lists, tuples and dicts of them"),
     ("an update of an input", lambda: gx.compile([x], x, updates={x: x}), errors.InputError,
      "compile: only variables can be updated, got <Tensor input 'x': f32[batch, 3]>",
      "make it with gx.variable"),

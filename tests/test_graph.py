@@ -564,6 +564,15 @@ def test_the_forms_of_outputs(backend: str) -> None:
     assert list(named) == ["sum", "x"]
     same(named["sum"], 3.0)
     assert gx.compile([x], [], backend=backend)(at) == []
+    nested = gx.compile([x], {"a": (x, [x + 1, ()]), "b": x * 2}, backend=backend)(at)
+    assert list(nested) == ["a", "b"]
+    first, (second, empty) = nested["a"]
+    assert isinstance(nested["a"], tuple)
+    assert isinstance(nested["a"][1], list)
+    assert empty == ()
+    same(first, at)
+    same(second, [2.0, 3.0])
+    same(nested["b"], [2.0, 4.0])
 
 
 @BACKENDS

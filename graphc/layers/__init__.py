@@ -4,16 +4,48 @@
     initializers.py   first values of weights, by name
     regularizers.py   penalties on weights
     activations.py    functions of single elements, by name
-    core.py           products, activations, dropout, shapes
+    core.py           products, activations, dropout, shapes, sums of several inputs
+    convolution.py    convolutions
+    pooling.py        maxima and means of windows, larger images
+    normalization.py  values less their mean, over their standard deviation
+    embedding.py      vectors of words and places
+    recurrent.py      layers that go through time
+    attention.py      attention, and the blocks of Transformers
 
 Images have their channels last, [batch, height, width, channels], as in Keras; `layout="NCHW"` where they come first.
 """
 
 from graphc.layers import activations, initializers, regularizers
 from graphc.layers.layer import Call, Input, Layer, Trace, seed
-from graphc.layers.core import Activation, Dense, Dropout, Flatten
+from graphc.layers.core import (
+    Activation, Add, Average, Concatenate, Dense, Dropout, Flatten, GaussianNoise, Lambda, Maximum, Multiply, Permute, Rescaling,
+    Reshape, Residual, SpatialDropout, Subtract,
+)  # fmt: skip
+from graphc.layers.convolution import (
+    Conv, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvTranspose, DepthwiseConv1D,
+    DepthwiseConv2D, SeparableConv2D,
+)  # fmt: skip
+from graphc.layers.pooling import (
+    AveragePool, AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePool, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalMaxPool, GlobalMaxPooling1D, GlobalMaxPooling2D, MaxPool, MaxPooling1D, MaxPooling2D,
+    MaxPooling3D, UpSampling, UpSampling2D, ZeroPadding, ZeroPadding2D,
+)  # fmt: skip
+from graphc.layers.normalization import (
+    BatchNorm, BatchNormalization, GroupNorm, GroupNormalization, LayerNorm, LayerNormalization, RMSNorm, RMSNormalization,
+)  # fmt: skip
+from graphc.layers.embedding import Embedding, PositionEmbedding, SinusoidalPositions
+from graphc.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN, TimeDistributed
+from graphc.layers.attention import FeedForward, MultiHeadAttention, TransformerDecoder, TransformerEncoder
 
 __all__ = [
-    "Activation", "Call", "Dense", "Dropout", "Flatten", "Input", "Layer", "Trace", "activations", "initializers", "regularizers",
-    "seed",
+    "GRU", "LSTM", "Activation", "Add", "Average", "AveragePool", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "BatchNorm", "BatchNormalization", "Bidirectional", "Call", "Concatenate", "Conv", "Conv1D", "Conv1DTranspose", "Conv2D",
+    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvTranspose", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout",
+    "Embedding", "FeedForward", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalMaxPool", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNorm", "GroupNormalization",
+    "Input", "Lambda", "Layer", "LayerNorm", "LayerNormalization", "MaxPool", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
+    "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization", "Rescaling",
+    "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract", "TimeDistributed",
+    "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding", "ZeroPadding2D",
+    "activations", "initializers", "regularizers", "seed",
 ]  # fmt: skip

@@ -39,6 +39,7 @@ class Dense(Layer):
         self.build_early()
 
     def call(self, x: Tensor) -> Tensor:
+        x = self.floats(x)
         if not x.ndim:
             raise gx.errors.ShapeError(f"Dense needs [..., inputs], got {x.type}", where=gx.errors.caller())
         kernel = self.variable(
@@ -91,3 +92,153 @@ class Flatten(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         return gx.reshape(x, (x.shape[0], gx.ops.product(x.shape[1:])))
+
+
+class Reshape(Layer):
+    """The axes after the batch's in another shape: [batch, ...] -> [batch, *target_shape]; one size may be -1.
+
+    >>> import graphc as gx
+    >>> gx.layers.Reshape((28, 28, 1))(gx.layers.Input((784,))).shape
+    (batch, 28, 28, 1)
+    """
+
+    def __init__(self, target_shape: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.target_shape = tuple(target_shape)
+
+    def call(self, x: Tensor) -> Tensor:
+        return gx.reshape(x, (x.shape[0], *self.target_shape))
+
+
+class Permute(Layer):
+    """The axes after the batch's in another order: dims counts them from 1, as in Keras."""
+
+    def __init__(self, dims: Any, **options: Any) -> None:
+        super().__init__(**options)
+        self.dims = tuple(dims)
+
+    def call(self, x: Tensor) -> Tensor:
+        return gx.permute_dims(x, (0, *self.dims))
+
+
+class Rescaling(Layer):
+    """x * scale + offset, as floats: of bytes, 1 / 255 makes numbers from 0 to 1."""
+
+    def __init__(self, scale: float, offset: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.scale, self.offset = scale, offset
+
+    def call(self, x: Tensor) -> Tensor:
+        y: Tensor = self.floats(x) * self.scale + self.offset
+        return y
+
+
+class Lambda(Layer):
+    """A function of symbols as a layer; it has no variables."""
+
+    def __init__(self, function: Any, **options: Any) -> None:
+        super().__init__(**options)
+        gx.ops.check_function("Lambda", "the function", function)
+        self.function = function
+
+    def call(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
+
+
+class GaussianNoise(Layer):
+    """While training, x plus normal numbers of a standard deviation; else x."""
+
+    def __init__(self, stddev: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.stddev = stddev
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        return x + self.stddev * gx.random.normal(self.key(), x.shape, x.dtype) if training else x
+
+
+class SpatialDropout(Dropout):
+    """`Dropout` of whole channels: x [batch, ..., channels]."""
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if not training or not self.rate:
+            return x
+        kept = gx.nn.dropout(gx.ones((x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), x.dtype), self.rate, self.key())
+        return x * kept
+
+
+# --- several inputs -----------------------------------------------------------------------------------------------------
+
+
+class _Merge(Layer):
+    """A list of symbols of one shape."""
+
+    def call(self, *inputs: Any) -> Tensor:
+        parts = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else list(inputs)
+        y: Tensor = parts[0]
+        for x in parts[1:]:
+            y = self.merge(y, x)
+        return y
+
+    def merge(self, a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Add(_Merge):
+    """The sum of several symbols: Add()([a, b])."""
+
+    def merge(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b
+
+
+class Subtract(_Merge):
+    """The first of two symbols less the second."""
+
+    def merge(self, a: Tensor, b: Tensor) -> Tensor:
+        return a - b
+
+
+class Multiply(_Merge):
+    """The product of several symbols, element by element."""
+
+    def merge(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b
+
+
+class Maximum(_Merge):
+    """The largest of several symbols, element by element."""
+
+    def merge(self, a: Tensor, b: Tensor) -> Tensor:
+        return gx.maximum(a, b)
+
+
+class Average(_Merge):
+    """The mean of several symbols, element by element."""
+
+    def call(self, *inputs: Any) -> Tensor:
+        parts = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else list(inputs)
+        y: Tensor = sum(parts[1:], parts[0]) / len(parts)
+        return y
+
+
+class Concatenate(Layer):
+    """Several symbols joined along an axis: Concatenate()([a, b])."""
+
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = axis
+
+    def call(self, *inputs: Any) -> Tensor:
+        parts = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else list(inputs)
+        return gx.concat(parts, axis=self.axis)
+
+
+class Residual(Layer):
+    """x plus what a layer makes of it (He et al. 2016, arXiv:1512.03385)."""
+
+    def __init__(self, layer: Layer, **options: Any) -> None:
+        super().__init__(**options)
+        self.layer = layer
+
+    def call(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.layer(x)
+        return y

@@ -171,6 +171,11 @@ class Layer:
     def _takes(self) -> frozenset[str]:
         return frozenset(inspect.signature(self.call).parameters)
 
+    def floats(self, x: Any) -> Tensor:
+        """x as floats: what is none becomes of the layer's dtype."""
+        found = gx.asarray(x)
+        return found if found.dtype.is_float else gx.astype(found, self.dtype)
+
     # --- its variables ---
 
     def variable(

@@ -23,13 +23,14 @@ Step = Callable[[Any, Tensor], Any]
 
 def rnn(
     x: TensorLike, weight: TensorLike, recurrent: TensorLike, bias: TensorLike | None = None, state: TensorLike | None = None, *,
-    activation: str = "tanh", time_first: bool = False, reverse: bool = False,
+    activation: str = "tanh", time_first: bool = False, reverse: bool = False, mask: TensorLike | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """h = activation(x weight + h recurrent + bias) at each step (Elman 1990, Cognitive Science 14): every h, and the last.
 
     x: [batch, time, inputs], or [time, batch, inputs] with `time_first`. weight: [inputs, units]. recurrent: [units, units].
     bias: [units]. state: the first h, [batch, units]; zeros if it is None. activation: "tanh" or "relu". reverse: begin with
-    the last step. Gives [batch, time, units], or [time, batch, units], and [batch, units]. torch.nn.RNN adds up two biases.
+    the last step. mask: booleans [batch, time], or [time, batch]; where it is false, the state stays as it is, and so h repeats.
+    Gives [batch, time, units], or [time, batch, units], and [batch, units]. torch.nn.RNN adds up two biases.
 
     >>> import graphc as gx
     >>> x, w = gx.ones((1, 3, 1)), gx.constant([[1.0]])
@@ -39,7 +40,7 @@ def rnn(
     if not isinstance(activation, str) or activation not in ("tanh", "relu"):
         raise gx.errors.InputError(f"rnn: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
     act = gx.tanh if activation == "tanh" else gx.nn.relu
-    layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first, reverse)
+    layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first, reverse, mask)
     hs, (last,) = layer.run(lambda s, v: (act(v + s[0] @ layer.recurrent),))
     return hs, last
 
@@ -47,6 +48,7 @@ def rnn(
 def gru(
     x: TensorLike, weight: TensorLike, recurrent: TensorLike, bias: TensorLike | None = None,
     recurrent_bias: TensorLike | None = None, state: TensorLike | None = None, *, time_first: bool = False, reverse: bool = False,
+    mask: TensorLike | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Gated recurrent units (Cho et al. 2014, arXiv:1406.1078): every h, and the last.
 
@@ -62,7 +64,7 @@ def gru(
     >>> hs.shape, last.shape
     ((2, 5, 4), (2, 4))
     """
-    layer = _Layer("gru", 3, x, weight, recurrent, bias, [state], time_first, reverse)
+    layer = _Layer("gru", 3, x, weight, recurrent, bias, [state], time_first, reverse, mask)
     n = layer.units
     c = None if recurrent_bias is None else gx.astype(to_float(recurrent_bias), layer.z.dtype)
 
@@ -80,6 +82,7 @@ def gru(
 def lstm(
     x: TensorLike, weight: TensorLike, recurrent: TensorLike, bias: TensorLike | None = None,
     state: tuple[TensorLike, TensorLike] | None = None, *, time_first: bool = False, reverse: bool = False,
+    mask: TensorLike | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000): every h; the last (h, c).
 
@@ -98,7 +101,7 @@ def lstm(
     states = [None, None] if state is None else gx.ops.listed("lstm", "state", state)
     if len(states) != 2:
         raise gx.errors.InputError(f"lstm: state must be (h, c), got {len(states)} values", where=gx.errors.caller())
-    layer = _Layer("lstm", 4, x, weight, recurrent, bias, states, time_first, reverse)
+    layer = _Layer("lstm", 4, x, weight, recurrent, bias, states, time_first, reverse, mask)
     n = layer.units
 
     def step(s: Any, v: Tensor) -> Any:
@@ -118,7 +121,7 @@ class _Layer:
 
     def __init__(
         self, name: str, gates: int, x: Any, weight: Any, recurrent: Any, bias: Any, state: list[Any], time_first: bool,
-        reverse: bool,
+        reverse: bool, mask: Any,
     ) -> None:  # fmt: skip
         gx.ops.check_flag(name, "time_first", time_first)
         gx.ops.check_flag(name, "reverse", reverse)
@@ -138,13 +141,27 @@ class _Layer:
             gx.zeros(shape, z.dtype) if s is None else gx.broadcast_to(gx.astype(gx.asarray(s), z.dtype), shape) for s in state
         )
 
+        self.mask: Tensor | None = None
+        if mask is not None:
+            given = gx.asarray(mask)
+            if not given.dtype.is_bool or given.shape != x.shape[:2]:
+                raise gx.errors.ShapeError(
+                    f"{name}: a mask {given.type} does not fit {x.type}", where=gx.errors.caller(),
+                    hint="it needs a boolean for each step of each sequence",
+                )  # fmt: skip
+            self.mask = given if time_first else given.T
+
     def run(self, step: Step) -> tuple[Tensor, Any]:
         """The first state after every step, and all of them after the last."""
 
-        def body(state: Any, v: Tensor) -> tuple[Any, Tensor]:
-            new = step(state, v)
+        def body(state: Any, v: Any) -> tuple[Any, Tensor]:
+            if self.mask is None:
+                new = step(state, v)
+            else:
+                counts = gx.expand_dims(v[1], 1)
+                new = tuple(gx.where(counts, a, b) for a, b in zip(step(state, v[0]), state, strict=True))
             return new, new[0]
 
-        last, hs = gx.scan(body, self.start, self.z, reverse=self.reverse)
+        last, hs = gx.scan(body, self.start, self.z if self.mask is None else (self.z, self.mask), reverse=self.reverse)
         hs = hs if self.time_first else gx.permute_dims(hs, (1, 0, 2))
         return gx.astype(hs, self.dtype), tuple(gx.astype(s, self.dtype) for s in last)

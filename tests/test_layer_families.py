@@ -1,0 +1,246 @@
+"""Each family of layers: shapes, the paths of weights, and values against NumPy or against the functions of `gx.nn`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc import layers
+from graphc.layers import Input, Layer
+
+RNG = np.random.default_rng(3)
+
+
+def drawn(*shape: int) -> Any:
+    return RNG.normal(size=shape).astype("float32")
+
+
+def run(layer: Layer, *arrays: Any, **options: Any) -> Any:
+    """A layer's result for arrays, compiled, with a symbolic batch."""
+    xs = [gx.placeholder(f"x{i}", ("batch", *a.shape[1:]), a.dtype) for i, a in enumerate(arrays)]
+    more = {key: a for key, a in options.items() if isinstance(a, np.ndarray)}
+    named = {key: gx.placeholder(key, ("batch", *a.shape[1:]), a.dtype) for key, a in more.items()}
+    y = layer(*xs, **{**options, **named})
+    xs += named.values()
+    native = gx.compile(xs, y)(*arrays, **more)
+    judge = gx.compile(xs, y, backend="interpreter")(*arrays, **more)
+    assert np.allclose(native, judge, rtol=2e-4, atol=2e-5)
+    return native
+
+
+SHAPES: list[tuple[Layer, tuple[int, ...], tuple[int, ...], list[tuple[str, tuple[int, ...]]]]] = [
+    (layers.Conv2D(8, 3), (9, 9, 4), (7, 7, 8), [("kernel", (3, 3, 4, 8)), ("bias", (8,))]),
+    (layers.Conv2D(8, (3, 1), strides=(2, 1), padding="same", use_bias=False), (9, 9, 4), (5, 9, 8), [("kernel", (3, 1, 4, 8))]),
+    (layers.Conv2D(8, 3, groups=2), (9, 9, 4), (7, 7, 8), [("kernel", (3, 3, 2, 8)), ("bias", (8,))]),
+    (layers.Conv2D(8, 3, layout="NCHW"), (4, 9, 9), (8, 7, 7), [("kernel", (3, 3, 4, 8)), ("bias", (8,))]),
+    (layers.Conv1D(8, 3, padding="causal", dilation_rate=2), (9, 4), (9, 8), [("kernel", (3, 4, 8)), ("bias", (8,))]),
+    (layers.Conv3D(2, 2), (3, 4, 5, 1), (2, 3, 4, 2), [("kernel", (2, 2, 2, 1, 2)), ("bias", (2,))]),
+    (layers.DepthwiseConv2D(3, depth_multiplier=2), (9, 9, 4), (7, 7, 8), [("kernel", (3, 3, 1, 8)), ("bias", (8,))]),
+    (
+        layers.SeparableConv2D(6, 3), (9, 9, 4), (7, 7, 6),
+        [("depthwise/kernel", (3, 3, 1, 4)), ("pointwise/kernel", (1, 1, 4, 6)), ("pointwise/bias", (6,))],
+    ),
+    (layers.Conv2DTranspose(8, 3, strides=2, padding="same"), (7, 7, 4), (14, 14, 8), [("kernel", (3, 3, 8, 4)), ("bias", (8,))]),
+    (layers.Conv2DTranspose(8, 3, strides=2), (7, 7, 4), (15, 15, 8), [("kernel", (3, 3, 8, 4)), ("bias", (8,))]),
+    (layers.Conv1DTranspose(8, 2, strides=3), (7, 4), (21, 8), [("kernel", (2, 8, 4)), ("bias", (8,))]),
+    (layers.MaxPooling2D(), (9, 9, 4), (4, 4, 4), []),
+    (layers.AveragePooling2D(2, padding="same"), (9, 9, 4), (5, 5, 4), []),
+    (layers.MaxPooling1D(3), (9, 4), (3, 4), []),
+    (layers.GlobalAveragePooling2D(), (9, 9, 4), (4,), []),
+    (layers.GlobalMaxPooling1D(), (9, 4), (4,), []),
+    (layers.UpSampling2D(2), (3, 4, 2), (6, 8, 2), []),
+    (layers.ZeroPadding2D(((1, 0), (2, 3))), (3, 4, 2), (4, 9, 2), []),
+    (
+        layers.BatchNormalization(), (3, 4, 2), (3, 4, 2),
+        [(name, (2,)) for name in ("moving_mean", "moving_variance", "gamma", "beta")],
+    ),
+    (layers.LayerNormalization(), (3, 4), (3, 4), [("gamma", (4,)), ("beta", (4,))]),
+    (layers.RMSNorm(), (3, 4), (3, 4), [("scale", (4,))]),
+    (layers.GroupNorm(2), (3, 3, 4), (3, 3, 4), [("gamma", (4,)), ("beta", (4,))]),
+    (layers.SimpleRNN(5), (7, 3), (5,), [("kernel", (3, 5)), ("recurrent_kernel", (5, 5)), ("bias", (5,))]),
+    (
+        layers.GRU(5, return_sequences=True), (7, 3), (7, 5),
+        [("kernel", (3, 15)), ("recurrent_kernel", (5, 15)), ("bias", (15,)), ("recurrent_bias", (15,))],
+    ),
+    (layers.LSTM(5), (7, 3), (5,), [("kernel", (3, 20)), ("recurrent_kernel", (5, 20)), ("bias", (20,))]),
+    (
+        layers.Bidirectional(layers.SimpleRNN(5, use_bias=False)), (7, 3), (10,),
+        [
+            (f"{way}_layer/{name}", (n, 5))
+            for way in ("forward", "backward")
+            for name, n in (("kernel", 3), ("recurrent_kernel", 5))
+        ],
+    ),
+    (layers.TimeDistributed(layers.Dense(2)), (7, 3), (7, 2), [("layer/kernel", (3, 2)), ("layer/bias", (2,))]),
+    (
+        layers.MultiHeadAttention(2, 4, use_bias=False, num_kv_heads=1), (7, 6), (7, 6),
+        [("query/kernel", (6, 8)), ("key/kernel", (6, 4)), ("value/kernel", (6, 4)), ("output/kernel", (8, 6))],
+    ),
+    (layers.SinusoidalPositions(), (7, 6), (7, 6), []),
+    (layers.PositionEmbedding(10), (7, 6), (7, 6), [("positions", (10, 6))]),
+    (layers.Reshape((6, -1)), (3, 4), (6, 2), []),
+    (layers.Permute((2, 1)), (3, 4), (4, 3), []),
+    (layers.Flatten(), (3, 4), (12,), []),
+    (layers.Residual(layers.Dense(4)), (4,), (4,), [("layer/kernel", (4, 4)), ("layer/bias", (4,))]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "given", "wanted", "weights"), SHAPES, ids=[layer.name for layer, *_ in SHAPES])
+def test_shapes_and_weights(layer: Layer, given: Any, wanted: Any, weights: Any) -> None:
+    found = run(layer, drawn(3, *given))
+    assert found.shape == (3, *wanted)
+    assert {path: v.shape for path, v in layer.variables.items()} == dict(weights)
+
+
+def test_a_causal_convolution_sees_nothing_of_what_comes() -> None:
+    layer, x = layers.Conv1D(2, 3, padding="causal"), drawn(1, 8, 3)
+    before = run(layer, x)
+    x[0, 5:] = 99
+    assert (run(layer, x)[0, :5] == before[0, :5]).all()
+
+
+def test_layouts_agree() -> None:
+    x = drawn(2, 6, 5, 3)
+    last, first = layers.Conv2D(4, 3, strides=2, padding="same"), layers.Conv2D(4, 3, strides=2, padding="same", layout="NCHW")
+    a = run(last, x)
+    first(Input((3, 6, 5)))
+    first.set_weights(last.get_weights())
+    assert np.allclose(a, run(first, x.transpose(0, 3, 1, 2).copy()).transpose(0, 2, 3, 1), atol=1e-5)
+
+
+def test_batch_norm_moves_its_averages_while_training_alone() -> None:
+    layer, x = layers.BatchNorm(momentum=0.9, epsilon=0.0), Input((3,))
+    value = drawn(50, 3) * 2 + 1
+    y = layer(x, training=True)
+    step = gx.compile([x], y, updates=layer.updates)
+    found = step(value)
+    assert np.allclose(found, (value - value.mean(0)) / value.std(0), atol=1e-4)
+    assert np.allclose(layer.variables["moving_mean"].value, 0.1 * value.mean(0), atol=1e-5)
+    assert np.allclose(layer.variables["moving_variance"].value, 0.9 + 0.1 * value.var(0, ddof=1), atol=1e-4)
+    assert layer(x) is not y
+    assert layer.updates == {}
+    layer.trainable = False
+    layer(x, training=True)
+    assert layer.updates == {}
+
+
+@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.GRU, layers.LSTM])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_masked_steps_change_nothing(kind: Any, backwards: bool) -> None:
+    layer = kind(4, go_backwards=backwards)
+    x, lengths = drawn(3, 6, 2), [6, 4, 1]
+    mask = np.arange(6) < np.array(lengths)[:, None]
+    found = run(layer, x, mask=mask)
+    for i, n in enumerate(lengths):
+        assert np.allclose(found[i], run(layer, x[i : i + 1, :n].copy())[0], atol=1e-5)
+
+
+def test_a_bidirectional_layer_is_two() -> None:
+    both, x = layers.Bidirectional(layers.LSTM(4, return_sequences=True)), drawn(2, 5, 3)
+    found = run(both, x)
+    forward, backward = layers.LSTM(4, return_sequences=True), layers.LSTM(4, return_sequences=True)
+    forward(Input((5, 3)))
+    backward(Input((5, 3)))
+    forward.set_weights(both.get_weights()[:3])
+    backward.set_weights(both.get_weights()[3:])
+    expected = np.concatenate([run(forward, x), run(backward, x[:, ::-1].copy())[:, ::-1]], axis=-1)
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_attention_is_that_of_its_parts() -> None:
+    layer, x, s = layers.MultiHeadAttention(2, 4, value_dim=3), drawn(2, 5, 6), drawn(2, 7, 6)
+    found = run(layer, x, s)
+    w = {path: v.value for path, v in layer.variables.items()}
+    q, k, v = (a @ w[f"{n}/kernel"] + w[f"{n}/bias"] for a, n in ((x, "query"), (s, "key"), (s, "value")))
+    q, k, v = (a.reshape(2, -1, 2, a.shape[-1] // 2).transpose(0, 2, 1, 3) for a in (q, k, v))
+    scores = q @ k.transpose(0, 1, 3, 2) / 2
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    y = ((p / p.sum(-1, keepdims=True)) @ v).transpose(0, 2, 1, 3).reshape(2, 5, 6)
+    assert np.allclose(found, y @ w["output/kernel"] + w["output/bias"], atol=1e-4)
+
+
+def test_padded_keys_are_not_looked_at() -> None:
+    layer, x = layers.TransformerEncoder(2, 4, 16), drawn(2, 6, 8)
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
+    found = run(layer, x, mask=mask)
+    assert np.allclose(found[1, :4], run(layer, x[1:, :4].copy())[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("rope", [False, True])
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_generation_with_a_cache_is_the_whole_sequence(rope: bool, norm: str) -> None:
+    block = layers.TransformerEncoder(4, 4, 32, rope=rope, norm=norm, num_kv_heads=2)
+    value = drawn(2, 7, 16)
+    whole = run(block, value, use_causal_mask=True)
+    x, position = gx.placeholder("x", ("batch", "t", 16)), gx.placeholder("position", (), "int64")
+    cache = tuple(gx.placeholder(name, ("batch", 2, 7, 4)) for name in ("keys", "values"))
+    step = gx.compile([x, position, *cache], block(x, cache=cache, position=position))
+    keys = values = np.zeros((2, 2, 7, 4), "float32")
+    found, at = [], 0
+    for count in (3, 1, 1, 2):
+        y, (keys, values) = step(value[:, at : at + count].copy(), at, keys, values)
+        found.append(y)
+        at += count
+    assert np.allclose(np.concatenate(found, axis=1), whole, atol=1e-4)
+
+
+def test_rotary_positions_turn_with_the_distance_alone() -> None:
+    from graphc.layers.attention import rotary
+
+    q, k = (np.broadcast_to(drawn(8), (1, 1, 6, 8)).copy() for _ in range(2))
+    a, b = rotary(gx.constant(q)).eval()[0, 0], rotary(gx.constant(k)).eval()[0, 0]
+    scores = a @ b.T
+    assert np.allclose(scores[1:, 1:], scores[:-1, :-1], atol=1e-4)
+    assert np.allclose(rotary(gx.constant(q), 3).eval()[0, 0][:3], a[3:], atol=1e-5)
+
+
+def test_a_decoder_looks_at_what_was_encoded() -> None:
+    block, x, s = layers.TransformerDecoder(2, 4, 16), drawn(2, 5, 8), drawn(2, 7, 8)
+    found = run(block, x, s)
+    x[:, 3:] = 5
+    assert np.allclose(run(block, x, s)[:, :3], found[:, :3], atol=1e-4)
+    s[:, -1] += 1
+    assert not np.allclose(run(block, x, s)[:, :3], found[:, :3], atol=1e-3)
+
+
+def test_positions_by_sines() -> None:
+    found = run(layers.SinusoidalPositions(), np.zeros((1, 50, 6), "float32"))[0]
+    p, i = np.arange(50)[:, None], np.arange(3)
+    angles = p / 10000 ** (2 * i / 6)
+    assert np.allclose(found[:, 0::2], np.sin(angles), atol=1e-5)
+    assert np.allclose(found[:, 1::2], np.cos(angles), atol=1e-5)
+
+
+def test_an_embedding_scores_words_by_its_own_vectors() -> None:
+    layer = layers.Embedding(10, 4)
+    x = np.array([[1, 2, 9]])
+    vectors = run(layer, x)
+    assert (vectors[0] == layer.get_weights()[0][x[0]]).all()
+    scores = gx.compile([], layer.attend(gx.constant(vectors)))()
+    assert scores.shape == (1, 3, 10)
+
+
+def test_sums_of_several_inputs() -> None:
+    a, b = drawn(2, 3), drawn(2, 3)
+    x, y = Input((3,), name="a"), Input((3,), name="b")
+    for layer, expected in (
+        (layers.Add(), a + b), (layers.Subtract(), a - b), (layers.Multiply(), a * b), (layers.Maximum(), np.maximum(a, b)),
+        (layers.Average(), (a + b) / 2), (layers.Concatenate(), np.concatenate([a, b], axis=-1)),
+    ):  # fmt: skip
+        assert np.allclose(gx.compile([x, y], layer([x, y]))(a, b), expected)
+
+
+def test_images_without_a_channel_are_refused_with_advice() -> None:
+    wanted = r"conv2d\w*: Conv2D needs a batch of images of 2 axes with channels, got f32\[batch, 28, 28\]"
+    with pytest.raises(gx.errors.ShapeError, match=wanted):
+        layers.Conv2D(8, 3)(Input((28, 28)))
+
+
+def test_whole_numbers_are_taken_as_floats() -> None:
+    layer = layers.Conv2D(2, 3)
+    x = Input((5, 5, 1), dtype="uint8")
+    assert layer(x).dtype == gx.float32
+    assert layers.Rescaling(1 / 255)(x).dtype == gx.float32
