@@ -47,6 +47,10 @@ class GraphWarning(UserWarning):
     """Something works, but not the way its user would want."""
 
 
+class PromotionWarning(GraphWarning):
+    """float64 enters a computation of narrower floats."""
+
+
 class GraphError(Exception):
     """Wrong use of graphc.
 

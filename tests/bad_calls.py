@@ -2,7 +2,9 @@
 
 Each call draws a function of gx, gx.nn, gx.linalg, gx.random, gx.optim, a method or an index of a symbol, and for every argument
 either something that its name suggests or anything at all: symbols of the wrong rank and dtype, names that no axis has, zero,
-negative and enormous numbers, NaN, None, text, functions, keywords that do not exist. A call must either
+negative and enormous numbers, NaN, None, text, functions, keywords that do not exist. Values are drawn, and then types: what
+fits becomes a NumPy scalar, an array without axes, a subclass, a Fraction, a generator, a variable, a symbol of a loop's body,
+and what is given by position may be given by name. A call must either
 
     give its result       some of these are compiled and run in both backends, which must agree, or both refuse
     raise a GraphError    whose `where` is the line of the call, in this file
@@ -15,6 +17,9 @@ the exit code is 1 if there are any. A crash of the process is one too: the call
 from __future__ import annotations
 
 import argparse
+import array
+import collections
+import enum
 import faulthandler
 import inspect
 import math
@@ -26,9 +31,12 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -83,15 +91,126 @@ def functions() -> dict[str, Callable[..., Any]]:
                 if getattr(value, "__module__", "").startswith(("typing", "collections")) or isinstance(value, gx.DType):
                     continue
                 found[f"{home}.{name}"] = value
-    methods = ("reshape", "transpose", "squeeze", "sum", "mean", "var", "max", "argmax", "clip", "take", "astype", "__getitem__",
-               "__add__", "__matmul__", "__pow__", "__lshift__", "__lt__")  # fmt: skip
-    found.update({f"Tensor.{name}": getattr(gx.Tensor, name) for name in methods})
+    for kind, home in ((gx.Tensor, "Tensor"), (gx.Dim, "Dim")):
+        for name in dir(kind):
+            public = (not name.startswith("_") or name in _OPERATORS) and name not in ("eval", "with_inputs")
+            if public and inspect.isfunction(getattr(kind, name)):
+                found[f"{home}.{name}"] = getattr(kind, name)
+        found[f"{home}.__format__"] = lambda x, text: format(x, str(text))
+    for name in ("add", "multiply", "divide", "power", "less", "sqrt", "isnan", "where", "concatenate", "sum", "clip", "dot"):
+        found[f"np.{name}"] = by_numpy(getattr(np, name))
+    found.update({f"variable.{name}": f for name, f in VARIABLES.items()})
     found.update({f"x.at[key].{name}": placing(name) for name in ("set", "add", "multiply", "max", "min")})
     return found
 
 
+_OPERATORS = (
+    "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__truediv__", "__rtruediv__", "__floordiv__", "__mod__", "__rmod__",
+    "__divmod__", "__pow__", "__rpow__", "__matmul__", "__rmatmul__", "__and__", "__or__", "__lshift__", "__lt__", "__ge__",
+    "__eq__", "__ne__", "__getitem__", "__setitem__", "__contains__", "__float__", "__index__", "__bool__",
+    "__round__", "__neg__", "__invert__", "__abs__", "__len__", "__iter__", "__array__",
+)  # fmt: skip
+
+
+def by_numpy(function: Any) -> Callable[..., Any]:
+    """A function of NumPy's, of a symbol and something."""
+
+    def call(x: Any, other: Any) -> Any:
+        if isinstance(function, np.ufunc):
+            return function(*(x, other)[: function.nin])
+        if function in (np.where, np.clip):
+            return function(x, other, 1)
+        return function([x, other]) if function is np.concatenate else function(x, other)
+
+    return call
+
+
+def _set(variable: Any, value: Any) -> Any:
+    variable.value = value
+    return variable
+
+
+VARIABLES = {"value": _set, "update": lambda variable, value: variable.update(value), "made": lambda value: gx.variable(value)}
+
+
 def placing(name: str) -> Callable[..., Any]:
     return lambda x, key, value: getattr(x.at[key], name)(value)
+
+
+# --- types of arguments ----------------------------------------------------------------------------------------------
+
+
+class Level(enum.IntEnum):
+    NONE = 0
+    SOME = 1
+    MANY = 3
+
+
+class Real(float):
+    pass
+
+
+class Whole(int):
+    pass
+
+
+class Text(str):
+    pass
+
+
+class Row(list):  # type: ignore[type-arg]
+    pass
+
+
+class Special(np.ndarray):  # type: ignore[type-arg]
+    pass
+
+
+class Indexed:
+    """What Python takes for an integer in a slice or a range."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class Arrayed:
+    """What NumPy takes for an array."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.ones(3)
+
+
+Pair = collections.namedtuple("Pair", "first second")
+
+
+@dataclass
+class Record:
+    x: int = 1
+
+
+SCALARS: tuple[Callable[[Any], Any], ...] = (
+    np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64, np.float16, np.float32,
+    np.float64, np.longdouble, np.complex64, np.complex128, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, np.array, Real, Whole,
+    bool, complex, Fraction, Decimal, str, Text, np.str_, np.bytes_, Indexed, lambda v: np.timedelta64(int(v)),
+    lambda v: np.array([v]), lambda v: np.array(v, object), lambda v: np.array(v, "float32"), lambda v: np.array(v, ">i4"),
+    lambda v: np.ma.array(v), lambda v: np.array([v]).view(Special)[0], lambda v: Level(abs(int(v)) % 4), gx.constant,
+)  # fmt: skip
+SEVERAL: tuple[Callable[[Any], Any], ...] = (
+    list, tuple, Row, np.array, collections.deque, iter, lambda v: (x for x in v), lambda v: dict.fromkeys(v).keys(),
+    lambda v: dict(enumerate(v)).values(), lambda v: Pair(*v), lambda v: collections.UserList(v), lambda v: np.array(v, object),
+    lambda v: [np.int64(x) for x in v], lambda v: tuple(np.array(x) for x in v), frozenset, lambda v: array.array("d", v),
+    lambda v: range(*v), lambda v: memoryview(np.array(v)), lambda v: np.asmatrix(v), lambda v: [gx.constant(x) for x in v],
+)  # fmt: skip
+ARRAYS: tuple[Callable[[Any], Any], ...] = (
+    lambda a: a.astype(">f8"), lambda a: a[..., ::-1], lambda a: np.asfortranarray(a), np.asmatrix, np.ma.array,
+    lambda a: np.ma.masked_less(a, 0), lambda a: a.view(Special), lambda a: a.astype("float16"), lambda a: a.astype("O"),
+    lambda a: a.astype(ml_dtypes.bfloat16), lambda a: a.astype("complex64"), lambda a: a.astype(np.longdouble),
+    lambda a: a.astype(">i2"), lambda a: np.frombuffer(a.tobytes(), a.dtype), lambda a: a.tolist(), lambda a: memoryview(a),
+    lambda a: np.broadcast_to(a, (2, *a.shape)), lambda a: np.rec.fromarrays([a]), lambda a: a.astype("S3"), gx.constant,
+)  # fmt: skip
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
@@ -103,6 +222,7 @@ class Arguments:
     def __init__(self, rng: Rng) -> None:
         self.rng = rng
         self.made = 0
+        self.trained: list[gx.Variable] = []
 
     def one(self, items: Any) -> Any:
         return items[int(self.rng.integers(len(items)))]
@@ -111,6 +231,43 @@ class Arguments:
         self.made += 1
         kind = dtype or self.one(("float64", "float64", "float32", "int64", self.one(DTYPES)))
         return gx.placeholder(f"x{self.made}", self.one(SHAPES) if shape is None else shape, kind)
+
+    def variable(self, shape: Any = (3,)) -> gx.Variable:
+        self.made += 1
+        return gx.variable(np.ones(shape, self.one(("float64", "float32", "float32", "float16", "int64"))), name=f"w{self.made}")
+
+    def of_a_body(self) -> gx.Tensor:
+        """A symbol that is known in a loop's body alone."""
+        known: list[gx.Tensor] = []
+
+        def body(carry: Any, x: Any) -> Any:
+            known.append(carry if self.made % 2 else x)
+            return carry, x
+
+        gx.scan(body, self.symbol("float64", (3,)), self.symbol("float64", ("n", 3)))
+        return known[0]
+
+    def retyped(self, value: Any) -> Any:
+        """The same, or nearly the same, as another type."""
+        ways: tuple[Callable[[Any], Any], ...] = ()
+        if isinstance(value, np.ndarray):
+            ways = ARRAYS
+        elif isinstance(value, (bool, int, float)):
+            ways = SCALARS
+        elif isinstance(value, (tuple, list)):
+            ways = SEVERAL
+        elif isinstance(value, str):
+            ways = (Text, np.str_, str.encode, lambda v: [v], lambda v: np.array(v), str.upper)
+        elif isinstance(value, gx.Tensor):
+            ways = (
+                lambda v: self.variable(), lambda v: v * np.float64(2), lambda v: gx.dim("n") / 2, lambda v: self.of_a_body(),
+                lambda v: [v], lambda v: (v, v), lambda v: np.float32(2), lambda v: np.array(2.0), lambda v: np.ones(3, "f4"),
+                lambda v: gx.constant(np.ones((3, 3), self.one(DTYPES[5:]))), lambda v: v.astype("float16"),
+            )  # fmt: skip
+        try:
+            return self.one(ways)(value) if ways else value
+        except Exception:  # there is no such value of that type
+            return value
 
     def anything(self) -> Any:
         return self.one((
@@ -121,6 +278,11 @@ class Arguments:
             lambda: (lambda *x: x), lambda: slice(None, None, 0), lambda: ..., lambda: np.float32(2), lambda: b"bytes",
             lambda: gx.constant(self.rng.integers(-9, 9, (3,))), lambda: (self.one(NUMBERS), self.one(NUMBERS)),
             lambda: np.datetime64("2020-01-01"), lambda: {"x": 1}, lambda: gx.float32, lambda: range(3), lambda: {1, 2},
+            lambda: self.retyped(self.one(NUMBERS)), lambda: self.retyped(self.one(NUMBERS)), lambda: self.retyped((1, 2)),
+            lambda: self.retyped(np.arange(-1.0, 2.0)), lambda: self.variable(), lambda: gx.dim("n") * 0.5,
+            lambda: self.of_a_body(), lambda: Record(), lambda: Arrayed(), lambda: gx.random.Stream(1), lambda: np.iinfo("int8"),
+            lambda: [None, 1], lambda: gx.dim("n") > 2, lambda: Pair(self.symbol(), 1), lambda: Record, lambda: np.add,
+            lambda: gx.exp,
         ))()  # fmt: skip
 
     def fitting(self, name: str) -> Any:
@@ -158,12 +320,25 @@ class Arguments:
             ("arrays", "tensors", "xs", "operands", "inputs", "outputs", "params", "grads", "wrt"): lambda: self.one(
                 ([self.symbol("float64", (3,)), self.symbol("float64", (3,))], [], (self.symbol(),), self.symbol(), None)
             ),
+            ("lr", "beta", "beta1", "beta2", "eps", "decay", "weight_decay", "clip_norm", "momentum", "slope", "alpha", "rate",
+             "scale", "delta", "margin", "smoothing", "limit", "value", "low", "high", "width", "q", "p", "start", "end", "stop",
+             "step", "correction", "ddof", "rtol", "min", "max", "minval", "maxval", "fill_value", "constant_values", "max_norm",
+             "steps", "boundaries", "values", "then", "ord"): (
+                lambda: self.one((0.5, 0.1, 1, 2, 0, -1.5, 1e-8, math.nan, None, [0.1, 0.5], [1, 2], gx.dim("n") / 2))
+            ),
+            ("loss",): lambda: self.one((self.loss(), self.loss(), self.symbol("float64", ()), self.symbol())),
+            ("variables",): lambda: self.one((self.trained, self.trained, [self.variable()], self.variable(), [self.symbol()])),
         }  # fmt: skip
         for names, way in ways.items():
             if name in names:
                 return way()
         shape = self.one(((3,), (3, 3), ("n", 3)))
         return self.symbol(self.one(("float64", "float32", "int64")), shape) if self.rng.random() < 0.5 else self.symbol()
+
+    def loss(self) -> gx.Tensor:
+        """A number that variables make."""
+        self.trained = [self.variable(), self.variable((2, 3))][: self.one((1, 2))]
+        return sum((gx.sum(gx.astype(w * w, "float32")) for w in self.trained), 0 * self.symbol("float32", ()))
 
     def call(self, name: str, function: Callable[..., Any]) -> Call:
         made = Call(name, function, more=[self.fitting("x") for _ in range(self.one((1, 1, 2)))])
@@ -174,21 +349,27 @@ class Arguments:
                 made.args.append(self.fitting("x") if self.rng.random() < 0.6 else self.anything())
         if name == "gx.einsum":
             made.args.append(self.one(("ij,jk->ik", "ii", "i,i", "ij->k", "...i", "", "i->->", "ij,jk->iik", 3)))
-        wild = self.one((0.0, 0.2, 0.5))
+        wild, typed = self.one((0.0, 0.2, 0.5)), self.one((0.0, 0.1, 0.4))
+        named = self.rng.random() < 0.15
         for p in parameters:
             if p.kind == p.VAR_KEYWORD or (p.default is not p.empty and self.rng.random() < 0.6):
                 continue
-            draw = lambda p=p: self.anything() if self.rng.random() < wild else self.fitting(p.name)
+            fitting = lambda p=p: self.retyped(self.fitting(p.name)) if self.rng.random() < typed else self.fitting(p.name)
+            draw = lambda: self.anything() if self.rng.random() < wild else fitting()  # noqa: B023
             if p.kind == p.VAR_POSITIONAL:
                 made.args += [draw() for _ in range(self.one((0, 1, 2, 3)))]
-            elif p.kind == p.KEYWORD_ONLY or (p.default is not p.empty):
+            elif p.kind == p.KEYWORD_ONLY or (p.default is not p.empty) or (named and p.kind == p.POSITIONAL_OR_KEYWORD):
                 made.keywords[p.name] = draw()
             else:
                 made.args.append(draw())
-        if name.startswith(("Tensor.", "x.at")):
-            made.args[:1] = [self.symbol()]
-            if name == "Tensor.__getitem__" or name.startswith("x.at"):
-                made.args[1:2] = [self.index()]
+        if name.startswith(("Tensor.", "x.at", "Dim.", "variable.value", "variable.update", "np.")):
+            for key in list(made.keywords)[: len(parameters)]:
+                if key in ("self", "x", "variable"):
+                    del made.keywords[key]
+            of = {"Dim": lambda: self.one((gx.dim("n"), 2 * gx.dim("n") + 1)), "variable": self.variable}
+            made.args[:1] = [of.get(name.split(".")[0], self.symbol)()]
+            if name in ("Tensor.__getitem__", "Tensor.__setitem__") or name.startswith("x.at"):
+                made.args[1:2] = [self.retyped(self.index()) if self.rng.random() < typed else self.index()]
         if self.rng.random() < 0.03:
             made.keywords["no_such_keyword"] = 1
         elif self.rng.random() < 0.03 and made.args:

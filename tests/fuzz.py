@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -97,13 +98,21 @@ class Sketch:
         return fits[max(int(self.rng.integers(len(fits))), int(self.rng.integers(len(fits))))]
 
     def beside(self, x: gx.Tensor) -> Any:
-        """Something that x broadcasts with, often: a symbol of its shape or of fewer axes, or a Python number."""
+        """Something that x broadcasts with, often: a symbol of its shape or of fewer axes, or a number."""
         if self.chance(0.2):
             return self.number(x)
         same = [y for y in self.pool if y.shape == x.shape] if self.chance(0.7) else []
         return self.one(same) if same else self.pick()
 
     def number(self, x: gx.Tensor) -> Any:
+        """A number: Python's, or x's type as NumPy's scalar or as an array without axes."""
+        value = self.plain(x)
+        if self.chance(0.7):
+            return value
+        array = np.asarray(value, x.dtype.numpy)
+        return array if self.chance(0.5) else array[()]
+
+    def plain(self, x: gx.Tensor) -> Any:
         if x.dtype.is_float and self.chance(0.7):
             return self.one(
                 [0.5, -1.5, 2.0, 0.0, -0.0, 1.0, 1e-3, 3.7, math.inf, math.nan] if self.chance(0.3) else [0.5, 2.0, 1.0, -1.5]
@@ -1390,6 +1399,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
     options = parser.parse_args()
+    warnings.simplefilter("ignore", gx.errors.PromotionWarning)  # types are mixed here on purpose
     if not options.interpret_only and not has_native():
         parser.error("the native backend cannot be imported")
     if options.only is not None:

@@ -265,6 +265,7 @@ def our_dtype(function: Callable[..., Any], *operands: Any) -> str:
         "hypot",
     ],
 )
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_promotion_is_numpy_s_for_all_pairs_of_types(name: str) -> None:
     ours, theirs = getattr(gx, name), getattr(np, {"pow": "power", "atan2": "arctan2"}.get(name, name))
     for p, q in itertools.product(NUMPY_S, NUMPY_S):
@@ -288,6 +289,7 @@ def test_python_numbers_take_the_type_beside_them() -> None:
             )
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_values_of_mixed_types() -> None:
     for p, q in itertools.product(("bool", "int8", "uint8", "int64", "float32"), ("uint16", "int32", "float64")):
         left, right = rng.integers(0, 2, 5).astype(p), rng.integers(0, 60000, 5).astype(q)
@@ -575,6 +577,7 @@ def test_the_forms_of_outputs(backend: str) -> None:
     same(nested["b"], [2.0, 4.0])
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 @BACKENDS
 def test_the_forms_of_inputs(backend: str) -> None:
     a, b = gx.placeholder("a", ("n",), "float64"), gx.placeholder("b", (), "float32")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import enum
+import linecache
 import math
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +39,7 @@ def scalar_id(value: Any) -> str:
 OPERATORS = (operator.add, operator.mul, operator.truediv, operator.lt, operator.eq, np.maximum, np.arctan2)
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 @pytest.mark.parametrize("value", [*SCALARS, *(np.array(v) for v in SCALARS)], ids=scalar_id)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scalars_are_operands_with_numpy_s_types(value: Any, dtype: str) -> None:
@@ -102,6 +105,7 @@ def test_what_people_write() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_powers_by_numpy_s_scalars_are_products_and_roots() -> None:
     x = gx.placeholder("x", (3,), "float32")
     assert [(x ** np.float32(p)).op.name for p in (2, 0.5, -1, 1)] == ["multiply", "sqrt", "divide", "input"]
@@ -276,6 +280,7 @@ def test_a_rate_of_any_kind_leaves_a_float32_model_float32() -> None:
 # --- sizes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_sizes_are_numbers() -> None:
     """Weak ones, as len(x) is."""
     x = gx.placeholder("x", ("n", 3), "float32")
@@ -384,3 +389,39 @@ def test_errors_inside_numpy_name_the_user_s_line() -> None:
     with pytest.raises(errors.InputError) as caught:
         np.ma.array([1.0, 2.0, 3.0]) * x
     assert caught.value.where is not None and caught.value.where.file == __file__
+
+
+# --- promotions ------------------------------------------------------------------------------------------------------
+
+
+def test_a_warning_where_float64_enters() -> None:
+    """Once, at the user's line; what follows from it, and what was asked for, says nothing."""
+    x = gx.placeholder("x", ("n", 3), "float32")
+    n = x.shape[0]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            y = x * np.float64(2)  # here
+        z = y + x - x
+        w = x * gx.arange(3)
+        quiet = [x / n, x * 2.0, x * np.float32(2), x.astype("float64") * np.ones(3), gx.mean(x), gx.nn.softmax(x)]
+        quiet.append(x > np.float64(0))
+        gx.optim.adam(gx.sum(x * w32[0, :3]), [w32], lr=np.float64(1e-3))
+        gx.grad(gx.sum(z), x)
+    assert [str(t.message).splitlines() for t in told] == [
+        ["float64 enters a float32 computation: multiply of f32[n, 3] beside f64[]",
+         "  hint: float(number) gives way to the array's type, as Python's numbers do; gx.debug.promotions lists all places"],
+        ["float64 enters a float32 computation: multiply of f32[n, 3] beside i64[3]",
+         "  hint: astype('float32') the integers; gx.debug.promotions lists all places"],
+    ]  # fmt: skip
+    assert {t.category for t in told} == {errors.PromotionWarning} and {t.filename for t in told} == {__file__}
+    assert linecache.getline(__file__, told[0].lineno).rstrip().endswith("# here")
+    found = gx.debug.promotions(gx.compile([x], [z, w, gx.scan(lambda c, r: (c, r * y[0, 0]), 0.0, x)[1]]))
+    assert [(p.operation, str(p.operand), *map(str, p.beside)) for p in found] == [
+        ("multiply", "f32[n, 3]", "f64[]"), ("add", "f32[n, 3]", "f64[n, 3]"), ("subtract", "f32[n, 3]", "f64[n, 3]"),
+        ("multiply", "f32[n, 3]", "i64[3]"), ("multiply", "f32[3]", "f64[]"),
+    ]  # fmt: skip
+    assert f"{found}".splitlines()[0].startswith("multiply: f32[n, 3] became float64 beside f64[]   test_scalars.py:")
+    assert str(gx.debug.promotions(quiet[:-1])) == "nothing became float64 by promotion"
+    with pytest.raises(errors.InputError, match="promotions: int is no symbol"):
+        gx.debug.promotions(3)  # type: ignore[arg-type]

@@ -192,6 +192,24 @@ def test_types_are_numpy_s_or_listed_as_different(op: Operation) -> None:
             assert (ours, theirs) in allowed, f"{op.name} of {dtype}: graphc gives {ours}, NumPy {theirs}"
 
 
+@each([op for op in ELEMENTWISE if op.arity != 1])
+def test_scalars_and_arrays_without_axes_are_operands(op: Operation) -> None:
+    """An operand that is NumPy's scalar, or an array without axes, has its type: as the reference's has."""
+    rng = np.random.default_rng(0)
+    for case in cases(op):
+        if case.types[0].shape != ():
+            continue
+        arrays = case.arrays(rng)
+        want = op.reference(*arrays)
+        for k in range(len(arrays)):
+            for scalar in (arrays[k][()], np.asarray(arrays[k])):
+                given = [gx.placeholder(f"x{i}", (), a.dtype) if i != k else scalar for i, a in enumerate(arrays)]
+                y = op(*given)
+                assert y.type == case.result, case
+                got = y.eval({x: a for x, a in zip(given, arrays, strict=True) if isinstance(x, gx.Tensor)})
+                assert_same_bits(got, np.asarray(want), case)
+
+
 def test_the_table_of_differences_holds_nothing_that_does_not_differ() -> None:
     for (name, dtype), (ours, theirs) in DIFFERENCES.items():
         op = next(op for op in ELEMENTWISE if op.name == (name if name != "*" else "exp"))

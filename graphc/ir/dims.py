@@ -156,10 +156,14 @@ class Dim:
         return self._beyond("remainder", other, self) if n is None else sub(n, mul(self, _floordiv(n, self)))
 
     def __divmod__(self, other: Size) -> tuple[Size, Size]:
-        return self // other, self % other
+        n = _integer(other)
+        whole = self._beyond("floor_divide", self, other) if n is None else _floordiv(self, n)
+        return whole if whole is NotImplemented else (whole, self % other)
 
     def __rdivmod__(self, other: Size) -> tuple[Size, Size]:
-        return other // self, other % self
+        n = _integer(other)
+        whole = self._beyond("floor_divide", other, self) if n is None else _floordiv(n, self)
+        return whole if whole is NotImplemented else (whole, other % self)
 
     def __truediv__(self, other: object) -> Any:
         return self._beyond("divide", self, other)
@@ -227,7 +231,11 @@ class Dim:
     __complex__ = __float__
 
     def __format__(self, spec: str) -> str:
-        return format(str(self), _NUMBERS.sub("", spec))
+        try:
+            return format(str(self), _NUMBERS.sub("", spec))
+        except ValueError:
+            hint = "give an alignment and a width, as in >5"
+            raise InputError(f"{spec!r} is not a format of a size", where=caller(), hint=hint) from None
 
     def __str__(self) -> str:
         text = ""

@@ -144,13 +144,12 @@ def _grouped(
     x, first = _channelled(name, x, layout)
     channels: Any = x.shape[1 if first else -1]
     groups = gx.ops.as_option(groups)
-    parts: Any = channels if groups is None else groups
     if groups is not None and (not isinstance(groups, int) or isinstance(groups, bool) or groups < 1 or channels % groups != 0):
         raise gx.errors.ShapeError(
             f"{name}: the channels of {x.type} do not divide into {groups!r} groups", where=gx.errors.caller(),
             hint="give a divisor of the number of channels",
         )  # fmt: skip
-    split = (parts, channels // parts)
+    split = (channels, 1) if groups is None else (groups, channels // groups)
     apart = (x.shape[0], *split, *x.shape[2:]) if first else (*x.shape[:-1], *split)
     own = 1 if first else len(apart) - 2
     normal = layer_norm(gx.reshape(x, apart), axis=tuple(a for a in range(1, len(apart)) if a != own), eps=eps)

@@ -21,6 +21,7 @@
 
 from graphc.ir.dims import product
 from graphc.ops.tensor import Tensor, as_tensor  # isort: skip
+from graphc.ops import promotion as promotion  # isort: skip (a cast that declare writes)
 from graphc.ops.declare import (
     any_type, as_option, broadcast_shapes, check_flag, check_function, check_number, listed, normalize_axis, normalize_integer,
     promote_operands,

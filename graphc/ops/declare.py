@@ -205,7 +205,12 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
     wanted = (*dtypes[:free], *wanted)
     made = []
     for a, x, dtype in zip(args, tensors, wanted, strict=True):
-        made.append(_literal(name, a, dtype) if x is None else ops.astype(x, dtype))
+        if x is None:
+            made.append(_literal(name, a, dtype))
+        elif dtype == t.float64 and x.dtype.is_float and x.dtype != dtype:
+            made.append(ops.promotion.promoted(name, x, [y for y in tensors[free:] if y is not None], result == t.float64))
+        else:
+            made.append(ops.astype(x, dtype))
     return made, result
 
 

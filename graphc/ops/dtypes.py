@@ -121,10 +121,7 @@ def result_type(*arrays_and_dtypes: object) -> DType:
     if not arrays_and_dtypes:
         raise InputError("result_type needs at least one array or data type", where=caller())
     strong = [_dtype(v) for v in arrays_and_dtypes if not weak(v)]
+    kinds = [kind for v in arrays_and_dtypes if (kind := weak(v)) is not None]
     if not strong:
-        return t.as_dtype(np.result_type(*arrays_and_dtypes))  # type: ignore[arg-type]
-    found = reduce(t.promote, strong)
-    for value in arrays_and_dtypes:
-        if weak(value):
-            found = t.promote_number(found, type(value))
-    return found
+        return t.as_dtype(np.result_type(*(kind(0) for kind in kinds)))
+    return reduce(t.promote_number, kinds, reduce(t.promote, strong))

@@ -115,7 +115,7 @@ class Variable(Tensor):
                 f"variable {self.name} is {self.type}, got a symbol: {new!r}", where=caller(),
                 hint="updates={w: symbol} of gx.compile writes it in each call; symbol.eval() gives an array",
             )  # fmt: skip
-        array = np.asarray(new)
+        array = _array(f"variable {self.name}", new, None)
         if array.shape != self.type.shape:
             raise ShapeError(
                 f"variable {self.name} is {self.type}, got an array of shape {list(array.shape)}", where=caller(),
@@ -449,7 +449,10 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: object = None) ->
     elif any(isinstance(v, Dim) for v in (start, stop, step)):
         raise InputError("arange of a symbolic size needs integers", where=caller())
     else:
-        size = max(0, int(np.ceil((stop - start) / step)))
+        count = np.ceil((stop - start) / step)
+        if not np.isfinite(count):
+            raise ShapeError(f"arange from {start} to {stop} by {step} has no size", where=caller(), hint="give finite numbers")
+        size = max(0, int(count))
     found = t.as_dtype(dtype) if dtype is not None else (t.int64 if whole else t.float64)
     work = found if not found.is_bool else t.int64
     counted: Tensor = iota_(size=size, dtype=work)

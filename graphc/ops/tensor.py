@@ -298,7 +298,10 @@ class Tensor(Node):
             raise self._no(
                 f"the format {spec!r} of a symbol", "it has no value yet: format what y.eval({x: array}) or a compiled call gives"
             )
-        return format(str(self), spec)
+        try:
+            return format(str(self), spec)
+        except ValueError:
+            raise self._no(f"the format {spec!r} of a symbol", "give an alignment and a width, as in >40") from None
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         name = {"+": "add", "*": "multiply"}.get((re.search(r"\]\s*([-+*/])?=(?!=)", source(caller())) or "  ")[1], "set")

@@ -18,10 +18,11 @@ def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     tensors = [gx.asarray(x) for x in gx.ops.listed("global_norm", "tensors", tensors)]
     if not tensors:
         raise gx.errors.InputError("global_norm needs at least one tensor", where=gx.errors.caller())
-    wide = [gx.astype(x, x.dtype.arithmetic) for x in tensors]  # the squares of float16 overflow from 256 on
-    total = gx.sum(wide[0] * wide[0])
+    common = gx.result_type(*(x.dtype.arithmetic for x in tensors))  # the squares of float16 overflow from 256 on
+    wide = [gx.astype(x, x.dtype.arithmetic) for x in tensors]
+    total = gx.astype(gx.sum(wide[0] * wide[0]), common)
     for x in wide[1:]:
-        total = total + gx.sum(x * x)
+        total = total + gx.astype(gx.sum(x * x), common)
     length: Tensor = gx.sqrt(total)
     return length
 

@@ -29,6 +29,10 @@ def _count(name: str, steps: int) -> int:
     return steps
 
 
+def _rates(name: str, *rates: float) -> list[float]:
+    return [gx.ops.check_number(name, "a rate", rate) for rate in rates]
+
+
 def constant(value: float) -> Schedule:
     """The same rate at every step.
 
@@ -36,7 +40,7 @@ def constant(value: float) -> Schedule:
     >>> gx.optim.schedules.constant(0.1)(gx.constant(7)).eval()
     array(0.1)
     """
-    number = gx.ops.as_option(value)
+    number = gx.ops.check_number("constant", "the rate", value)
     return lambda step: gx.full((), number, gx.float64)
 
 
@@ -47,7 +51,7 @@ def linear(start: float, end: float, steps: int) -> Schedule:
     >>> gx.optim.schedules.linear(1.0, 0.0, 10)(gx.constant(5)).eval()
     array(0.5)
     """
-    steps, start, end = _count("linear", steps), gx.ops.as_option(start), gx.ops.as_option(end)
+    steps, (start, end) = _count("linear", steps), _rates("linear", start, end)
     return lambda step: start + (end - start) * _progress(step, steps)
 
 
@@ -60,7 +64,7 @@ def cosine(start: float, steps: int, end: float = 0.0) -> Schedule:
     >>> gx.optim.schedules.cosine(1.0, 10)(gx.constant(10)).eval()
     array(0.)
     """
-    steps, start, end = _count("cosine", steps), gx.ops.as_option(start), gx.ops.as_option(end)
+    steps, (start, end) = _count("cosine", steps), _rates("cosine", start, end)
     return lambda step: end + (start - end) * 0.5 * (1 + gx.cos(math.pi * _progress(step, steps)))
 
 
@@ -71,7 +75,7 @@ def exponential(start: float, decay: float, steps: int = 1, staircase: bool = Fa
     >>> gx.optim.schedules.exponential(1.0, 0.5, steps=10, staircase=True)(gx.constant(25)).eval()
     array(0.25)
     """
-    steps, start, decay = _count("exponential", steps), gx.ops.as_option(start), gx.ops.as_option(decay)
+    steps, (start, decay) = _count("exponential", steps), _rates("exponential", start, decay)
     gx.ops.check_flag("exponential", "staircase", staircase)
 
     def rate(step: Tensor) -> Tensor:
