@@ -112,7 +112,8 @@ def load(path: StrPath, variables: Variables | None = None, *, strict: bool = Tr
     >>> w.value
     array([1., 1.])
     """
-    path, read = Path(path), _format("load", path).read
+    read = _format("load", path).read
+    path = Path(path)
     if variables is None:
         return _read(path, read)
     found = named("load", variables)
@@ -156,6 +157,8 @@ class _Format:
 
 
 def _format(what: str, path: StrPath) -> _Format:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"{what}: {type(path).__name__} is no path", where=caller(), hint="give text or a pathlib.Path")
     found = _FORMATS.get(Path(path).suffix.lower())
     if found is None:
         raise InputError(f"{what}: {os.fspath(path)!r} has another ending", where=caller(), hint=f"use {' or '.join(_FORMATS)}")

@@ -141,6 +141,7 @@ def test_the_exponential() -> None:
     assert np.isnan(f(np.full((2, 2), np.nan))).all()
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_integers_and_booleans_become_float64() -> None:
     for dtype in ("int8", "int64", "bool"):
         x = gx.placeholder("x", (2, 2), dtype)

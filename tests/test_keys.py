@@ -102,6 +102,7 @@ def test_segments_are_numpy_s() -> None:
             assert np.array_equal(found, want), backend
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 def test_bad_keys_are_refused() -> None:
     x = gx.placeholder("x", ("n", 3), "float32")
     for act, kind, message in (

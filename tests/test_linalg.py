@@ -194,6 +194,7 @@ BAD: tuple[tuple[Callable[[], Any], type[GraphError], str], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 @pytest.mark.parametrize(("act", "kind", "message"), BAD, ids=[b[2] for b in BAD])
 def test_wrong_use_is_an_error_at_the_user_s_line(act: Callable[[], Any], kind: type[GraphError], message: str) -> None:
     with pytest.raises(kind, match=message) as caught:

@@ -234,6 +234,7 @@ BAD: tuple[tuple[str, Callable[[], Any], type[gx.GraphError], str], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")
 @pytest.mark.parametrize(("act", "kind", "message"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 def test_wrong_use_is_an_error_at_the_user_s_line(act: Callable[[], Any], kind: type[gx.GraphError], message: str) -> None:
     with pytest.raises(kind, match=message) as caught:

@@ -83,7 +83,8 @@ def tile(x: TensorLike, repetitions: int | Dim | Sequence[Any]) -> Tensor:
     """
     x = as_tensor(x)
     repetitions = as_option(repetitions)
-    given = list(repetitions) if isinstance(repetitions, (tuple, list, np.ndarray)) else [repetitions]
+    alone = not isinstance(repetitions, (tuple, list)) and not (isinstance(repetitions, np.ndarray) and repetitions.ndim)
+    given: list[Any] = [repetitions] if alone else list(repetitions)  # type: ignore[arg-type]
     times = [normalize_size("tile", "repetitions", n) for n in given]
     rank = max(len(times), x.ndim)
     counts: tuple[Size, ...] = (*((1,) * (rank - len(times))), *times)

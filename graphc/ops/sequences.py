@@ -229,7 +229,7 @@ def unravel_index(indices: TensorLike, shape: Any) -> tuple[Tensor, ...]:
 
 
 def _sizes(name: str, shape: Any) -> list[Size]:
-    single = not isinstance(shape, (tuple, list, np.ndarray))
+    single = not isinstance(shape, (tuple, list)) and not (isinstance(shape, np.ndarray) and shape.ndim)
     return [normalize_size(name, "a size", n) for n in ([shape] if single else list(shape))]
 
 

@@ -463,6 +463,8 @@ def _quantile(
     if not leave_out:
         share, back, closer = (ops.reshape(v, wide) for v in (share, back, closer))
     gap = high - low
+    if x.dtype.is_float:  # NumPy's type where q is an array
+        low, high, gap = (ops.astype(v, t.promote(v.dtype, share.dtype)) for v in (low, high, gap))
     y = ops.where(closer, high - gap * back, low + gap * share)
     return finished(y)
 
