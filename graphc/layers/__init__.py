@@ -11,6 +11,7 @@
     embedding.py      vectors of words and places
     recurrent.py      layers that go through time
     attention.py      attention, and the blocks of Transformers
+    config.py         layers as data, for files
 
 Images have their channels last, [batch, height, width, channels], as in Keras; `layout="NCHW"` where they come first.
 """
@@ -36,6 +37,7 @@ from graphc.layers.normalization import (
 from graphc.layers.embedding import Embedding, PositionEmbedding, SinusoidalPositions
 from graphc.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN, TimeDistributed
 from graphc.layers.attention import FeedForward, MultiHeadAttention, TransformerDecoder, TransformerEncoder
+from graphc.layers.config import from_data, register, to_data
 
 __all__ = [
     "GRU", "LSTM", "Activation", "Add", "Average", "AveragePool", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
@@ -47,5 +49,5 @@ __all__ = [
     "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization", "Rescaling",
     "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract", "TimeDistributed",
     "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding", "ZeroPadding2D",
-    "activations", "initializers", "regularizers", "seed",
+    "activations", "from_data", "initializers", "register", "regularizers", "seed", "to_data",
 ]  # fmt: skip

@@ -79,6 +79,8 @@ class Dropout(Layer):
         self.rate = rate
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if self.rate:
+            self.random_state()
         return gx.nn.dropout(x, self.rate, self.key()) if training and self.rate else x
 
 
@@ -153,6 +155,7 @@ class GaussianNoise(Layer):
         self.stddev = stddev
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
+        self.random_state()
         return x + self.stddev * gx.random.normal(self.key(), x.shape, x.dtype) if training else x
 
 
@@ -160,6 +163,8 @@ class SpatialDropout(Dropout):
     """`Dropout` of whole channels: x [batch, ..., channels]."""
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if self.rate:
+            self.random_state()
         if not training or not self.rate:
             return x
         kept = gx.nn.dropout(gx.ones((x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), x.dtype), self.rate, self.key())

@@ -1,20 +1,21 @@
-"""First values of weights, by name.
+"""First values of weights, by name or as a class.
 
-    zeros, ones, constant(value), identity
-    uniform, normal, truncated_normal                        of a given width
-    glorot_uniform, glorot_normal (xavier)                   Glorot and Bengio 2010: variance 2 / (in + out)
-    he_uniform, he_normal (kaiming)                          He et al. 2015, arXiv:1502.01852: variance 2 / in
-    lecun_uniform, lecun_normal                              LeCun et al. 1998: variance 1 / in
-    orthogonal                                               Saxe et al. 2014, arXiv:1312.6120
+    zeros, ones, identity, orthogonal           Constant(value), Identity(gain), Orthogonal(gain)
+    uniform, normal, truncated_normal           Uniform(low, high), Normal(mean, stddev), TruncatedNormal(mean, stddev)
+    glorot_uniform, glorot_normal (xavier)      Glorot and Bengio 2010: variance 2 / (in + out)
+    he_uniform, he_normal (kaiming)             He et al. 2015, arXiv:1502.01852: variance 2 / in
+    lecun_uniform, lecun_normal                 LeCun et al. 1998: variance 1 / in
+    VarianceScaling(scale, mode, distribution)  of which the last three are cases
 
-An initialiser is a function (rng, shape) -> array of float64, of NumPy's generator and a shape. "in" and "out" of a weight are
-those of the products that it stands in: [..., in, out], times the sizes of the axes before them (a kernel's window).
+An initialiser is a function (rng, shape) -> array, of NumPy's generator and a shape. "in" and "out" of a weight are those of the
+products that it stands in: [..., in, out], times the sizes of the axes before them (a kernel's window).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,46 +35,59 @@ def generator(*numbers: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(numbers))
 
 
-def zeros(rng: np.random.Generator, shape: Shape) -> Array:
-    """Zeros."""
-    return np.zeros(shape)
-
-
-def ones(rng: np.random.Generator, shape: Shape) -> Array:
-    """Ones."""
-    return np.ones(shape)
-
-
-def key(rng: np.random.Generator, shape: Shape) -> Array:
-    """Random bits: a key of `gx.random`."""
-    return rng.integers(0, 1 << 32, shape, dtype=np.uint32)
-
-
-def identity(rng: np.random.Generator, shape: Shape) -> Array:
-    """Ones on the diagonal of a matrix."""
-    if len(shape) != 2:
-        raise gx.errors.ShapeError(f"identity needs a matrix, got shape {list(shape)}", where=gx.errors.caller())
-    return np.eye(*shape)
-
-
-def constant(value: float) -> Initializer:
+@dataclass(frozen=True)
+class Constant:
     """One number everywhere."""
-    return lambda rng, shape: np.full(shape, value)
+
+    value: float
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        return np.full(shape, self.value)
 
 
-def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
+@dataclass(frozen=True)
+class Identity:
+    """`gain` on the diagonal of a matrix."""
+
+    gain: float = 1.0
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        if len(shape) != 2:
+            raise gx.errors.ShapeError(f"Identity needs a matrix, got shape {list(shape)}", where=gx.errors.caller())
+        return self.gain * np.eye(*shape)
+
+
+@dataclass(frozen=True)
+class Uniform:
     """Uniform numbers from `low` to below `high`."""
-    return lambda rng, shape: rng.uniform(low, high, shape)
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        return rng.uniform(self.low, self.high, shape)
 
 
-def normal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
+@dataclass(frozen=True)
+class Normal:
     """Normal numbers."""
-    return lambda rng, shape: rng.normal(mean, stddev, shape)
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        return rng.normal(self.mean, self.stddev, shape)
 
 
-def truncated_normal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
+@dataclass(frozen=True)
+class TruncatedNormal:
     """Normal numbers, drawn again where they are more than two standard deviations from the mean."""
-    return lambda rng, shape: mean + stddev * _within_two(rng, shape)
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        return self.mean + self.stddev * _within_two(rng, shape)
 
 
 def _within_two(rng: np.random.Generator, shape: Shape) -> Array:
@@ -83,21 +97,24 @@ def _within_two(rng: np.random.Generator, shape: Shape) -> Array:
     return values
 
 
-def variance_scaling(scale: float, mode: str, distribution: str) -> Initializer:
+@dataclass(frozen=True)
+class VarianceScaling:
     """Numbers of mean 0 and variance scale / fan, where fan is that of mode: "fan_in", "fan_out" or "fan_avg".
 
     distribution: "uniform", "normal" or "truncated_normal"; all three have that variance.
     """
 
-    def draw(rng: np.random.Generator, shape: Shape) -> Array:
-        incoming, outgoing = fans(shape)
-        fan = {"fan_in": incoming, "fan_out": outgoing, "fan_avg": (incoming + outgoing) / 2}[mode]
-        spread = math.sqrt(scale / max(1.0, fan))
-        if distribution == "uniform":
-            return rng.uniform(-math.sqrt(3) * spread, math.sqrt(3) * spread, shape)
-        return rng.normal(0, spread, shape) if distribution == "normal" else spread / _TRUNCATED * _within_two(rng, shape)
+    scale: float = 1.0
+    mode: str = "fan_in"
+    distribution: str = "truncated_normal"
 
-    return draw
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        incoming, outgoing = fans(shape)
+        fan = {"fan_in": incoming, "fan_out": outgoing, "fan_avg": (incoming + outgoing) / 2}[self.mode]
+        spread = math.sqrt(self.scale / max(1.0, fan))
+        if self.distribution == "uniform":
+            return rng.uniform(-math.sqrt(3) * spread, math.sqrt(3) * spread, shape)
+        return rng.normal(0, spread, shape) if self.distribution == "normal" else spread / _TRUNCATED * _within_two(rng, shape)
 
 
 def fans(shape: Shape) -> tuple[float, float]:
@@ -113,30 +130,36 @@ def fans(shape: Shape) -> tuple[float, float]:
     return float(window * shape[-2]), float(window * shape[-1])
 
 
-def orthogonal(gain: float = 1.0) -> Initializer:
+@dataclass(frozen=True)
+class Orthogonal:
     """A matrix with orthonormal rows or columns, whichever are fewer, times `gain`; axes before the last count as one."""
 
-    def draw(rng: np.random.Generator, shape: Shape) -> Array:
+    gain: float = 1.0
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # without the signs, q is not uniformly distributed (Mezzadri 2007)
-        return gain * np.reshape(q if rows >= columns else q.T, shape)
+        return self.gain * np.reshape(q if rows >= columns else q.T, shape)
 
-    return draw
+
+def key(rng: np.random.Generator, shape: Shape) -> Array:
+    """Random bits: a key of `gx.random`."""
+    return rng.integers(0, 1 << 32, shape, dtype=np.uint32)
 
 
 NAMED: Mapping[str, Initializer] = {
-    "zeros": zeros,
-    "ones": ones,
-    "identity": identity,
-    "uniform": uniform(),
-    "random_uniform": uniform(),
-    "normal": normal(),
-    "random_normal": normal(),
-    "truncated_normal": truncated_normal(),
-    "orthogonal": orthogonal(),
+    "zeros": Constant(0.0),
+    "ones": Constant(1.0),
+    "identity": Identity(),
+    "uniform": Uniform(),
+    "random_uniform": Uniform(),
+    "normal": Normal(),
+    "random_normal": Normal(),
+    "truncated_normal": TruncatedNormal(),
+    "orthogonal": Orthogonal(),
     **{
-        f"{name}_{kind}": variance_scaling(scale, mode, "uniform" if kind == "uniform" else "truncated_normal")
+        f"{name}_{kind}": VarianceScaling(scale, mode, "uniform" if kind == "uniform" else "truncated_normal")
         for names, scale, mode in (
             (("glorot", "xavier"), 1.0, "fan_avg"),
             (("he", "kaiming"), 2.0, "fan_in"),
@@ -153,7 +176,7 @@ def initializer(value: str | float | Initializer) -> Initializer:
     if isinstance(value, str) and value in NAMED:
         return NAMED[value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return constant(value)
+        return Constant(value)
     if callable(value):
         return value
     raise gx.errors.InputError(

@@ -106,7 +106,8 @@ class Layer:
         self, *, name: str | None = None, trainable: bool = True, input_shape: Sequence[Any] | None = None,
         dtype: object = "float32",
     ) -> None:  # fmt: skip
-        made = self.base_name = snake_case(type(self).__name__)
+        made = snake_case(type(self).__name__)
+        self.numbered = name is None  # whether its name is one that nobody gave
         if name is None:
             _COUNTS[made] = _COUNTS.get(made, -1) + 1
             name = made if not _COUNTS[made] else f"{made}_{_COUNTS[made]}"
@@ -114,13 +115,13 @@ class Layer:
             raise gx.errors.InputError(
                 f"{type(self).__name__}: {name!r} is no name of a layer", where=gx.errors.caller(), hint="a text without '/'"
             )
-        else:
-            self.base_name = name  # without the number that tells apart layers of one class
         self.name: str = name
+        self.base_name = made if self.numbered else name  # without the number that tells apart the layers of one class
         self.trainable = bool(trainable)
         self.dtype: gx.DType = gx.ir.types.as_dtype(dtype)
         self.updates: Updates = {}
         self.losses: list[Tensor] = []
+        self.called_with: tuple[Any, ...] | None = None  # the symbols of the last call by the user
         self._parent: Layer | None = None
         self._key = name
         self._own: dict[str, Variable] = {}
@@ -163,6 +164,7 @@ class Layer:
         call = Call(self, given, options, output, len(trace.active), self.path)
         trace.calls.append(call)
         if around is None:
+            self.called_with = given
             self.updates, self.losses = trace.updates, [*trace.penalties.values(), *trace.losses]
             remember(call)
         return output
@@ -231,12 +233,16 @@ class Layer:
         if trace is not None and trace.training:
             trace.losses.append(loss)
 
+    def random_state(self) -> Variable:
+        """The variable from which `key` follows: a layer that draws only while training asks for it in every call."""
+        return self.variable("key", (2,), gx.layers.initializers.key, trainable=False, dtype="uint32")
+
     def key(self) -> Tensor:
         """A random key: another one for each layer, each call in a program, and each training step.
 
         The layer's state "key" moves on with every training step, so a checkpoint holds where it stands.
         """
-        state = self.variable("key", (2,), gx.layers.initializers.key, trainable=False, dtype="uint32")
+        state = self.random_state()
         self.update(state, gx.random.fold_in(state, 0))
         trace = _TRACE.get()
         turn = 0 if trace is None else sum(call.layer is self for call in trace.calls)
@@ -247,7 +253,7 @@ class Layer:
     def parts(self) -> Iterator[tuple[str, Layer]]:
         """The layers that this one holds in its attributes, each with the last part of its path."""
         for name, value in vars(self).items():
-            if name in ("_parent",):
+            if name in ("_parent", "called_with"):
                 continue
             if isinstance(value, Layer):
                 yield (name, value)
@@ -371,7 +377,8 @@ class Layer:
                     continue
                 if hasattr(self, p.name):
                     found[p.name] = getattr(self, p.name)
-        found["name"] = self.name
+        if not self.numbered:
+            found["name"] = self.name
         if not self.trainable:
             found["trainable"] = False
         if self.dtype != gx.float32:

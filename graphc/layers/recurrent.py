@@ -112,7 +112,7 @@ class LSTM(_Recurrent):
 
 
 def _forgets_nothing(rng: Any, shape: tuple[int, ...]) -> Any:
-    value = gx.layers.initializers.zeros(rng, shape)
+    value = gx.layers.initializers.Constant(0.0)(rng, shape)
     quarter = shape[0] // 4
     value[quarter : 2 * quarter] = 1
     return value

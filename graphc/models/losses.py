@@ -8,6 +8,7 @@ graph shows something else, it is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import graphc as gx
 from graphc import Tensor
@@ -23,6 +24,10 @@ class Loss:
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The options that make such a loss again."""
+        return {name: value for name, value in vars(self).items() if name != "name"}
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The mean over the batch, each sample times its weight."""
@@ -200,3 +205,6 @@ def named_loss(value: object) -> Loss:
     raise gx.errors.InputError(
         f"no loss {value!r}", where=gx.errors.caller(), hint="a function (y_true, y_pred), or one of " + ", ".join(NAMED)
     )
+
+
+__all__ = ["BinaryCrossentropy", "CategoricalCrossentropy", "Loss", "SparseCategoricalCrossentropy"]

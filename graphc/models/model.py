@@ -9,9 +9,12 @@ import numpy as np
 
 import graphc as gx
 from graphc import Tensor
+from graphc.layers.config import from_data, to_data
 from graphc.layers.layer import Layer, Source, flat, source_of
 from graphc.models.fit import evaluate, fit, predict
 from graphc.models.history import History
+from graphc.models.saving import StrPath, load_weights, save, save_weights
+from graphc.models.structure import described, restored
 from graphc.models.training import Programs, Step
 
 Array = np.ndarray[Any, Any]
@@ -58,6 +61,56 @@ class Model(Layer):
         if len(known) != len(new):
             raise gx.errors.InputError(f"{self.name} takes {len(known)} inputs, got {len(new)}", where=gx.errors.caller())
         return _replayed(dict(zip(known, new, strict=True)), self.outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        if type(self) is not Model:
+            return super().get_config()
+        name = {} if self.numbered else {"name": self.name}
+        return {**name, "structure": described(self.inputs, self.outputs, self._named)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Model:
+        if "structure" not in config:
+            return cls(**config)
+        inputs, outputs = restored(config["structure"])
+        return Model(inputs, outputs, **{key: value for key, value in config.items() if key != "structure"})
+
+    # --- files ---
+
+    def save(self, path: StrPath) -> None:
+        """Write the model into a folder: structure, weights, state, and how it is trained; see `gx.models.load`."""
+        save(self, path)
+
+    def save_weights(self, path: StrPath) -> None:
+        """Write the variables by path into a file, .npz or .safetensors."""
+        save_weights(self, path)
+
+    def load_weights(self, path: StrPath, strict: bool = True) -> Any:
+        """Set the variables from a file of `save_weights`; with `strict=False` what fits is loaded, and the rest returned."""
+        return load_weights(self, path, strict)
+
+    @property
+    def state(self) -> dict[str, gx.Variable]:
+        """Every variable by name: the model's own by their paths, and the optimiser's under "optimizer/"."""
+        own = self.variables
+        if self._programs is None:
+            return own
+        paths = {v: path for path, v in own.items()}
+        return {**own, **{f"optimizer/{name}": v for name, v in self._programs.optimizer.named_state(paths).items()}}
+
+    def compiled_with_data(self) -> Any:
+        """What `compile` was given, as data, and None where it was not called or was given what has no name in files."""
+        if self._programs is None:
+            return None
+        try:
+            return {key: to_data(value) for key, value in self._programs.given.items()}
+        except gx.errors.InputError:
+            return None
+
+    def compile_from_data(self, data: Mapping[str, Any]) -> None:
+        """Compile as before, with the optimiser's state in place."""
+        self.compile(**{key: from_data(value) for key, value in data.items()})
+        self.programs.optimizer.prepare(self.trainable_variables)
 
     # --- training ---
 
@@ -131,6 +184,17 @@ class Sequential(Model):
 
     def parts(self) -> Iterator[tuple[str, Layer]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def get_config(self) -> dict[str, Any]:
+        once = list({id(layer): layer for layer in self.layers}.values())
+        order = [next(i for i, layer in enumerate(once) if layer is found) for found in self.layers]
+        config = {key: value for key, value in super().get_config().items() if key in ("name", "trainable", "input_shape")}
+        return {**config, "layers": once, "order": order}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Sequential:
+        layers = [config["layers"][i] for i in config["order"]]
+        return cls(layers, **{key: value for key, value in config.items() if key not in ("layers", "order")})
 
     def call(self, x: Any) -> Any:
         for layer in self.layers:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 
+Key = tuple[Variable | None, str, int]  # whose state, what it is called, and which of those that are called so
 Function = Callable[..., dict[Variable, Tensor]]
 
 
@@ -32,7 +34,12 @@ class Optimizer:
         if learning_rate is not None:
             self.rate = learning_rate
         self.variable: Variable | None = None
-        self.state: dict[Any, Variable] = {}
+        self.state: dict[Key, Variable] = {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The options that make such an optimiser again."""
+        rate = self.rate if callable(self.rate) else self.learning_rate
+        return {"function": self.function, "learning_rate": rate, **self.options}
 
     @property
     def learning_rate(self) -> float | None:
@@ -60,16 +67,33 @@ class Optimizer:
         rate = self.rate if self.variable is None else self.variable
         return self._with_known_state(self.function(loss, variables, lr=rate, **self.options), variables)
 
+    def prepare(self, variables: Sequence[Variable]) -> None:
+        """Make the state of these weights, as their first step would."""
+        if variables:
+            self.updates(sum((gx.sum(v) for v in variables[1:]), gx.sum(variables[0])), variables)
+
+    def named_state(self, paths: Mapping[Variable, str]) -> dict[str, Variable]:
+        """The state by names that follow from those of the weights."""
+        found = {} if self.variable is None else {"learning_rate": self.variable}
+        for (owner, called, number), v in self.state.items():
+            name = called if owner is None else f"{paths.get(owner, owner.name)}.{called}"
+            found[f"{name}_{number}" if number else name] = v
+        return found
+
     def _with_known_state(self, updates: dict[Variable, Tensor], variables: Sequence[Variable]) -> dict[Variable, Tensor]:
         """The updates with the state of earlier programs in the place of their own: what a weight has, it has once."""
         weights = set(variables)
         new: dict[gx.ir.Node, gx.ir.Node] = {}
+        counts: Counter[tuple[Variable | None, str]] = Counter()
         for v in updates:
-            if v not in weights:
-                key = v.called if not v.ndim else (v.owner, v.called)  # a counter of steps belongs to no weight alone
-                known = self.state.setdefault(key, v)
-                if known is not v:
-                    new[v] = known
+            if v in weights:
+                continue
+            counter = not v.ndim and v.dtype.is_integer  # of steps, which belongs to no weight alone
+            one = (None if counter else v.owner, v.called)
+            known = self.state.setdefault((*one, counts[one]), v)
+            counts[one] += 1
+            if known is not v:
+                new[v] = known
         if not new:
             return updates
         body = gx.extend.rebuild(gx.ir.Graph((), tuple(updates.values())), lambda node: new.get(node, node))

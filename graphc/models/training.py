@@ -50,6 +50,10 @@ class Programs:
         backend: str,
     ) -> None:  # fmt: skip
         self.model, self.step, self.backend = model, step, backend
+        self.given = {
+            "optimizer": optimizer, "loss": loss, "metrics": metrics, "step": step, "loss_weights": loss_weights,
+            "steps_per_call": steps_per_call, "backend": backend,
+        }  # fmt: skip
         self.optimizer = named_optimizer(optimizer)
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
         self.loss_weights = each(loss_weights) if loss_weights is not None else [1.0] * len(self.losses)

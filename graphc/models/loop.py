@@ -1,0 +1,179 @@
+"""The loop of `fit`: steps, epochs, what is called between them, and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import graphc as gx
+from graphc.data.source import Source
+from graphc.models.callbacks import Callback, Logs
+from graphc.models.checkpoint import Checkpoint, Checkpoints
+from graphc.models.history import History
+from graphc.models.progress import Progress
+
+if TYPE_CHECKING:
+    from graphc.models.model import Model
+
+Array = np.ndarray[Any, Any]
+
+
+class Loop:
+    """One call of `fit`: where it stands, and what goes on from there."""
+
+    def __init__(
+        self, model: Model, training: Source, held_out: Source | None, callbacks: list[Callback], shown: Progress, epochs: int,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.training, self.held_out, self.callbacks = model, training, held_out, callbacks
+        self.shown, self.epochs, self.checkpoints = shown, epochs, checkpoints
+        self.history = History()
+        self.epoch = self.batch = self.step = 0
+        for callback in callbacks:
+            callback.model = model
+
+    def run(self, epoch: int = 0, batch: int = 0) -> History:
+        """Train from a batch of an epoch on."""
+        self.model.stop_training = False
+        self.epoch, self.batch = epoch, batch
+        self._resume()
+        for callback in self.callbacks:
+            callback.on_train_begin()
+        logs: Logs = {}
+        try:
+            while self.epoch < self.epochs and not self.model.stop_training:
+                logs = self._epoch()
+        except KeyboardInterrupt:
+            self._save()
+            again = "the same call goes on" if self.checkpoints else f"fit(..., initial_epoch={self.epoch}) goes on"
+            self.shown.say(f"stopped in epoch {self.epoch + 1} after {self.batch} steps; the model is whole: {again}")
+            self.model.stop_training = True
+        finally:
+            self.shown.close()
+        for callback in self.callbacks:
+            callback.on_train_end(logs)
+        return self.history
+
+    def _epoch(self) -> Logs:
+        programs = self.model.programs
+        for callback in self.callbacks:
+            callback.on_epoch_begin(self.epoch)
+        if not self.batch:
+            programs.reset()
+        self.shown.begin(self.epoch, self.epochs, steps_of(self.training), self.batch)
+        for arguments, count in self._calls():
+            program = programs.train_many if count > 1 else programs.train
+            losses = program(self.training.example, self.training.gathered)(*arguments)
+            self.batch += count
+            self.step += count
+            self.shown.step(count, programs)
+            for callback in self.callbacks:
+                callback.on_train_batch_end(self.batch - 1, {"loss": losses if count == 1 else losses[-1]})
+            every = self.checkpoints.every if self.checkpoints else None
+            if every is not None and self.step // every != (self.step - count) // every:
+                self._save()
+        logs: Logs = programs.figures()
+        if self.held_out is not None:
+            found = score(self.model, self.held_out)
+            logs.update({f"val_{name}": value for name, value in found.items()})
+        for callback in self.callbacks:
+            callback.on_epoch_end(self.epoch, logs)
+        self.history.add(self.epoch, logs)
+        self.shown.end(logs)
+        self.epoch, self.batch = self.epoch + 1, 0
+        if self.checkpoints is not None and self.checkpoints.every is None:
+            self._save()
+        return logs
+
+    # --- checkpoints ---
+
+    def _save(self) -> None:
+        if self.checkpoints is None:
+            return
+        arrays = self._arrays()
+        states = []
+        for i, callback in enumerate(self.callbacks):
+            state = dict(callback.get_state())
+            for name in [name for name, value in state.items() if isinstance(value, np.ndarray)]:
+                arrays[f"callbacks/{i}/{name}"] = gx.variable(state.pop(name))
+            states.append(state)
+        position = {"epoch": self.epoch, "batch": self.batch, "step": self.step}
+        history = {"epoch_list": self.history.epoch, "history": self.history.history}
+        self.checkpoints.save(self.step, {**position, **history, "callbacks": states}, arrays)
+
+    def _resume(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        found = None if self.checkpoints is None else self.checkpoints.latest()
+        if found is None:
+            return
+        programs = self.model.programs
+        programs.train(self.training.example, self.training.gathered)  # the state of optimiser and metrics is there from now on
+        kept = gx.load(found.arrays)
+        own = {name: value for name, value in kept.items() if not name.startswith("callbacks/")}
+        check(found, own, self._arrays())
+        for name, variable in self._arrays().items():
+            variable.value = own[name]
+        state = found.state
+        self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
+        self.history.epoch, self.history.history = list(state["epoch_list"]), dict(state["history"])
+        for i, (callback, own_state) in enumerate(zip(self.callbacks, state["callbacks"], strict=False)):
+            prefix = f"callbacks/{i}/"
+            more = {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
+            callback.set_state({**own_state, **more})
+
+    def _arrays(self) -> dict[str, gx.Variable]:
+        """Every variable that training changes, by name."""
+        metrics = self.model.programs.metrics
+        found = {f"metrics/{name}/{path}": v for name, metric in metrics.items() for path, v in metric.variables.items()}
+        return {**{f"model/{name}": v for name, v in self.model.state.items()}, **found}
+
+    def _calls(self) -> Iterator[tuple[tuple[Any, ...], int]]:
+        """The arguments of each call of a program, and how many steps it takes."""
+        many = self.model.programs.steps_per_call
+        batches = self.training.batches(self.epoch, self.batch)
+        if many == 1 or not self.training.gathered:
+            yield from ((arguments, 1) for arguments in batches)
+            return
+        kept: list[tuple[Any, ...]] = []
+        for arguments in batches:
+            if kept and len(arguments[-1]) != len(kept[0][-1]):
+                yield from ((one, 1) for one in kept)
+                kept = []
+            kept.append(arguments)
+            if len(kept) == many:
+                yield (*arguments[:-1], np.stack([one[-1] for one in kept])), many
+                kept = []
+        yield from ((one, 1) for one in kept)
+
+
+def check(found: Checkpoint, arrays: dict[str, Array], variables: dict[str, gx.Variable]) -> None:
+    """Refuse a checkpoint of another training, before anything is changed."""
+    missing, more = [n for n in variables if n not in arrays], [n for n in arrays if n not in variables]
+    other = [n for n, v in variables.items() if n in arrays and arrays[n].shape != v.shape]
+    if missing or more or other:
+        kinds = (("missing", missing), ("unexpected", more), ("of another shape", other))
+        listed = "; ".join(f"{what}: {', '.join(names)}" for what, names in kinds if names)
+        raise gx.errors.FileError(
+            f"the checkpoint {found.path} is of another training: {listed}", where=gx.errors.caller(),
+            hint="give checkpoints a folder of their own for each model",
+        )  # fmt: skip
+
+
+def steps_of(given: Source) -> int | None:
+    """The number of batches in an epoch, if it is known."""
+    try:
+        return len(given)
+    except TypeError:
+        return None
+
+
+def score(model: Model, given: Source) -> dict[str, Any]:
+    """The loss and the metrics on a source, by metrics that begin anew and are put back."""
+    programs = model.programs
+    program = programs.test(given.example, given.gathered)
+    programs.reset()
+    for arguments in given.batches(0):
+        program(*arguments)
+    return programs.figures()
