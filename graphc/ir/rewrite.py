@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, TypeAlias
@@ -133,9 +133,9 @@ class Rule:
     def __str__(self) -> str:
         return self.text
 
-    def apply(self, node: Node) -> Node | None:
-        """What the rule makes of a node, or None where it does not fit."""
-        for pattern in self.patterns:
+    def apply(self, node: Node, patterns: Sequence[Apply] | None = None) -> Node | None:
+        """What the rule makes of a node, or None where it does not fit; `patterns` are those of its own that may."""
+        for pattern in self.patterns if patterns is None else patterns:
             found: dict[str, Any] = {"result": node}
             if _match(pattern, node, found) and all(_holds(c, found) for c in self.conditions):
                 return self._build(node, found)
@@ -235,11 +235,7 @@ def rewrite(graph: Graph, rules: Iterable[Rule], fired: Counter[str] | None = No
     A node is looked at once its inputs are final, so each is matched once, and once more for every rewrite. Where several
     rules fit, the first one listed is taken. Raises GraphError for a rule that changes a type, and where rules run in a circle.
     """
-    by_op: dict[Operation, list[Rule]] = {}
-    for rule in rules:
-        for op in dict.fromkeys(p.function for p in rule.patterns):
-            assert isinstance(op, Operation)
-            by_op.setdefault(op, []).append(rule)
+    fitting = _Fitting(rules)
     final: dict[Node, Node] = {}
     becomes: dict[Node, Node] = {}
     steps: dict[Node, int] = {}  # how many rewrites led to a node that a rule made
@@ -260,7 +256,7 @@ def rewrite(graph: Graph, rules: Iterable[Rule], fired: Counter[str] | None = No
             todo += waiting
             continue
         new = node if node.is_leaf else node.with_inputs(tuple(final[i] for i in node.inputs))
-        found = _first(by_op.get(new.op, ()), new, fired)
+        found = _first(fitting.of(new), new, fired)
         if found is None:
             final[new] = final[node] = new
             continue
@@ -279,14 +275,50 @@ def _circle(node: Node, name: str = "") -> GraphError:
     return GraphError(f"rules run in a circle at {node.op.name}: {node.type}{last}", where=node.where)
 
 
-def _first(rules: Iterable[Rule], node: Node, fired: Counter[str] | None) -> tuple[str, Node] | None:
-    for rule in rules:
-        made = rule.apply(node)
+def _first(fitting: Iterable[tuple[Rule, list[Apply]]], node: Node, fired: Counter[str] | None) -> tuple[str, Node] | None:
+    for rule, patterns in fitting:
+        made = rule.apply(node, patterns)
         if made is not None:
             if fired is not None:
                 fired[rule.name] += 1
             return rule.name, made
     return None
+
+
+class _Fitting:
+    """Which patterns may fit a node, as far as its operation and those of its inputs tell: asked once of all that are alike."""
+
+    WIDTH = 3  # inputs that are looked at
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.by_op: dict[Any, list[tuple[Rule, list[Apply]]]] = {}
+        self.known: dict[tuple[int, ...], list[tuple[Rule, list[Apply]]]] = {}
+        for rule in rules:
+            for op in dict.fromkeys(p.function for p in rule.patterns):
+                self.by_op.setdefault(op, []).append((rule, [p for p in rule.patterns if p.function is op]))
+
+    def of(self, node: Node) -> list[tuple[Rule, list[Apply]]]:
+        """The rules, and their patterns, in their order."""
+        inputs = node.inputs[: self.WIDTH]
+        key = (id(node.op), *(id(i.op) for i in inputs))
+        found = self.known.get(key)
+        if found is None:
+            some = ((rule, [p for p in patterns if _may_fit(p, inputs)]) for rule, patterns in self.by_op.get(node.op, ()))
+            found = self.known[key] = [(rule, patterns) for rule, patterns in some if patterns]
+        return found
+
+
+def _may_fit(pattern: Apply, inputs: Sequence[Node]) -> bool:
+    """Whether the operations of inputs are those that a pattern wants."""
+    for wanted, node in zip(pattern.operands, inputs, strict=False):
+        match wanted:
+            case Apply(function) if node.op is not function:
+                return False
+            case Literal() if not _is_fill(node):
+                return False
+            case Variable(_, kinds) if kinds and set(kinds) <= {"full", "constant"} and not _is_fill(node):
+                return False
+    return True
 
 
 # --- parsing --------------------------------------------------------------------------------------------------------

@@ -15,8 +15,11 @@ share a slot of the arena. Afterwards every temporary has a slot, and slot sizes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
@@ -26,7 +29,6 @@ from graphc.ir.program import (
     Call,
     Contract,
     Gather,
-    Index,
     Kernel,
     Load,
     Loop,
@@ -73,28 +75,34 @@ def _accesses(body: tuple[Statement, ...], path: tuple[int, ...] = ()) -> Iterat
                 yield (*path, i), statement, False
 
 
-def can_share(kernel: Kernel, given: str, made: str) -> bool:
+Access = tuple[tuple[int, ...], Statement, bool]
+
+
+def accesses_of(kernel: Kernel) -> dict[str, list[Access]]:
+    """The accesses to each buffer of a kernel."""
+    found: dict[str, list[Access]] = {}
+    for access in _accesses(kernel.body):
+        match access[1]:
+            case Gather(buffer=buffer) | Store(buffer=buffer) | Load(buffer=buffer):
+                found.setdefault(buffer, []).append(access)
+    return found
+
+
+def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> bool:
     """Whether the output `made` may be the memory of the input `given`: each element is read before it is written.
 
     An output with one store may be loaded again: that was written before, and nothing else writes there.
     """
-    stores: list[tuple[tuple[int, ...], Index]] = []
-    loads: list[tuple[tuple[int, ...], Index]] = []
-    for path, access, operand in _accesses(kernel.body):
-        match access:
-            case Gather(buffer=buffer) if buffer in (given, made):
-                return False
-            case Store(buffer=buffer, index=index) if buffer == made:
-                stores.append((path, index))
-            case Load(buffer=buffer, index=index) if buffer == given:
-                if operand:
-                    return False
-                loads.append((path, index))
-    if len(stores) != 1:
+    found = accesses_of(kernel) if accesses is None else accesses
+    ours = found.get(given, []), found.get(made, [])
+    if any(isinstance(access, Gather) for side in ours for _, access, _ in side):
+        return False
+    stores = [(path, access.index) for path, access, _ in ours[1] if isinstance(access, Store)]
+    if len(stores) != 1 or any(operand for _, access, operand in ours[0] if isinstance(access, Load)):
         return False
     where, target = stores[0]
     own = {a.var for a in kernel.parallel}
-    for path, index in loads:
+    for path, index in ((path, access.index) for path, access, _ in ours[0] if isinstance(access, Load)):
         together = path[:-1] == where[:-1] and path[-1] < where[-1] and index == target
         row = tuple(i for i, j in zip(index, target, strict=False) if i == j and dims.names(i) and dims.names(i) <= own)
         earlier = path[: len(where)] < where and path[0] < where[0] and dims.names(*row) == own and len(own) > 0
@@ -103,32 +111,45 @@ def can_share(kernel: Kernel, given: str, made: str) -> bool:
     return True
 
 
-def _share(kernel: Kernel, given: str, made: str) -> Kernel:
-    """The kernel with `made` written into `given`."""
+class _Merging:
+    """A call some of whose outputs go into the memory of inputs: pairs are found first, the kernel is written anew once."""
 
-    def change(statement: Statement) -> tuple[Statement, ...]:
-        match statement:
-            case Store(buffer=buffer) | Load(buffer=buffer) if buffer == made:
-                return (replace(statement, buffer=given),)
-        return (statement,)
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.params = dict(zip(call.buffers, call.kernel.params, strict=True))
+        self.times = Counter(call.buffers)
+        self.into: dict[str, str] = {}  # an output's buffer -> the input's
 
-    params = tuple(replace(p, mode="inout") if p.name == given else p for p in kernel.params if p.name != made)
-    return replace(kernel, params=params, body=rewrite(kernel.body, change))
+    @cached_property
+    def accesses(self) -> dict[str, list[Access]]:
+        return accesses_of(self.call.kernel)
 
+    def fits(self, given: str, made: str) -> bool:
+        """Whether the buffer `made` may be the memory of the buffer `given`."""
+        if self.times[given] != 1 or self.times[made] != 1 or given in self.into.values() or made in self.into:
+            return False
+        a, b = self.params[given], self.params[made]
+        if a.mode != "in" or b.mode != "out" or a.type != b.type:
+            return False
+        return can_share(self.call.kernel, a.name, b.name, self.accesses)
 
-def _merge_params(call: Call, given: str, made: str) -> Call:
-    """The call with the buffer `made` written into the buffer `given`."""
-    names = dict(zip(call.buffers, (p.name for p in call.kernel.params), strict=True))
-    kernel = _share(call.kernel, names[given], names[made])
-    return Call(kernel, tuple(b for b in call.buffers if b != made))
+    def done(self, call: Call) -> Call:
+        """A call with the same parameters, its outputs where `into` wants them."""
+        names = {self.params[made].name: self.params[given].name for made, given in self.into.items()}
+        if not names:
+            return call
 
+        def change(statement: Statement) -> tuple[Statement, ...]:
+            match statement:
+                case Store(buffer=buffer) | Load(buffer=buffer) if buffer in names:
+                    return (replace(statement, buffer=names[buffer]),)
+            return (statement,)
 
-def _sharable(call: Call, given: str, made: str) -> bool:
-    if call.buffers.count(given) != 1 or call.buffers.count(made) != 1:
-        return False
-    params = dict(zip(call.buffers, call.kernel.params, strict=True))
-    a, b = params[given], params[made]
-    return a.mode == "in" and b.mode == "out" and a.type == b.type and can_share(call.kernel, a.name, b.name)
+        both = set(names.values())
+        kernel = call.kernel
+        params = tuple(replace(p, mode="inout") if p.name in both else p for p in kernel.params if p.name not in names)
+        buffers = tuple(b for b, p in zip(call.buffers, kernel.params, strict=True) if p.name not in names)
+        return Call(replace(kernel, params=params, body=rewrite(kernel.body, change)), buffers)
 
 
 def _reads(call: Call) -> set[str]:
@@ -151,19 +172,20 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
     certain = max((i for i, c in enumerate(calls) if c.kernel.routine is not None), default=-1)  # from here on nothing can fail
-    users: dict[str, list[int]] = {}
-    for i, call in enumerate(calls):
-        for name in dict.fromkeys(call.buffers):
-            users.setdefault(name, []).append(i)
+    users = _users(calls)
+    merging: dict[int, _Merging] = {}
+    writes = [_writes(call) for call in calls]
     for variable, source in program.updates:
-        writers = [i for i in users.get(source, ()) if source in _writes(calls[i])]
+        writers = [i for i in users.get(source, ()) if source in writes[i]]
         readers = users.get(variable, [])
         if buffers[source].role != "temporary" or taken[source] > 1:
             copies.append((variable, source))
             continue
         at = writers[0]
         last = len(writers) == 1 and at >= certain and all(r <= at for r in readers)
-        if not last or (at in readers and not _sharable(calls[at], variable, source)):
+        if last and at in readers and at not in merging:
+            merging[at] = _Merging(calls[at])
+        if not last or (at in readers and not merging[at].fits(variable, source)):
             if not exchange:
                 copies.append((variable, source))
                 continue
@@ -171,17 +193,28 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
             buffers[source] = replace(buffers[source], role="next", value=buffers[variable].value)
             continue
         if at in readers:
-            calls[at] = _merge_params(calls[at], variable, source)
+            merging[at].into[source] = variable
         for i in users[source]:
             calls[i] = replace(calls[i], buffers=tuple(variable if b == source else b for b in calls[i].buffers))
         users[variable] = sorted({*readers, *users[source]})
         del buffers[source]
+    for at, merged in merging.items():
+        calls[at] = merged.done(calls[at])
     for variable, source in copies:
         calls.append(Call(copy_kernel(buffers[variable].type), (source, variable)))
     return replace(program, buffers=buffers, calls=tuple(calls), updates=tuple(exchanges))
 
 
 # --- temporaries -----------------------------------------------------------------------------------------------------
+
+
+def _users(calls: Sequence[Call]) -> dict[str, list[int]]:
+    """The calls that have each buffer among theirs."""
+    users: dict[str, list[int]] = {}
+    for i, call in enumerate(calls):
+        for name in dict.fromkeys(call.buffers):
+            users.setdefault(name, []).append(i)
+    return users
 
 
 def _last_uses(program: Program) -> dict[str, int]:
@@ -196,55 +229,110 @@ def _overwrite_inputs(program: Program) -> Program:
     """Let kernels write into the memory of temporaries that die there."""
     calls = list(program.calls)
     buffers = dict(program.buffers)
+    users = _users(calls)
     for i in range(len(calls)):
-        last = _last_uses(replace(program, calls=tuple(calls)))
-        for made in sorted(_writes(calls[i])):
+        call = calls[i]
+        given_here = [b for b in sorted(_reads(call)) if b in buffers and buffers[b].role == "temporary"]
+        merging = _Merging(call)
+        for made in sorted(_writes(call)):
             if made not in buffers or buffers[made].role != "temporary":
                 continue
-            for given in sorted(_reads(calls[i])):
-                dies = given in buffers and buffers[given].role == "temporary" and last[given] == i
-                if dies and _sharable(calls[i], given, made):
-                    calls[i] = _merge_params(calls[i], given, made)
-                    calls = [replace(c, buffers=tuple(given if b == made else b for b in c.buffers)) for c in calls]
-                    del buffers[made]
-                    last = _last_uses(replace(program, calls=tuple(calls)))
+            for given in given_here:
+                if users[given][-1] == i and given != made and merging.fits(given, made):
+                    merging.into[made] = given
                     break
+        for made, given in merging.into.items():
+            for j in users[made]:
+                if j != i:
+                    calls[j] = replace(calls[j], buffers=tuple(given if b == made else b for b in calls[j].buffers))
+            users[given] = sorted({*users[given], *users.pop(made)})
+            del buffers[made]
+        calls[i] = merging.done(calls[i])
     return replace(program, buffers=buffers, calls=tuple(calls))
 
 
 def _assign_slots(program: Program) -> Program:
     last = _last_uses(program)
     buffers: dict[str, Buffer] = dict(program.buffers)
-    slots: list[Size] = []
-    free: list[int] = []
+    slots = _Slots()
     placed: set[str] = set()
     for i, call in enumerate(program.calls):
         for name in call.buffers:
             if buffers[name].role == "temporary" and name not in placed:
                 placed.add(name)
-                slot = _choose(slots, free, buffers[name].type.nbytes)
-                buffers[name] = replace(buffers[name], slot=slot)
+                buffers[name] = replace(buffers[name], slot=slots.take(buffers[name].type.nbytes))
         for name in set(call.buffers):
-            slot_of = buffers[name].slot
-            if slot_of is not None and last[name] == i:
-                free.append(slot_of)
-        free.sort()
-    return replace(program, buffers=buffers, slots=tuple(slots))
+            slot = buffers[name].slot
+            if slot is not None and last[name] == i:
+                slots.give_back(slot)
+    return replace(program, buffers=buffers, slots=tuple(slots.sizes))
 
 
-def _choose(slots: list[Size], free: list[int], size: Size) -> int:
-    """A free slot that fits, one that can grow, or a new one."""
-    tests = (
-        lambda slot: slot == size,
-        lambda slot: dims.is_nonnegative(dims.sub(slot, size)),
-        lambda slot: dims.is_nonnegative(dims.sub(size, slot)),
-    )
-    for fits in tests:
-        for slot in free:
-            if fits(slots[slot]):
-                free.remove(slot)
-                if not dims.is_nonnegative(dims.sub(slots[slot], size)):
-                    slots[slot] = size
+Monomial = tuple[dims.Atom, ...]
+
+
+class _Slots:
+    """The slots of the arena; which are free is known by their sizes, and by the monomials of those.
+
+    Of two sizes one can be seen to be at least the other only where that has all monomials of this one, or a maximum stands in
+    one of the two.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: list[Size] = []
+        self.equal: dict[Size, list[int]] = {}  # free slots of a size: a heap
+        self.having: dict[Monomial, set[int]] = {}  # free slots whose size has a monomial
+        self.odd: set[int] = set()  # free slots with a maximum in their size, or of size 0
+        self.free: set[int] = set()
+
+    def take(self, size: Size) -> int:
+        """A free slot that fits, one that can grow, or a new one."""
+        if self.equal.get(size):
+            return self._taken(self.equal[size][0])
+        for slot in sorted(self._candidates(size, all_of=True)):
+            if dims.is_nonnegative(dims.sub(self.sizes[slot], size)):
+                return self._taken(slot)
+        for slot in sorted(self._candidates(size, all_of=False)):
+            if dims.is_nonnegative(dims.sub(size, self.sizes[slot])):
+                self._taken(slot)
+                self.sizes[slot] = size
                 return slot
-    slots.append(size)
-    return len(slots) - 1
+        self.sizes.append(size)
+        return len(self.sizes) - 1
+
+    def give_back(self, slot: int) -> None:
+        heapq.heappush(self.equal.setdefault(self.sizes[slot], []), slot)
+        self.free.add(slot)
+        for places in self._places(slot):
+            places.add(slot)
+
+    def _taken(self, slot: int) -> int:
+        equal = self.equal[self.sizes[slot]]
+        if equal[0] == slot:
+            heapq.heappop(equal)
+        else:
+            equal.remove(slot)
+            heapq.heapify(equal)
+        self.free.discard(slot)
+        for places in self._places(slot):
+            places.discard(slot)
+        return slot
+
+    def _places(self, slot: int) -> list[set[int]]:
+        size = self.sizes[slot]
+        return [self.odd] if _is_odd(size) else [self.having.setdefault(m, set()) for m in _monomials(size)]
+
+    def _candidates(self, size: Size, all_of: bool) -> set[int]:
+        """The free slots that may be comparable: with all of the size's monomials, or with none but those."""
+        if _is_odd(size):
+            return self.free
+        having = sorted((self.having.get(m, set()) for m in _monomials(size)), key=len)
+        return self.odd.union(having[0] if all_of else set().union(*having))
+
+
+def _monomials(size: Size) -> tuple[Monomial, ...]:
+    return ((),) if isinstance(size, int) else tuple(monomial for monomial, _ in size.terms)
+
+
+def _is_odd(size: Size) -> bool:
+    return not size if isinstance(size, int) else any(isinstance(a, dims.Max0) for m in _monomials(size) for a in m)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from graphc.ir import dims
@@ -25,12 +26,26 @@ class Cluster:
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
     margins: set[Node] = field(default_factory=set)  # sums down the columns of which every block of rows makes a part
     stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages; if it is margins, rows and columns
-    before: int = 0  # bits of the clusters that must run before this one
+    before: int = 0  # bits of the clusters that must run before this one; of those that have become one, any
     reads: int = 0  # bits of those among them that it reads
+    readers: int = 0  # bits of those that read it
+    domains: set[Shape] | None = None  # of its nodes, if it has been asked for them
+    mask: int = 0  # its own bit, and those of the clusters that have become part of it
+
+    def __post_init__(self) -> None:
+        self.mask |= self.bit
 
     @property
     def bit(self) -> int:
         return 1 << self.number
+
+
+def numbers_of(bits: int) -> Iterator[int]:
+    """The numbers whose bits are set."""
+    while bits:
+        low = bits & -bits
+        bits ^= low
+        yield low.bit_length() - 1
 
 
 def bytes_of(node: Node) -> float:

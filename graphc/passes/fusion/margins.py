@@ -34,7 +34,8 @@ def join_margins(plan: Plan, own: Cluster) -> None:
     fits = work.reduced == tuple(range(depth)) and dims.product(work.domain[depth:]) in LANES
     if not fits or work.combine.startswith("arg") or plan.lane(sums[0]) is None:
         return
-    found = [(_shared(plan, group, sums), group) for group in plan.clusters.values() if _goes_along(plan, group, own, sums)]
+    near = _near(plan, sums)
+    found = [(_shared(plan, group, sums), group) for group in near if _goes_along(plan, group, own, sums)]
     gain, group = max(found, key=lambda pair: pair[0], default=(0, own))
     if not gain:
         return
@@ -43,6 +44,13 @@ def join_margins(plan: Plan, own: Cluster) -> None:
     rows = replace(rows, prefix=depth, nodes=nodes, margins=rows.margins | set(sums))
     made = replace(group, form="margins", prefix=depth, stages=[rows, *others, own])
     plan.replace(group, own, made)
+
+
+def _near(plan: Plan, sums: list[Node]) -> list[Cluster]:
+    """The clusters that may have in hands something of what the sums read: they make it, or read it too."""
+    given = {read.node: None for node in sums for read in plan.reads[node]}
+    numbers = {plan.home[n].number for g in given for n in (g, *plan.read_by.get(g, ())) if n in plan.home}
+    return [plan.clusters[number] for number in sorted(numbers)]
 
 
 def _shared(plan: Plan, group: Cluster, sums: list[Node]) -> float:
@@ -61,7 +69,7 @@ def _goes_along(plan: Plan, group: Cluster, own: Cluster, sums: list[Node]) -> b
     fits = group.prefix >= depth if group.form == "rows" else group.prefix == depth and group.form == "margins"
     if not fits or group.shape[:depth] != work.domain[:depth]:
         return False
-    if len(group.nodes) + len(own.nodes) > MAX_NODES or group.before & own.bit or not plan.acyclic(group, own):
+    if len(group.nodes) + len(own.nodes) > MAX_NODES or group.before & own.mask or not plan.acyclic(group, own):
         return False
     rows = (group.stages or [group])[0]
     ready = {*rows.nodes} - rows.totals - rows.margins

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Sized, Whole
-from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of, numbers_of
 from graphc.passes.fusion.margins import join_margins
 from graphc.passes.fusion.sink import sink
 from graphc.passes.fusion.stack import stack
@@ -57,6 +58,7 @@ class Plan:
         self.fixed: set[Node] = set()  # made of nothing but constants
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self._born = 0
+        self._became: dict[int, int] = {}  # the number of a cluster that is part of another: that one's
         self.home: dict[Node, Cluster] = {}
         self.rule = ""  # the last one that refused to join two clusters
         self.apart: dict[tuple[Node, Node], tuple[str, ...]] = {}  # (value, reader): what refused to join their clusters
@@ -64,14 +66,13 @@ class Plan:
             self._measure(node)
         self._absorb()
         self._absorb_shifted()
+        self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
         for node in graph.nodes:
             if not self.is_leaf(node) and not self.inlined(node):
+                for read in self.reads[node]:
+                    self.read_by.setdefault(read.node, []).append(node)
                 self._place(node)
         self._pair_columns()
-        self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
-        for node in self.home:
-            for read in self.reads[node]:
-                self.read_by.setdefault(read.node, []).append(node)
         for cluster in self.order():
             sink(self, cluster)
         for cluster in self.order():
@@ -342,8 +343,9 @@ class Plan:
         for read in self.reads[node]:
             if read.node in self.home:
                 home = self.home[read.node]
-                cluster.before |= home.bit | home.before
+                cluster.before |= home.mask | home.before
                 cluster.reads |= home.bit
+                home.readers |= cluster.bit
         self.clusters[cluster.number] = cluster
         self.home[node] = cluster
         return cluster
@@ -356,7 +358,7 @@ class Plan:
     def _join_sibling(self, node: Node, own: Cluster) -> None:
         """Put a node that reads only leaves beside another that reads the same ones."""
         given = {read.node for read in self.reads[node]}
-        for cluster in list(self.clusters.values())[-9:-1][::-1]:
+        for cluster in islice(reversed(self.clusters.values()), 1, 9):
             if cluster.form != "rows" or cluster.shape != own.shape:
                 continue
             if any(read.node in given for n in cluster.nodes for read in self.reads[n]) and self._merge(cluster, own):
@@ -376,7 +378,7 @@ class Plan:
                 continue
             given = {r.node for r in self.reads[node]}
             same = any(r.node in given for n in other.nodes if self.work[n].is_reduction for r in self.reads[n])
-            apart = not (other.before & own.bit or own.before & other.bit)
+            apart = not (other.before & own.mask or own.before & other.mask)
             if same and apart and len(other.nodes) + len(own.nodes) <= MAX_NODES:
                 self.replace(other, own, other)
             else:
@@ -403,14 +405,11 @@ class Plan:
     def acyclic(self, first: Cluster, second: Cluster) -> bool:
         """Whether no path from one to the other runs through a third cluster."""
         for a, b in ((first, second), (second, first)):
-            if not b.before & a.bit:
+            if not b.before & a.mask:
                 continue
-            between = b.reads & ~(a.bit | b.bit)
-            while between:
-                low = between & -between
-                between ^= low
-                if self.clusters[low.bit_length() - 1].before & a.bit:
-                    return False
+            between = b.reads & ~(a.mask | b.mask)
+            if any(self._living(number).before & a.mask for number in numbers_of(between)):
+                return False
         return True
 
     def common_prefix(self, first: Cluster, second: Cluster) -> int | None:
@@ -449,7 +448,7 @@ class Plan:
                     rank = min(rank, r)
             if work.is_reduction and node not in totals:
                 rank = min(rank, work.reduced[0])
-        shapes = [self.work[n].domain for n in members]
+        shapes = self._domains(first) | self._domains(second)
         longest = max(shapes, key=len)
         self.rule = "they have no rows in common"
         if any(s[:rank] != longest[:rank] or len(s) < rank for s in shapes):
@@ -464,8 +463,16 @@ class Plan:
 
     def _met(self, first: Cluster, second: Cluster) -> list[Node]:
         """The nodes of two clusters whose reads are to be looked at: those of the first alone were when they came."""
-        others = set(second.nodes)
-        return [*(n for n in first.nodes if any(r.node in others for r in self.reads[n])), *second.nodes]
+        readers = {reader for n in second.nodes for reader in self.read_by.get(n, ())}
+        if readers:
+            readers.intersection_update(first.nodes)
+        return [*sorted(readers, key=self.position.__getitem__), *second.nodes]
+
+    def _domains(self, cluster: Cluster) -> set[Shape]:
+        """The domains of a rows cluster's nodes."""
+        if cluster.domains is None:
+            cluster.domains = {self.work[n].domain for n in cluster.nodes}
+        return cluster.domains
 
     def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
         """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
@@ -503,19 +510,50 @@ class Plan:
 
     def replace(self, first: Cluster, second: Cluster, group: Cluster) -> None:
         """One cluster for two."""
-        both = first.bit | second.bit
-        group.nodes = sorted({*first.nodes, *second.nodes}, key=self.position.__getitem__)
-        group.before = (first.before | second.before) & ~both
-        group.reads = (first.reads | second.reads) & ~both
-        for node in group.nodes:
-            self.home[node] = group
+        if second.number == self._born - 1 and second.mask == second.bit and not second.readers:
+            self._unborn(second, group)
+        else:
+            self._became[second.number] = group.number
         del self.clusters[second.number]
         self.clusters[group.number] = group
-        for cluster in self.clusters.values():
-            if cluster is not group and cluster.before & both:
-                cluster.before = (cluster.before & ~second.bit) | group.bit | group.before
-                if cluster.reads & both:
-                    cluster.reads = (cluster.reads & ~second.bit) | group.bit
+        both = first.mask | second.mask
+        group.domains = None if first.domains is None or second.domains is None else first.domains | second.domains
+        group.nodes = [*first.nodes, *second.nodes]
+        if self.position[first.nodes[-1]] > self.position[second.nodes[0]]:
+            group.nodes = sorted(set(group.nodes), key=self.position.__getitem__)
+        for node in second.nodes if group is first else group.nodes:
+            self.home[node] = group
+        more = (first.before | second.before) & ~both | both
+        behind = 0
+        for cluster in (first, second):
+            if more & ~(cluster.before | cluster.mask):
+                behind |= cluster.readers & ~both
+        group.before, group.mask = more & ~both, both
+        group.reads, group.readers = (first.reads | second.reads) & ~both, (first.readers | second.readers) & ~both
+        todo = [*numbers_of(behind)]
+        while todo:  # what comes after one of the two comes after all that is before the other
+            cluster = self._living(todo.pop())
+            if more & ~cluster.before:
+                cluster.before |= more
+                todo += numbers_of(cluster.readers)
+
+    def _unborn(self, last: Cluster, group: Cluster) -> None:
+        """Give the number of the last cluster, which nobody reads, to the next one: numbers are as few as clusters that stay."""
+        self._born -= 1
+        for number in numbers_of(last.reads):
+            home = self._living(number)
+            home.readers = home.readers & ~last.bit | group.bit
+        last.mask = 0
+
+    def _living(self, number: int) -> Cluster:
+        """The cluster that one of this number has become part of, or is."""
+        path = []
+        while number in self._became:
+            path.append(number)
+            number = self._became[number]
+        for step in path:
+            self._became[step] = number
+        return self.clusters[number]
 
     # --- the result ---
 
@@ -541,8 +579,12 @@ class Plan:
                 own = self.home[value].number
                 wished.setdefault(own, set()).update(reading[variable] - needs[own] - {own})
         waiting = {n: len(given) + len(wished.get(n, ())) for n, given in needs.items()}
-        feeds: dict[int, list[int]] = {c.number: [] for c in clusters}
-        for wants in (needs, wished):
+        needing = {n: len(given) for n, given in needs.items()}
+        allowed = [n for n in wished if not needs[n]]  # nothing but wishes may stand in their way
+        heapq.heapify(allowed)
+        needed_by: dict[int, list[int]] = {c.number: [] for c in clusters}
+        wished_by: dict[int, list[int]] = {c.number: [] for c in clusters}
+        for wants, feeds in ((needs, needed_by), (wished, wished_by)):
             for number, given in wants.items():
                 for g in given:
                     feeds[g].append(number)
@@ -557,11 +599,16 @@ class Plan:
         done: dict[int, None] = {}
         while len(done) < len(clusters):
             if not ready:  # only wishes stand in the way: give up those of the first cluster whose needs are met
-                number = min(n for n in wished if n not in done and needs[n] <= done.keys())
-                heapq.heappush(ready, (False, number))
+                while allowed[0] in done:
+                    heapq.heappop(allowed)
+                heapq.heappush(ready, (False, heapq.heappop(allowed)))
             _, number = heapq.heappop(ready)
             done[number] = None
-            for user in feeds[number]:
+            for user in needed_by[number]:
+                needing[user] -= 1
+                if not needing[user] and user in wished:
+                    heapq.heappush(allowed, user)
+            for user in (*needed_by[number], *wished_by[number]):
                 waiting[user] -= 1
                 if not waiting[user] and user not in done:
                     heapq.heappush(ready, rank(user))

@@ -68,11 +68,13 @@ def _move(plan: Plan, first: Cluster, second: Cluster, moved: set[Node]) -> None
     rules = next((plan.apart[pair] for pair in pairs if pair in plan.apart), ())
     first.nodes = [n for n in first.nodes if n not in moved]
     second.nodes = sorted((*second.nodes, *nodes), key=plan.position.__getitem__)
+    first.domains = second.domains = None
     for node in nodes:
         plan.home[node] = second
         for home in (plan.home[r.node] for r in plan.reads[node] if r.node in plan.home):
             if home is not second:
                 second.reads |= home.bit
-                second.before |= home.bit | home.before
+                second.before |= home.mask | home.before
+                home.readers |= second.bit
     for rule in (*rules, "elementwise code in between goes with its reader: fewer bytes pass through memory"):
         plan.note(first, nodes, rule)

@@ -42,8 +42,11 @@ class Rows:
         self.outer: Shape = writer.cluster.shape[: self.prefix]
         self.level: dict[Node, int] = {}
         self.again: dict[Node, set[Stage]] = {}
+        self.readers: dict[Node, dict[Node, None]] = {}  # of a member among the members
         for node in self.cluster.nodes:
             self._set_level(node)
+            for read in self.plan.reads[node]:
+                self.readers.setdefault(read.node, {})[node] = None
         for node in reversed(self.cluster.nodes):
             self._keep_or_repeat(node)
 
@@ -73,9 +76,8 @@ class Rows:
         if self.is_scalar(node):
             return
         later = set()
-        for user in self.cluster.nodes:
-            if any(read.node is node for read in self.plan.reads[user]):
-                later |= self.again[user]
+        for user in self.readers.get(node, ()):
+            later |= self.again[user]
         later -= stages
         if node in self.cluster.margins:
             return
