@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from graphc import passes as all_passes
-from graphc.backends import load_backend
+from graphc.backends import Backend, load_backend
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
@@ -24,6 +24,8 @@ from graphc.ir.program import Program
 from graphc.ir.state import STATE
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
+from graphc.progress import Progress
+from graphc.progress import progress as shown
 
 if TYPE_CHECKING:
     from graphc.sight.explain import Explanation
@@ -44,13 +46,15 @@ def compile(
     name: str = "graph",
     backend: str = "numba",
     passes: Sequence[Pass] | None = None,
+    progress: bool = True,
 ) -> Compiled:
     """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
 
     inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or lists, tuples and dicts of them; a call
     gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
     is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "numba"
-    (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of `gx.passes.DEFAULT`.
+    (native code) or "interpreter" (NumPy, node by node). passes: graph passes instead of `gx.passes.DEFAULT`. progress: whether a
+    terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -60,7 +64,7 @@ def compile(
     """
     chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     graph = _graph(chosen, outputs, updates, name)
-    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes))
+    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress))
 
 
 def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance: bool = True) -> Graph:
@@ -206,15 +210,22 @@ class Compiled:
     variables  name -> variable: all that a call reads or writes
     """
 
-    def __init__(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
-        with _collector_at_rest():
-            self._build(graph, outputs, backend, passes)
+    def __init__(
+        self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False
+    ) -> None:  # fmt: skip
+        chosen = load_backend(backend)
+        lowering = (*all_passes.LOWERING, *chosen.steps) if chosen.native else ()
+        with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
+            self._build(graph, outputs, chosen, passes, lowering, told)
 
-    def _build(self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass]) -> None:
-        self.backend = backend
+    def _build(
+        self, graph: Graph, outputs: Any, chosen: Backend, passes: Sequence[Pass], lowering: Sequence[Any], told: Progress
+    ) -> None:  # fmt: skip
+        self.backend = chosen.name
         self.stages: list[tuple[str, Graph | Program]] = [("declared", graph)]
         self.inputs = graph.inputs
         for change in passes:
+            told.at(change.__name__)
             graph = change(graph)
             self.stages.append((change.__name__, graph))
         self.graph = graph
@@ -226,14 +237,14 @@ class Compiled:
         self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
         self._wanted = [n.type.dtype.numpy for n in self.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
-        chosen = load_backend(backend)
         program: Any = graph
-        if chosen.native:
-            for step in (*all_passes.LOWERING, *chosen.steps):
-                program = step(program)
-                self.stages.append((step.__name__, program))
-                if isinstance(program, Graph):
-                    self.graph = program
+        for step in lowering:
+            told.at(step.__name__)
+            program = step(program)
+            self.stages.append((step.__name__, program))
+            if isinstance(program, Graph):
+                self.graph = program
+        told.at("machine code" if chosen.native else chosen.name)
         self._executable = chosen.build(program)
         self._again = self._executable.again
 

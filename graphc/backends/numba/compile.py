@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -22,7 +23,7 @@ from llvmlite import binding
 from graphc.backends.numba import cache
 from graphc.backends.numba.intrinsics import Intrinsic
 from graphc.backends.numba.llvm import Assistant, apart, compile_text, machine, optimised
-from graphc.backends.numba.source import print_source
+from graphc.backends.numba.source import Source, print_source
 from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 
@@ -97,7 +98,7 @@ class Text:
 def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
     """The machine code of kernels; equal sources are compiled once."""
     sources = [(kernel, print_source(kernel)) for kernel in kernels]
-    texts = [Text(s.text.replace(f"def {s.name}(", "def kernel(", 1), s.names) for _, s in sources]
+    texts = [Text(_anonymous(s), s.names) for _, s in sources]
     if os.environ.get("GRAPHC_FRONT_END") == "numba":
         from graphc.backends.numba.oracle import by_numba
 
@@ -108,6 +109,15 @@ def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
         CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
         for (kernel, s), address in zip(sources, addresses, strict=True)
     ]
+
+
+def _anonymous(source: Source) -> str:
+    """The source of a kernel without its own name and those of its sizes: what is alike but for names is compiled once."""
+    text = source.text.replace(f"def {source.name}(", "def kernel(", 1)
+    if not source.dims:
+        return text
+    numbers = {name: f"size_{i}" for i, name in enumerate(source.variables)}
+    return re.sub(rf"\b(?:{'|'.join(numbers)})\b", lambda found: numbers[found.group()], text)
 
 
 def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -33,6 +33,7 @@ from graphc.ir.types import DType
 INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
 LONG = 12  # statements that make one
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
+WRITTEN_IN_ALL = 1024  # of all such loops inside one: LLVM's time grows with the square of the block that they become
 WRITTEN = 256  # statements that this may make: more fill the cache of instructions, and the compiler's time
 Typed = tuple[Any, Any]  # an LLVM value and its type
 _COMPARE = {
@@ -58,8 +59,18 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
     return str(module)
 
 
+def _walk(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a body, and those inside them."""
+    todo = list(body)
+    while todo:
+        statement = todo.pop()
+        yield statement
+        todo += getattr(statement, "body", ())
+        todo += getattr(statement, "orelse", ())
+
+
 def _statements(body: list[ast.stmt]) -> int:
-    return sum(isinstance(node, ast.stmt) for statement in body for node in ast.walk(statement))
+    return sum(1 for _ in _walk(body))
 
 
 def _mark(branch: Any, *what: Any) -> None:
@@ -85,13 +96,14 @@ class _Function:
         self.values: dict[str, Typed] = {a.arg: (value, t.int64) for a, value in parameters}
         self.memory: dict[str, Typed] = {}  # names that are assigned more than once
         self.assigned: Counter[str] = Counter()
-        for node in ast.walk(definition):
+        for node in _walk(definition.body):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)]):
                     self.assigned[name] += 1
                 case ast.AugAssign(target=ast.Name(id=name)):
                     self.assigned[name] += 2
         self.exits: list[Any] = []  # the blocks behind the loops around here
+        self.written: list[tuple[Any, int]] = []  # loops that were marked, and the statements that they make
         self.turns = 1  # of the loops that were marked since the one around here began
 
     def write(self) -> None:
@@ -177,7 +189,11 @@ class _Function:
             at.add_incoming(builder.add(at, step, flags=("nsw",)), builder.block)
             back = builder.branch(head)
             self.written_out(back, start, stop, step, body)
+            if not self.exits and sum(count for _, count in self.written) > WRITTEN_IN_ALL:
+                for marked, _ in self.written:
+                    del marked.metadata["llvm.loop"]
             if not self.exits:
+                self.written.clear()
                 self.interleaved(back, body)
         self.turns = max(self.turns, around)
         builder.position_at_end(behind)
@@ -189,6 +205,7 @@ class _Function:
             if 1 < turns <= UNROLLED and turns * _statements(body) <= WRITTEN:
                 self.turns = turns
                 _mark(back, "llvm.loop.unroll.full")
+                self.written.append((back, turns * _statements(body)))
 
     def interleaved(self, back: Any, body: list[ast.stmt]) -> None:
         """Mark a long chain in the outermost loop, which has many turns."""

@@ -68,6 +68,7 @@ class Source:
     text: str
     names: dict[str, Any]
     dims: tuple[str, ...]  # the order of its sizes
+    variables: tuple[str, ...]  # their names in the text
     reserve: int = 0  # bytes of scratch that the contractions need before the kernel's own arrays
 
 
@@ -387,7 +388,8 @@ class Printer:
             self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
         self._mark_lossy(kernel.body)
         self.parallel()
-        return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, self.reserve)
+        variables = tuple(map(self.variable, self.dims))
+        return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, variables, self.reserve)
 
     def parallel(self) -> None:
         axes = self.kernel.parallel

@@ -304,17 +304,19 @@ class Plan:
             home = self.home[read.node]
             producers[home.number] = home
         own = self._new(node)
+        full = False
         for number in sorted(producers, key=lambda n: (producers[n].form == "rows", -n)):
             cluster = self.clusters.get(number)
             if cluster is None or cluster is own:
                 continue
             merged = self._merge(cluster, own)
+            full |= merged is None and len(cluster.nodes) + len(own.nodes) > MAX_NODES
             if merged is None:
                 self.note(cluster, [node], self.rule)
             if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
                 merged = self._merge(own, cluster)
             own = merged or own
-        if not producers and own.form == "rows" and node not in self.later:
+        if (not producers or (full and len(own.nodes) == 1)) and own.form == "rows" and node not in self.later:
             self._join_sibling(node, own)
 
     def note(self, cluster: Cluster, readers: list[Node], rule: str) -> None:
@@ -356,7 +358,7 @@ class Plan:
         return isinstance(size, int) and size <= SMALL
 
     def _join_sibling(self, node: Node, own: Cluster) -> None:
-        """Put a node that reads only leaves beside another that reads the same ones."""
+        """Put a node that reads only leaves, or what kernels make that are full, beside another that reads the same."""
         given = {read.node for read in self.reads[node]}
         for cluster in islice(reversed(self.clusters.values()), 1, 9):
             if cluster.form != "rows" or cluster.shape != own.shape:
@@ -518,9 +520,9 @@ class Plan:
         self.clusters[group.number] = group
         both = first.mask | second.mask
         group.domains = None if first.domains is None or second.domains is None else first.domains | second.domains
-        group.nodes = [*first.nodes, *second.nodes]
-        if self.position[first.nodes[-1]] > self.position[second.nodes[0]]:
-            group.nodes = sorted(set(group.nodes), key=self.position.__getitem__)
+        in_order = self.position[first.nodes[-1]] < self.position[second.nodes[0]]
+        nodes = [*first.nodes, *second.nodes]
+        group.nodes = nodes if in_order else sorted(nodes, key=self.position.__getitem__)
         for node in second.nodes if group is first else group.nodes:
             self.home[node] = group
         more = (first.before | second.before) & ~both | both
