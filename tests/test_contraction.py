@@ -147,23 +147,51 @@ def test_error_of_long_sums() -> None:
     assert abs(product(a, b)[0, 0] / wanted - 1) < 2e-5
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("left", "right"), [("mk", "kn"), ("mk", "nk"), ("km", "kn"), ("km", "nk")])
+def test_operands_of_16_bits_are_read_as_they_are(dtype: str, left: str, right: str) -> None:
+    """The bits are those of the product of the widened operands: right operands in place, copied, transposed, and their edges."""
+    held = gx.ir.types.as_dtype(dtype).numpy
+    axes = {"m": "rows", "k": "run", "n": "columns"}
+    narrow = [gx.placeholder(name, tuple(axes[a] for a in order), dtype) for name, order in (("x", left), ("y", right))]
+    wide = [gx.placeholder(x.attrs["name"], x.shape, "float32") for x in narrow]
+
+    def products(x: gx.Tensor, y: gx.Tensor) -> gx.Tensor:
+        return (x if left == "mk" else x.T) @ (y if right == "kn" else y.T)
+
+    found = gx.compile(narrow, [products(*(gx.astype(x, "float32") for x in narrow)), products(*narrow)])
+    wanted = gx.compile(wide, products(*wide))
+    name = "pack_rows" if right == "kn" else "pack_columns"
+    assert f"{name}_{gx.ir.types.as_dtype(dtype).short}_f32" in "".join(k.source for k in found.kernels)
+    for m, k, n in ((1, 1, 1), (2, 40, 33), (HEIGHT, 70, 2 * LANES), (25, 600, 7 * LANES + 3), (130, 33, 40), (300, 5, 130)):
+        a, b = numbers(m, k).astype(held), numbers(k, n).astype(held)
+        if k > 4:
+            a[0, 2], b[3, 0], b[4, -1] = np.float32(1e-6), np.nan, -np.inf  # subnormal in float16
+        a, b = (np.ascontiguousarray(v if order in ("mk", "kn") else v.T) for v, order in ((a, left), (b, right)))
+        whole = wanted(a.astype("float32"), b.astype("float32"))
+        full, rounded = found(a, b)
+        np.testing.assert_array_equal(full, whole)
+        np.testing.assert_array_equal(rounded.astype("float32"), whole.astype(held).astype("float32"))
+
+
 def test_products_of_two_types_in_one_kernel() -> None:
     """Both read their right operand through code."""
     x, y = gx.placeholder("x", (5, 3, 16), "float16"), gx.placeholder("y", (5, 3, 8), "float16")
-    wide = gx.astype(x, "float32")
+    wide = gx.astype(gx.flip(x, axis=2), "float32")
     inner = wide @ gx.matrix_transpose(wide) @ wide
     step = gx.compile([x, y], gx.matrix_transpose(gx.astype(inner, "float64")) @ gx.astype(y, "float64"))
     a, b = (exact(*n).astype(np.float16) for n in ((5, 3, 16), (5, 3, 8)))
     assert any({"panel_f32", "panel_f64"} <= set(re.findall(r"panel_f\d+", k.source)) for k in step.kernels)
     c, d = a.astype(np.float64), b.astype(np.float64)
+    c = c[..., ::-1]
     np.testing.assert_array_equal(step(a, b), np.swapaxes(c @ np.swapaxes(c, 1, 2) @ c, 1, 2) @ d)
 
 
 @pytest.mark.parametrize(
     ("triple", "processor", "machine"),
     [
-        ("aarch64-unknown-linux-gnu", "neoverse-n1", Machine(16, 32)),
-        ("x86_64-unknown-linux-gnu", "haswell", Machine(32, 16)),
+        ("aarch64-unknown-linux-gnu", "neoverse-n1", Machine(16, 32, halves=True)),
+        ("x86_64-unknown-linux-gnu", "haswell", Machine(32, 16, halves=True)),
         ("x86_64-unknown-linux-gnu", "x86-64", Machine(16, 16, fused=False)),
     ],
 )
@@ -173,13 +201,17 @@ def test_other_machines(triple: str, processor: str, machine: Machine, itemsize:
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
-    for name in ("strip_rows", "strip_columns", "last_rows", "pack_rows", "pack_columns", "lay_out"):
-        module = binding.parse_assembly(native(name, itemsize, machine).text())
+    names = [(name, "") for name in ("strip_rows", "strip_columns", "last_rows", "pack_rows", "pack_columns", "lay_out")]
+    if itemsize == 4:
+        sources = ("bf16", "f16") if machine.halves else ("bf16",)
+        names += [(name, source) for name in ("strip_rows", "strip_columns", "pack_rows", "pack_columns") for source in sources]
+    for name, source in names:
+        module = binding.parse_assembly(native(name, itemsize, machine, source).text())
         module.verify()
         module.triple = triple
         text = target.emit_assembly(module)
-        assert not re.search(r"\bfmaf?\b", text)
-        if triple.startswith("aarch64") and name == "strip_rows":
+        assert not re.search(r"\bfmaf?\b", text) and "__extendhfsf2" not in text
+        if triple.startswith("aarch64") and name == "strip_rows" and not source:
             inside = max(re.split(r"^\.LBB\w+:", text, flags=re.M), key=lambda block: block.count("\tfmla\t"))
             assert inside.count("\tfmla\t") == 2 * machine.rows
             assert "[sp" not in inside and "\tmov\tv" not in inside  # sums stay in registers

@@ -28,12 +28,12 @@ from graphc.backends.numba.llvm import apart
 from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
-from graphc.backends.numba.tiles.pack import HEADER, IN_PLACE
+from graphc.backends.numba.tiles.pack import HEADER, few
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.program import Block, Contract, Load, Store
-from graphc.ir.scalar import Const, Ref
+from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.types import DType
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ def this_machine() -> Machine:
 
 @dataclass(frozen=True)
 class Plain:
-    """An operand that is memory: its buffer, its address and the distances of neighbours along its two axes."""
+    """An operand that is memory: its buffer, its address and the distances of neighbours along its two axes.
+
+    `source` is the type of 16 bits that it is read from; None where it is the contraction's own.
+    """
 
     buffer: str
     address: Size
     outer: Size
     inner: Size
+    source: DType | None = None
 
 
 def single_load(block: Block, dtype: DType) -> Load | None:
@@ -67,10 +71,28 @@ def single_load(block: Block, dtype: DType) -> Load | None:
     return None
 
 
+def widened_load(block: Block, dtype: DType) -> Load | None:
+    """The load of 16 bits that is all of an operand's code but for the cast to the contraction's type."""
+    match block:
+        case Block((Load(name, held, _, _, None) as load, Let(made, to, "cast", (Ref(given),))), Ref(value)):
+            if (name, made, to) == (given, value, dtype) and held.is_storage and (held != t.float16 or this_machine().halves):
+                return load
+    return None
+
+
 def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
     """The memory that an operand is, if it is one load whose address is linear in both axes."""
     load = single_load(block, dtype)
     return None if load is None else _linear(printer, load.buffer, load.index, outer, inner)
+
+
+def plain_source(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
+    """The memory that an operand is, of the contraction's type or of 16 bits."""
+    found, load = plain(printer, block, outer, inner, dtype), widened_load(block, dtype)
+    if found is not None or load is None or dtype != t.float32:
+        return found
+    place = _linear(printer, load.buffer, load.index, outer, inner)
+    return None if place is None else replace(place, source=printer.dtypes[load.buffer])
 
 
 def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
@@ -78,7 +100,7 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     steps = [dims.sub(dims.substitute(address, {v: dims.add(dims.symbol(v), 1)}), address) for v in (outer, inner)]
     if {outer, inner} & dims.names(*steps):
         return None
-    return Plain(buffer, address, *steps)
+    return Plain(buffer, address, steps[0], steps[1])
 
 
 def panel_width(dtype: DType) -> int:
@@ -163,7 +185,7 @@ class _Contraction:
         self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
         if self.left is not None and 1 not in (self.left.outer, self.left.inner):
             self.left = None
-        self.right = plain(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
+        self.right = plain_source(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         if self.right is not None and 1 not in (self.right.outer, self.right.inner):
             self.right = None
         self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
@@ -249,9 +271,11 @@ class _Contraction:
     def line(self, level: int, text: str) -> None:
         self.printer.line(self.depth + level, text)
 
-    def call(self, name: str, *args: str) -> str:
-        function = native(name, self.dtype.itemsize, this_machine())
-        return f"{self.printer.use(f'{name}_{self.dtype.short}', library_function(function, self.dtype))}({', '.join(args)})"
+    def call(self, name: str, *args: str, source: DType | None = None) -> str:
+        """A call of the library; `source` is what a right operand of 16 bits is read from."""
+        function = native(name, self.dtype.itemsize, this_machine(), "" if source is None else source.short)
+        called = f"{name}_{self.dtype.short}" if source is None else f"{name}_{source.short}_{self.dtype.short}"
+        return f"{self.printer.use(called, library_function(function, self.dtype, source))}({', '.join(args)})"
 
     def memory(self, place: Plain) -> str:
         """A pointer into an operand, where its axes are at the start of this strip and run."""
@@ -307,9 +331,14 @@ class _Contraction:
         ahead = self._print_ahead()
         for part in self._parts():
             name = f"{part}_{kind}"
-            line(4, self.call(name, "bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead))
+            places_of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead)
+            line(4, self.call(name, *places_of, source=self._in_place() if part == "strip" else None))
         self._print_epilogue(results, run)
         return end
+
+    def _in_place(self) -> DType | None:
+        """The type of a right operand of 16 bits that strips may read where it lies."""
+        return self.right.source if self.panels is None and self.right is not None and self.right.inner == 1 else None
 
     def _print_ahead(self) -> str:
         """How far behind what it reads of the right operand a strip has memory fetched.
@@ -321,7 +350,7 @@ class _Contraction:
             return "0"
         select = self.printer.intrinsic("select")
         beyond = f"steps*{self.printer.factor(read.outer)} + strip*{self.lanes}"
-        in_place = "" if self.panels else f"(rows <= {IN_PLACE}) and "
+        in_place = "" if self.panels else f"(rows <= {few('' if read.source is None else read.source.short)}) and "
         self.line(4, f"ahead = {select}({in_place}(strip < 2), {beyond}, 0)")
         return "ahead"
 
@@ -334,7 +363,8 @@ class _Contraction:
             by_rows = self.right.inner == 1
             stride = printer.size(self.right.outer if by_rows else self.right.inner)
             source = self.memory(self.right)
-            line(3, self.call("pack_rows" if by_rows else "pack_columns", source, stride, "steps", "columns", "rows", panels))
+            name = "pack_rows" if by_rows else "pack_columns"
+            line(3, self.call(name, source, stride, "steps", "columns", "rows", panels, source=self.right.source))
             return
         least = printer.intrinsic("minimum")
         forward = printer.intrinsic("forward")
@@ -357,7 +387,7 @@ class _Contraction:
         exact = self.panel if whole else 0
         columns = Walk(contract.n.var, first, f"{first} + {wide}", contract.n.start, exact, exact)
         steps = self._steps()
-        block = single_load(contract.right, self.dtype)
+        block = single_load(contract.right, self.dtype) or widened_load(contract.right, self.dtype)
         if block is not None and self._print_pieces(block, steps, first, wide, row):
             return
         order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
@@ -384,7 +414,8 @@ class _Contraction:
         at = dims.substitute(place.address, {contract.k.var: dims.symbol("%first"), contract.n.var: dims.symbol("%column0")})
         source = f"{printer.intrinsic('forward')}({place.buffer}, {printer.size(at)} + panel0*{printer.factor(place.inner)})"
         target = f"{printer.intrinsic('forward')}({self.panel_name}, (first - step0)*{row})"
-        self.line(depth, self.call("pack_piece", source, printer.size(place.inner), count, wide, "rows", target))
+        held = None if block.dtype == self.dtype else block.dtype
+        self.line(depth, self.call("pack_piece", source, printer.size(place.inner), count, wide, "rows", target, source=held))
         return True
 
     @property
@@ -457,7 +488,7 @@ def _aligned(n: int) -> int:
 
 
 @cache
-def library_function(function: Native, dtype: DType) -> Intrinsic:
+def library_function(function: Native, dtype: DType, source: DType | None) -> Intrinsic:
     """A function of the library as kernels call it."""
-    kinds: dict[str, DType | Pointer] = {"p": Pointer(dtype), "i": t.int64}
+    kinds: dict[str, DType | Pointer] = {"p": Pointer(dtype), "s": Pointer(source or dtype), "i": t.int64}
     return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

@@ -6,6 +6,8 @@
     point                         panels that lie in memory already
     lay_out                       panels that the caller fills
     pack_piece                    fills one panel, for some of its k
+
+A right operand may be floats of 16 bits: functions that read it are also there for such a source.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from graphc.backends.numba.llvm import FINISHED
 from graphc.backends.numba.tiles import pack, strip
 from graphc.backends.numba.tiles.machine import Machine
 
-_WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] = {
+_WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
     "strip_rows": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=True)),
     "strip_columns": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=False)),
     "last_rows": (strip.ARGUMENTS, partial(strip.write_last, by_rows=True)),
@@ -35,26 +37,29 @@ _WRITERS: dict[str, tuple[str, Callable[[ir.Module, Machine, int, str], None]]] 
 
 @dataclass(frozen=True)
 class Native:
-    """A native function: its symbol, which names everything it depends on, and its arguments (p: a pointer, i: an integer)."""
+    """A native function: its symbol, which names everything it depends on, and its arguments.
+
+    A letter each: p for a pointer, s for one to the source, i for an integer.
+    """
 
     symbol: str
     arguments: str
     text: Callable[[], str] = field(compare=False)
 
 
-def native(name: str, itemsize: int, machine: Machine) -> Native:
-    """A function of the library for floats of a size.
+def native(name: str, itemsize: int, machine: Machine, source: str = "") -> Native:
+    """A function of the library for floats of a size, which reads the right operand as the source says: "f16", "bf16" or "".
 
     >>> native("pack_rows", 4, Machine(64, 32)).symbol
     'graphc_pack_rows_f32_64x32'
     """
     arguments, write = _WRITERS[name]
     suffix = "" if machine.fused else "_unfused"
-    symbol = f"graphc_{name}_f{itemsize * 8}_{machine.vector_bytes}x{machine.registers}{suffix}"
+    symbol = f"graphc_{name}{source and '_'}{source}_f{itemsize * 8}_{machine.vector_bytes}x{machine.registers}{suffix}"
 
     def text() -> str:
         module = ir.Module(symbol)
-        write(module, machine, itemsize, symbol)
+        write(module, machine, itemsize, symbol, **({"source": source} if source else {}))
         return FINISHED + str(module)
 
     return Native(symbol, arguments, text)

@@ -13,6 +13,8 @@ STEPS = 512  # the longest run of products that is summed in registers before th
 class Machine:
     """Vector registers: their width in bytes, their number, and whether a multiplication and an addition are one instruction.
 
+    `halves` says whether float16 becomes float32 in one instruction.
+
     >>> Machine(64, 32).rows, Machine(32, 16).rows, Machine(64, 32).vectors(3)
     (12, 6, 6)
     """
@@ -20,6 +22,7 @@ class Machine:
     vector_bytes: int
     registers: int
     fused: bool = True
+    halves: bool = False
 
     def lanes(self, itemsize: int) -> int:
         return self.vector_bytes // itemsize
@@ -39,14 +42,14 @@ def host(features: dict[str, bool], processor: str = "x86_64") -> Machine:
     """The machine that has these features.
 
     >>> host({"avx512f": True, "avx2": True, "fma": True})
-    Machine(vector_bytes=64, registers=32, fused=True)
+    Machine(vector_bytes=64, registers=32, fused=True, halves=True)
     """
     if processor in ("aarch64", "arm64"):
-        return Machine(16, 32)
+        return Machine(16, 32, halves=True)
     fused = bool(features.get("fma"))
     if features.get("avx512f") and fused:
-        return Machine(64, 32)
-    return Machine(32 if features.get("avx") else 16, 16, fused)
+        return Machine(64, 32, halves=True)
+    return Machine(32 if features.get("avx") else 16, 16, fused, bool(features.get("f16c")))
 
 
 def element(itemsize: int) -> ir.Type:

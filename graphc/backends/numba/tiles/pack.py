@@ -4,8 +4,10 @@ A panel holds two vectors of columns for every k; the last one, where columns ar
 Columns beyond the last are zeros. Panel p begins at p * k * (two vectors).
 
 A header before the panels says where they are: the address of the first whole panel, the distance between its rows, the distance
-between panels, the address of the last panel. Few rows on the left do not pay for copying: then the whole panels stay where the
-operand has them, and only the last one is copied.
+between panels, the address of the last panel, and whether the whole panels are of the source's type. Few rows on the left do not
+pay for copying: then the whole panels stay where the operand has them, and only the last one is copied.
+
+Where the source has 16 bits, copies have 32. What stays in place is widened anew by every strip, so fewer rows are few.
 """
 
 from __future__ import annotations
@@ -19,24 +21,30 @@ from graphc.backends.numba.tiles.writing import HALF, POINTER, WORD, Writer, wor
 
 HEADER = 64  # bytes
 IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies
+WIDENED = 24  # the same where it has 16 bits: two strips
 
-ARGUMENTS = "piiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
+ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
 POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
 
 
-def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any) -> None:
-    for i, value in enumerate((whole, step, distance, last)):
+def few(source: str) -> int:
+    """The rows on the left up to which the right operand is read where it lies."""
+    return WIDENED if source else IN_PLACE
+
+
+def _write_header(w: Writer, place: Any, whole: Any, step: Any, distance: Any, last: Any, narrow: bool = False) -> None:
+    for i, value in enumerate((whole, step, distance, last, word(int(narrow)))):
         w.build.store(value, w.build.gep(place, [word(i)], source_etype=WORD))
 
 
-def read_header(w: Writer, place: Any) -> tuple[Any, Any, Any, Any]:
-    """The first whole panel, the distance of its rows, the distance of panels, the last panel."""
-    kinds = (POINTER, WORD, WORD, POINTER)
-    first, step, distance, last = (
+def read_header(w: Writer, place: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """The first whole panel, the distance of its rows, the distance of panels, the last panel, whether the first is narrow."""
+    kinds = (POINTER, WORD, WORD, POINTER, WORD)
+    first, step, distance, last, narrow = (
         w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate(kinds)
     )
-    return first, step, distance, last
+    return first, step, distance, last, narrow
 
 
 def _panels(w: Writer, count: Any, columns: Any, place: Any) -> tuple[Any, Any, Any]:
@@ -64,38 +72,38 @@ def write_point(module: ir.Module, machine: Machine, itemsize: int, name: str) -
     w.build.ret_void()
 
 
-def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "") -> None:
     """Neighbours in memory lie along the columns: element [k, n] at k*stride + n."""
-    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    w = Writer(module, machine, itemsize, name, ARGUMENTS, source)
     b, stride, count, columns, rows, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
     whole, first, last = _panels(w, count, columns, place)
-    few = build.icmp_signed("<=", rows, word(IN_PLACE))
-    w.when("place", few, lambda: _write_header(w, place, b, stride, word(width), last))
+    stays = build.icmp_signed("<=", rows, word(few(source)))
+    w.when("place", stays, lambda: _write_header(w, place, b, stride, word(width), last, narrow=source != ""))
     size = build.mul(count, word(width))
     rest = build.sub(columns, whole)
     narrow = build.icmp_signed("<=", rest, word(lanes))
     last_width = build.select(narrow, word(lanes), word(width))
     masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
-    copied = build.select(few, word(0), whole)
+    copied = build.select(stays, word(0), whole)
 
     def row(k: Any) -> None:
-        source = w.at(b, build.mul(k, stride))
+        given = w.near(b, build.mul(k, stride))
         here = w.at(first, build.mul(k, word(width)))
 
         def panel(n: Any) -> None:
             target = w.at(here, build.mul(build.sdiv(n, word(width)), size))
             for v in range(2):
-                w.store(w.load(w.at(source, n), v * lanes), target, v * lanes)
+                w.store(w.read(w.near(given, n), v * lanes), target, v * lanes)
 
         w.loop("panel", word(0), copied, word(width), panel)
 
         def edge() -> None:
             target = w.at(last, build.mul(k, last_width))
-            tail = w.at(source, whole)
-            w.store(w.load_masked(tail, masks[0]), target)
-            w.when("second", build.not_(narrow), lambda: w.store(w.load_masked(w.at(tail, lanes), masks[1]), target, lanes))
+            tail = w.near(given, whole)
+            w.store(w.read_masked(tail, masks[0]), target)
+            w.when("second", build.not_(narrow), lambda: w.store(w.read_masked(w.near(tail, lanes), masks[1]), target, lanes))
 
         w.when("edge", build.icmp_signed(">", rest, word(0)), edge)
 
@@ -104,7 +112,9 @@ def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: st
     build.ret_void()
 
 
-def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name: str, alone: bool = False) -> None:
+def write_pack_columns(
+    module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "", alone: bool = False
+) -> None:
     """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
 
     `alone` writes no header: the memory given is that of some rows of one panel.
@@ -112,7 +122,7 @@ def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name:
     The last square of a panel may write past its end, where the next panel is written later; after the last panel this needs room
     for `lanes - 1` rows.
     """
-    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+    w = Writer(module, machine, itemsize, name, ARGUMENTS, source)
     b, stride, count, columns, _, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
@@ -125,17 +135,17 @@ def write_pack_columns(module: ir.Module, machine: Machine, itemsize: int, name:
         narrow = build.icmp_signed("<=", build.sub(columns, first), word(lanes))
         row = build.select(narrow, word(lanes), word(width))
         target = w.at(w.at(panels, build.mul(first, count)), build.sub(n, first))
-        source = w.at(b, build.mul(n, stride))
+        given = w.near(b, build.mul(n, stride))
         rest = build.sub(columns, n)
         full = build.icmp_signed(">=", rest, word(lanes))
 
         def square(k: Any, mask: Any) -> None:
-            place = w.at(source, k)
+            place = w.near(given, k)
             lines = []
             for i in range(lanes):
-                lines.append(w.load(place) if mask is None else w.load_masked(place, mask(i)))
+                lines.append(w.read(place) if mask is None else w.read_masked(place, mask(i)))
                 if i + 1 < lanes:
-                    place = w.at(place, stride)
+                    place = w.near(place, stride)
             place = w.at(target, build.mul(k, row))
             for line in _transposed(w, lines):
                 w.store(line, place)

@@ -24,10 +24,12 @@ from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, word
 ARGUMENTS = "pipiipiiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to, what is fetched
 
 
-def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int) -> Any:
-    """The function of one tile in a module."""
-    name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}"
-    w = Writer(module, machine, itemsize, name, ARGUMENTS)
+def write_tile(
+    module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int, source: str = ""
+) -> Any:
+    """The function of one tile in a module, whose right operand is of the source's type."""
+    name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}{source}"
+    w = Writer(module, machine, itemsize, name, ARGUMENTS, source)
     w.function.linkage = "internal"
     a, stride, b, step, distance, c, row, panels, count, more, ahead = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
@@ -52,8 +54,8 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
     build.position_at_end(inside)
     k, at_k, a_k = build.phi(WORD), build.phi(POINTER), build.phi(POINTER)
     sums = {spot: build.phi(vector) for spot in spots}
-    panel_row = [w.load(at_k, v * lanes) for v in range(vectors)]
-    w.prefetch(w.at(at_k, ahead))
+    panel_row = [w.read(at_k, v * lanes) for v in range(vectors)]
+    w.prefetch(w.near(at_k, ahead))
     new = {}
     place = a_k
     for i in range(rows):
@@ -62,7 +64,7 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
             new[i, v] = w.multiply_add(value, panel_row[v], sums[i, v])
         if by_rows and i + 1 < rows:
             place = w.at(place, stride)
-    next_k, next_at, next_a = build.add(k, word(1)), w.at(at_k, step), w.at(a_k, 1 if by_rows else stride)
+    next_k, next_at, next_a = build.add(k, word(1)), w.near(at_k, step), w.at(a_k, 1 if by_rows else stride)
     build.cbranch(build.icmp_signed("<", next_k, count), inside, end)
     for phi, start, later in ((k, word(0), next_k), (at_k, right, next_at), (a_k, a, next_a)):
         phi.add_incoming(start, head)
@@ -92,7 +94,7 @@ def write_tile(module: ir.Module, machine: Machine, itemsize: int, by_rows: bool
 
     build.position_at_end(following)
     rest = build.sub(left, word(1))
-    for phi, start, later in ((right, b, w.at(right, distance)), (out, c, w.at(out, vectors * lanes)), (left, panels, rest)):
+    for phi, start, later in ((right, b, w.near(right, distance)), (out, c, w.at(out, vectors * lanes)), (left, panels, rest)):
         phi.add_incoming(start, entry)
         phi.add_incoming(later, following)
     build.cbranch(build.icmp_signed(">", rest, word(0)), head, done)

@@ -12,6 +12,7 @@ from graphc.backends.numba.tiles.machine import Machine, element
 WORD = ir.IntType(64)
 POINTER = ir.PointerType()
 HALF = ir.IntType(32)
+SHORT = ir.IntType(16)
 
 
 def word(value: int) -> Any:
@@ -19,10 +20,14 @@ def word(value: int) -> Any:
 
 
 class Writer:
-    """Writes one function over elements of one type."""
+    """Writes one function over elements of one type.
 
-    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str) -> None:
-        """`arguments` has a letter for each argument: p for a pointer, i for an integer."""
+    `source` is the type of memory that is read as such elements: "f16" or "bf16" in place of "", which is the type itself.
+    """
+
+    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str, source: str = "") -> None:
+        """`arguments` has a letter for each argument: p for a pointer, s for one to the source, i for an integer."""
+        self.source = source
         self.module = module
         self.machine = machine
         self.itemsize = itemsize
@@ -45,14 +50,42 @@ class Writer:
         found.align = self.itemsize
         return found
 
-    def load_masked(self, pointer: Any, mask: Any) -> Any:
-        """The lanes that the mask selects, zeros elsewhere; memory of other lanes is not touched."""
+    def near(self, pointer: Any, offset: Any) -> Any:
+        """The address `offset` elements of the source on."""
+        if not self.source or offset == 0:
+            return self.at(pointer, offset)
+        return self.build.gep(pointer, [word(offset) if isinstance(offset, int) else offset], source_etype=SHORT)
+
+    def read(self, pointer: Any, offset: Any = 0) -> Any:
+        """A vector of the source."""
+        if not self.source:
+            return self.load(pointer, offset)
+        found = self.build.load(self.near(pointer, offset), typ=ir.VectorType(SHORT, self.lanes))
+        found.align = 2
+        return self._widened(found)
+
+    def read_masked(self, pointer: Any, mask: Any) -> Any:
+        """The lanes of the source that the mask selects, zeros elsewhere; memory of other lanes is not touched."""
+        if not self.source:
+            return self._masked(pointer, mask, self.vector, self.suffix, self.itemsize, self.zero)
+        shorts = ir.VectorType(SHORT, self.lanes)
+        nothing = ir.Constant(shorts, [0] * self.lanes)
+        return self._widened(self._masked(pointer, mask, shorts, f"v{self.lanes}i16", 2, nothing))
+
+    def _masked(self, pointer: Any, mask: Any, kind: Any, suffix: str, align: int, other: Any) -> Any:
         bits = ir.VectorType(ir.IntType(1), self.lanes)
-        kind = ir.FunctionType(self.vector, [POINTER, HALF, bits, self.vector])
-        load = self.module.globals.get(f"llvm.masked.load.{self.suffix}.p0")
+        load = self.module.globals.get(f"llvm.masked.load.{suffix}.p0")
         if load is None:
-            load = ir.Function(self.module, kind, f"llvm.masked.load.{self.suffix}.p0")
-        return self.build.call(load, [pointer, HALF(self.itemsize), mask, self.zero])
+            load = ir.Function(self.module, ir.FunctionType(kind, [POINTER, HALF, bits, kind]), f"llvm.masked.load.{suffix}.p0")
+        return self.build.call(load, [pointer, HALF(align), mask, other])
+
+    def _widened(self, shorts: Any) -> Any:
+        """The floats that 16 bits stand for."""
+        if self.source == "f16":
+            return self.build.fpext(self.build.bitcast(shorts, ir.VectorType(ir.HalfType(), self.lanes)), self.vector)
+        words = ir.VectorType(HALF, self.lanes)
+        high = self.build.shl(self.build.zext(shorts, words), ir.Constant(words, [16] * self.lanes))
+        return self.build.bitcast(high, self.vector)
 
     def load_spread(self, pointer: Any, offset: Any = 0) -> Any:
         """One element in every lane."""
@@ -120,4 +153,4 @@ class Writer:
 
 
 def signature(arguments: str) -> Any:
-    return ir.FunctionType(ir.VoidType(), [POINTER if letter == "p" else WORD for letter in arguments])
+    return ir.FunctionType(ir.VoidType(), [WORD if letter == "i" else POINTER for letter in arguments])
