@@ -257,6 +257,26 @@ def test_in_every_step_of_a_scan_and_its_gradient_prints_once(backend: str, caps
     assert [line for line in lines if line[0] == "o"] == ["outside: f64[] = 2."] * 3
 
 
+def test_a_loop_that_prints_computes_the_same_bits(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python runs the steps, and each by native code: functions and sums round as they do without."""
+    rng = np.random.default_rng(0)
+    w = gx.variable(rng.normal(size=(40, 40)).astype("float32"), name="w")
+    rows = gx.placeholder("rows", ("steps", 40), "float32")
+
+    def loop(seen: Any) -> list[gx.Tensor]:
+        last, _ = gx.scan(lambda h, row: (seen(gx.tanh(gx.nn.softmax(h @ w) + row), "h"), None), gx.zeros(40, "float32"), rows)
+        far = gx.while_loop(lambda h: gx.sum(h * h) < 1e3, lambda h: seen(gx.exp(h) + h, "far"), last)
+        far = gx.cond(gx.sum(far) > 0, lambda: seen(gx.sin(far), "branch"), lambda: far)
+        return [last, far, *gx.grad(gx.sum(gx.sin(last)), [w, rows])]
+
+    data = rng.normal(size=(5, 40)).astype("float32")
+    plain, shown = (gx.compile([rows], loop(seen))(data) for seen in (lambda x, label: x, gx.debug.print))
+    assert printed(capsys).count("h: f32[40] =") == 5
+    assert all(np.array_equal(p, s) for p, s in zip(plain, shown, strict=True))
+    none = gx.compile([rows], loop(gx.debug.print)[0])(data[:0])
+    assert not none.any()
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_in_a_while_loop_its_condition_and_its_gradient(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     n = gx.placeholder("n", (), "float64")

@@ -211,9 +211,9 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     return list(order)
 
 
-def subgraphs(node: Node) -> Iterator[Graph]:
-    """The graphs among a node's attributes."""
-    for value in node.attrs.values():
+def subgraphs(node: Node, names: Iterable[str] | None = None) -> Iterator[Graph]:
+    """The graphs among a node's attributes, in their order or in that of some names."""
+    for value in node.attrs.values() if names is None else map(node.attrs.__getitem__, names):
         for part in value if isinstance(value, tuple) else (value,):
             if isinstance(part, Graph):
                 yield part

@@ -34,7 +34,7 @@ from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.names import written
-from graphc.ir.operation import Operation
+from graphc.ir.operation import Operation, Sized
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 
@@ -186,7 +186,7 @@ class Routine:
     operation: Operation
     attrs: tuple[tuple[str, Any], ...] = ()
     several: bool = False  # whether it gives a tuple
-    program: Program | None = field(default=None, compare=False)  # what it runs at a size that its first input tells
+    programs: tuple[Program, ...] = field(default=(), compare=False)  # what runs the graphs among the attributes, in their order
 
     def __str__(self) -> str:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
@@ -249,7 +249,8 @@ class Call:
         reads, writes = (
             ", ".join(dict.fromkeys(written(name) for name, p in pairs if p.mode != other)) for other in ("out", "in")
         )  # fmt: skip
-        what = "by Python" if kernel.routine is not None and kernel.routine.program is None else axes
+        by_python = kernel.routine is not None and not isinstance(kernel.routine.operation.lowering, Sized)
+        what = "by Python" if by_python else axes
         return kernel.name, what, reads, writes, str(kernel.where[0]) if kernel.where else ""
 
 

@@ -311,8 +311,7 @@ class Native:
 
 def _python(kernel: Kernel) -> PythonKernel:
     assert kernel.routine is not None
-    program = kernel.routine.program
-    return PythonKernel(kernel.name, kernel, native=None if program is None else Native(program))
+    return PythonKernel(kernel.name, kernel, native=tuple(map(Native, kernel.routine.programs)))
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from graphc.backends import Executable
-from graphc.backends.interpreter import bind_dims, call_routine
+from graphc.backends.interpreter import Body, bind_dims, call_routine
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
-from graphc.ir.operation import Host, Operation
+from graphc.ir.operation import Host, Operation, Sized
 from graphc.ir.program import Kernel
 from graphc.ir.types import TensorType, TupleType
 
@@ -24,27 +24,35 @@ _SIGNATURE = ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * 5)
 
 @dataclass(frozen=True)
 class PythonKernel:
-    """A routine among the kernels of a program: it is interpreted, and says so, or it runs a program of its own."""
+    """A routine among the kernels of a program: Python, and it says so, or a program of its own at a size that is data.
+
+    `native` are the programs of a loop's or a choice's graphs.
+    """
 
     name: str
     kernel: Kernel
     dims: tuple[str, ...] = ()
     reserve: int = 0
     address: int = 0
-    native: Executable | None = None
+    native: tuple[Executable, ...] = ()
 
     @property
     def source(self) -> str:
         """The call of the routine."""
         assert self.kernel.routine is not None
-        if self.native is not None:
-            return "\n".join(["# native code, at a size that is data", *(k.source for k in self.native.kernels)])
+        inside = [k.source for native in self.native for k in native.kernels]
+        if self._is_sized:
+            return "\n".join(["# native code, at a size that is data", *inside])
         arguments = ", ".join(p.name for p in self.kernel.inputs)
         results = ", ".join(p.name for p in self.kernel.outputs)
-        return f"# Python, not native code\n{results} = {self.kernel.routine}({arguments})\n"
+        return "\n".join([f"# Python, not native code\n{results} = {self.kernel.routine}({arguments})\n", *inside])
+
+    @property
+    def _is_sized(self) -> bool:
+        return self.kernel.routine is not None and isinstance(self.kernel.routine.operation.lowering, Sized)
 
     def __repr__(self) -> str:
-        return f"<kernel {self.name}: {self.kernel.routine}, by Python>" if self.native is None else f"<program {self.name}>"
+        return f"<kernel {self.name}: {self.kernel.routine}, by Python>" if not self._is_sized else f"<program {self.name}>"
 
 
 def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[BaseException], None]) -> tuple[Any, int]:
@@ -52,16 +60,14 @@ def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[Bas
 
     `failed` is told what it raises.
     """
-    kernel, native = python.kernel, python.native
+    kernel, natives = python.kernel, iter(python.native)
     assert kernel.routine is not None
     arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in kernel.params]
-    attrs = {key: bind_dims(value, sizes) for key, value in kernel.routine.attrs}
+    attrs = {key: _native(bind_dims(value, sizes), natives) for key, value in kernel.routine.attrs}
     where = kernel.where[0] if kernel.where else None
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if kernel.routine.several else parts[0]
     run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
-    if native is not None:
-        run = partial(_at_size, native, dict(kernel.routine.attrs)["size"], sizes)
     into = None if any(p.type.dtype.is_storage for p in kernel.params) else _into(kernel.routine.operation)
     count = len(kernel.inputs)
 
@@ -85,11 +91,29 @@ def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[Bas
     return function, ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _at_size(native: Executable, name: str, sizes: Mapping[str, int], given: Sequence[Array], run: None) -> tuple[Array, ...]:
-    """The results of a program that learns a size from the first array."""
-    number, *arrays = given
-    known = {**sizes, name: max(int(number), 0)}
-    return tuple(native.run(arrays, known, tuple(known.items())))
+def _native(value: Any, natives: Iterator[Executable]) -> Any:
+    """An attribute whose graphs are run by their programs."""
+    if isinstance(value, tuple):
+        return tuple(_native(part, natives) for part in value)
+    if not isinstance(value, Body):
+        return value
+    native = next(natives, None)
+    return value if native is None else NativeBody(value, native)
+
+
+@dataclass(frozen=True)
+class NativeBody:
+    """A graph at given sizes as a function of arrays, which its program computes."""
+
+    body: Body
+    native: Executable
+
+    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
+        sizes = {**self.body.sizes, **more}
+        return self.native.run([np.asarray(a) for a in arrays], sizes, tuple(sizes.items()))
+
+    def nothing(self) -> list[Array]:
+        return self.body.nothing()
 
 
 def _into(op: Operation) -> Callable[..., Any] | None:

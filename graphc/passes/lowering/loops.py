@@ -9,7 +9,7 @@ A body is lowered as a graph of its own, its carries as variables that are updat
 out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
 Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
 carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
-out by rows (shares.py). Where a body calls a routine of Python, so is the loop.
+out by rows (shares.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, subgraphs
-from graphc.ir.operation import Choose, Repeat, Scan, Sized
+from graphc.ir.operation import Choose, Repeat, Scan
 from graphc.ir.program import (
     Axis,
     Block,
@@ -69,7 +69,7 @@ def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers
         case _:
             written = False
     if not written:
-        return lower_routine(plan, cluster, names, _sized_program(node))
+        return lower_routine(plan, cluster, names, _programs(node))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -355,15 +355,14 @@ class _Rewriting:
                 raise AssertionError("loops are rewritten whole")
 
 
-def _sized_program(node: Node) -> Program | None:
-    """What a body runs whose size is data; None for a routine of Python."""
+def _programs(node: Node) -> tuple[Program, ...]:
+    """What runs the graphs of a node that is called in Python, in the order of its attributes."""
     from graphc.passes.expand_math import expand_math
     from graphc.passes.lowering import lower
     from graphc.passes.plan_buffers import plan_buffers
 
-    if not isinstance(node.op.lowering, Sized):
-        return None
-    return plan_buffers(expand_math(lower(Plan(node.attrs["body"]))))
+    graphs = subgraphs(node, sorted(node.attrs))
+    return tuple(plan_buffers(expand_math(lower(Plan(graph)))) for graph in graphs)
 
 
 def _program(body: Graph, carries: int) -> Program | None:

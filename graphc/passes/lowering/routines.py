@@ -29,8 +29,8 @@ def results_of(cluster: Cluster) -> tuple[Node, list[Node | None], list[tuple[No
     return node, found, equal
 
 
-def lower_routine(plan: Plan, cluster: Cluster, names: Mapping[Node, str], program: Program | None = None) -> Call:
-    """The call of a routine, or of a program at a size that is data."""
+def lower_routine(plan: Plan, cluster: Cluster, names: Mapping[Node, str], programs: tuple[Program, ...] = ()) -> Call:
+    """The call of a routine; `programs` are what its graphs have become."""
     node, results, _ = results_of(cluster)
     params = [Param(f"x{i}", given.type, "in") for i, given in enumerate(node.inputs)]
     buffers = [names[given] for given in node.inputs]
@@ -38,7 +38,7 @@ def lower_routine(plan: Plan, cluster: Cluster, names: Mapping[Node, str], progr
     for i, (result, kind) in enumerate(zip(results, types, strict=True)):
         params.append(Param(f"y{i}", kind, "out"))
         buffers.append(f"{names[node]}.{i}" if result is None else names[result])
-    routine = Routine(node.op, tuple(sorted(node.attrs.items())), isinstance(node.type, TupleType), program)
+    routine = Routine(node.op, tuple(sorted(node.attrs.items())), isinstance(node.type, TupleType), programs)
     where = () if node.where is None else (node.where,)
     kernel = Kernel("k", tuple(params), (), (), (), where, tuple(plan.position[n] for n in cluster.nodes), routine)
     return Call(kernel, tuple(buffers))
