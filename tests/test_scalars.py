@@ -425,3 +425,10 @@ def test_a_warning_where_float64_enters() -> None:
     assert str(gx.debug.promotions(quiet[:-1])) == "nothing became float64 by promotion"
     with pytest.raises(errors.InputError, match="promotions: int is no symbol"):
         gx.debug.promotions(3)  # type: ignore[arg-type]
+
+
+def test_types_of_symbolic_sizes_are_compared_by_whoever_asks() -> None:
+    a, b, c = (gx.placeholder(name, shape) for name, shape in (("a", ("n", 2)), ("b", (3, 2)), ("c", ("n", 2))))
+    assert a.type == c.type
+    assert a.type != b.type
+    assert b.type != a.type

@@ -251,11 +251,9 @@ class Dim:
 
 
 def _asked_inside() -> bool:
-    """Whether code of graphc compares: the frame two up, or behind it where that is a comparison that dataclass has written."""
-    frame = sys._getframe(2)
-    if frame.f_code.co_filename == "<string>" and frame.f_back is not None:
-        frame = frame.f_back
-    return frame.f_code.co_filename.startswith(PACKAGE)
+    """Whether code of graphc compares, or records are compared, such as types: by the frame two up."""
+    code = sys._getframe(2).f_code
+    return code.co_filename.startswith(PACKAGE) or (code.co_filename == "<string>" and code.co_name == "__eq__")  # dataclass's
 
 
 def _integer(value: object) -> Size | None:

@@ -253,7 +253,11 @@ def as_shape(value: object) -> Shape:
     """
     if isinstance(value, (str, dims.Dim)) or number_of(value) is not None:
         value = (value,)
-    return tuple(as_size(n) for n in value)  # type: ignore[attr-defined]
+    try:
+        sizes = list(value)  # type: ignore[call-overload]
+    except (TypeError, NotImplementedError):
+        raise InputError(f"{value!r} is not a shape", where=caller(), hint="give integers and names") from None
+    return tuple(as_size(n) for n in sizes)
 
 
 def as_size(value: object) -> Size:
