@@ -151,6 +151,9 @@ _INTERNAL = {  # operations that users reach under another name
     "convolve": "`gx.nn.conv`.",
     "kernel_gradient": "The gradient of `gx.nn.conv` by its kernels.",
     "max_pool": "`gx.nn.max_pool`.",
+    "rfft": "`gx.fft.rfft`, not normalised.",
+    "irfft": "`gx.fft.irfft`, not normalised; the gradient of `rfft`.",
+    "fft": "`gx.fft.fft` and `gx.fft.ifft`, not normalised.",
     "put_add": "The gradient of `take`: slices added into zeros.",
     "put_along_add": "The gradient of `take_along_axis`: elements added into zeros.",
     "put_diagonal": "Arrays along the diagonals of zeros: `diag`, and the gradient of `diagonal`.",
@@ -181,7 +184,8 @@ def vocabulary() -> str:
     names = {op.name for op in declared} - set(_INTERNAL)
     libraries = {
         "Functions made of them": gx, "Functions of `gx.nn`": gx.nn, "Random numbers: `gx.random`": gx.random,
-        "Linear algebra: `gx.linalg`": gx.linalg, "Optimisers: `gx.optim`": gx.optim,
+        "Linear algebra: `gx.linalg`": gx.linalg, "Log densities: `gx.stats`": gx.stats,
+        "Fourier transforms: `gx.fft`": gx.fft, "Optimisers: `gx.optim`": gx.optim,
         "What is yours: `gx.extend`": gx.extend,
     }  # fmt: skip
     for title, module in libraries.items():
@@ -270,6 +274,8 @@ def _what(op: o.Operation) -> str:
 
 def _functions(module: Any) -> list[tuple[str, Callable[..., Any]]]:
     home = module.__name__
+    if module is gx.stats:  # of modules, one for each distribution
+        return [(f"{n}.{name}", f) for n in gx.stats.__all__ for name, f in _functions(getattr(gx.stats, n)) if "log" in name]
     found = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f) and not n.startswith("_") and f.__doc__]
     return sorted((n, f) for n, f in found if home in ("graphc", "graphc.linalg") or f.__module__.startswith(home))
 

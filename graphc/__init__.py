@@ -54,7 +54,7 @@ from graphc.saving import load, save
 
 __version__ = "0.1.0"
 
-from graphc import debug, extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
+from graphc import debug, extend, fft, linalg, nn, optim, random, stats, testing  # isort: skip (they stand on every name above)
 from graphc import data, layers, metrics, models  # isort: skip (on the libraries too)
 
 from graphc.nn.softmax import logsumexp
@@ -168,6 +168,7 @@ __all__ = [
     "extend",
     "extract",
     "eye",
+    "fft",
     "finfo",
     "flatnonzero",
     "flip",
@@ -341,6 +342,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "stats",
     "std",
     "stop_gradient",
     "subtract",

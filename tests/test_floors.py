@@ -49,12 +49,15 @@ FLOORS = {
     "random": {FACE, "random"},
     "extend": {"errors", "ir", "ops", "passes", "backends", "extend"},
     "testing": {FACE, "ir", "passes", "extend", "testing"},
+    "fft": {FACE, "fft"},
+    "stats": {FACE, "stats"},
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
     "doctor": {FACE, "backends", "timing"},
     "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
+FLOORS["__init__"] |= {"fft", "stats"}
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
 ELSEWHERE = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import mpmath
@@ -493,3 +495,116 @@ def test_attention_refuses_what_does_not_fit() -> None:
     with pytest.raises(gx.errors.DTypeError, match=r"booleans, or of floats to add to the scores, got i64\[4\]") as caught:
         gx.nn.attention(q, q, q, mask=np.array([1, 0, 1, 1]))
     assert caught.value.hint == "mask.astype('bool') is true where a query may look"
+
+
+# --- rotary embeddings, CTC -------------------------------------------------------------------------------------------
+
+
+def turned(x: Any, places: Any, interleaved: bool, base: float = 10000.0) -> Any:
+    """Pairs as complex numbers times exp(i angle), by the definition."""
+    half = x.shape[-1] // 2
+    angle = np.asarray(places, float)[:, None] * base ** (-np.arange(half) / half)
+    pairs = x[..., 0::2] + 1j * x[..., 1::2] if interleaved else x[..., :half] + 1j * x[..., half:]
+    made = pairs * np.exp(1j * angle)
+    if interleaved:
+        return np.stack([made.real, made.imag], -1).reshape(x.shape)
+    return np.concatenate([made.real, made.imag], -1)
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_rope_turns_pairs(backend: str, interleaved: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 3, 5, 8))
+    x = gx.placeholder("x", ("b", 3, 5, 8), "float64")
+    offset = gx.placeholder("offset", (), "int64")
+    rope = lambda x, *args, **options: gx.nn.rope(x, *args, interleaved=interleaved, **options)
+    made = [
+        rope(x), rope(x, offset=offset), rope(gx.moveaxis(x, 1, 2), axis=-3), rope(x, gx.constant([4, 0, 1, 1, 7]), base=100.0),
+        rope(x, width=4),
+    ]  # fmt: skip
+    plain, later, heads, chosen, part = gx.compile([x, offset], made, backend=backend)(values, 7)
+    assert np.allclose(plain, turned(values, range(5), interleaved))
+    assert np.allclose(later, turned(values, range(7, 12), interleaved))
+    assert np.allclose(heads, np.moveaxis(plain, 1, 2))
+    assert np.allclose(chosen, turned(values, [4, 0, 1, 1, 7], interleaved, 100.0))
+    assert np.allclose(part[..., :4], turned(values[..., :4], range(5), interleaved))
+    assert np.array_equal(part[..., 4:], values[..., 4:])
+
+
+def test_rope_of_places_of_a_batch_and_with_a_cache() -> None:
+    """What one call gives for all places, many calls give for one each; products depend on distances alone."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(2, 4, 6))
+    places = np.array([[0, 1, 2, 3], [5, 6, 7, 8]])
+    x = gx.placeholder("x", (2, "t", 6), "float64")
+    by_batch = gx.nn.rope(gx.constant(values), gx.constant(places)).eval()
+    assert np.allclose(by_batch[1], turned(values[1], places[1], False))
+    offset = gx.placeholder("offset", (), "int64")
+    one = gx.compile([x, offset], gx.nn.rope(x, offset=offset))
+    together = np.concatenate([np.array(one(values[:, i : i + 1], i)) for i in range(4)], 1)
+    assert np.allclose(together, turned(values, range(4), False))
+    scores = by_batch @ np.swapaxes(by_batch, 1, 2)
+    whole = turned(values, range(4), False)
+    assert np.allclose(scores, whole @ np.swapaxes(whole, 1, 2))
+    gx.testing.check_grads(lambda v: gx.nn.rope(v, offset=3), [values])
+    half = gx.nn.rope(gx.constant(values.astype("float16")), offset=2000)
+    assert half.dtype == gx.float16 and np.allclose(half.eval(), turned(values, range(2000, 2004), False), atol=1e-2)
+
+
+def paths(log_probs: Any, target: list[int], steps: int, blank: int) -> float:
+    """The loss by adding up every path that gives a target."""
+    total = -np.inf
+    for path in itertools.product(range(log_probs.shape[1]), repeat=steps):
+        merged = [k for k, _ in itertools.groupby(path) if k != blank]
+        if merged == target:
+            total = np.logaddexp(total, sum(log_probs[i, k] for i, k in enumerate(path)))
+    return -total
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("blank", [0, 2])
+def test_ctc_loss_is_the_sum_over_all_paths(blank: int, backend: str) -> None:
+    rng = np.random.default_rng(blank)
+    logits = rng.normal(size=(5, 6, 3))
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    a, b = (k for k in range(3) if k != blank)
+    targets, lengths = np.array([[a, b], [a, a], [b, 0], [0, 0], [a, a], [b, a]]), np.array([2, 2, 1, 0, 2, 2])
+    steps = np.array([5, 5, 3, 4, 2, 2])
+    want = [paths(log_probs[:, i], targets[i, : lengths[i]].tolist(), steps[i], blank) for i in range(6)]
+    x, t = gx.placeholder("x", ("time", "batch", 3), "float64"), gx.placeholder("t", ("batch", "labels"), "int64")
+    n, m = gx.placeholder("n", ("batch",), "int64"), gx.placeholder("m", ("batch",), "int64")
+    losses = gx.nn.ctc_loss(x, t, n, m, blank, "none")
+    safe = gx.nn.ctc_loss(x, t, n, m, blank, "mean", zero_infinity=True)
+    run = gx.compile([x, t, n, m], [losses, safe, gx.grad(safe, x)], backend=backend)
+    found, mean, slope = run(log_probs, targets, steps, lengths)
+    assert np.isinf(want[4]) and np.allclose(found, want)
+    finite = np.where(np.isinf(want), 0, want)
+    assert np.isclose(mean, np.mean(finite / np.maximum(lengths, 1)))
+    assert np.isfinite(slope).all() and (slope[:, 4] == 0).all() and (slope[3:, 2] == 0).all() and (slope[:2, 5] != 0).any()
+
+
+def test_the_gradient_of_ctc_loss() -> None:
+    logits = np.random.default_rng(3).normal(size=(6, 2, 4))
+    given = gx.constant([[1, 1, 2], [3, 0, 0]]), gx.constant([6, 4]), gx.constant([3, 1])
+    f = lambda x: gx.nn.ctc_loss(gx.nn.log_softmax(x), *given)
+    gx.testing.check_grads(f, [logits], order=1, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: gx.nn.rope(gx.zeros((3, 5))), "an even number"),
+        (lambda: gx.nn.rope(gx.zeros(4)), r"needs \[..., t, width\]"),
+        (lambda: gx.nn.rope(gx.zeros((3, 4)), gx.arange(2)), "positions"),
+        (lambda: gx.nn.rope(gx.zeros((3, 4)), offset=0.5), "offset must be one integer"),
+        (lambda: gx.nn.rope(gx.zeros((3, 4)), base=-1), "base is -1"),
+        (lambda: gx.nn.ctc_loss(gx.zeros((3, 4)), [[1]], [3], [1]), "needs log_probs"),
+        (lambda: gx.nn.ctc_loss(gx.zeros((3, 1, 4)), [[1.0]], [3], [1]), "needs integers"),
+        (lambda: gx.nn.ctc_loss(gx.zeros((3, 1, 4)), [[1]], [3], [1], blank=4), "blank is 4"),
+        (lambda: gx.nn.ctc_loss(gx.zeros((3, 1, 4)), [[1]], [3], [1], reduction="max"), "reduction is"),
+    ],
+)
+def test_wrong_use_of_rope_and_ctc_loss(act: Callable[[], Any], message: str) -> None:
+    with pytest.raises(gx.GraphError, match=message) as caught:
+        act()
+    assert "test_nn.py" in str(caught.value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 import graphc as gx
 from graphc.optim import schedules
@@ -236,3 +238,113 @@ def test_wrong_use_says_what_to_do() -> None:
         schedules.cosine(0.1, 0)
     with pytest.raises(gx.errors.InputError, match="at least one tensor"):
         gx.optim.global_norm([])
+
+
+# --- L-BFGS ----------------------------------------------------------------------------------------------------------
+
+
+def rosenbrock(x: gx.Tensor) -> gx.Tensor:
+    return gx.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance", "near"), [("float64", 1e-8, 1e-8), ("float32", 1e-3, 1e-4)])
+def test_minimize_finds_the_bottom_of_rosenbrock_s_valley(dtype: str, tolerance: float, near: float) -> None:
+    x = gx.placeholder("x", ("n",), dtype)
+    run = gx.compile([x], list(gx.optim.minimize(rosenbrock, x, steps=300, tolerance=tolerance)))
+    for start in (np.array([-1.2, 1.0] * 5), np.zeros(4)):
+        point, value, gradient, steps, evaluations, converged = run(start.astype(dtype))
+        assert point.dtype == dtype and np.allclose(point, 1, atol=near) and value < near
+        assert converged and np.abs(gradient).max() <= tolerance
+        assert steps < 150 and evaluations < 2 * steps
+
+
+def test_minimize_in_the_interpreter_and_from_the_minimum() -> None:
+    found = gx.optim.minimize(lambda v: gx.sum((v - 3) ** 2), gx.constant([3.0, 3.0]))
+    values = gx.compile([], list(found), backend="interpreter")()
+    assert values[0].tolist() == [3.0, 3.0] and values[3] == 0 and values[4] == 1 and values[5]
+
+
+def test_minimize_ends_where_nothing_is_better() -> None:
+    """A function without a minimum uses up its steps; one of NaN stops at once; one that float32 cannot lower stops."""
+    line = gx.optim.minimize(lambda v: -gx.sum(v), gx.constant([1.0]), steps=10)
+    assert not line.converged.eval() and line.steps.eval() == 10
+    lost = gx.optim.minimize(lambda v: gx.sum(gx.log(v)), gx.constant([-1.0]))
+    assert not lost.converged.eval() and lost.evaluations.eval() == 1 and lost.x.eval().tolist() == [-1.0]
+    start = gx.constant(np.array([1.0, -2.0], "float32"))
+    fine = gx.optim.minimize(lambda v: gx.sum(gx.exp(v) + gx.exp(-3 * v)), start, tolerance=0.0, steps=1000)
+    assert fine.steps.eval() < 1000 and np.allclose(fine.x.eval(), np.log(3) / 4, atol=1e-3)
+
+
+def test_a_step_never_leaves_where_the_function_is_finite() -> None:
+    found = gx.optim.minimize(lambda v: gx.sum(v - gx.log(v)), gx.constant([1e-3, 50.0]), tolerance=1e-7)
+    assert np.allclose(found.x.eval(), 1, atol=1e-6) and found.converged.eval()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-5)])
+def test_lbfgs_of_a_logistic_regression_is_scipy_s_minimum(dtype: str, tolerance: float) -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(200, 5))
+    labels = (rng.random(200) < 1 / (1 + np.exp(-inputs @ rng.normal(size=5)))).astype(float)
+
+    def objective(p: Array) -> tuple[float, Array]:
+        z = inputs @ p[:5] + p[5]
+        r = (1 / (1 + np.exp(-z)) - labels) / len(z)
+        value = np.mean(np.logaddexp(0, z) - labels * z) + 0.01 * np.sum(p[:5] ** 2)
+        return value, np.append(inputs.T @ r + 0.02 * p[:5], r.sum())
+
+    want = optimize.minimize(objective, np.zeros(6), jac=True, method="L-BFGS-B", options={"ftol": 0, "gtol": 1e-10})
+    w, b = gx.variable(np.zeros(5, dtype), name="w"), gx.variable(np.zeros((), dtype), name="b")
+    x, t = gx.placeholder("x", ("n", 5), dtype), gx.placeholder("t", ("n",), dtype)
+    loss = gx.nn.binary_cross_entropy(x @ w + b, t) + 0.01 * gx.sum(w * w)
+    updates = gx.optim.lbfgs(loss, [w, b], steps=4, history=5, tolerance=tolerance)
+    step = gx.compile([x, t], loss, updates=updates)
+    assert set(step.variables) == {"w", "b", "w.lbfgs.s", "w.lbfgs.y", "w.lbfgs.rho"}
+    values = [float(step(inputs.astype(dtype), labels.astype(dtype))) for _ in range(8)]
+    assert all(b <= a for a, b in itertools.pairwise(values))  # every call begins where the last one ended
+    near = 1e-9 if dtype == "float64" else 1e-6
+    assert abs(values[-1] - want.fun) < near and np.allclose(np.append(w.value, b.value), want.x, atol=1e3 * near)
+
+
+def test_lbfgs_trains_a_physics_informed_network() -> None:
+    """u'' = -u with u(0) = 0 and u'(0) = 1: the derivatives of a network are in the loss, and the solution is a sine."""
+    rng = np.random.default_rng(1)
+    w1, b1 = gx.variable(rng.normal(size=(1, 16)), name="w1"), gx.variable(rng.normal(size=16), name="b1")
+    w2 = gx.variable(rng.normal(size=(16, 1)) / 4, name="w2")
+
+    def u(t: gx.Tensor) -> gx.Tensor:
+        return (gx.tanh(t[:, None] @ w1 + b1) @ w2)[:, 0]
+
+    t = gx.constant(np.linspace(0, 3, 30))
+    speed = gx.grad(gx.sum(u(t)), t)
+    force = gx.grad(gx.sum(speed), t)
+    loss = gx.mean((force + u(t)) ** 2) + u(t)[0] ** 2 + (speed[0] - 1) ** 2
+    step = gx.compile([], [loss, u(t)], updates=gx.optim.lbfgs(loss, [w1, b1, w2], steps=400, tolerance=1e-6))
+    first, _ = step()
+    last, found = step()
+    assert last < 1e-4 < 0.1 < first and np.allclose(found, np.sin(np.linspace(0, 3, 30)), atol=0.02)
+
+
+def test_lbfgs_keeps_the_types_of_its_variables() -> None:
+    a, b = gx.variable(np.array([3.0], "float16"), name="a"), gx.variable(np.array([-2.0], "float32"), name="b")
+    loss = gx.sum(gx.astype(a, "float32") ** 2) + gx.sum((b - 1) ** 2)
+    updates = gx.optim.lbfgs(loss, [a, b])
+    gx.compile([], loss, updates=updates)()
+    assert a.value.dtype == np.float16 and abs(float(a.value[0])) < 1e-3 and abs(float(b.value[0]) - 1) < 1e-5
+    assert gx.optim.lbfgs(loss, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda w: gx.optim.lbfgs(gx.sum(w), [w], steps=0), "steps must be at least 1"),
+        (lambda w: gx.optim.lbfgs(gx.sum(w), [w], history=1.5), "history must be an integer"),
+        (lambda w: gx.optim.lbfgs(gx.sum(w), [w, w]), "listed twice"),
+        (lambda w: gx.optim.minimize(lambda x: gx.sum(x), gx.constant([1])), "float32 or float64"),
+        (lambda w: gx.optim.minimize(3, gx.constant([1.0])), "must be a function"),
+        (lambda w: gx.optim.minimize(lambda x: x, gx.constant([1.0, 2.0])), "value_and_grad|grad"),
+    ],
+)
+def test_wrong_use_of_lbfgs(act: Callable[..., Any], message: str) -> None:
+    with pytest.raises(gx.GraphError, match=message) as caught:
+        act(gx.variable([1.0], name="w"))
+    assert "test_optim.py" in str(caught.value)

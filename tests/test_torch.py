@@ -243,3 +243,24 @@ def test_values_and_gradients_are_torch_s(name: str) -> None:
     found = gx.compile(symbols, [y, *gradients])(*arrays)
     for got, truth in zip(found, (want, *slopes), strict=True):
         np.testing.assert_allclose(got, truth.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("blank", [0, 4])
+def test_ctc_loss(blank: int, reduction: str) -> None:
+    logits = normal(9, 4, 5, seed=9)
+    targets = np.random.default_rng(9).integers(0, 4, (4, 3)) + (blank == 0)
+    targets[1] = 2, 2, 3
+    steps, lengths = np.array([9, 7, 2, 5]), np.array([3, 3, 3, 0])
+    x = gx.placeholder("x", logits.shape, "float64")
+    ours = gx.nn.ctc_loss(
+        gx.nn.log_softmax(x), gx.constant(targets), gx.constant(steps), gx.constant(lengths), blank, reduction, zero_infinity=True
+    )
+    value, slope = gx.compile([x], [ours, gx.grad(gx.sum(ours), x)])(logits)
+    t = torch.from_numpy(logits).requires_grad_(True)
+    want = F.ctc_loss(
+        F.log_softmax(t, -1), torch.from_numpy(targets), torch.from_numpy(steps), torch.from_numpy(lengths), blank, reduction,
+        zero_infinity=True,
+    )  # fmt: skip
+    want.sum().backward()
+    assert np.allclose(value, want.detach().numpy(), rtol=1e-12) and np.allclose(slope, t.grad.numpy(), atol=1e-12)

@@ -11,6 +11,7 @@
     special.py      without_nan.py               single elements, and reductions, made of others
     parts.py         statistics.py               arrays taken apart and put together; counts and moments
     sequences.py                                 signals, polynomials, indices, windows
+    fourier.py                                   Fourier transforms, by NumPy
     batched.py                                   anything, for every element of a leading axis
     custom.py                                    gradients by rules of the user's
     storage.py       what of 16 bits is computed in float32
@@ -90,7 +91,7 @@ from graphc.ops.sequences import (
     hamming, hanning, identity, indices, inner, logspace, polyval, ravel_multi_index, sliding_window_view, tri, tril_indices,
     triu_indices, unravel_index, vander, vdot,
 )  # isort: skip  # fmt: skip
-from graphc.ops import batched as batched, custom as custom, sizes as sizes  # isort: skip (they stand on all of the above)
+from graphc.ops import batched as batched, custom as custom, fourier as fourier, sizes as sizes  # isort: skip (they stand on all of the above)
 
 __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "allclose", "any", "any_type", "append",

@@ -123,7 +123,8 @@ def betaln(a: TensorLike, b: TensorLike) -> Tensor:
     p, q = _floats("betaln", a, b)
     p = ops.where(p > 0, p, math.nan)
     q = ops.where(q > 0, q, math.nan)
-    low, high = ops.minimum(p, q), ops.maximum(p, q)
+    ordered = p <= q  # not minimum and maximum, whose ties have no second derivative
+    low, high = ops.where(ordered, p, q), ops.where(ordered, q, p)
     large = high >= 10
     small = ops.where(large, 1.0, high)
     plain = ops.lgamma(low) + ops.lgamma(small) - ops.lgamma(low + small)

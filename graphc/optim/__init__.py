@@ -7,6 +7,7 @@
 
 from graphc.optim import schedules
 from graphc.optim.clipping import clip_by_global_norm, global_norm
+from graphc.optim.lbfgs import MinimizeResult as MinimizeResult, lbfgs as lbfgs, minimize as minimize
 from graphc.optim.optimizers import adam, adamw, momentum, nesterov, rmsprop, sgd
 
 __all__ = ["adam", "adamw", "clip_by_global_norm", "global_norm", "momentum", "nesterov", "rmsprop", "schedules", "sgd"]

@@ -42,7 +42,7 @@ def sgd(
     (array(5.), array([0.5, 1. ]))
     """
     updates: Updates = {}
-    variables = _variables("sgd", variables)
+    variables = trained("sgd", variables)
     rate, _ = _rate("sgd", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         updates[w] = gx.astype(x - _as(rate, x) * g, w.dtype)
@@ -65,7 +65,7 @@ def momentum(
     (array(1.), array(0.25), array([0.]))
     """
     updates: Updates = {}
-    variables = _variables("momentum", variables)
+    variables = trained("momentum", variables)
     beta = gx.ops.as_option(beta)
     rate, _ = _rate("momentum", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
@@ -93,7 +93,7 @@ def nesterov(
     (array(1.), array([0.25]))
     """
     updates: Updates = {}
-    variables = _variables("nesterov", variables)
+    variables = trained("nesterov", variables)
     beta = gx.ops.as_option(beta)
     rate, _ = _rate("nesterov", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
@@ -119,7 +119,7 @@ def rmsprop(
     (array(1.), array([0.8]))
     """
     updates: Updates = {}
-    variables = _variables("rmsprop", variables)
+    variables = trained("rmsprop", variables)
     decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
     rate, _ = _rate("rmsprop", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
@@ -178,7 +178,7 @@ def _adam(
     clip_norm: float | Tensor | None, name: str,
 ) -> Updates:  # fmt: skip
     updates: Updates = {}
-    variables = _variables(kind, variables)
+    variables = trained(kind, variables)
     beta1, beta2, eps, weight_decay = map(gx.ops.as_option, (beta1, beta2, eps, weight_decay))
     rate, step = _rate(kind, lr, variables, updates, name, count=True)
     assert step is not None
@@ -197,7 +197,7 @@ def _adam(
 # --- what they share -------------------------------------------------------------------------------------------------
 
 
-def _variables(kind: str, variables: Sequence[Variable]) -> list[Variable]:
+def trained(kind: str, variables: Sequence[Variable]) -> list[Variable]:
     """The variables, each once."""
     variables = gx.ops.listed(kind, "the variables", variables)
     for v in variables:
@@ -250,4 +250,4 @@ def _state(w: Variable, name: str, suffix: str) -> Variable:
     return gx.variable(np.zeros(w.shape, w.dtype.arithmetic.numpy), name=f"{name}.{suffix}", of=w)
 
 
-__all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd"]
+__all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd", "trained"]
