@@ -9,8 +9,9 @@ array([3., 3.])
 """
 
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING
 
-from graphc import errors, ir, ops, passes
+from graphc import advice, errors, ir, ops, passes
 from graphc.backends import register_backend
 from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile, named_variables
@@ -394,3 +395,7 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

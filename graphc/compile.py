@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
+from graphc import advice
 from graphc import passes as all_passes
 from graphc.backends import Backend, load_backend
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
@@ -279,6 +280,11 @@ class Compiled:
     def compilations(self) -> int:
         """How often native code was compiled: once, whatever sizes follow."""
         return self._executable.compilations
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise advice.unknown_attribute(self, name, advice.COMPILED)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:

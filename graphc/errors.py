@@ -100,3 +100,7 @@ class ParseError(GraphError, ValueError):
 
 class FileError(GraphError, ValueError):
     """A file that does not hold what it should, or not in a form that can be read."""
+
+
+class UnknownNameError(GraphError, AttributeError):
+    """A name that is not there; the hint tells one that is."""

@@ -6,10 +6,10 @@ Functions of matrices take them in the last two axes; the axes before are a batc
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphc as gx
-from graphc import Axis, Tensor, TensorLike
+from graphc import Axis, Tensor, TensorLike, advice
 
 cross = gx.cross
 matmul = gx.matmul
@@ -149,3 +149,7 @@ __all__ = [
     "matrix_rank", "matrix_transpose", "norm", "outer", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals",
     "tensordot", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphc as gx
-from graphc import DType, Tensor, TensorLike, Variable
+from graphc import DType, Tensor, TensorLike, Variable, advice
 
 errors = gx.errors
 _SECOND, _SPLIT, _FOLD = 1 << 62, -1 << 63, -1 << 62
@@ -634,3 +634,7 @@ __all__ = [
     "Stream", "bernoulli", "beta", "bits", "categorical", "choice", "dirichlet", "exponential", "fold_in", "gamma", "gumbel",
     "key", "normal", "permutation", "poisson", "randint", "split", "truncated_normal", "uniform",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

@@ -56,7 +56,7 @@ def collected(variables: Iterable[N]) -> dict[str, N]:
     A name that was given is kept by the first who has it; whoever else wants it gets `_1`, `_2`, ... in the order of birth. A
     variable that is the state of another stands under that one's name here.
     """
-    ordered: list[Any] = sorted(dict.fromkeys(variables), key=lambda v: v.birth)
+    ordered: list[Any] = sorted(dict.fromkeys(variables), key=lambda v: v.number)
     names: dict[Any, str] = {}
     taken: set[str] = set()
     for v in ordered:

@@ -18,6 +18,9 @@ Nothing here is known to the compiler. Integers count as float64; float16 and bf
 are computed in float32, and the result of each function is rounded once.
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.nn.activations import (
     celu, elu, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, log_sigmoid, mish, prelu, relu, relu6, selu,
     sigmoid, silu, softplus, softshrink, softsign, tanhshrink, threshold,
@@ -43,3 +46,7 @@ __all__ = [
     "rope", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanhshrink",
     "threshold",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from graphc import ops
+from graphc import advice, ops
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
@@ -27,7 +27,6 @@ Array = np.ndarray[Any, Any]
 _LINE = 64  # bytes of a cache line: vectors that lie across two of them are read in two steps
 
 
-_BIRTHS = count()
 _UNNAMED = count()
 
 
@@ -35,8 +34,7 @@ class Variable(Tensor):
     """State: an array that programs read, and that `updates` write.
 
     Its `name` is what it was given; variables without one are called v, v_1, v_2, ..., as they are born, and none of them like
-    another. What tells variables apart in a program or a file is a matter of those: see `gx.named_variables`. Variables are born
-    in the order of their numbers `birth`.
+    another. What tells variables apart in a program or a file is a matter of those: see `gx.named_variables`.
 
     >>> import graphc as gx
     >>> v = gx.variable([1.0, 2.0], name="v")
@@ -48,15 +46,26 @@ class Variable(Tensor):
     array([6., 8.])
     """
 
-    __slots__ = ("_default_update", "_memory", "birth", "called", "given", "owner", "places")
+    __slots__ = ("_default_update", "_memory", "called", "given", "owner", "places")
     __hash__ = Tensor.__hash__
     _memory: dict[int, Array]  # by address
     places: Array  # the addresses of its value, and of a second memory or 0: who writes there lets the two change places
     _default_update: Tensor | None
-    birth: int
     called: str  # its name without the owner's
     given: bool  # whether somebody gave it that name
     owner: Variable | None  # whose state it is
+
+    def __init__(self, op: Any = None, *args: Any, **options: Any) -> None:
+        if not isinstance(op, Operation):
+            raise InputError(
+                "gx.Variable is the class of variables", where=caller(), hint="gx.variable(array, name=...) makes one"
+            )
+        super().__init__(op, *args, **options)
+
+    if not TYPE_CHECKING:  # to a type checker a variable has the attributes it has
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise advice.unknown_attribute(self, name, advice.VARIABLE, advice.TENSOR, functions=True)
 
     @property
     def name(self) -> str:
@@ -194,7 +203,6 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     if not node.type.is_static:
         raise ShapeError(f"variable {attrs['name']} needs a fixed shape, got {node.type}", where=born.where)
     object.__setattr__(node, "_default_update", None)
-    object.__setattr__(node, "birth", next(_BIRTHS))
     object.__setattr__(node, "called", attrs["name"])
     object.__setattr__(node, "given", True)
     object.__setattr__(node, "owner", None)

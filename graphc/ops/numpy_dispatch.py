@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc import ops
+from graphc import advice, ops
 from graphc.errors import InputError, caller
 
 # NumPy's names that differ from the Array API's.
@@ -73,7 +73,8 @@ def _find(name: str, module: str = "numpy") -> Any:
         return lambda x: ops.reshape(x, (-1,))
     found = getattr(ops, known, None) if known is not None else None
     if not callable(found) or name.startswith("_") or name in ("build", "elementwise"):
-        raise InputError(f"numpy.{name} of a symbol is not there", where=caller(), hint="see graphc's own functions")
+        hint = advice.of_numpy(name) or "see graphc's own functions"
+        raise InputError(f"numpy.{name} of a symbol is not there", where=caller(), hint=hint)
     return found
 
 

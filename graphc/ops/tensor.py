@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 import numpy as np
 
-from graphc import ops
+from graphc import advice, ops
 from graphc.errors import GraphError, InputError, ShapeError, caller, source
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
@@ -267,6 +267,11 @@ class Tensor(Node):
 
     # --- NumPy's protocols, and what a symbol cannot do ---
 
+    if not TYPE_CHECKING:  # to a type checker a symbol has the attributes it has
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise advice.unknown_attribute(self, name, advice.TENSOR, functions=True)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return ops.numpy_ufunc(ufunc, method, inputs, options)
 
@@ -410,6 +415,9 @@ def _key_text(key: Any) -> str:
         ends = ["" if end is None else str(end) for end in (key.start, key.stop, key.step)]
         return ":".join(ends[: 3 if ends[2] else 2])
     return "..." if key is Ellipsis else str(key) if key is None or isinstance(key, (int, Dim, list)) else "key"
+
+
+advice.with_keywords_of(Tensor)
 
 
 def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:

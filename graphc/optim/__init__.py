@@ -5,9 +5,16 @@
     step = gx.compile([x, t], loss, updates=gx.optim.adam(loss, [w, b], lr=gx.optim.schedules.cosine(0.01, steps=1000)))
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.optim import schedules
 from graphc.optim.clipping import clip_by_global_norm, global_norm
 from graphc.optim.lbfgs import MinimizeResult as MinimizeResult, lbfgs as lbfgs, minimize as minimize
 from graphc.optim.optimizers import adam, adamw, momentum, nesterov, rmsprop, sgd
 
 __all__ = ["adam", "adamw", "clip_by_global_norm", "global_norm", "momentum", "nesterov", "rmsprop", "schedules", "sgd"]
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)
