@@ -443,3 +443,31 @@ def test_images_that_turn_out_too_small_are_an_error_before_anything_runs() -> N
     run = gx.compile([x], gx.nn.conv(x, gx.zeros((1, 3, 4), "float32")))
     with pytest.raises(GraphError, match="larger than images"):
         run(np.zeros((1, 3, 2), "float32"))
+
+
+# --- layouts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", [(16, 3, 5, 5), (5, 5, 3, 16)], ids=["OIHW", "HWIO"])
+def test_images_in_the_other_layout_are_told_about_it(kernels: tuple[int, ...]) -> None:
+    x, w = gx.placeholder("x", ("n", 28, 28, 3)), gx.placeholder("w", kernels)
+    with pytest.raises(gx.errors.ShapeError) as caught:
+        gx.nn.conv(x, w)
+    took = kernels[1]
+    assert caught.value.message == (
+        f"conv: in the layout NCHW images f32[n, 28, 28, 3] have 28 channels; kernels {w.type} take {took}"
+    )
+    assert caught.value.hint == (
+        'if the images have 3 channels, say layout="NHWC": it has images [n, ..., channels] and kernels [..., in / groups, out]'
+    )
+    assert caught.value.where is not None and caught.value.where.file == __file__
+    first, second = gx.placeholder("x", ("n", 3, 28, 28)), gx.placeholder("w", (16, 3, 5, 5))
+    with pytest.raises(gx.errors.ShapeError, match="in the layout NHWC images f32") as caught:
+        gx.nn.conv(first, second, layout="NHWC")
+    assert caught.value.hint is not None and 'say layout="NCHW"' in caught.value.hint
+    with pytest.raises(gx.errors.ShapeError, match="conv_transpose: in the layout NCHW") as caught:
+        gx.nn.conv_transpose(x, gx.placeholder("w", (3, 16, 5, 5)))
+    assert caught.value.hint is not None and caught.value.hint.endswith("kernels [..., out / groups, in]")
+    with pytest.raises(gx.errors.ShapeError) as caught:  # which fits no layout
+        gx.nn.conv(x, gx.placeholder("w", (16, 7, 5, 5)))
+    assert "layout" not in caught.value.message

@@ -35,6 +35,7 @@ def conv(
     by = images.counts("conv", "stride", stride, axes)
     apart = images.counts("conv", "dilation", dilation, axes)
     groups = _check_groups("conv", groups)
+    _check_layout("conv", x, w, x.shape[1 if first else -1], w.shape[1 if first else -2], groups, first)
     padded = images.pairs("conv", padding, sizes, kernel, by, apart)
     size = images.places("conv", x, sizes, padded, kernel, by, apart)
     before = tuple(a for a, _ in padded)
@@ -69,6 +70,7 @@ def conv_transpose(
             f"conv_transpose: padding is {padding!r}", where=gx.errors.caller(), hint="give integers: the sizes follow from them"
         )
     channels, given = x.shape[1 if first else -1], w.shape[0 if first else -1]
+    _check_layout("conv_transpose", x, w, channels, given, 1, first)
     if channels != given or not isinstance(given, int) or given % groups:
         raise gx.errors.ShapeError(
             f"conv_transpose in {groups} groups: kernels {w.type} do not fit images {x.type}", where=gx.errors.caller(),
@@ -111,6 +113,23 @@ def _sizes(x: Tensor, w: Tensor, first: bool) -> tuple[tuple[images.Size, ...], 
             f"the sizes of kernels must be numbers, got {w.type}", where=gx.errors.caller(), hint="channels may be symbolic"
         )
     return sizes, fixed
+
+
+def _check_layout(name: str, x: Tensor, w: Tensor, channels: Any, taken: Any, groups: int, first: bool) -> None:
+    """An error for images whose channels are where the other layout has them."""
+    other = x.shape[-1 if first else 1]
+    whole = {n * groups for n in (taken, w.shape[-2 if first else 1], w.shape[-1 if first else 0]) if isinstance(n, int)}
+    if not isinstance(channels, int) or not isinstance(taken, int) or channels == taken * groups or other not in whole:
+        return
+    layout, meant = ("NCHW", "NHWC") if first else ("NHWC", "NCHW")
+    two = ("in / groups", "out") if name == "conv" else ("out / groups", "in")
+    order = f"[n, ..., channels] and kernels [..., {two[0]}, {two[1]}]"
+    if not first:
+        order = f"[n, channels, ...] and kernels [{two[1]}, {two[0]}, ...]"
+    raise gx.errors.ShapeError(
+        f"{name}: in the layout {layout} images {x.type} have {channels} channels; kernels {w.type} take {taken * groups}",
+        where=gx.errors.caller(), hint=f'if the images have {other} channels, say layout="{meant}": it has images {order}',
+    )  # fmt: skip
 
 
 def _check_groups(name: str, groups: int) -> int:
