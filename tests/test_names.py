@@ -110,7 +110,8 @@ def test_what_may_be_collected() -> None:
     loss = w * w
     updates = gx.optim.adam(loss, [w])
     assert list(gx.named_variables(updates)) == ["w", "w.adam.step", "w.adam.m", "w.adam.v"]
-    f = gx.compile([], loss + gx.random.normal(stream) + gx.random.normal(other), updates=updates, backend="interpreter")
+    noise = gx.random.normal(stream, (), "float64") + gx.random.normal(other, (), "float64")
+    f = gx.compile([], loss + noise, updates=updates, backend="interpreter")
     assert gx.named_variables(f) == f.variables
     assert list(f.variables) == ["w", "stream", "stream_1", "w.adam.step", "w.adam.m", "w.adam.v"]
     assert list(gx.named_variables([stream, other, w])) == ["w", "stream", "stream_1"]
@@ -138,7 +139,7 @@ import numpy as np, graphc as gx
 {before}
 w, b = gx.variable(np.zeros(3), name="w"), gx.variable(0.0)
 twice = gx.variable(np.zeros(3), name="w")
-loss = gx.sum((w + twice) ** 2) + b * gx.random.normal(gx.random.Stream(3))
+loss = gx.sum((w + twice) ** 2) + b * gx.random.normal(gx.random.Stream(3), (), "float64")
 f = gx.compile([], loss, updates=gx.optim.adam(loss, [w, b, twice]), backend="interpreter")
 print(*f.variables)
 print(f.graph)
