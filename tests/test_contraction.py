@@ -201,11 +201,12 @@ def test_other_machines(triple: str, processor: str, machine: Machine, itemsize:
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
-    names = [(name, "") for name in ("strip_rows", "strip_columns", "last_rows", "pack_rows", "pack_columns", "lay_out")]
+    names = ["strip_rows", "strip_columns", "strip_apart", "strip_beside", "last_rows", "last_apart", "last_beside"]
+    cases = [(name, "") for name in (*names, "pack_rows", "pack_columns", "pack_places", "lay_out")]
     if itemsize == 4:
         sources = ("bf16", "f16") if machine.halves else ("bf16",)
-        names += [(name, source) for name in ("strip_rows", "strip_columns", "pack_rows", "pack_columns") for source in sources]
-    for name, source in names:
+        cases += [(name, source) for name in ("strip_rows", "strip_columns", "pack_rows", "pack_columns") for source in sources]
+    for name, source in cases:
         module = binding.parse_assembly(native(name, itemsize, machine, source).text())
         module.verify()
         module.triple = triple

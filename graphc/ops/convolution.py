@@ -314,21 +314,28 @@ def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool
     return [(_out_of(y, out, 1, every), True)]
 
 
-FEW = 8  # channels that are too few to be copied by themselves
+FEW = 32  # channels up to which images are stored with the zeros around them
+VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
+
+
+def _fills(size: Size) -> bool:
+    """Whether a row of places fills two thirds of its vectors."""
+    return isinstance(size, int) and 3 * size >= 2 * VECTOR * -(-size // VECTOR)
 
 
 def _framed(
-    x: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape
+    x: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape, first: bool = False
 ) -> tuple[Tensor, Shape]:  # fmt: skip
-    """Images, channels last, and what is still to be thought of before them.
+    """Images, and what is still to be thought of before them.
 
-    Where channels are few, the zeros around an image are stored: then what a kernel's row sees is one piece of memory.
+    Where channels are few, the zeros around an image are stored: then the address of what a kernel sees is a sum of one term for
+    the place and one for the tap, and a product reads it where it lies.
     """
-    channels, whole = x.shape[-1], x.shape[1:-1]
+    channels, whole = x.shape[1 if first else -1], tuple(x.shape[a] for a in _spatial(x.ndim, first))
     fixed = all(isinstance(n, int) for n in (channels, *whole, *before, *size)) and min(kernel) > 0
     if not fixed or channels > FEW or all(n == 0 for n in size):
         return x, before
-    around, still = [(0, 0)], []
+    around, still = [], []
     for n, k, s, d, p, o in zip(whole, kernel, stride, dilation, before, size, strict=True):
         low = max(int(p), 0)
         high = max((int(o) - 1) * s + (k - 1) * d + 1 - int(p) - int(n), 0)
@@ -336,7 +343,16 @@ def _framed(
         still.append(int(p) - low)
     if not any(a or b for a, b in around):
         return x, before
-    return ops.pad(x, [*around, (0, 0)]), tuple(still)
+    return ops.pad(x, [(0, 0), (0, 0), *around] if first else [(0, 0), *around, (0, 0)]), tuple(still)
+
+
+def _inside(whole: Shape, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape) -> bool:
+    """Whether all that kernels see is known to lie inside of images."""
+    for n, k, s, d, p, o in zip(whole, kernel, stride, dilation, before, size, strict=True):
+        last = dims.sub(dims.add(dims.mul(dims.sub(o, 1), s), (k - 1) * d), p)
+        if not (dims.is_nonnegative(dims.mul(p, -1)) and dims.is_nonnegative(dims.sub(dims.sub(n, 1), last))):
+            return False
+    return True
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -370,8 +386,10 @@ def _convolve(
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
     each = dims.floordiv(outer, groups)
-    if not first and (inner != 1 or groups == 1):
-        x, before = _framed(x, kernel, stride, dilation, before, size)
+    by_rows = first and groups == 1 and stride[-1] == 1 and _fills(size[-1])
+    if by_rows or (not first and (inner != 1 or groups == 1)):
+        x, before = _framed(x, kernel, stride, dilation, before, size, first)
+        by_rows = by_rows and _inside(x.shape[2:], kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, first), kernel, stride, dilation, before, size)
     result = _images(n, size, outer, first)
     k = dims.mul(dims.product(kernel), inner)
@@ -381,6 +399,10 @@ def _convolve(
             seen = ops.reshape(seen, (n, groups, 1, *kernel, *size))
             w = ops.reshape(w, (groups, each, *kernel, *(1,) * nd))
             return ops.reshape(ops.sum(seen * w, axis=tuple(range(3, 3 + nd))), result)
+        if by_rows:  # for every row of places [outer, k] @ [k, places]: neighbours lie side by side in the image too
+            seen = ops.permute_dims(seen, (0, *range(2 + nd, 1 + 2 * nd), 1, *range(2, 2 + nd), 1 + 2 * nd))
+            made = ops.matmul(ops.reshape(w, (outer, k)), ops.reshape(seen, (n, *size[:-1], k, size[-1])))
+            return ops.permute_dims(made, (0, nd, *range(1, nd), nd + 1))
         if groups == 1:
             made = ops.matmul(ops.reshape(w, (outer, k)), ops.reshape(seen, (n, k, here)))
         else:
@@ -476,6 +498,7 @@ def _gradient(
     inner, each = dims.floordiv(channels, groups), dims.floordiv(outer, groups)
     if inner != 1 or groups == 1:
         x, before = _framed(x, kernel, stride, dilation, before, size)
+    few = isinstance(channels, int) and channels <= FEW and _inside(x.shape[1:-1], kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, False), kernel, stride, dilation, before, size)  # [n, *size, channels, *kernel]
     seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
     rows, k = dims.mul(n, dims.product(size)), dims.mul(dims.product(kernel), inner)
@@ -483,6 +506,9 @@ def _gradient(
         seen = ops.reshape(seen, (n, *size, *kernel, groups, 1))
         g = ops.reshape(g, (n, *size, *(1,) * nd, groups, each))
         made = ops.reshape(ops.sum(seen * g, axis=tuple(range(1 + nd))), (*kernel, 1, outer))
+    elif groups == 1 and few:  # the image is the left operand, which is read where it lies
+        made = ops.matmul(ops.matrix_transpose(ops.reshape(seen, (rows, k))), ops.reshape(g, (rows, outer)))
+        made = ops.reshape(made, (*kernel, inner, outer))
     elif groups == 1:  # the image is the right operand, whose packing serves many rows of the left
         made = ops.matmul(ops.matrix_transpose(ops.reshape(g, (rows, outer))), ops.reshape(seen, (rows, k)))
         made = ops.reshape(ops.matrix_transpose(made), (*kernel, inner, outer))

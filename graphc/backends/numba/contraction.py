@@ -5,7 +5,7 @@
             for step0 in range(k_start, k_stop, run):
                 the right operand's panels: packed by the library where it is plain memory, else through its scalar code
                 for strip in range(strips):
-                    the left operand's rows: in place where it is plain memory, else through its scalar code
+                    the left operand's rows: in place where it is plain memory, or has places, else through its scalar code
                     the library's strip
                     after the last run: the epilogue over the strip
 
@@ -26,6 +26,7 @@ from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.numba.llvm import apart
 from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
+from graphc.backends.numba.places import placed
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER, few
@@ -39,6 +40,7 @@ from graphc.ir.types import DType
 if TYPE_CHECKING:
     from graphc.backends.numba.source import Printer
 
+FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth a strip
 ROWS = 512  # rows of the left operand that share packed panels
 COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
 
@@ -185,9 +187,21 @@ class _Contraction:
         self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
         if self.left is not None and 1 not in (self.left.outer, self.left.inner):
             self.left = None
+        self.placed = None
+        if self.left is None:
+            load = single_load(contract.left, self.dtype)
+            self.placed = placed(printer, contract.left, load, contract.m.var, contract.k.var)
+            if self.placed is not None and 0 < self.placed.length < FEW_NEIGHBOURS:
+                self.placed = None
         self.right = plain_source(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         if self.right is not None and 1 not in (self.right.outer, self.right.inner):
             self.right = None
+        self.spots = None
+        if self.right is None:
+            load = single_load(contract.right, self.dtype)
+            self.spots = placed(printer, contract.right, load, contract.n.var, contract.k.var)
+            if self.spots is not None and (self.spots.length or self.spots.distance != 1):
+                self.spots = None
         self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         self.out = self._kept()
 
@@ -219,6 +233,11 @@ class _Contraction:
         """Whether no panel has columns beyond the last."""
         return dims.divisor(self.contract.n.extent) % self.panel == 0
 
+    @property
+    def whole_vectors(self) -> bool:
+        """Whether no vector has columns beyond the last, so that all results can be stored where they are wanted."""
+        return dims.divisor(self.contract.n.extent) % self.lanes == 0
+
     # --- scratch ---
 
     @property
@@ -241,19 +260,29 @@ class _Contraction:
             return self.left.inner == 1
         return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
 
-    def offsets(self) -> tuple[int, int, int, int]:
-        """Byte offsets of panels, results and packed rows; the end."""
+    def offsets(self) -> tuple[int, ...]:
+        """Byte offsets of panels, results, packed rows or the places of k on the left, and those on the right; the end."""
         itemsize = self.dtype.itemsize
         panels = HEADER
         if self.panels is None:
             panels += (self.run * self.columns + self.lanes * self.panel) * itemsize
         results = self.result_rows * self.result_width * itemsize
         packed = 0
-        if self.left is None:
+        if self.placed is not None:
+            packed = self.run * t.int64.itemsize
+        elif self.left is None:
             packed = (min(self.height, self.rows) if self.left_by_row else self.run) * self.left_stride * itemsize
         first = _aligned(panels)
         second = first + _aligned(results)
-        return 0, first, second, second + _aligned(packed)
+        third = second + _aligned(packed)
+        return 0, first, second, third, third + (self.run * t.int64.itemsize if self.spots is not None else 0)
+
+    @property
+    def way(self) -> str:
+        """How the library reads the left operand."""
+        if self.placed is not None:
+            return "beside" if self.placed.distance == 1 else "apart"
+        return "rows" if self.left_by_row else "columns"
 
     def _parts(self) -> tuple[str, ...]:
         """The functions of a strip that its columns need."""
@@ -279,10 +308,13 @@ class _Contraction:
 
     def memory(self, place: Plain) -> str:
         """A pointer into an operand, where its axes are at the start of this strip and run."""
+        return self._pointer(place.buffer, place.address)
+
+    def _pointer(self, buffer: str, address: Size) -> str:
         axes = self.contract
         starts = {axes.m.var: "%top", axes.n.var: "%column0", axes.k.var: "%step0"}
-        address = dims.substitute(place.address, {var: dims.symbol(name) for var, name in starts.items()})
-        return f"{self.printer.intrinsic('forward')}({place.buffer}, {self.printer.size(address)})"
+        address = dims.substitute(address, {var: dims.symbol(name) for var, name in starts.items()})
+        return f"{self.printer.intrinsic('forward')}({buffer}, {self.printer.size(address)})"
 
     def print(self) -> int:
         printer, contract, size = self.printer, self.contract, self.printer.size
@@ -290,11 +322,15 @@ class _Contraction:
         least, udiv = printer.intrinsic("minimum"), printer.intrinsic("udiv")
         at = printer.use(f"{dtype.short}_at", intrinsics.pointer(dtype))
         forward = printer.intrinsic("forward")
-        panels_at, results_at, packed_at, end = self.offsets()
+        panels_at, results_at, packed_at, spots_at, end = self.offsets()
         panels, results, packed = (f"{name}_{dtype.short}" for name in ("panels", "results", "packed"))
         line(0, f"{panels} = {at}(scratch + {panels_at})")
         line(0, f"{results} = {at}(scratch + {results_at})")
-        if self.left is None:
+        if self.spots is not None:
+            line(0, f"spots = {printer.use('i64_at', intrinsics.pointer(t.int64))}(scratch + {spots_at})")
+        if self.placed is not None:
+            line(0, f"places = {printer.use('i64_at', intrinsics.pointer(t.int64))}(scratch + {packed_at})")
+        elif self.left is None:
             line(0, f"{packed} = {at}(scratch + {packed_at})")
         line(0, f"m_stop = {size(contract.m.stop)}")
         line(0, f"n_stop = {size(contract.n.stop)}")
@@ -310,29 +346,39 @@ class _Contraction:
         line(1, f"columns = {least}(n_stop - column0, {self.columns})")
         line(1, f"for row0 in range({size(contract.m.start)}, m_stop, {self.rows}):")
         line(2, f"rows = {least}(m_stop - row0, {self.rows})")
-        line(2, f"strips = {udiv}(rows + {self.height - 1}, {self.height})")
+        length = 0 if self.placed is None else self.placed.length
+        if not length:
+            line(2, f"strips = {udiv}(rows + {self.height - 1}, {self.height})")
         line(2, f"for step0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {run}):")
         line(3, f"steps = {least}(k_stop - step0, {run})")
         self._print_right(panels)
-        line(3, "for strip in range(strips):")
-        line(4, f"top = row0 + {udiv}(strip*rows, strips)")
-        line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
+        if self.placed is not None:
+            self._print_places("places", self.placed.term)
+        if length:
+            self._print_pieces_of_rows(length)
+        else:
+            line(3, "for strip in range(strips):")
+            line(4, f"top = row0 + {udiv}(strip*rows, strips)")
+            line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
         left, stride = self._print_left(packed)
         first = "" if self.runs_once else f"(top - row0)*{self.result_width}"
         scratch = f"{forward}({results}, {first})" if first else results
         width = str(self.result_width)
         if self.out is not None:
-            places = (self.memory(self.out), size(self.out.outer), scratch, width)
+            there = (self.memory(self.out), size(self.out.outer))
+            places = (*there, scratch, width)
+            if self.whole_vectors:
+                last = f"{forward}({there[0]}, {udiv}(columns, {self.panel})*{self.panel})"
+                places = (*there, there[0] if self._parts() == ("last",) else last, there[1])
         else:
             whole = f"{udiv}(columns, {self.panel})*{self.panel}"
             first = f"{first} + {whole}" if first else whole
             places = (scratch, width, f"{forward}({results}, {first})", width)
-        kind = "rows" if self.left_by_row else "columns"
         ahead = self._print_ahead()
+        table = () if self.placed is None else ("places",)
         for part in self._parts():
-            name = f"{part}_{kind}"
-            places_of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead)
-            line(4, self.call(name, *places_of, source=self._in_place() if part == "strip" else None))
+            of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead, *table)
+            line(4, self.call(f"{part}_{self.way}", *of, source=self._in_place() if part == "strip" else None))
         self._print_epilogue(results, run)
         return end
 
@@ -346,7 +392,7 @@ class _Contraction:
         The first strips fetch a line each of what the next run reads in place: it comes while all strips are computed.
         """
         read = self.panels or self.right
-        if read is None or self.runs_once or (self.panels is None and read.inner != 1):
+        if read is None or self.runs_once or (self.panels is None and read.inner != 1) or self.placed is not None:
             return "0"
         select = self.printer.intrinsic("select")
         beyond = f"steps*{self.printer.factor(read.outer)} + strip*{self.lanes}"
@@ -365,6 +411,11 @@ class _Contraction:
             source = self.memory(self.right)
             name = "pack_rows" if by_rows else "pack_columns"
             line(3, self.call(name, source, stride, "steps", "columns", "rows", panels, source=self.right.source))
+            return
+        if self.spots is not None:
+            self._print_places("spots", self.spots.term)
+            source = self._pointer(self.spots.buffer, self.spots.start)
+            line(3, self.call("pack_places", source, "spots", "steps", "columns", panels))
             return
         least = printer.intrinsic("minimum")
         forward = printer.intrinsic("forward")
@@ -432,6 +483,8 @@ class _Contraction:
     def _print_left(self, packed: str) -> tuple[str, str]:
         """The pointer and the stride of a strip's rows, after they are packed if need be."""
         contract = self.contract
+        if self.placed is not None:
+            return self._pointer(self.placed.buffer, self.placed.start), self.printer.size(self.placed.distance)
         if self.left is not None:
             stride = self.left.outer if self.left_by_row else self.left.inner
             return self.memory(self.left), self.printer.size(stride)
@@ -445,9 +498,30 @@ class _Contraction:
         self._pack(contract.left, order, lambda value: f"{write}({packed}, {spot}, {value})", 4)
         return packed, str(self.left_stride)
 
+    def _print_places(self, table: str, term: Size) -> None:
+        """The table of k's places, for this run."""
+        k = self.contract.k.var
+        block = Block((Let("place", t.int64, "index", (), term),), Ref("place", t.int64))
+        write = self._write()
+        self._pack(block, (self._steps(),), lambda value: f"{write}({table}, {k}_here - step0, {value})", 3)
+
+    def _print_pieces_of_rows(self, length: int) -> None:
+        """The loop over strips, none of which goes beyond a piece of the rows."""
+        line, udiv = self.line, self.printer.intrinsic("udiv")
+        least, most = self.printer.intrinsic("minimum"), self.printer.intrinsic("maximum")
+        number = f"{self.contract.m.var}_piece"
+        line(3, f"for {number} in range({udiv}(row0, {length}), {udiv}(row0 + rows + {length - 1}, {length})):")
+        self.depth += 1
+        line(3, f"piece0 = {most}({number}*{length}, row0)")
+        line(3, f"piece = {least}({number}*{length} + {length}, row0 + rows) - piece0")
+        line(3, f"strips = {udiv}(piece + {self.height - 1}, {self.height})")
+        line(3, "for strip in range(strips):")
+        line(4, f"top = piece0 + {udiv}(strip*piece, strips)")
+        line(4, f"bottom = piece0 + {udiv}((strip + 1)*piece, strips)")
+
     def _print_epilogue(self, results: str, run: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
-        if self.out is not None and self.whole_panels:
+        if self.out is not None and self.whole_vectors:
             return
         level = 4
         if not self.runs_once:
@@ -490,5 +564,7 @@ def _aligned(n: int) -> int:
 @cache
 def library_function(function: Native, dtype: DType, source: DType | None) -> Intrinsic:
     """A function of the library as kernels call it."""
-    kinds: dict[str, DType | Pointer] = {"p": Pointer(dtype), "s": Pointer(source or dtype), "i": t.int64}
+    kinds: dict[str, DType | Pointer] = {
+        "p": Pointer(dtype), "s": Pointer(source or dtype), "t": Pointer(t.int64), "i": t.int64,
+    }  # fmt: skip
     return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

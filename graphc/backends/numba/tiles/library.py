@@ -1,8 +1,10 @@
 """The native functions by name: each is compiled on its own, once, and called by all kernels.
 
     strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
-    last_rows, last_columns       its last columns
+    strip_apart, strip_beside     the same; where the left operand's k lie says a table; its rows lie apart, or side by side
+    last_rows, ...                its last columns
     pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
+    pack_places                   the same; its neighbours lie along its columns, and where its k lie says a table
     point                         panels that lie in memory already
     lay_out                       panels that the caller fills
     pack_piece                    fills one panel, for some of its k
@@ -21,13 +23,15 @@ from llvmlite import ir
 from graphc.backends.numba.llvm import FINISHED
 from graphc.backends.numba.tiles import pack, strip
 from graphc.backends.numba.tiles.machine import Machine
+from graphc.backends.numba.tiles.tile import PLACED
+
+WAYS = ("rows", "columns", *PLACED)  # to read the left operand
 
 _WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
-    "strip_rows": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=True)),
-    "strip_columns": (strip.ARGUMENTS, partial(strip.write_strip, by_rows=False)),
-    "last_rows": (strip.ARGUMENTS, partial(strip.write_last, by_rows=True)),
-    "last_columns": (strip.ARGUMENTS, partial(strip.write_last, by_rows=False)),
+    **{f"strip_{way}": (strip.arguments(way), partial(strip.write_strip, way=way)) for way in WAYS},
+    **{f"last_{way}": (strip.arguments(way), partial(strip.write_last, way=way)) for way in WAYS},
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
+    "pack_places": (pack.PLACES_ARGUMENTS, partial(pack.write_pack_rows, placed=True)),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
     "point": (pack.POINT_ARGUMENTS, pack.write_point),
@@ -39,7 +43,7 @@ _WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
 class Native:
     """A native function: its symbol, which names everything it depends on, and its arguments.
 
-    A letter each: p for a pointer, s for one to the source, i for an integer.
+    A letter each: p for a pointer, s for one to the source, t for one to integers, i for an integer.
     """
 
     symbol: str

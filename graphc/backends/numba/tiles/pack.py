@@ -24,6 +24,7 @@ IN_PLACE = 128  # rows on the left up to which the right operand is read where i
 WIDENED = 24  # the same where it has 16 bits: two strips
 
 ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
+PLACES_ARGUMENTS = "ptiip"  # the operand, the places of its k, the number of k, of columns, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
 POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
 
@@ -72,24 +73,31 @@ def write_point(module: ir.Module, machine: Machine, itemsize: int, name: str) -
     w.build.ret_void()
 
 
-def write_pack_rows(module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "") -> None:
-    """Neighbours in memory lie along the columns: element [k, n] at k*stride + n."""
-    w = Writer(module, machine, itemsize, name, ARGUMENTS, source)
-    b, stride, count, columns, rows, place = w.args
+def write_pack_rows(
+    module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "", placed: bool = False
+) -> None:  # fmt: skip
+    """Neighbours in memory lie along the columns: element [k, n] at k*stride + n, or, `placed`, at places[k] + n."""
+    w = Writer(module, machine, itemsize, name, PLACES_ARGUMENTS if placed else ARGUMENTS, source)
     build, lanes = w.build, w.lanes
+    if placed:
+        b, places, count, columns, place = w.args
+    else:
+        b, stride, count, columns, rows, place = w.args
     width = 2 * lanes
     whole, first, last = _panels(w, count, columns, place)
-    stays = build.icmp_signed("<=", rows, word(few(source)))
-    w.when("place", stays, lambda: _write_header(w, place, b, stride, word(width), last, narrow=source != ""))
+    copied = whole
+    if not placed:
+        stays = build.icmp_signed("<=", rows, word(few(source)))
+        w.when("place", stays, lambda: _write_header(w, place, b, stride, word(width), last, narrow=source != ""))
+        copied = build.select(stays, word(0), whole)
     size = build.mul(count, word(width))
     rest = build.sub(columns, whole)
     narrow = build.icmp_signed("<=", rest, word(lanes))
     last_width = build.select(narrow, word(lanes), word(width))
     masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
-    copied = build.select(stays, word(0), whole)
 
     def row(k: Any) -> None:
-        given = w.near(b, build.mul(k, stride))
+        given = w.near(b, build.load(build.gep(places, [k], source_etype=WORD), typ=WORD) if placed else build.mul(k, stride))
         here = w.at(first, build.mul(k, word(width)))
 
         def panel(n: Any) -> None:

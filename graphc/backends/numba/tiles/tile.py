@@ -6,9 +6,10 @@
                 sums[i] = fma(a[i, k], b[panel][k, :], sums[i])
         c[:, panel] = sums  or  c[:, panel] + sums
 
-a[i, k] lies at i*stride + k where the left operand is read by rows, at k*stride + i where it is read by columns. Row k of the
-right operand lies at k*step; a panel begins `distance` elements after the one before it. Every result is one chain of fused
-multiply-adds over k in ascending order, so it has the same bits in a tile of any shape.
+How the left operand is read says where a[i, k] lies: "rows" at i*stride + k, "columns" at k*stride + i, "apart" at
+i*stride + places[k], "beside" at i + places[k]. Row k of the right operand lies at k*step; a panel begins `distance` elements
+after the one before it. Every result is one chain of fused multiply-adds over k in ascending order, so it has the same bits in a
+tile of any shape.
 """
 
 from __future__ import annotations
@@ -21,17 +22,23 @@ from llvmlite import ir
 from graphc.backends.numba.tiles.machine import Machine
 from graphc.backends.numba.tiles.writing import POINTER, WORD, Writer, word
 
-ARGUMENTS = "pipiipiiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to, what is fetched
+PLACED = ("apart", "beside")  # ways to read the left operand through places
+
+_ARGUMENTS = "pipiipiiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to, what is fetched
+
+
+def arguments(way: str) -> str:
+    """The arguments of a tile: also places, where it has them."""
+    return _ARGUMENTS + "t" * (way in PLACED)
 
 
 def write_tile(
-    module: ir.Module, machine: Machine, itemsize: int, by_rows: bool, rows: int, vectors: int, source: str = ""
-) -> Any:
+    module: ir.Module, machine: Machine, itemsize: int, way: str, rows: int, vectors: int, source: str = ""
+) -> Any:  # fmt: skip
     """The function of one tile in a module, whose right operand is of the source's type."""
-    name = f"tile_{'rows' if by_rows else 'columns'}_{rows}x{vectors}{source}"
-    w = Writer(module, machine, itemsize, name, ARGUMENTS, source)
+    w = Writer(module, machine, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source)
     w.function.linkage = "internal"
-    a, stride, b, step, distance, c, row, panels, count, more, ahead = w.args
+    a, stride, b, step, distance, c, row, panels, count, more, ahead, *places = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
     spots = [(i, v) for i in range(rows) for v in range(vectors)]
 
@@ -57,14 +64,18 @@ def write_tile(
     panel_row = [w.read(at_k, v * lanes) for v in range(vectors)]
     w.prefetch(w.near(at_k, ahead))
     new = {}
+    along = way in ("columns", "beside")  # neighbours lie along the rows
     place = a_k
+    if places:
+        place = w.at(a_k, build.load(build.gep(places[0], [k], source_etype=WORD), typ=WORD))
     for i in range(rows):
-        value = w.load_spread(place, 0 if by_rows else i)
+        value = w.load_spread(place, i if along else 0)
         for v in range(vectors):
             new[i, v] = w.multiply_add(value, panel_row[v], sums[i, v])
-        if by_rows and i + 1 < rows:
+        if not along and i + 1 < rows:
             place = w.at(place, stride)
-    next_k, next_at, next_a = build.add(k, word(1)), w.near(at_k, step), w.at(a_k, 1 if by_rows else stride)
+    next_k, next_at = build.add(k, word(1)), w.near(at_k, step)
+    next_a = a_k if places else w.at(a_k, 1 if way == "rows" else stride)
     build.cbranch(build.icmp_signed("<", next_k, count), inside, end)
     for phi, start, later in ((k, word(0), next_k), (at_k, right, next_at), (a_k, a, next_a)):
         phi.add_incoming(start, head)

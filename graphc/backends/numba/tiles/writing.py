@@ -26,7 +26,8 @@ class Writer:
     """
 
     def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str, source: str = "") -> None:
-        """`arguments` has a letter for each argument: p for a pointer, s for one to the source, i for an integer."""
+        """`arguments` has a letter for each argument: p for a pointer, s for one to the source, t for one to integers, i for an
+        integer."""
         self.source = source
         self.module = module
         self.machine = machine
