@@ -352,9 +352,7 @@ WRONG: tuple[tuple[Callable[[gx.Tensor], Any], type[GraphError], str], ...] = (
     (lambda x: la.matrix_norm(x, ord=True), InputError, "matrix_norm: ord is True"),
     (lambda x: la.matrix_norm(x[0]), ShapeError, "matrix_norm needs a matrix"),
     (lambda x: la.pinv(x, rtol="small"), InputError, "pinv: rtol must be a number"),  # type: ignore[arg-type]
-    (lambda x: la.svd(gx.placeholder("y", ("n", "m"))), ShapeError, "the smaller of the sizes n and m is not known"),
     (lambda x: la.cholesky(gx.placeholder("y", ("n", "m"))), ShapeError, "cholesky needs a square matrix, got f32[n, m]"),
-    (lambda x: la.pinv(gx.placeholder("y", ("n", "n"))), ShapeError, "pinv: the default rtol of f32[n, n] depends on its sizes"),
 )
 
 

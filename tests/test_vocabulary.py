@@ -35,6 +35,7 @@ ROWS: tuple[Row, ...] = (
     ("tile never", lambda x: gx.tile(x, (0, 1)), lambda x: np.tile(x, (0, 1))),
     ("diff", lambda x: gx.diff(x), lambda x: np.diff(x)),
     ("diff twice", lambda x: gx.diff(x, 0, 2), lambda x: np.diff(x, 2, 0)),
+    ("diff of order 0", lambda x: gx.diff(x, n=0, prepend=1, append=x), lambda x: np.diff(x, n=0, prepend=1, append=x)),
     ("diff ends", lambda x: gx.diff(x, prepend=1, append=x), lambda x: np.diff(x, prepend=1, append=x)),
     ("diff mask", lambda x: gx.diff(x > 0), lambda x: np.diff(x > 0)),
     ("moveaxis", lambda x: gx.moveaxis(x[None], (0, 1), (-1, 0)), lambda x: np.moveaxis(x[None], (0, 1), (-1, 0))),

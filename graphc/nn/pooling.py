@@ -9,7 +9,7 @@ import graphc as gx
 from graphc import Tensor, TensorLike
 from graphc.nn import images
 from graphc.nn.floats import to_float
-from graphc.nn.images import Padding
+from graphc.nn.images import Padding, Size
 
 
 def max_pool(
@@ -111,7 +111,7 @@ def global_avg_pool(x: TensorLike, *, layout: str = "NCHW") -> Tensor:
 def adaptive_max_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str = "NCHW") -> Tensor:
     """The largest element of as many regions of an image as `size` says, of nearly equal size.
 
-    Region i of an axis of n elements goes from floor(i*n/size) to ceil((i + 1)*n/size), as in torch. n must be a number. x:
+    Region i of an axis of n elements goes from floor(i*n/size) to ceil((i + 1)*n/size), as in torch. n may be symbolic. x:
     numbers [n, channels, ...], or [n, ..., channels] in the layout "NHWC". Equal maxima share the gradient where n is no
     multiple of the size; else it goes to the first.
 
@@ -121,9 +121,15 @@ def adaptive_max_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str
     """
     x = gx.asarray(x)
     first, sizes, wanted = _adaptive("adaptive_max_pool", x, size, layout)
-    if all(n % m == 0 for n, m in zip(sizes, wanted, strict=True)):
-        return max_pool(x, tuple(n // m for n, m in zip(sizes, wanted, strict=True)), layout=layout)
+    known = [n for n in sizes if isinstance(n, int)]
+    if len(known) == len(sizes) and all(n % m == 0 for n, m in zip(known, wanted, strict=True)):
+        return max_pool(x, tuple(n // m for n, m in zip(known, wanted, strict=True)), layout=layout)
     for axis, n, m in zip(images.spatial(x, first), sizes, wanted, strict=True):
+        if not isinstance(n, int):
+            inside = gx.reshape(_regions(n, m)[0], (m, n, *(1,) * (x.ndim - 1 - axis)))
+            low = -math.inf if x.dtype.is_float else gx.iinfo(x.dtype).min
+            x = gx.max(gx.where(inside, gx.expand_dims(x, axis), gx.full((), low, dtype=x.dtype)), axis=axis + 1)
+            continue
         regions = [range(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
         widest = max(map(len, regions))
         index = [[r[min(j, len(r) - 1)] for j in range(widest)] for r in regions]
@@ -134,7 +140,7 @@ def adaptive_max_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str
 def adaptive_avg_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str = "NCHW") -> Tensor:
     """The mean of as many regions of an image as `size` says, of nearly equal size.
 
-    Region i of an axis of n elements goes from floor(i*n/size) to ceil((i + 1)*n/size), as in torch. n must be a number. x:
+    Region i of an axis of n elements goes from floor(i*n/size) to ceil((i + 1)*n/size), as in torch. n may be symbolic. x:
     floats [n, channels, ...], or [n, ..., channels] in the layout "NHWC"; integers count as float64.
 
     >>> import graphc as gx
@@ -143,23 +149,32 @@ def adaptive_avg_pool(x: TensorLike, size: int | tuple[int, ...], *, layout: str
     """
     x = to_float(x)
     first, sizes, wanted = _adaptive("adaptive_avg_pool", x, size, layout)
-    if all(n % m == 0 for n, m in zip(sizes, wanted, strict=True)):
-        return avg_pool(x, tuple(n // m for n, m in zip(sizes, wanted, strict=True)), layout=layout)
+    known = [n for n in sizes if isinstance(n, int)]
+    if len(known) == len(sizes) and all(n % m == 0 for n, m in zip(known, wanted, strict=True)):
+        return avg_pool(x, tuple(n // m for n, m in zip(known, wanted, strict=True)), layout=layout)
     for axis, n, m in zip(images.spatial(x, first), sizes, wanted, strict=True):
+        if not isinstance(n, int):
+            inside, number = _regions(n, m)
+            weights = gx.astype(inside / gx.expand_dims(number, 1), x.dtype)
+            x = gx.moveaxis(gx.moveaxis(x, axis, -1) @ weights.T, -1, axis)
+            continue
         regions = [range(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
         shares = [[1 / len(r) if i in r else 0.0 for i in range(n)] for r in regions]
         x = gx.moveaxis(gx.moveaxis(x, axis, -1) @ gx.constant(shares, dtype=x.dtype).T, -1, axis)
     return x
 
 
-def _adaptive(name: str, x: Tensor, size: int | tuple[int, ...], layout: str) -> tuple[bool, list[int], tuple[int, ...]]:
+def _regions(n: Size, m: int) -> tuple[Tensor, Tensor]:
+    """Which of n elements each of m regions has, booleans [m, n]; and how many, [m]."""
+    whole, i, j = gx.full((), n, dtype="int64"), gx.arange(m, dtype="int64"), gx.arange(n, dtype="int64")
+    start, stop = i * whole // m, -(-(i + 1) * whole // m)
+    return (j >= gx.expand_dims(start, 1)) & (j < gx.expand_dims(stop, 1)), stop - start
+
+
+def _adaptive(name: str, x: Tensor, size: int | tuple[int, ...], layout: str) -> tuple[bool, list[Size], tuple[int, ...]]:
     first = images.is_first(name, x, layout)
     sizes = [x.shape[a] for a in images.spatial(x, first)]
     wanted = images.counts(name, "size", size, len(sizes), most=images.PLACES)
-    fixed = [n for n in sizes if isinstance(n, int) and n > 0]
-    if len(fixed) != len(sizes):
-        raise gx.errors.ShapeError(
-            f"{name} needs images of fixed size that are not empty, got {x.type}", where=gx.errors.caller(),
-            hint="the regions depend on it; the global pools do not",
-        )  # fmt: skip
-    return first, fixed, wanted
+    if 0 in [n for n in sizes if isinstance(n, int)]:
+        raise gx.errors.ShapeError(f"{name} needs images that are not empty, got {x.type}", where=gx.errors.caller())
+    return first, sizes, wanted

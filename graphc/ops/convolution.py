@@ -560,6 +560,8 @@ def convolve_transposed(
     """
     kernel, _, _ = _kernel(w.shape, first)
     w = _turned(w, groups, first)
+    if not all(isinstance(dims.mod(p, s), int) for p, s in zip(before, stride, strict=True)):
+        return _with_zeros_between(g, w, stride, dilation, before, size, groups, first)
     count = tuple(dims.floordiv(dims.add(n, s - 1), s) for n, s in zip(size, stride, strict=True))  # places of one remainder
     parts = []
     for remainder in itertools.product(*(range(s) for s in stride)):
@@ -569,6 +571,23 @@ def convolve_transposed(
         parts.append(_part(g, w, taps, count, groups, first))
     axes = _spatial(g.ndim, first)
     return parts[0] if len(parts) == 1 else interleave(*parts, axes=axes, by=stride, size=size)
+
+
+def _with_zeros_between(
+    g: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size, first: bool
+) -> Tensor:  # fmt: skip
+    """The same as one convolution of what came out with zeros in between: where a size decides which taps reach a remainder."""
+    kernel, axes = _kernel(w.shape, first)[0], _spatial(g.ndim, first)
+    ones = (1,) * len(axes)
+    whole = tuple(dims.mul(g.shape[a], s) for a, s in zip(axes, stride, strict=True))
+    wide = slide(
+        ops.reshape(g, (*g.shape, *ones)), axes=axes, taps=tuple(range(g.ndim, g.ndim + len(axes))), by=ones,
+        along=(0,) * len(axes), start=(0,) * len(axes), over=stride, size=whole, fill=0,
+    )  # fmt: skip
+    g = ops.reshape(wide, tuple(wide.shape[: g.ndim]))
+    w = ops.flip(w, tuple(range(2, w.ndim)) if first else tuple(range(w.ndim - 2)))
+    around = tuple(dims.sub((k - 1) * d, p) for k, d, p in zip(kernel, dilation, before, strict=True))
+    return convolve(g, w, stride=ones, dilation=dilation, before=around, size=size, groups=groups, first=first)
 
 
 class Taps(NamedTuple):

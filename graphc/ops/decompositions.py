@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, GradientError, ShapeError
+from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
@@ -68,11 +69,7 @@ def _single(name: str) -> Callable[..., TensorType]:
 def smaller(x: TensorType) -> Size:
     """The smaller size of a matrix."""
     m, n = x.shape[-2:]
-    if m != n and not (isinstance(m, int) and isinstance(n, int)):
-        raise ShapeError(
-            f"the smaller of the sizes {m} and {n} is not known", hint="give them numbers, or one name if they are always equal"
-        )
-    return min(m, n) if isinstance(m, int) and isinstance(n, int) else n
+    return dims.minimum(m, n)
 
 
 def flip_axes(x: Tensor) -> Tensor:
@@ -354,8 +351,8 @@ def _qr_vjp(g: tuple[Tensor | None, ...], y: tuple[Tensor, Tensor], x: Tensor, m
     q, r = y
     m, n = x.shape[-2:]
     gq, gr = _zero_for_none(g[0], q), _zero_for_none(g[1], r)
-    wide = isinstance(m, int) and isinstance(n, int) and m < n
-    if mode == "complete" and m != n and not wide:
+    wide = dims.is_nonnegative(dims.sub(n, m))
+    if mode == "complete" and not wide:
         raise GradientError(
             f"qr(mode='complete') of {x.type} has no gradient: the last columns of Q are any that are orthogonal",
             where=x.where, hint="mode='reduced'",
@@ -363,10 +360,13 @@ def _qr_vjp(g: tuple[Tensor | None, ...], y: tuple[Tensor, Tensor], x: Tensor, m
     if q.shape[-1] == r.shape[-1]:
         return (_tall_qr(gq, gr, q, r),)
     k = q.shape[-1]
-    right = x[..., k:]
-    g_right = gr[..., k:]
-    left = _tall_qr(gq + right @ flip_axes(g_right), gr[..., :k], q, r[..., :k])
+    right, g_right = _columns(x, k, dims.sub(n, k)), _columns(gr, k, dims.sub(n, k))  # none where x is tall
+    left = _tall_qr(gq + right @ flip_axes(g_right), _columns(gr, 0, k), q, _columns(r, 0, k))
     return (ops.concat([left, q @ g_right], -1),)
+
+
+def _columns(x: Tensor, first: Size, count: Size) -> Tensor:
+    return ops.slice_(x, start=(*(0,) * (x.ndim - 1), first), step=(1,) * x.ndim, size=(*x.shape[:-1], count))
 
 
 def _tall_qr(gq: Tensor, gr: Tensor, q: Tensor, r: Tensor) -> Tensor:
@@ -483,12 +483,14 @@ svdvals_: Op = _matrices(
 )  # fmt: skip
 
 
-def _pinv(x: Array, rtol: float) -> Array:
+def _pinv(x: Array, rtol: float | None) -> Array:
+    if rtol is None:
+        rtol = max(1, *x.shape[-2:]) * float(np.finfo(x.dtype).eps)
     found: Array = np.linalg.pinv(x, rtol=rtol).astype(x.dtype, copy=False)
     return found
 
 
-def _pinv_vjp(g: Tensor, y: Tensor, x: Tensor, rtol: float) -> Rule:
+def _pinv_vjp(g: Tensor, y: Tensor, x: Tensor, rtol: float | None) -> Rule:
     """Golub and Pereyra 1973, equation 4.12, transposed: exact where the rank stays as it is."""
     yt, gt = flip_axes(y), flip_axes(g)
     first = yt @ (g @ yt)

@@ -243,10 +243,12 @@ digamma: Op = _float(
 
 
 def polygamma(n: int, x: TensorLike) -> Tensor:
-    """The derivative of order n of digamma, for x > 0; NaN elsewhere.
+    """The derivative of order n of digamma.
 
     n: a Python integer from 0 to 100. x: numbers of any shape. Ten steps of one bring x to where Stirling's series holds
-    (Abramowitz and Stegun 6.4.6 and 6.4.11); the error is some units in the last place. The gradient follows from these parts.
+    (Abramowitz and Stegun 6.4.6 and 6.4.11), and Euler's reflection serves below 0 (6.4.7); the error is some units in the last
+    place. At 0, -1, -2, ... and at -inf it is inf for an odd n, -inf for an even one, as scipy's. The gradient follows from
+    these parts.
 
     >>> import graphc as gx
     >>> gx.polygamma(1, gx.constant([1.0, 2.0])).eval().round(6)
@@ -260,7 +262,13 @@ def polygamma(n: int, x: TensorLike) -> Tensor:
     if n == 0:
         return digamma(x)
     (x,), _ = promote_operands("polygamma", [x], to_float)
-    x = ops.where(x > 0, x, math.nan)
+    below = x <= 0
+    value = _polygamma(n, ops.where(below, 1 - x, x))
+    return ops.where(below, _reflected(n, x, value), value)
+
+
+def _polygamma(n: int, x: Tensor) -> Tensor:
+    """The derivative of order n of digamma, for x > 0."""
     far = x + 10.0
     total = math.factorial(n - 1) * _power(far, -n) + math.factorial(n) / 2 * _power(far, -n - 1)
     for i, c in enumerate(_DIGAMMA):  # the derivatives of x^-2k
@@ -269,6 +277,28 @@ def polygamma(n: int, x: TensorLike) -> Tensor:
     for step in range(10):
         total = total + math.factorial(n) * _power(x + float(step), -n - 1)
     return total if n % 2 else -total
+
+
+def _reflected(n: int, x: Tensor, mirrored: Tensor) -> Tensor:
+    """The same for x <= 0, from its value at 1 - x: (-1)^n times that, less pi times the derivative of order n of cot(pi x).
+
+    That derivative is pi^n p(cot(pi x)); p is x for n = 0, and each further one is -(1 + x^2) times the derivative of the last.
+    """
+    r = x - ops.round(x)
+    size = ops.abs(r)
+    pole = ops.equal(r, 0) | ops.isinf(x)
+    near = ops.where(pole, 0.25, size)
+    c = ops.where(near <= 0.25, 1 / tan(math.pi * near), tan(math.pi * (0.5 - near))) * ops.sign(r)
+    powers = [0, 1]
+    for _ in range(n):
+        slope = [i * p for i, p in enumerate(powers)][1:]
+        powers = [-(a + b) for a, b in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    parity = (n + 1) % 2
+    total = ops.zeros_like(c)
+    for p in reversed(powers[parity::2]):
+        total = total * (c * c) + float(p)
+    total = (total * c if parity else total) * math.pi ** (n + 1)
+    return ops.where(pole, math.inf if n % 2 else -math.inf, (-1) ** n * mirrored - total)
 
 
 def _power(x: Tensor, n: int) -> Tensor:

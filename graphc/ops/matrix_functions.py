@@ -18,6 +18,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import GraphError, InputError, ShapeError, caller
+from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.types import TensorType
 from graphc.ops import decompositions as d
@@ -181,7 +182,7 @@ def lstsq(x1: TensorLike, x2: TensorLike, rtol: float | None = None) -> LstsqRes
     x = pinv(a, rtol=rtol) @ b
     left = ops.sum(ops.square(a @ x - b), axis=-2)
     values = svdvals(a)
-    return LstsqResult(ops.squeeze(x, -1) if vector else x, left, _rank(values, _tolerance("lstsq", a, rtol)), values)
+    return LstsqResult(ops.squeeze(x, -1) if vector else x, left, _rank(values, _tolerance("lstsq", a, rtol), a), values)
 
 
 # --- decompositions --------------------------------------------------------------------------------------------------
@@ -285,12 +286,11 @@ def slogdet(x: TensorLike) -> SlogdetResult:
     return SlogdetResult(*results(d.slogdet_(a, *results(d.lu_(a)))))
 
 
-def _tolerance(name: str, x: Tensor, rtol: float | None) -> float:
+def _tolerance(name: str, x: Tensor, rtol: float | None) -> float | None:
+    """The tolerance as a number; None where it follows from sizes that each call may choose."""
     if rtol is None:
-        sizes = x.shape[-2:]
-        if not all(isinstance(n, int) for n in sizes):
-            raise ShapeError(f"{name}: the default rtol of {x.type} depends on its sizes", where=caller(), hint="give rtol")
-        return float(max(1, *sizes) * np.finfo(x.dtype.numpy).eps)
+        sizes = [n for n in x.shape[-2:] if isinstance(n, int)]
+        return float(max(1, *sizes) * np.finfo(x.dtype.numpy).eps) if len(sizes) == 2 else None
     rtol = as_option(rtol)
     if isinstance(rtol, bool) or not isinstance(rtol, (int, float)):
         raise InputError(f"{name}: rtol must be a number, got {type(rtol).__name__}", where=caller())
@@ -311,10 +311,16 @@ def pinv(x: TensorLike, *, rtol: float | None = None) -> Tensor:
     return d.pinv_(a, rtol=_tolerance("pinv", a, rtol))
 
 
-def _rank(values: Tensor, rtol: float) -> Tensor:
+def _rank(values: Tensor, rtol: float | None, x: Tensor) -> Tensor:
     if values.shape[-1] == 0:
         return ops.zeros(values.shape[:-1], t.int64)
-    return ops.sum(values > ops.max(values, axis=-1, keepdims=True) * rtol, axis=-1)
+    tolerance: float | Tensor = rtol or 0.0
+    if rtol is None:
+        largest = ops.full((), dims.maximum(dims.maximum(x.shape[-2], x.shape[-1]), 1), values.dtype)
+        tolerance = largest * float(np.finfo(values.dtype.numpy).eps)
+    known = isinstance(values.shape[-1], int)
+    some = values if known else ops.concat([values, ops.zeros((*values.shape[:-1], 1), values.dtype)], -1)  # if there is none
+    return ops.sum(values > ops.max(some, axis=-1, keepdims=True) * tolerance, axis=-1)
 
 
 def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
@@ -327,7 +333,7 @@ def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
     1
     """
     a = _checked("matrix_rank", x, square=False)
-    return _rank(svdvals(a), _tolerance("matrix_rank", a, rtol))
+    return _rank(svdvals(a), _tolerance("matrix_rank", a, rtol), a)
 
 
 @in_float32

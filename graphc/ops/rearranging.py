@@ -140,7 +140,7 @@ def diff(
 ) -> Tensor:
     """The differences of neighbours along an axis, n times over; of booleans, whether they differ.
 
-    prepend and append are put before and after x along the axis first; a number counts as a slice of it.
+    prepend and append are put before and after x along the axis first; a number counts as a slice of it. n=0 gives x as it is.
 
     >>> import graphc as gx
     >>> gx.diff(gx.constant([1, 4, 9]), prepend=0).eval()
@@ -151,6 +151,8 @@ def diff(
     times = normalize_integer("diff", "n", n)
     if times < 0:
         raise ShapeError(f"diff: n must be at least 0, got {n}", where=caller())
+    if not times:
+        return found  # as NumPy: nothing is put before or after it
     parts = [found]
     for value, at in ((prepend, 0), (append, 2)):
         if value is not None:
