@@ -317,7 +317,7 @@ def _pow_reference(a: Array, b: Array) -> Array:
     """NumPy's power; an integer to a negative power, which NumPy refuses, is the exact value truncated."""
     with np.errstate(all="ignore"):
         if a.dtype.kind == "f" or a.dtype.kind == "u":
-            return np.asarray(np.power(a, b))
+            return np.asarray(np.power(np.atleast_1d(a), np.atleast_1d(b))).reshape(np.shape(a))  # 0-d exponents are other code
         up = np.power(a, np.maximum(b, 0))
         down = np.where(a == 1, 1, np.where(a == -1, 1 - 2 * (b & 1), 0)).astype(a.dtype)
         return np.where(b < 0, down, up)
