@@ -176,5 +176,8 @@ def _adaptive(name: str, x: Tensor, size: int | tuple[int, ...], layout: str) ->
     sizes = [x.shape[a] for a in images.spatial(x, first)]
     wanted = images.counts(name, "size", size, len(sizes), most=images.PLACES)
     if 0 in [n for n in sizes if isinstance(n, int)]:
-        raise gx.errors.ShapeError(f"{name} needs images that are not empty, got {x.type}", where=gx.errors.caller())
+        raise gx.errors.ShapeError(
+            f"{name} needs images that are not empty, got {x.type}", where=gx.errors.caller(),
+            hint="every region has at least one element",
+        )  # fmt: skip
     return first, sizes, wanted

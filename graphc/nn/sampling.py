@@ -47,7 +47,10 @@ def resize(x: TensorLike, size: Size | tuple[Size, ...], *, method: str = "neare
     for axis, new in zip(images.spatial(x, first), wanted, strict=True):
         old = x.shape[axis]
         if old == 0:
-            raise gx.errors.ShapeError(f"resize needs images that are not empty, got {x.type}", where=gx.errors.caller())
+            raise gx.errors.ShapeError(
+                f"resize needs images that are not empty, got {x.type}", where=gx.errors.caller(),
+                hint="there is no element to read",
+            )  # fmt: skip
         if new == old:
             continue
         if not isinstance(old, int) or not isinstance(new, int):
