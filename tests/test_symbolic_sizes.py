@@ -76,6 +76,12 @@ def _cell(gates: int) -> Shapes:
     return (("h", "b", "n"), ("n", f"{gates}*m"), ("m", f"{gates}*m"))
 
 
+def _aligned(x: gx.Tensor) -> gx.Tensor:
+    steps, batch, _ = x.shape
+    labels = gx.arange(1, 3) * gx.ones((batch, 1), "int64")
+    return nn.ctc_loss(nn.log_softmax(x), labels, gx.full((batch,), steps, "int64"), gx.full((batch,), 2, "int64"))
+
+
 NN: dict[str, tuple[Callable[..., Any], Shapes]] = {
     **_each(
         "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log_sigmoid", "log_softmax",
@@ -100,6 +106,7 @@ NN: dict[str, tuple[Callable[..., Any], Shapes]] = {
     ),
     "conv_transpose": (lambda x, w: nn.conv_transpose(x, w, stride=2), (("b", 2, "h"), (2, "m", 3))),
     "cross_entropy": (lambda x: nn.cross_entropy(x, gx.arange(x.shape[0]) % 2), (M,)),
+    "ctc_loss": (_aligned, (("h", "b", 3),)),
     "dropout": (lambda x: nn.dropout(x, 0.5, gx.random.key(0)), (M,)),
     "embedding": (lambda x: nn.embedding(x, gx.arange(x.shape[1]) % x.shape[0]), (M,)),
     "global_avg_pool": (nn.global_avg_pool, (IMAGE,)),
@@ -117,6 +124,7 @@ NN: dict[str, tuple[Callable[..., Any], Shapes]] = {
     "resize.twice": (lambda x: nn.resize(x, tuple(2 * n for n in x.shape[2:]), method="linear"), (IMAGE,)),
     "resize.last": (lambda x: nn.resize(x, 2 * x.shape[1] + 1, layout="NHWC"), (("b", "h", "c"),)),
     "rnn": (lambda x, w, u: nn.rnn(x, w, u), _cell(1)),
+    "rope": (nn.rope, (("b", "h", 4),)),
     "threshold": (lambda x: nn.threshold(x, 0.1, 0.0), (M,)),
 }
 CALLS = {**{f"linalg.{k}": v for k, v in LINALG.items()}, **{f"nn.{k}": v for k, v in NN.items()}}
