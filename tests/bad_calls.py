@@ -83,7 +83,8 @@ def functions() -> dict[str, Callable[..., Any]]:
     """Everything that is tried, by name."""
     found: dict[str, Callable[..., Any]] = {}
     homes = {"gx": gx, "gx.nn": gx.nn, "gx.linalg": gx.linalg, "gx.random": gx.random, "gx.optim": gx.optim,
-             "gx.optim.schedules": gx.optim.schedules}  # fmt: skip
+             "gx.optim.schedules": gx.optim.schedules, "gx.fft": gx.fft}  # fmt: skip
+    homes |= {f"gx.stats.{name}": getattr(gx.stats, name) for name in gx.stats.__all__}
     for home, module in homes.items():
         for name in getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]:
             value = getattr(module, name)

@@ -37,7 +37,7 @@ FLOORS = {
     "debug": {"errors", "ir", "ops", "backends", "compile", "debug"},
     "__init__": {
         "errors", "advice", "ir", "ops", "passes", "backends", "compile", "control", "debug", "extend", "gradients", "linalg",
-        "nn", "optim", "random", "saving", "testing", "data", "layers", "metrics", "models",
+        "nn", "optim", "random", "saving", "testing", "fft", "stats", "data", "layers", "metrics", "models",
     },
     "linalg": {FACE, "advice", "linalg"},
     "nn": {FACE, "advice", "nn"},
@@ -58,7 +58,6 @@ FLOORS = {
     "doctor": {FACE, "backends", "timing"},
     "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
-FLOORS["__init__"] |= {"fft", "stats"}
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.
 ELSEWHERE = {

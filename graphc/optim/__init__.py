@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from graphc import advice
 from graphc.optim import schedules
 from graphc.optim.clipping import clip_by_global_norm, global_norm
-from graphc.optim.lbfgs import MinimizeResult as MinimizeResult, lbfgs as lbfgs, minimize as minimize
+from graphc.optim.lbfgs import MinimizeResult, lbfgs, minimize
 from graphc.optim.optimizers import adam, adamw, momentum, nesterov, rmsprop, sgd
 
-__all__ = ["adam", "adamw", "clip_by_global_norm", "global_norm", "momentum", "nesterov", "rmsprop", "schedules", "sgd"]
+__all__ = [
+    "MinimizeResult", "adam", "adamw", "clip_by_global_norm", "global_norm", "lbfgs", "minimize", "momentum", "nesterov",
+    "rmsprop", "schedules", "sgd",
+]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has
     __getattr__ = advice.unknown_in_module(__name__, __all__)

@@ -14,6 +14,7 @@ clip_norm limits the global norm of the gradients first (see `clip_by_global_nor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def momentum(
     """
     updates: Updates = {}
     variables = trained("momentum", variables)
-    beta = gx.ops.as_option(beta)
+    (beta,) = _options("momentum", beta=beta)
     rate, _ = _rate("momentum", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         m = _state(w, name, "m")
@@ -94,7 +95,7 @@ def nesterov(
     """
     updates: Updates = {}
     variables = trained("nesterov", variables)
-    beta = gx.ops.as_option(beta)
+    (beta,) = _options("nesterov", beta=beta)
     rate, _ = _rate("nesterov", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         m = _state(w, name, "m")
@@ -120,7 +121,7 @@ def rmsprop(
     """
     updates: Updates = {}
     variables = trained("rmsprop", variables)
-    decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
+    decay, eps = _options("rmsprop", decay=decay, eps=eps)
     rate, _ = _rate("rmsprop", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm):
         v = _state(w, name, "v")
@@ -179,7 +180,7 @@ def _adam(
 ) -> Updates:  # fmt: skip
     updates: Updates = {}
     variables = trained(kind, variables)
-    beta1, beta2, eps, weight_decay = map(gx.ops.as_option, (beta1, beta2, eps, weight_decay))
+    beta1, beta2, eps, weight_decay = _options(kind, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
     rate, step = _rate(kind, lr, variables, updates, name, count=True)
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
@@ -218,6 +219,17 @@ def _gradients(
     if clip_norm is not None:
         found = clip_by_global_norm(found, clip_norm)
     return [(w, gx.astype(w, g.dtype), g) for w, g in zip(variables, found, strict=True)]
+
+
+def _options(kind: str, **given: Any) -> list[Any]:
+    """What an optimiser is tuned by: numbers, or symbols of them."""
+    found = []
+    for what, value in given.items():
+        number = gx.ops.as_option(value)
+        if not isinstance(number, Tensor):
+            gx.ops.check_number(kind, what, number)
+        found.append(number)
+    return found
 
 
 def _rate(

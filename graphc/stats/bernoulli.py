@@ -23,3 +23,6 @@ def logpmf(k: TensorLike, p: TensorLike, loc: TensorLike = 0) -> Tensor:
     inside = (n == 0) | (n == 1)
     m = gx.where(inside, n, 0.0)
     return on_support(gx.xlogy(m, p) + gx.xlog1py(1 - m, -p), inside, is_number(k, loc) & (p >= 0) & (p <= 1))
+
+
+__all__ = ["logpmf"]

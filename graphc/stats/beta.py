@@ -23,3 +23,6 @@ def logpdf(x: TensorLike, a: TensorLike, b: TensorLike, loc: TensorLike = 0.0, s
     y = gx.where(inside, z, 0.5)
     value = gx.xlogy(a - 1, y) + gx.xlog1py(b - 1, -y) - gx.betaln(a, b) - gx.log(scale)
     return on_support(value, inside, is_number(x, loc) & (a > 0) & (b > 0) & (scale > 0))
+
+
+__all__ = ["logpdf"]

@@ -25,3 +25,6 @@ def logpmf(k: TensorLike, trials: TensorLike, p: TensorLike, loc: TensorLike = 0
     rest = gx.where(inside, trials - m, 0.0)
     value = -gx.log(m + rest + 1) - gx.betaln(rest + 1, m + 1) + gx.xlogy(m, p) + gx.xlog1py(rest, -p)
     return on_support(value, inside, is_number(k, loc) & is_whole(trials) & (trials >= 0) & (p >= 0) & (p <= 1))
+
+
+__all__ = ["logpmf"]

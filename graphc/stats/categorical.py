@@ -33,3 +33,6 @@ def logpmf(k: TensorLike, logits: TensorLike) -> Tensor:
     hot = gx.expand_dims(gx.astype(place, gx.int64), -1) == gx.arange(scores.shape[-1])
     found = gx.max(gx.where(hot, gx.nn.log_softmax(scores), -math.inf), axis=-1)
     return gx.where(gx.any(hot, axis=-1), found, -math.inf)
+
+
+__all__ = ["logpmf"]

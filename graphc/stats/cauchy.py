@@ -23,3 +23,6 @@ def logpdf(x: TensorLike, loc: TensorLike = 0.0, scale: TensorLike = 1.0) -> Ten
     z = (x - loc) / scale
     value = -2 * gx.log(gx.hypot(z, 1.0)) - gx.log(math.pi * scale)  # z^2 alone would overflow
     return on_support(value, is_number(z), is_number(x, loc, scale) & (scale > 0))
+
+
+__all__ = ["logpdf"]

@@ -28,3 +28,6 @@ def logpdf(x: TensorLike, alpha: TensorLike) -> Tensor:
     y = gx.where(gx.expand_dims(inside, -1), p, 1.0)
     value = gx.sum(gx.xlogy(a - 1, y), axis=-1) + gx.lgamma(gx.sum(a, axis=-1)) - gx.sum(gx.lgamma(a), axis=-1)
     return on_support(value, inside, gx.all(is_number(p), axis=-1) & gx.all(a > 0, axis=-1))
+
+
+__all__ = ["logpdf"]

@@ -26,3 +26,6 @@ def logpdf(x: TensorLike, a: TensorLike, loc: TensorLike = 0.0, scale: TensorLik
     y = gx.where(inside, z, 1.0)
     value = gx.xlogy(a - 1, y) - y - gx.lgamma(a) - gx.log(scale)
     return on_support(value, inside, is_number(x, loc) & (a > 0) & (scale > 0))
+
+
+__all__ = ["logpdf"]

@@ -22,3 +22,6 @@ def logpdf(x: TensorLike, loc: TensorLike = 0.0, scale: TensorLike = 1.0) -> Ten
     x, loc, scale = floats("halfnorm.logpdf", x, loc, scale)
     z = (x - loc) / scale
     return on_support(-0.5 * z * z + 0.5 * math.log(2 / math.pi) - gx.log(scale), z >= 0, is_number(x, loc) & (scale > 0))
+
+
+__all__ = ["logpdf"]

@@ -20,3 +20,6 @@ def logpdf(x: TensorLike, loc: TensorLike = 0.0, scale: TensorLike = 1.0) -> Ten
     x, loc, scale = floats("laplace.logpdf", x, loc, scale)
     z = (x - loc) / scale
     return on_support(-gx.abs(z) - gx.log(2 * scale), is_number(z), is_number(x, loc, scale) & (scale > 0))
+
+
+__all__ = ["logpdf"]

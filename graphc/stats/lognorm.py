@@ -26,3 +26,6 @@ def logpdf(x: TensorLike, s: TensorLike, loc: TensorLike = 0.0, scale: TensorLik
     y = gx.log(gx.where(inside, z, 1.0))
     value = -0.5 * (y / s) ** 2 - y - gx.log(s) - gx.log(scale) - 0.5 * math.log(2 * math.pi)
     return on_support(value, inside, is_number(x, loc) & (s > 0) & (scale > 0))
+
+
+__all__ = ["logpdf"]

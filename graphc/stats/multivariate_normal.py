@@ -50,3 +50,6 @@ def logpdf(
     size = gx.full((), d, square.dtype)
     value = -0.5 * (square + size * math.log(2 * math.pi)) - gx.sum(gx.log(gx.linalg.diagonal(lower)), axis=-1)
     return gx.astype(value, kind)
+
+
+__all__ = ["logpdf"]

@@ -24,3 +24,6 @@ def logpmf(k: TensorLike, r: TensorLike, p: TensorLike, loc: TensorLike = 0) -> 
     m = gx.where(inside, n, 0.0)
     value = -gx.betaln(r, m + 1) - gx.log(r + m) + gx.xlogy(r, p) + gx.xlog1py(m, -p)
     return on_support(value, inside, is_number(k, loc) & (r > 0) & (p > 0) & (p <= 1))
+
+
+__all__ = ["logpmf"]

@@ -23,3 +23,6 @@ def logpdf(x: TensorLike, loc: TensorLike = 0.0, scale: TensorLike = 1.0) -> Ten
     z = (x - loc) / scale
     value = -0.5 * z * z - gx.log(scale) - 0.5 * math.log(2 * math.pi)
     return on_support(value, is_number(z), is_number(x, loc, scale) & (scale > 0))
+
+
+__all__ = ["logpdf"]

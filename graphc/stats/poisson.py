@@ -22,3 +22,6 @@ def logpmf(k: TensorLike, mu: TensorLike, loc: TensorLike = 0) -> Tensor:
     inside = is_whole(n) & (n >= 0)
     m = gx.where(inside, n, 0.0)
     return on_support(gx.xlogy(m, mu) - gx.lgamma(m + 1) - mu, inside, is_number(k, loc) & (mu >= 0))
+
+
+__all__ = ["logpmf"]

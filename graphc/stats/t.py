@@ -27,3 +27,6 @@ def logpdf(x: TensorLike, df: TensorLike, loc: TensorLike = 0.0, scale: TensorLi
     value = -0.5 * (n + 1) * gx.log1p(z * z / n) - 0.5 * gx.log(n) - gx.betaln(0.5, 0.5 * n)
     value = gx.where(normal, -0.5 * z * z - 0.5 * math.log(2 * math.pi), value) - gx.log(scale)
     return on_support(value, is_number(z), is_number(x, loc) & (df > 0) & (scale > 0))
+
+
+__all__ = ["logpdf"]

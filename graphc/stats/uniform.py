@@ -20,3 +20,6 @@ def logpdf(x: TensorLike, loc: TensorLike = 0.0, scale: TensorLike = 1.0) -> Ten
     x, loc, scale = floats("uniform.logpdf", x, loc, scale)
     z = (x - loc) / scale
     return on_support(-gx.log(scale), (z >= 0) & (z <= 1), is_number(x, loc) & (scale > 0))
+
+
+__all__ = ["logpdf"]
