@@ -91,8 +91,8 @@ SHAPES = [
     ("matmul batch", lambda: gx.zeros((2,3,4)) @ gx.zeros((3,4,5)), errors.ShapeError,
      "matmul cannot broadcast the leading axes of f64[2, 3, 4] and f64[3, 4, 5]",
      "sizes must be equal or 1; reshape or slice one operand"),
-    ("concat rank", lambda: gx.concat([x, i]), errors.ShapeError,
-     "concat along axis 0 needs equal other axes, got f64[batch, 3] and f64[3]",
+    ("concat rank", lambda: gx.concat([x, x[0]]), errors.ShapeError,
+     "concat along axis 0 needs equal other axes, got f32[batch, 3] and f32[3]",
      None),
     ("concat sizes", lambda: gx.concat([x, y], axis=0), errors.ShapeError,
      "concat along axis 0 needs equal other axes, got f32[batch, 3] and f32[batch, 4]",
@@ -529,7 +529,7 @@ COMPILE = [
     ("an update of an input", lambda: gx.compile([x], x, updates={x: x}), errors.InputError,
      "compile: only variables can be updated, got <Tensor input 'x': f32[batch, 3]>",
      "make it with gx.variable"),
-    ("an update of another type", lambda: gx.compile([], v, updates={v: v * np.zeros((2, 3))}), errors.DTypeError,
+    ("an update of another type", lambda: gx.compile([], v, updates={v: gx.astype(v, "float64")}), errors.DTypeError,
      "compile: the update of v must be f32[2, 3], got f64[2, 3]",
      "astype or reshape the new value"),
     ("an update of another shape", lambda: gx.compile([], v, updates={v: gx.sum(v)}), errors.ShapeError,
@@ -771,8 +771,8 @@ def test_variables_refuse_what_does_not_fit_and_keep_what_they_hold() -> None:
     kept = "a variable keeps its shape"
     check(lambda: put(np.zeros(2)), errors.ShapeError, "variable w is f32[3], got an array of shape [2]", kept, setter_line())
     check(
-        lambda: put(np.zeros(3, complex)), errors.DTypeError, "variable w is f32[3], got complex128", "astype('float32') first",
-        setter_line(),
+        lambda: put(np.zeros(3, complex)), errors.DTypeError, "variable w: ndarray of complex128 has no data type of graphc",
+        "give numbers or booleans, or an array of them", setter_line(),
     )  # fmt: skip
     with pytest.raises(AttributeError, match="name: nodes are immutable"):
         w.name = "z"  # type: ignore[misc]
