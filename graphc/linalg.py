@@ -92,17 +92,11 @@ def matrix_power(x: TensorLike, n: int) -> Tensor:
     return result
 
 
-def _root(squares: Tensor) -> Tensor:
-    """The square root of sums of squares, whose gradient at 0 is 0."""
-    zero = squares == 0
-    return gx.where(zero, squares, gx.sqrt(gx.where(zero, 1.0, squares)))
-
-
 def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The norm of vectors along an axis, of several axes taken together, or of all elements.
 
     ord: 2 (the root of the sum of squares), 1 (the sum of magnitudes), inf and -inf (the largest and the smallest magnitude), 0
-    (how many are not 0), or any p: the sum of the magnitudes to the power p, to the power 1/p. At 0 the gradient of ord=2 is 0.
+    (how many are not 0), or any p: the sum of the magnitudes to the power p, to the power 1/p. The gradient at 0 is 0.
 
     >>> import graphc as gx
     >>> gx.linalg.vector_norm(gx.constant([3.0, 4.0])).eval()
@@ -112,7 +106,7 @@ def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: f
     if isinstance(ord, (bool, str, Tensor)) or not isinstance(ord, (int, float)):
         raise gx.errors.InputError(f"vector_norm: ord must be a number, got {ord!r}", where=gx.errors.caller())
     if ord == 2:
-        return _root(gx.sum(x * x, axis=axis, keepdims=keepdims))
+        return gx.sqrt(gx.sum(x * x, axis=axis, keepdims=keepdims))
     if ord == 0:
         return gx.astype(gx.count_nonzero(x, axis=axis, keepdims=keepdims), x.dtype)
     size = gx.abs(x)
@@ -122,7 +116,8 @@ def vector_norm(x: TensorLike, axis: Axis = None, keepdims: bool = False, ord: f
         return gx.min(size, axis=axis, keepdims=keepdims)
     if ord == 1:
         return gx.sum(size, axis=axis, keepdims=keepdims)
-    return gx.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    found = gx.sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    return found if ord > 0 else gx.where(gx.any(size == 0, axis=axis, keepdims=keepdims), 0, found)  # where its powers are inf
 
 
 def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:

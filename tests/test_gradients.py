@@ -80,6 +80,58 @@ CHOICES: dict[str, tuple[Function, list[float]]] = {
 }  # fmt: skip
 
 
+def square(x: gx.Tensor) -> gx.Tensor:
+    return gx.reshape(x, (2, 2))
+
+
+# Functions that do not read every element of what they compute, and where an element that they do not read has no derivative.
+UNREAD: dict[str, tuple[Function, list[float]]] = {
+    "an element": (lambda x: gx.sqrt(x)[2], [0.0, 0.0, 2.0, 0.0]),
+    "a slice": (lambda x: gx.log(x)[1:3], [0.0, 3.0, 2.0, 0.0]),
+    "every second": (lambda x: gx.log(x)[1::2], [0.0, 3.0, 0.0, 2.0]),
+    "backwards": (lambda x: gx.log(x)[2:0:-1] * gx.sqrt(x)[:2], [3.0, 3.0, 2.0, 0.0]),
+    "flip": (lambda x: gx.flip(gx.sqrt(x))[1:3], [0.0, 3.0, 2.0, 0.0]),
+    "overflow": (lambda x: gx.exp(1000 * x)[:2], [0.1, 0.2, 3.0, 2.0]),
+    "infinite": (lambda x: (x * x)[1:], [math.inf, 2.0, 3.0, 1.0]),
+    "no number": (lambda x: gx.tanh(gx.sqrt(x))[1:], [-1.0, 2.0, 3.0, 1.0]),
+    "take": (lambda x: gx.take(gx.sqrt(x), [1, 2, 1]), [0.0, 3.0, 2.0, 0.0]),
+    "take a row": (lambda x: gx.take(gx.log(square(x)), [1], axis=0), [0.0, 0.0, 2.0, 3.0]),
+    "take along": (lambda x: gx.take_along_axis(gx.sqrt(square(x)), [[1], [0]], axis=1), [0.0, 3.0, 2.0, 0.0]),
+    "gather": (lambda x: gx.sqrt(square(x))[gx.constant([0, 1]), gx.constant([1, 0])], [0.0, 3.0, 2.0, 0.0]),
+    "diagonal": (lambda x: gx.diagonal(gx.log(square(x))), [2.0, 0.0, 0.0, 3.0]),
+    "trace": (lambda x: gx.trace(gx.sqrt(square(x)) * gx.log(square(x))), [2.0, 0.0, 0.0, 3.0]),
+    "tril": (lambda x: gx.tril(gx.sqrt(square(x))), [2.0, 0.0, 1.0, 3.0]),
+    "triu": (lambda x: gx.triu(gx.sqrt(square(x)), 1), [0.0, 2.0, 0.0, 0.0]),
+    "overwritten": (lambda x: gx.sqrt(x).at[1:3].set(x[0]), [2.0, 0.0, 0.0, 3.0]),
+    "written over": (lambda x: gx.zeros(3).at[gx.constant([1, 1, 0, 2])].set(gx.sqrt(x)), [0.0, 3.0, 2.0, 3.0]),
+    "padded": (lambda x: gx.pad(gx.sqrt(x), 2)[3:5], [0.0, 3.0, 2.0, 0.0]),
+    "joined": (lambda x: gx.concat([gx.sqrt(x), x])[3:], [0.0, 0.0, 0.0, 3.0]),
+    "stacked": (lambda x: gx.stack([gx.sqrt(x), gx.log(x)])[:, 1], [0.0, 3.0, 0.0, 0.0]),
+    "rolled": (lambda x: gx.roll(gx.sqrt(x), 1)[:2], [3.0, 0.0, 0.0, 2.0]),
+    "repeated": (lambda x: gx.repeat(gx.log(x), 3)[4:8], [0.0, 3.0, 2.0, 0.0]),
+    "broadcast": (lambda x: (gx.sqrt(x)[:, None] + x)[1:3], [0.0, 3.0, 2.0, 0.0]),
+    "summed": (lambda x: gx.sum(gx.sqrt(square(x)), axis=1)[1:], [0.0, 0.0, 2.0, 3.0]),
+    "segments": (lambda x: gx.segment_sum(gx.sqrt(x), [0, 1, 2, 0], 3)[1:], [0.0, 3.0, 2.0, 0.0]),
+    "largest of segments": (lambda x: gx.segment_max(gx.sqrt(x), [0, 1, 1, 0], 2), [0.0, 3.0, 2.0, 1.0]),
+    "smallest of segments": (lambda x: gx.segment_min(-gx.sqrt(x), [0, 1, 1, 0], 2), [0.0, 3.0, 2.0, 1.0]),
+    "max": (lambda x: gx.max(gx.sqrt(x)), [0.0, 3.0, 2.0, 0.0]),
+    "min": (lambda x: gx.min(-gx.sqrt(square(x)), axis=0), [0.0, 3.0, 2.0, 0.0]),
+    "maximum": (lambda x: gx.maximum(gx.log(x), -0.5), [0.0, 0.0, 2.0, 0.1]),
+    "minimum": (lambda x: gx.minimum(-gx.sqrt(x), gx.stack([x[1], x[2], x[1], x[3]]) - 1), [0.0, 0.3, 2.0, 0.0]),
+    "clip": (lambda x: gx.clip(gx.log(x), -2, 2) * x, [0.0, 0.0, 2.0, 100.0]),
+    "argmax": (lambda x: gx.take(gx.sqrt(x), gx.argmax(x)), [0.0, 3.0, 2.0, 0.0]),
+    "sort": (lambda x: gx.sort(gx.sqrt(x))[2:], [0.0, 3.0, 2.0, 0.0]),
+    "top_k": (lambda x: gx.top_k(gx.sqrt(x), 2)[0], [0.0, 3.0, 2.0, 0.0]),
+    "median": (lambda x: gx.median(gx.sqrt(x)[1:]), [0.0, 3.0, 2.0, 0.0]),
+    "running maximum": (lambda x: gx.cummax(gx.sqrt(x))[1:], [3.0, 0.0, 2.0, 0.0]),
+    "row of a product": (lambda x: (gx.sqrt(square(x)) @ W[:2, :3])[1], [0.0, 0.0, 2.0, 3.0]),
+    "slice in a slice": (lambda x: gx.log(gx.sqrt(x)[1:])[:2], [0.0, 3.0, 2.0, 0.0]),
+    "two slices": (lambda x: gx.sqrt(x)[1] * gx.sqrt(x)[2] + gx.log(x)[1], [0.0, 3.0, 2.0, 0.0]),
+    "two slices of one": (lambda x: (lambda y: y[1:2] * y[2:3])(gx.sqrt(x)), [0.0, 3.0, 2.0, 0.0]),
+}  # fmt: skip
+EVERY = {**CHOICES, **{f"{name}, unread": case for name, case in UNREAD.items()}}
+
+
 def derivatives(f: Function, x: gx.Tensor) -> list[gx.Tensor]:
     """Of first and second order, backwards, forwards and mixed, each in another direction."""
     y = f(x)
@@ -90,19 +142,21 @@ def derivatives(f: Function, x: gx.Tensor) -> list[gx.Tensor]:
 
 
 @BACKENDS
-@pytest.mark.parametrize("name", CHOICES)
-def test_a_branch_not_taken_makes_no_nan(name: str, backend: str) -> None:
-    f, x0 = CHOICES[name]
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_not_taken_makes_no_nan(name: str, backend: str) -> None:
+    f, x0 = EVERY[name]
     x = gx.placeholder("x", (4,), "float64")
     found = gx.compile([x], derivatives(f, x), backend=backend)(np.array(x0))
     for what, values in zip(("vjp", "jvp", "vjp of vjp", "jvp of vjp", "jvp of jvp"), found, strict=True):
         assert np.isfinite(values).all(), f"{what}: {values}"
 
 
-@pytest.mark.parametrize("name", sorted(CHOICES.keys() - {"cast", "stopped"}))  # float32, and no derivative
-def test_what_a_choice_takes_keeps_its_gradient(name: str) -> None:
-    """At values for which every branch is smooth, the derivatives are those of the values."""
-    f, _ = CHOICES[name]
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - {"cast", "stopped"}))  # float32, and no derivative
+def test_what_is_taken_keeps_its_gradient(name: str) -> None:
+    """At values for which everything is smooth, the derivatives are those of the values."""
+    f, _ = EVERY[name]
+    if name == "overflow, unread":
+        return
     for x0 in ([0.5, 0.3, 0.6, 0.7], [0.31, 0.52, 0.83, 0.44]):
         testing.check_grads(f, [x0], eps=2.0**-6)
 
@@ -120,6 +174,60 @@ def test_a_choice_costs_nothing_where_nothing_is_multiplied() -> None:
     graph = gx.compile([x, w], gradients, backend="interpreter").graph
     assert [n.op.name for n in graph.nodes].count("where") == 1
     assert not {n.op.name for n in graph.nodes} & {"logical_and", "logical_or", "any"}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_not_read_has_the_gradient_zero(name: str) -> None:
+    """Elements on which the value does not depend: it stays when they change."""
+    f, x0 = UNREAD[name]
+    x = gx.placeholder("x", (4,), "float64")
+    run = gx.compile([x], [f(x), gx.vjp(f(x), x, gx.ones_like(f(x)))], backend="interpreter")
+    value, g = run(np.array(x0))
+    for place in range(4):
+        moved = np.array(x0)
+        moved[place] = moved[place] + 0.01 if moved[place] != 0 else 0.01
+        same = np.array_equal(run(moved)[0], value) and np.isfinite(moved[place])
+        assert np.isfinite(g[place])
+        assert (g[place] == 0) == same or (g[place] == 0 and not np.isfinite(x0[place]))
+
+
+def test_what_is_read_keeps_an_infinite_gradient() -> None:
+    x = gx.placeholder("x", (3,), "float64")
+    found = at(gx.grad(gx.sum(gx.sqrt(x)[:2]), x), {x: [0.0, 4.0, 0.0]})
+    assert found.tolist() == [math.inf, 0.25, 0.0]
+    found = at(gx.grad(gx.max(gx.sqrt(x)), x), {x: [0.0, 0.0, 0.0]})
+    assert found.tolist() == [math.inf] * 3
+
+
+@pytest.mark.parametrize("size", [4, "n"])
+def test_slices_that_make_up_the_whole_cost_nothing(size: Any) -> None:
+    """The parts of a product are all of it: nothing is chosen once more. One part of it is not."""
+    x, w = gx.placeholder("x", (size, 4), "float64"), gx.placeholder("w", (4, 12), "float64")
+
+    def choices(*parts: Any) -> int:
+        y = gx.tanh(x @ w)
+        total = gx.sum(gx.concat([gx.sin(y[part]) for part in parts], axis=None))
+        graph = gx.compile([x, w], gx.grad(total, [x, w]), backend="interpreter").graph
+        return [n.op.name for n in graph.nodes].count("where")
+
+    columns = [(slice(None), slice(a, a + 4)) for a in (4, 0, 8)]
+    assert choices(*columns) == 0
+    assert choices((slice(None), slice(None, 6)), (slice(None), slice(11, 5, -1))) == 0
+    assert choices((slice(2, 4),), (slice(None, 2),), (slice(4, None),)) == 0 or size == "n"  # which may be less than 4
+    assert choices(*columns[:2]) > 0
+    assert choices((slice(None), slice(0, 5)), (slice(None), slice(6, 12))) > 0  # a column is left out
+    assert choices((slice(None), slice(None, None, 2))) > 0
+    assert choices((slice(None), slice(0, 6)), (slice(None), slice(6, None, 2))) > 0
+    if size == 4:
+        assert choices((slice(2), slice(6)), (slice(2, None), slice(6, None))) > 0  # two corners
+
+
+def test_an_embedding_costs_nothing() -> None:
+    """A table is looked up, and nothing is multiplied behind that."""
+    table, places = gx.placeholder("table", (7, 3), "float64"), gx.placeholder("places", ("n",), "int64")
+    graph = gx.compile([table, places], gx.grad(gx.sum(gx.tanh(gx.take(table, places, axis=0))), table)).graph
+    assert not {n.op.name for n in graph.nodes} & {"where", "not_equal", "any"}
+    assert [n.op.name for n in graph.nodes].count("put_add") == 1
 
 
 def test_choices_along_a_deep_chain() -> None:
@@ -149,7 +257,18 @@ def test_choices_along_a_deep_chain() -> None:
         (gx.sqrt, 0.0, math.inf),
         (gx.cbrt, 0.0, math.inf),
         (gx.log, 0.0, math.inf),
-        (lambda x: gx.hypot(x, 0.0), 0.0, math.nan),
+        (lambda x: gx.hypot(x, 0.0), 0.0, 0.0),
+        (lambda x: gx.atan2(x, 0.0), 0.0, math.nan),
+        (lambda x: gx.atan2(x, x), 0.0, math.nan),
+        (lambda x: gx.sqrt(x * x), 0.0, 0.0),
+        (lambda x: gx.sqrt(x * x), -2.0, -1.0),
+        (lambda x: gx.sqrt(gx.abs(x)), 0.0, 0.0),
+        (lambda x: gx.cbrt(x * x), 0.0, 0.0),
+        (lambda x: gx.sqrt(x * x * x), 0.0, math.nan),  # is negative elsewhere
+        (lambda x: gx.sqrt(x + x), 0.0, math.inf),
+        (lambda x: gx.sqrt(1 - gx.cos(x)), 0.0, math.nan),  # nothing says that it is never negative
+        (lambda x: gx.abs(x) ** 0.25, 0.0, 0.0),
+        (lambda x: x**0.25, 0.0, math.inf),
         *((f, x0, 0.0) for f in (gx.floor, gx.ceil, gx.round, gx.trunc) for x0 in (0.0, 0.5)),
         (lambda x: gx.astype(x > 0, "float64") + gx.astype(gx.astype(x, "int64"), "float64"), 0.0, 0.0),
         (lambda x: gx.remainder(x, 2.0), 4.0, 1.0),
@@ -171,16 +290,103 @@ def test_the_convention_at_kinks_of_one_number(f: Function, x0: float, want: flo
     [
         (gx.max, [1.0, 3.0, 3.0], [0.0, 0.5, 0.5]),
         (gx.min, [1.0, 1.0, 1.0], [1 / 3, 1 / 3, 1 / 3]),
-        (lambda x: gx.sqrt(gx.sum(x * x)), [0.0, 0.0, 0.0], [math.nan] * 3),
+        (lambda x: gx.sqrt(gx.sum(x * x)), [0.0, 0.0, 0.0], [0.0] * 3),
         (gx.prod, [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
         (gx.prod, [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
-        (gx.std, [1.0, 1.0, 1.0], [math.nan] * 3),
+        (gx.std, [1.0, 1.0, 1.0], [0.0] * 3),
+        (gx.var, [1.0, 1.0, 1.0], [0.0] * 3),
         (lambda x: gx.take(x, [5, -1, 0]).sum(), [1.0, 2.0, 3.0], [1.0, 0.0, 2.0]),
     ],
 )
 def test_the_convention_at_kinks_of_arrays(f: Function, x0: list[float], want: list[float]) -> None:
     x = gx.placeholder("x", (3,), "float64")
     np.testing.assert_array_equal(at(gx.grad(f(x), x), {x: x0}), want)
+
+
+NORMS: dict[str, Function] = {
+    "root of the sum of squares": norm,
+    "x @ x": lambda x: gx.sqrt(x @ x),
+    "power of a sum": lambda x: (x * x).sum() ** 0.5,
+    "squares by **": lambda x: gx.sum(x**2) ** 0.5,
+    "squares by square": lambda x: gx.sqrt(gx.mean(gx.square(x))),
+    "squares by pow": lambda x: gx.sqrt(gx.sum(gx.pow(x, gx.constant(2.0)))),
+    "squares of magnitudes": lambda x: gx.sqrt(gx.sum(gx.abs(x) ** 2)),
+    "a square written twice": lambda x: gx.sqrt(gx.sum((x + 0) * (x + 0))),
+    "weighted": lambda x: gx.sqrt(gx.sum(x * x * gx.constant([1.0, 2.0, 0.5]))),
+    "fourth powers": lambda x: gx.sum(x**4) ** 0.25,
+    "a sum of two": lambda x: gx.sqrt(x[0] * x[0] + gx.sum(x[1:] ** 2)),
+    "chosen": lambda x: gx.sqrt(gx.sum(gx.where(x > -1, x * x, 0))),
+    "vecdot": lambda x: gx.sqrt(gx.vecdot(x, x)),
+    "einsum": lambda x: gx.sqrt(gx.einsum("i,i->", x, x)),
+    "einsum of rows": lambda x: gx.sqrt(gx.einsum("bi,bi->b", *[gx.broadcast_to(x, (2, 3))] * 2)),
+    "tensordot": lambda x: gx.sqrt(gx.tensordot(x, x, 1)),
+    "a row by a column": lambda x: gx.sqrt(gx.expand_dims(x, 0) @ gx.expand_dims(x, 1)),
+    "a row by its transpose": lambda x: gx.sqrt(gx.expand_dims(x, 0) @ gx.expand_dims(x, 0).T),
+    "segments": lambda x: gx.sqrt(gx.segment_sum(x * x, [0, 1, 0], 2)),
+    "running sum": lambda x: gx.sqrt(gx.cumulative_sum(x * x)),
+    "padded": lambda x: gx.sqrt(gx.concat([gx.pad(x * x, 1), gx.take(x * x, [0, 2])])),
+    "diagonal": lambda x: gx.sqrt(gx.diagonal(gx.diag(x * x))),
+    "largest": lambda x: gx.sqrt(gx.max(x * x)),
+    "hypot": lambda x: gx.hypot(gx.hypot(x[0], x[1]), x[2]),
+    "cast": lambda x: gx.sqrt(gx.sum((x * x).astype("float32"))),
+    "root of a root": lambda x: gx.sqrt(norm(x)),
+    "cube root": lambda x: gx.cbrt(gx.sum(x * x)),
+    "linalg.norm": gx.linalg.norm,
+    "distance": lambda x: gx.sqrt(gx.sum((x - 2 * x) ** 2)),
+    "std": gx.std,
+    "std, corrected": lambda x: gx.std(x, correction=1),
+    "std, corrected by a fraction": lambda x: gx.std(x, correction=0.5),
+    **{f"vector_norm, {o}": lambda x, o=o: gx.linalg.vector_norm(x, ord=o)  # type: ignore[misc]
+       for o in (0.5, 1, 1.5, 2, 3, 4, math.inf, -math.inf, -0.5, -1, -2)},
+    **{f"matrix_norm, {o}": lambda x, o=o: gx.linalg.matrix_norm(gx.stack([x, 2 * x]), ord=o)  # type: ignore[misc]
+       for o in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)},
+}  # fmt: skip
+
+
+@BACKENDS
+@pytest.mark.parametrize("name", NORMS)
+def test_the_gradient_of_a_norm_at_zero_is_zero(name: str, backend: str) -> None:
+    """Also the second, backwards and forwards; and a norm of order below 1 where a single element is 0."""
+    x = gx.placeholder("x", (3,), "float64")
+    y = gx.sum(NORMS[name](x))
+    v = gx.constant([1.0, -2.0, 0.5])
+    g = gx.grad(y, x)
+    for found in gx.compile([x], [g, gx.jvp(y, x, v), gx.grad(gx.sum(g * v), x), gx.hvp(y, x, v)], backend=backend)(np.zeros(3)):
+        np.testing.assert_array_equal(found, np.zeros_like(found))
+
+
+@pytest.mark.parametrize("name", sorted(NORMS.keys() - {"cast", "vector_norm, inf", "vector_norm, -inf", "largest"}))
+def test_the_gradient_of_a_norm_elsewhere_is_its_own(name: str) -> None:
+    testing.check_grads(NORMS[name], [[0.31, -0.52, 0.83]], eps=2.0**-8, order=1)
+
+
+def test_a_root_is_level_only_where_what_it_is_taken_of_is() -> None:
+    """By the square itself the root is the lone root; a square of something else is no sum of squares of this."""
+    x, y = gx.placeholder("x", (2,), "float64"), gx.placeholder("y", (2,), "float64")
+    squares = x * x
+    assert at(gx.grad(gx.sum(gx.sqrt(squares)), squares), {x: [0.0, 2.0]}).tolist() == [math.inf, 0.25]
+    total = gx.sum(squares)
+    assert at(gx.grad(gx.sqrt(total), squares), {x: [0.0, 0.0]}).tolist() == [math.inf] * 2
+    assert at(gx.grad(gx.sum(gx.sqrt(x * y)), x), {x: [0.0, 4.0], y: [1.0, 1.0]}).tolist() == [math.inf, 0.25]
+    assert at(gx.grad(gx.sqrt(x @ y), x), {x: [0.0, 0.0], y: [1.0, 1.0]}).tolist() == [math.inf] * 2
+    assert at(gx.grad(gx.sum(gx.sqrt(x - 1)), x), {x: [1.0, 2.0]}).tolist() == [math.inf, 0.5]
+    assert at(gx.grad(gx.sum(gx.sqrt((x * x) * -x)), x), {x: [-1.0, -4.0]}).tolist() == [-1.5, -3.0]
+    assert at(gx.grad(gx.sum(gx.sqrt(gx.abs(x) * y)), y), {x: [4.0, 1.0], y: [0.0, 1.0]}).tolist() == [math.inf, 0.5]
+    assert at(gx.grad(gx.sum(gx.sqrt(gx.maximum(x, 0.0))), x), {x: [4.0, 1.0]}).tolist() == [0.25, 0.5]
+    assert at(gx.grad(gx.sum(gx.sqrt(gx.pow(x, gx.constant(3.0)))), x), {x: [4.0, 1.0]}).tolist() == [3.0, 1.5]
+
+
+def test_a_root_of_what_is_never_zero_costs_nothing() -> None:
+    """Nor the one of a normalisation: mean of squares + eps."""
+    x = gx.placeholder("x", (3, 4), "float64")
+    graph = gx.compile([x], gx.grad(gx.sum(gx.nn.layer_norm(x) ** 3), x), backend="interpreter").graph
+    assert "where" not in {n.op.name for n in graph.nodes}
+
+
+def test_the_partial_derivative_of_a_norm_of_order_below_one_where_an_element_is_zero() -> None:
+    x = gx.placeholder("x", (3,), "float64")
+    found = at(gx.grad(gx.linalg.vector_norm(x, ord=0.5), x), {x: [0.0, 4.0, -1.0]})
+    np.testing.assert_allclose(found, [0.0, 1.5, -3.0], rtol=1e-15)  # (2 + 1) / sqrt|x|
 
 
 # --- second derivatives ----------------------------------------------------------------------------------------------

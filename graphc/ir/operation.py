@@ -18,7 +18,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from graphc.ir.graph import Node
 
 Attrs = Mapping[str, Any]
+Box = tuple[tuple[Size, Size], ...]  # from the first place up to the second, along each axis
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,11 @@ class Operation:
     float16 and bfloat16 it is run in float32, and its result rounded once);
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
-    taken(*inputs) gives for every input of an operation that chooses elements the condition under which it takes one.
+    taken(*inputs, **attrs) gives for every input of an operation that chooses elements the condition under which it takes one.
+    partial(*inputs, **attrs): what one that only moves elements reads of its first operand: everything (False), something
+    (True), or what lies between two places of each axis; its vjp applied to ones counts how often an element is read.
+    level(*inputs, **attrs): the operands that must be level for the result to be; None where it is not (passes/level.py).
+    root: the derivative by the first operand may be infinite where the result is 0.
     instead(g, *inputs, **attrs) gives a node of the same value, through which the cotangent g goes; None where vjp is the rule.
     every(size, *operands, **attrs) does the operation for every element of a leading axis of that size: operands and the results,
     which it gives as a list, are pairs of a node and whether it has that axis. Where it is None, the lowering says how.
@@ -204,6 +209,9 @@ class Operation:
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
     taken: Callable[..., tuple[Node | None, ...]] | None = None
+    partial: Callable[..., bool | Box] | None = None
+    level: Callable[..., Sequence[Node] | None] | None = None
+    root: bool = False
     instead: Callable[..., Node | None] | None = None
     arity: int | None = None
     doc: str = field(default="", repr=False)
@@ -253,6 +261,7 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Choose", "Composite", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation", "Pointwise",
-    "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Sized", "Whole", "operations",
+    "VOCABULARY", "Attrs", "Box", "Choose", "Composite", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation",
+    "Pointwise", "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Sized", "Whole",
+    "operations",
 ]  # fmt: skip

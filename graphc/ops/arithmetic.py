@@ -13,7 +13,7 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import DType, TensorType
-from graphc.ops.declare import Op, any_type, build, elementwise, numeric, to_float, true_division
+from graphc.ops.declare import Op, alike, always, any_type, build, elementwise, numeric, of_all, to_float, true_division
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -24,12 +24,18 @@ def _whole(function: Any) -> Any:
     return lambda x: np.array(x) if x.dtype.kind != "f" else function(x)
 
 
+def _above_zero(x: Tensor) -> bool:
+    value = None if x.inputs else x.attrs.get("value")
+    return isinstance(value, (int, float)) and value > 0
+
+
 add = elementwise(
     "add",
     dtype=any_type,
     reference=np.add,
     scalar="add({0}, {1})",
     vjp=lambda g, y, a, b: (g, g),
+    level=lambda a, b: None if _above_zero(a) or _above_zero(b) else (a, b),  # what is never 0 has no need
     doc="a + b; of booleans, a or b.",
 )
 subtract = elementwise(
@@ -41,6 +47,7 @@ multiply = elementwise(
     reference=np.multiply,
     scalar="mul({0}, {1})",
     vjp=lambda g, y, a, b: (g * b, g * a),
+    level=lambda a, b: () if alike(a, b) else (a, b),
     doc="a * b; of booleans, a and b.",
 )
 divide = elementwise(
@@ -49,6 +56,7 @@ divide = elementwise(
     reference=np.divide,
     scalar="div({0}, {1})",
     vjp=lambda g, y, a, b: (g / b, -g * y / b),
+    level=of_all,
     doc="a / b; integers are divided as float64.",
 )
 negative = elementwise("negative", dtype=numeric, reference=np.negative, scalar="neg({0})", vjp=lambda g, y, x: (-g,), doc="-x.")
@@ -59,6 +67,8 @@ sqrt = elementwise(
     scalar="sqrt({0})",
     domain=(0.1, 4),
     vjp=lambda g, y, x: (g / (y + y),),
+    level=of_all,
+    root=True,
     doc="The square root; NaN below 0.",
 )
 abs = elementwise(
@@ -67,6 +77,7 @@ abs = elementwise(
     reference=np.abs,
     scalar="abs({0})",
     vjp=lambda g, y, x: (g * sign(x),),
+    level=always,
     doc="The absolute value; the smallest integer stays itself.",
 )
 sign: Op = elementwise(
@@ -148,12 +159,14 @@ def _tie(g: Tensor, a: Tensor, b: Tensor, first: Tensor) -> Tensor:
 
 maximum = elementwise(
     "maximum", dtype=any_type, scalar="maximum({0}, {1})", reference=lambda a, b: _choose(a > b, a, b),
-    vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)),
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)), level=of_all,
+    taken=lambda a, b: (ops.logical_not(a < b), ops.logical_not(b < a)),
     doc="The larger of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", dtype=any_type, scalar="minimum({0}, {1})", reference=lambda a, b: _choose(a < b, a, b),
-    vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)),
+    vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)), level=of_all,
+    taken=lambda a, b: (ops.logical_not(a > b), ops.logical_not(b > a)),
     doc="The smaller of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 copysign: Op = elementwise(
@@ -244,7 +257,7 @@ def _cast_gradient(g: Tensor, y: Tensor, x: Tensor, dtype: DType) -> tuple[Node 
 
 astype_ = Op(
     "astype", lambda x, dtype: TensorType(dtype, x.shape), _cast, Pointwise(_astype_body, elementwise=True), _cast_gradient,
-    tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), arity=1, build=build,
+    tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), level=of_all, arity=1, build=build,
 )  # fmt: skip
 
 

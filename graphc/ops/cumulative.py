@@ -18,7 +18,19 @@ from graphc.ir import types as t
 from graphc.ir.graph import Node
 from graphc.ir.operation import Prefix, Sample
 from graphc.ir.types import DType, TensorType
-from graphc.ops.declare import Op, broadcast_shapes, build, check_flag, normalize_axis, numeric, promote_operands, to_float
+from graphc.ops.declare import (
+    Level,
+    Op,
+    broadcast_shapes,
+    build,
+    check_flag,
+    normalize_axis,
+    numeric,
+    of_all,
+    promote_operands,
+    some,
+    to_float,
+)
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +44,8 @@ def _prefix(
     vjp: Callable[..., tuple[Node | None, ...]],
     accepts: Callable[[DType], bool],
     domain: tuple[float, float] = (-3.0, 3.0),
+    partial: Callable[..., bool] | None = None,
+    level: Level = None,
 ) -> Op:
     def infer(x: TensorType, axis: int) -> TensorType:
         if not accepts(x.dtype):
@@ -39,7 +53,10 @@ def _prefix(
         return x
 
     samples = tuple(Sample((shape,), {"axis": axis}, domain=domain) for shape, axis in _SHAPES)
-    return Op(name, infer, lambda x, axis: reference(x, axis), Prefix(combine), vjp, samples, arity=1, build=build)
+    return Op(
+        name, infer, lambda x, axis: reference(x, axis), Prefix(combine), vjp, samples, partial=partial, level=level, arity=1,
+        build=build,
+    )  # fmt: skip
 
 
 def _widest(dtype: DType) -> bool:
@@ -95,10 +112,10 @@ def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> tuple[Tensor]:
     return (ops.exp(_gap(x, y)) * _later(g, ops.exp(_gap(before, y)), axis),)
 
 
-cumsum_ = _prefix("cumulative_sum", "add", np.cumsum, _sum_vjp, _widest)
+cumsum_ = _prefix("cumulative_sum", "add", np.cumsum, _sum_vjp, _widest, level=of_all)
 cumprod_ = _prefix("cumulative_prod", "mul", np.cumprod, _prod_vjp, _widest)
-cummax_ = _prefix("cummax", "max", np.maximum.accumulate, _extreme_vjp, _any)
-cummin_ = _prefix("cummin", "min", np.minimum.accumulate, _extreme_vjp, _any)
+cummax_ = _prefix("cummax", "max", np.maximum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
+cummin_ = _prefix("cummin", "min", np.minimum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
 logcumsumexp_ = _prefix("logcumsumexp", "logaddexp", np.logaddexp.accumulate, _logsumexp_vjp, _float)
 
 

@@ -7,9 +7,9 @@ What is declared is the function users call.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.operation import Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
+from graphc.ir.operation import Box, Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.tensor import Tensor, TensorLike, Weak, as_tensor
@@ -254,6 +254,7 @@ def host(
     threaded: bool = False,
     vjp: Callable[..., tuple[Node | None, ...]] | None = None,
     requires: Callable[..., list[Requirement]] | None = None,
+    partial: Callable[..., bool | Box] | None = None,
     samples: tuple[Sample, ...] = (),
     arity: int = 1,
     every: Every | None = None,
@@ -268,8 +269,11 @@ def host(
     """
     if reference is None:
         assert into is not None
-        reference = partial(_allocate, infer, into)
-    return Op(name, infer, reference, Host(into, threaded), vjp, samples, requires, arity=arity, every=every, build=build)
+        reference = functools.partial(_allocate, infer, into)
+    return Op(
+        name, infer, reference, Host(into, threaded), vjp, samples, requires, partial=partial, arity=arity, every=every,
+        build=build,
+    )  # fmt: skip
 
 
 def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arrays: Array, **attrs: Any) -> Any:
@@ -279,6 +283,46 @@ def _allocate(infer: Callable[..., TensorType], into: Callable[..., None], *arra
     out = made if isinstance(found, TupleType) else made[0]
     into(out, *arrays, **attrs)
     return out
+
+
+# --- what is never negative, and level where it is 0 (passes/level.py) ---------------------------------------------------
+
+Level = Callable[..., Sequence[Node] | None] | None
+
+
+def of_all(*inputs: Node, **attrs: Any) -> tuple[Node, ...]:
+    """Level where all operands are."""
+    return inputs
+
+
+def of_first(*inputs: Node, **attrs: Any) -> tuple[Node, ...]:
+    """Level where the first operand is; the others are places."""
+    return inputs[:1]
+
+
+def always(*inputs: Node, **attrs: Any) -> tuple[Node, ...]:
+    """Level whatever the operands are."""
+    return ()
+
+
+def some(*inputs: Node, **attrs: Any) -> bool:
+    """For `partial`: what data names may leave elements unread."""
+    return True
+
+
+def alike(a: Node, b: Node) -> bool:
+    """Whether two symbols are computed in the same way from the same; False where that takes long to see."""
+    todo, patience = [(a, b)], 100
+    while todo:
+        a, b = todo.pop()
+        if a is b:
+            continue
+        patience -= 1
+        leaves = (a.is_leaf or b.is_leaf) and "value" not in a.attrs
+        if not patience or leaves or a.op is not b.op or a.type != b.type or a.attrs != b.attrs or len(a.inputs) != len(b.inputs):
+            return False
+        todo += zip(a.inputs, b.inputs, strict=True)
+    return True
 
 
 # --- kinds of operations ---------------------------------------------------------------------------------------------
@@ -295,6 +339,8 @@ def elementwise(
     free: int = 0,
     later: bool = False,
     taken: Callable[..., tuple[Node | None, ...]] | None = None,
+    level: Level = None,
+    root: bool = False,
     doc: str = "",
 ) -> Op:
     """Declare a function of single elements.
@@ -341,8 +387,8 @@ def elementwise(
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
     return Op(
-        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, taken=taken, arity=arity,
-        build=apply,
+        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, taken=taken, level=level, root=root,
+        arity=arity, build=apply,
         doc=f"{doc}\n\nElement by element: operands broadcast and promote as NumPy 2's do; gives a symbol of their common shape.",
     )  # fmt: skip
 
@@ -356,6 +402,7 @@ def index_map(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
+    partial: Callable[..., bool | Box] | None = None,
     apply: Callable[..., Tensor] = build,
     doc: str = "",
 ) -> Op:
@@ -367,7 +414,10 @@ def index_map(
     def body(k: Scalars, i: tuple[Size, ...], **attrs: Any) -> Any:
         return k.load(0, index(i, k.type(0).shape, **attrs))
 
-    return Op(name, infer, reference, Pointwise(body), vjp, samples, requires=requires, arity=1, build=apply, doc=doc)
+    return Op(
+        name, infer, reference, Pointwise(body), vjp, samples, requires=requires, partial=partial, level=of_first, arity=1,
+        build=apply, doc=doc,
+    )  # fmt: skip
 
 
 def pointwise(
@@ -380,9 +430,10 @@ def pointwise(
     samples: tuple[Sample, ...] = (),
     requires: Callable[..., list[Requirement]] | None = None,
     moves: bool = False,
+    level: Level = None,
 ) -> Op:
     """Declare an operation whose elements are scalar code over any elements of its operands."""
-    return Op(name, infer, reference, Pointwise(body, moves=moves), vjp, samples, requires=requires, build=build)
+    return Op(name, infer, reference, Pointwise(body, moves=moves), vjp, samples, requires=requires, level=level, build=build)
 
 
 def composite(
@@ -409,6 +460,8 @@ def reduction(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     identity: bool = True,
     domain: tuple[float, float] = (-3.0, 3.0),
+    taken: Callable[..., tuple[Node | None, ...]] | None = None,
+    level: Level = None,
     apply: Callable[..., Tensor] = build,
     doc: str = "",
 ) -> Op:
@@ -432,7 +485,10 @@ def reduction(
         for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
         if len(axes) == 1 or not combine.startswith("arg")
     )
-    return Op(name, infer, reference, Reduction(combine), vjp, samples, requires=requires, arity=1, build=apply, doc=doc)
+    return Op(
+        name, infer, reference, Reduction(combine), vjp, samples, requires=requires, taken=taken, level=level, arity=1,
+        build=apply, doc=doc,
+    )  # fmt: skip
 
 
 # --- axes ------------------------------------------------------------------------------------------------------------
@@ -527,8 +583,8 @@ def _shown(value: Any) -> str:
 
 
 __all__ = [
-    "any_type", "as_option", "broadcast_shapes", "build", "check_flag", "check_function", "check_number", "comparison",
-    "composite", "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes", "normalize_axis",
-    "normalize_integer", "normalize_size", "numeric", "pointwise", "promote_operands", "reduction", "shift", "to_bool",
-    "to_float", "true_division", "weak",
+    "Level", "alike", "always", "any_type", "as_option", "broadcast_shapes", "build", "check_flag", "check_function",
+    "check_number", "comparison", "composite", "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes",
+    "normalize_axis", "normalize_integer", "normalize_size", "numeric", "of_all", "of_first", "pointwise", "promote_operands",
+    "reduction", "shift", "some", "to_bool", "to_float", "true_division", "weak",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, index_map, normalize_axis, normalize_integer, pointwise
+from graphc.ops.declare import Op, index_map, normalize_axis, normalize_integer, of_all, pointwise
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +27,7 @@ diagonal_: Op = index_map(
     "diagonal",  # of the last two axes
     shape=lambda x, offset: (*x[:-2], _length(x[-2], x[-1], offset)),
     reference=lambda x, offset: np.diagonal(x, offset, -2, -1),
+    partial=lambda x, offset: True,
     index=lambda i, x, offset: (*i[:-1], dims.add(i[-1], max(-offset, 0)), dims.add(i[-1], max(offset, 0))),
     vjp=lambda g, y, x, offset: (put_diagonal_(g, offset=offset, rows=x.shape[-2], columns=x.shape[-1]),),
     samples=(
@@ -61,6 +62,7 @@ put_diagonal_: Op = pointwise(
     reference=_put_reference,
     body=_put_body,
     vjp=lambda g, y, x, offset, rows, columns: (diagonal_(g, offset=offset),),
+    level=of_all,
     samples=(
         Sample(((2, 3),), {"offset": 0, "rows": 3, "columns": 4}), Sample(((2,),), {"offset": -1, "rows": 4, "columns": 2}),
         Sample(((2,),), {"offset": 1, "rows": 2, "columns": 3}),

@@ -16,7 +16,8 @@ import numpy as np
 from graphc import ops
 from graphc.errors import InputError, caller
 from graphc.ir import types as t
-from graphc.ops.declare import Op, as_option, elementwise, numeric, promote_operands, to_float
+from graphc.ir.graph import Node
+from graphc.ops.declare import Op, always, as_option, elementwise, numeric, of_all, promote_operands, to_float
 from graphc.ops.declare import weak as weak_number
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
@@ -64,7 +65,10 @@ acosh = _float(
 atanh = _float(
     "atanh", np.arctanh, lambda g, y, x: (g / ((1 - x) * (1 + x)),), (-0.9, 0.9), doc="The inverse of tanh, from -1 to 1."
 )
-cbrt = _float("cbrt", np.cbrt, lambda g, y, x: (g / (3 * y * y),), (0.2, 5), doc="The cube root.")
+cbrt = elementwise(
+    "cbrt", dtype=to_float, reference=np.cbrt, scalar="cbrt({0})", vjp=lambda g, y, x: (g / (3 * y * y),), domain=(0.2, 5),
+    level=of_all, root=True, doc="The cube root.",
+)  # fmt: skip
 
 
 def sqrt(x: TensorLike) -> Tensor:
@@ -81,7 +85,8 @@ hypot = elementwise(
     dtype=to_float,
     reference=np.hypot,
     scalar="hypot({0}, {1})",
-    vjp=lambda g, y, a, b: (g * a / y, g * b / y),
+    vjp=lambda g, y, a, b: (where(y == 0, 0, g * a / y), where(y == 0, 0, g * b / y)),
+    level=always,
     doc="sqrt(a*a + b*b) without overflow.",
 )
 
@@ -331,12 +336,20 @@ def _pow_gradient(g: Tensor, y: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, T
     return g * left, g * right
 
 
-def where(c: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def _level_power(a: Tensor, b: Tensor) -> tuple[Node, ...] | None:
+    value = None if b.inputs else b.attrs.get("value")
+    if not isinstance(value, (int, float)) or value <= 0:
+        return None
+    return () if value % 2 == 0 else (a,)
+
+
+def where(c: Tensor, a: TensorLike, b: TensorLike) -> Tensor:
     return ops.where(c, a, b)
 
 
 pow_ = elementwise(
-    "pow", dtype=numeric, reference=_pow_reference, scalar="pow({0}, {1})", vjp=_pow_gradient, domain=(0.2, 3)
+    "pow", dtype=numeric, reference=_pow_reference, scalar="pow({0}, {1})", vjp=_pow_gradient, domain=(0.2, 3),
+    level=_level_power, root=True,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from graphc.ir.dims import Size
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, normalize_axis, normalize_size
+from graphc.ops.declare import Op, build, normalize_axis, normalize_size, of_first, some
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -65,7 +65,7 @@ take_ = Op(
     "take", _take_type, lambda x, indices, axis: np.take(x, safe(indices, x.shape[axis]), axis), Pointwise(_take_body),
     lambda g, y, x, indices, axis: (put_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((4, 3), (2, 5)), {"axis": 0}, ("", "int64"), (-6, 6)), Sample(((2, 4), ()), {"axis": 1}, ("", "int32"), (-6, 6))),
-    requires=_nonempty("take"), arity=2, build=build,
+    requires=_nonempty("take"), partial=some, level=of_first, arity=2, build=build,
 )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def _put_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size) -> tu
 put_add: Op = Op(
     "put_add", _put_type, _put_reference, Scatter("add", _put_place),
     lambda g, y, x, indices, axis, size: (take_(g, indices, axis=axis), None),
-    (Sample(((2, 5, 3), (2, 5)), {"axis": 0, "size": 4}, ("", "int64"), (-5, 5)),), arity=2, build=build,
+    (Sample(((2, 5, 3), (2, 5)), {"axis": 0, "size": 4}, ("", "int64"), (-5, 5)),), level=of_first, arity=2, build=build,
 )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ along_ = Op(
     "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, safe(indices, x.shape[axis]), axis),
     Pointwise(_along_body), lambda g, y, x, indices, axis: (put_along_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)), Sample(((2, 0), (2, 0)), {"axis": 1}, ("", "int64"))),
-    requires=_along_requires, arity=2, build=build,
+    requires=_along_requires, partial=some, level=of_first, arity=2, build=build,
 )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def _put_along_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size)
 put_along_add: Op = Op(
     "put_along_add", _put_along_type, _put_along_reference, Scatter("add", _put_along_place),
     lambda g, y, x, indices, axis, size: (along_(g, indices, axis=axis), None),
-    (Sample(((3, 2), (3, 2)), {"axis": 1, "size": 4}, ("", "int64"), (-5, 5)),), arity=2, build=build,
+    (Sample(((3, 2), (3, 2)), {"axis": 1, "size": 4}, ("", "int64"), (-5, 5)),), level=of_first, arity=2, build=build,
 )  # fmt: skip
 
 

@@ -219,6 +219,7 @@ constant_ = Op(
     lambda value: TensorType(t.as_dtype(value.array.dtype), value.array.shape),
     _no_reference,
     Leaf(),
+    level=lambda value: () if (value.array >= 0).all() else None,
     build=build,
     arity=0,
 )
@@ -370,6 +371,7 @@ full_ = Op(
     Pointwise(_full_body),
     lambda g, y, shape, value, dtype: (),
     (Sample((), {"shape": (2, 3), "value": 1.5, "dtype": t.float32}),),
+    level=lambda shape, value, dtype: () if isinstance(value, Dim) or value >= 0 else None,
     requires=_fits,
     build=build,
     arity=0,

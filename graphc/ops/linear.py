@@ -10,9 +10,10 @@ from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Dim, Size
+from graphc.ir.graph import Node
 from graphc.ir.operation import Contraction, Sample
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, broadcast_shapes, build, normalize_integer, numeric, promote_operands
+from graphc.ops.declare import Op, alike, broadcast_shapes, build, normalize_integer, numeric, promote_operands
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Tensor, TensorLike
 
@@ -38,6 +39,24 @@ def _inner(a: TensorType, b: TensorType) -> ShapeError:
     )
 
 
+def _level_product(a: Tensor, b: Tensor) -> tuple[Node, ...] | None:
+    """A vector times itself: rows of one matrix, whose elements are those of the other in the same order."""
+    if a.shape[-2] != 1 or b.shape[-1] != 1:
+        return None
+    return () if alike(_elements(a), _elements(b)) else None
+
+
+def _elements(x: Node) -> Node:
+    """What reshapes, and permutations of axes of size 1, make an array of."""
+    while x.inputs and x.op.name in ("reshape", "permute_dims"):
+        given = x.inputs[0]
+        moved = [a for a in x.attrs.get("axes", ()) if given.type.shape[a] != 1]
+        if moved != sorted(moved):
+            break
+        x = given
+    return x
+
+
 matmul_: Op = Op(
     "matmul", _contract_type, lambda a, b: np.matmul(a, b), Contraction(),
     lambda g, y, a, b: (matmul_(g, ops.matrix_transpose(b)), matmul_(ops.matrix_transpose(a), g)),
@@ -45,7 +64,7 @@ matmul_: Op = Op(
         Sample(((3, 4), (4, 5))), Sample(((2, 3, 4), (2, 4, 5))), Sample(((3, 1), (1, 2))), Sample(((3, 0), (0, 2))),
         Sample(((1, 7), (7, 1))),
     ),
-    arity=2, build=build,
+    level=_level_product, arity=2, build=build,
 )  # fmt: skip
 
 

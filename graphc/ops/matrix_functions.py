@@ -340,8 +340,9 @@ def matrix_rank(x: TensorLike, *, rtol: float | None = None) -> Tensor:
 def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
     """The norm of matrices: floats [..., m, n] to [...], or [..., 1, 1] with keepdims.
 
-    ord: "fro" (the root of the sum of squares; its gradient at 0 is 0), "nuc" (the sum of the singular values), 2 and -2 (the
-    largest and smallest of them), 1 and -1 (the largest and smallest sum of a column's magnitudes), inf and -inf (of a row's).
+    ord: "fro" (the root of the sum of squares), "nuc" (the sum of the singular values), 2 and -2 (the largest and smallest of
+    them), 1 and -1 (the largest and smallest sum of a column's magnitudes), inf and -inf (of a row's). The gradient at 0 is 0,
+    and so is what a singular value of 0 adds to it.
 
     >>> import graphc as gx
     >>> [gx.linalg.matrix_norm(gx.constant([[3.0, 0.0], [0.0, -4.0]]), ord=o).eval().item() for o in ("fro", "nuc", 2, 1)]
@@ -355,11 +356,10 @@ def matrix_norm(x: TensorLike, *, keepdims: bool = False, ord: Any = "fro") -> T
         raise ShapeError(f"matrix_norm needs a matrix, got {a.type}", where=caller())
     if ord in ("nuc", 2, -2):
         values = svdvals(a)
+        values = ops.where(ops.equal(values, 0), 0, values)  # least there: no gradient
         found = ops.sum(values, axis=-1) if ord == "nuc" else ops.max(values, axis=-1) if ord == 2 else ops.min(values, axis=-1)
     elif ord == "fro":
-        total = ops.sum(ops.square(a), axis=(-2, -1))
-        nothing = ops.equal(total, 0)
-        found = ops.where(nothing, ops.zeros_like(total), ops.sqrt(ops.where(nothing, ops.ones_like(total), total)))
+        found = ops.sqrt(ops.sum(ops.square(a), axis=(-2, -1)))
     else:
         sums = ops.sum(ops.abs(a), axis=-2 if ord in (1, -1) else -1)
         found = (ops.max if ord > 0 else ops.min)(sums, axis=-1)

@@ -11,7 +11,7 @@ from graphc.errors import DTypeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
-from graphc.ops.declare import as_option, check_flag, check_number, normalize_axes, normalize_axis, reduction
+from graphc.ops.declare import Op, as_option, check_flag, check_number, normalize_axes, normalize_axis, of_all, reduction
 from graphc.ops.storage import in_float32
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -72,17 +72,19 @@ def _arg(name: str, dtype: DType) -> DType:
 
 
 sum_ = reduction(
-    "sum", combine="add", dtype=_accumulator, vjp=lambda g, y, x, axes: (_spread(g, x, axes),),
+    "sum", combine="add", dtype=_accumulator, vjp=lambda g, y, x, axes: (_spread(g, x, axes),), level=of_all,
     reference=lambda x, axes: np.sum(x, axis=axes),
 )  # fmt: skip
 prod_ = reduction(
     "prod", combine="mul", dtype=_accumulator, vjp=_prod_vjp, domain=(0.5, 2), reference=lambda x, axes: np.prod(x, axis=axes)
 )
-max_ = reduction(
-    "max", combine="max", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes)
+max_: Op = reduction(
+    "max", combine="max", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes),
+    taken=lambda x, axes: (ops.logical_not(x < _spread(max_(x, axes=axes), x, axes)),), level=of_all,
 )
-min_ = reduction(
-    "min", combine="min", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes)
+min_: Op = reduction(
+    "min", combine="min", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes),
+    taken=lambda x, axes: (ops.logical_not(x > _spread(min_(x, axes=axes), x, axes)),), level=of_all,
 )
 any_ = reduction(
     "any", combine="or", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.any(x, axis=axes)
@@ -199,7 +201,8 @@ def var(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool 
     off = x - mean(x, axis, keepdims=True)
     drop = correction if ddof is None else ddof
     drop = check_number("var", "the correction", drop)
-    return sum(off * off, axis, keepdims=keepdims) / (ops.maximum(count - drop, 0) if drop else count)
+    left = ops.abs(ops.maximum(count - drop, 0)) if drop else count  # abs: for the gradient of `std`, at 0
+    return sum(off * off, axis, keepdims=keepdims) / left
 
 
 @in_float32

@@ -21,7 +21,7 @@ from graphc.ir.neutral import neutral
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, build, normalize_size
+from graphc.ops.declare import Op, build, normalize_size, of_first, some
 from graphc.ops.indexing import place, safe
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
@@ -98,14 +98,16 @@ gather: Op = Op(
         Sample(((4, 3), (2, 2), (2, 2)), {"axes": (1, 0), "at": 0}, ("", _INT, _INT), (-5, 5)),
         Sample(((2, 3), ()), {"axes": (1,), "at": 1}, ("", "uint8"), (0, 5)),
     ),
-    requires=lambda x, *indices, axes, at: _wants("gather", x, indices, axes), build=build,
+    requires=lambda x, *indices, axes, at: _wants("gather", x, indices, axes), partial=some, level=of_first, build=build,
 )  # fmt: skip
 
 
 # --- scatters --------------------------------------------------------------------------------------------------------
 
 
-def _scatter(name: str, combine: str, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any]) -> Op:
+def _scatter(
+    name: str, combine: str, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any], taken: Any = None
+) -> Op:  # fmt: skip
     """A copy of the second operand in which the first is combined into the places that the others name."""
 
     def infer(update: TensorType, base: TensorType, *indices: TensorType, axes: Axes, at: int) -> TensorType:
@@ -142,7 +144,8 @@ def _scatter(name: str, combine: str, write: Callable[[Array, Array, Array], Non
     )
     return Op(
         name, infer, reference, Scatter(combine, where, base=1), vjp, samples,
-        requires=lambda update, base, *indices, axes, at: _wants(name, base, indices, axes), build=build,
+        requires=lambda update, base, *indices, axes, at: _wants(name, base, indices, axes), taken=taken,
+        partial=some if combine == "set" else None, level=lambda update, base, *indices, **where: (update, base), build=build,
     )  # fmt: skip
 
 
@@ -189,11 +192,23 @@ def _extreme_vjp(g: Tensor, y: Tensor, update: Tensor, base: Tensor, *indices: T
     return (gather(share, *indices, **where) * hit, share * own, *(None for _ in indices))
 
 
+def _extreme_taken(op: Op, update: Tensor, base: Tensor, *indices: Tensor, **where: Any) -> tuple[Node | None, ...]:
+    """What is no extreme is not taken; where there is a NaN, nothing is left out."""
+    y = op(update, base, *indices, **where)
+    there = gather(y, *indices, **where)
+    hits = ((update == there) | (there != there), (base == y) | (y != y))
+    return (*hits, *(None for _ in indices))
+
+
 scatter_add: Op = _scatter("scatter_add", "add", np.add.at, _add_vjp)
 scatter_set: Op = _scatter("scatter_set", "set", _assign, _set_vjp)
 scatter_multiply: Op = _scatter("scatter_multiply", "mul", np.multiply.at, _multiply_vjp)
-scatter_max: Op = _scatter("scatter_max", "max", np.maximum.at, _extreme_vjp)
-scatter_min: Op = _scatter("scatter_min", "min", np.minimum.at, _extreme_vjp)
+scatter_max: Op = _scatter(
+    "scatter_max", "max", np.maximum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_max, *xs, **where)
+)
+scatter_min: Op = _scatter(
+    "scatter_min", "min", np.minimum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_min, *xs, **where)
+)
 
 
 # --- segments --------------------------------------------------------------------------------------------------------

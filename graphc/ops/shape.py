@@ -13,10 +13,21 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import Pointwise, Requirement, Sample
+from graphc.ir.operation import Box, Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, as_option, build, check_number, index_map, listed, normalize_axes, normalize_axis, pointwise
+from graphc.ops.declare import (
+    Op,
+    as_option,
+    build,
+    check_number,
+    index_map,
+    listed,
+    normalize_axes,
+    normalize_axis,
+    of_all,
+    pointwise,
+)
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +63,7 @@ reshape_: Op = Op(
     "reshape", _reshape_type, lambda x, shape: np.reshape(x, shape), Pointwise(_reshape_body),
     lambda g, y, x, shape: (reshape_(g, shape=x.shape),),
     (Sample(((3, 4),), {"shape": (2, 6)}), Sample(((2, 3, 4),), {"shape": (4, 1, 6)}), Sample(((1,),), {"shape": ()})),
-    requires=_reshape_requires, arity=1, build=build,
+    level=of_all, requires=_reshape_requires, arity=1, build=build,
 )  # fmt: skip
 
 
@@ -199,7 +210,7 @@ def _broadcast_vjp(g: Tensor, y: Tensor, x: Tensor, shape: Shape) -> tuple[Node,
 
 broadcast_ = Op(
     "broadcast_to", _broadcast_type, lambda x, shape: np.broadcast_to(x, shape), Pointwise(_broadcast_body), _broadcast_vjp,
-    (Sample(((3, 1),), {"shape": (2, 3, 4)}), Sample(((),), {"shape": (2, 3)})), arity=1, build=build,
+    (Sample(((3, 1),), {"shape": (2, 3, 4)}), Sample(((),), {"shape": (2, 3)})), level=of_all, arity=1, build=build,
 )  # fmt: skip
 
 
@@ -252,6 +263,15 @@ def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape,
     return found
 
 
+def _slice_reads(x: Tensor, start: Shape, step: tuple[int, ...], size: Shape) -> bool | Box:
+    if size == x.shape:  # a flip
+        return False
+    if any(builtin_abs(by) != 1 for by in step):
+        return True
+    ends = (dims.add(a, dims.mul(n, by)) for a, by, n in zip(start, step, size, strict=True))
+    return tuple((a, end) if by > 0 else (dims.add(end, 1), dims.add(a, 1)) for a, by, end in zip(start, step, ends, strict=True))
+
+
 slice_ = index_map(
     "slice",
     shape=lambda x, start, step, size: size,
@@ -259,6 +279,7 @@ slice_ = index_map(
     index=_slice_index,
     vjp=lambda g, y, x, start, step, size: (embed(g, start=start, step=step, shape=x.shape, value=0),),
     requires=lambda x, start, step, size: _inside(x, start, step, size, "an index"),
+    partial=_slice_reads,
     samples=(
         Sample(((5, 6),), {"start": (1, 5), "step": (1, -2), "size": (3, 3)}),
         Sample(((4,),), {"start": (0,), "step": (3,), "size": (2,)}),
@@ -310,6 +331,7 @@ embed: Op = pointwise(
     reference=_embed_reference,
     body=_embed_body,
     vjp=lambda g, y, x, start, step, shape, value: (slice_(g, start=start, step=step, size=x.shape),),
+    level=lambda x, start, step, shape, value: (x,) if value >= 0 else None,
     requires=lambda x, start, step, shape, value: _inside(TensorType(x.dtype, shape), start, step, x.shape, "an index"),
     samples=(
         Sample(((2, 3),), {"start": (1, 5), "step": (1, -2), "shape": (4, 6), "value": 0}),
@@ -400,6 +422,7 @@ concat_ = pointwise(
     reference=lambda *xs, axis: np.concatenate(xs, axis),
     body=_concat_body,
     vjp=_concat_vjp,
+    level=of_all,
     samples=(Sample(((2, 3), (2, 1), (2, 2)), {"axis": 1}), Sample(((2, 3), (1, 3)), {"axis": 0})),
 )
 

@@ -100,7 +100,8 @@ def _sort_every(size: Size, x: Spread, axis: int) -> list[Spread]:
 
 
 sort_ = host(
-    "sort", infer=lambda x, axis: x, into=_sort, threaded=True, vjp=_sort_vjp, samples=_SAMPLES, every=_sort_every
+    "sort", infer=lambda x, axis: x, into=_sort, threaded=True, vjp=_sort_vjp, partial=lambda x, axis: False, samples=_SAMPLES,
+    every=_sort_every,
 )  # fmt: skip
 
 _ROW = 1 << 12  # elements from which a row is worth a call of its own

@@ -6,9 +6,10 @@
                                   %3 = multiply(%2, %0)         cotangent of %x
 
 Afterwards every wanted node has a cotangent of its own type, or None where the outputs do not depend on it. A cotangent is zero
-where a choice did not take the value, even if a derivative is infinite there (passes/taken.py). Nodes made here are marked as
-gradient and carry the line of the node they come from. The rule of an operation with several results is given tuples: of their
-cotangents, None where there is none, and of the results.
+where a choice did not take the value and where nothing reads it, even if a derivative is infinite there (passes/taken.py), and
+so is that of a root at 0, of what is least there (passes/level.py). Nodes made here are marked as gradient and carry the line of
+the node they come from. The rule of an operation with several results is given tuples: of their cotangents, None where there is
+none, and of the results.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from graphc.errors import GradientError
 from graphc.ir.graph import Node, origin, topological
 from graphc.ir.operation import VOCABULARY, Pointwise, Project
 from graphc.ir.types import TupleType
+from graphc.passes.level import is_level
 from graphc.passes.taken import Conditions, Taken, select
 
 
@@ -43,7 +45,7 @@ class Cotangent:
 def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> list[Node | None]:
     """The cotangents of `wanted`, given those of some results."""
     order = topological(cotangents)
-    active = set(wanted)
+    active, leaves = set(wanted), frozenset(wanted)
     for node in order:
         if any(i in active for i in node.inputs):
             active.add(node)
@@ -81,13 +83,15 @@ def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> li
                     if any(i in active for i in new.inputs):
                         active.add(new)
                 order += fresh
-            for given, part in [(same, g)] if same is not None else _parts(node, g, y, active, conditions):
+            for given, part in [(same, g)] if same is not None else _parts(node, g, y, active, leaves, conditions):
                 before = found.get(given)
                 found[given] = part if before is None else _sum(before, part, conditions)
     return [found[node].node if node in found else None for node in wanted]
 
 
-def _parts(node: Node, g: Cotangent, y: Any, active: set[Node], conditions: Conditions) -> list[tuple[Node, Cotangent]]:
+def _parts(
+    node: Node, g: Cotangent, y: Any, active: set[Node], leaves: frozenset[Node], conditions: Conditions
+) -> list[tuple[Node, Cotangent]]:  # fmt: skip
     """The cotangents of a node's operands, from the node's own."""
     if node.op.vjp is None:
         raise GradientError(
@@ -95,13 +99,16 @@ def _parts(node: Node, g: Cotangent, y: Any, active: set[Node], conditions: Cond
             hint="cut it off with gx.stop_gradient, or build the value from operations that have one",
         )  # fmt: skip
     parts = node.op.vjp(g.node, y, *node.inputs, **node.attrs)
-    choice = (None,) * len(parts) if node.op.taken is None else node.op.taken(*node.inputs)
+    choice = (None,) * len(parts) if node.op.taken is None else node.op.taken(*node.inputs, **node.attrs)
     found = []
     for operand, (given, part, chosen) in enumerate(zip(node.inputs, parts, choice, strict=True)):
         if part is None or given not in active or not given.type.dtype.is_float:
             continue
         assert part.type == given.type, f"{node.op.name}: cotangent {part.type} of an input {given.type}"
-        taken = None if g.taken is None else conditions.before(g.taken, node, operand)
+        if node.op.root and operand == 0 and is_level(given, leaves):
+            zero = VOCABULARY["full"](shape=y.type.shape, value=0.0, dtype=y.type.dtype)
+            part = VOCABULARY["where"](VOCABULARY["equal"](y, zero), zero, part)
+        taken = conditions.read(node, operand) if g.taken is None else conditions.before(g.taken, node, operand)
         if chosen is not None:
             own = conditions.all(chosen)
             taken = own if taken is None else conditions.both(taken, own)
@@ -127,4 +134,4 @@ def _multiplies(part: Node, g: Node, node: Node) -> bool:
 def _sum(a: Cotangent, b: Cotangent, conditions: Conditions) -> Cotangent:
     if a.taken is not b.taken:
         a, b = a.settled(), b.settled()
-    return Cotangent(operator.add(a.node, b.node), conditions.join(a.taken, b.taken), a.open or b.open)
+    return Cotangent(operator.add(a.node, b.node), conditions.join(a.taken, b.taken, a.node.type.shape), a.open or b.open)

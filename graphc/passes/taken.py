@@ -1,4 +1,4 @@
-"""Which elements of a value a result is made of: what a choice did not take has a gradient of zero, whatever else it is.
+"""Which elements of a value a result is made of: what a choice did not take, and what nothing reads, has a gradient of zero.
 
     %1 = log(%x)                      %3 = where(%c, %g, 0)       cotangent of %1
     %2 = where(%c, %1, %b)     =>     %4 = divide(%3, %x)         0 / 0 where %x is 0 and %c false
@@ -8,6 +8,8 @@ A rule multiplies a cotangent by derivatives, and zero times infinity is no numb
 a choice along with the cotangents that come from it, and writes it again behind the rules that multiplied. Conditions follow
 the data: unchanged through single elements, moved and broadcast as the elements are, through products of matrices where they
 do not differ along what is summed. Beyond that (a data-dependent choice among the elements of a product of matrices) they end.
+Where an operation reads some elements (a slice, a diagonal, places named by data), its own rule says which: applied to ones, it
+counts how often each is read.
 
 A condition is made when a rule needs it, so that a choice costs nothing where nothing is multiplied.
 """
@@ -15,29 +17,34 @@ A condition is made when a rule needs it, so that a choice costs nothing where n
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Prefix, Reduction, Scatter
+from graphc.ir.operation import VOCABULARY, Box, Contraction, Pointwise, Prefix, Reduction, Scatter
 from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType, bool_
 from graphc.passes.work import NodeScalars, axis_names
 
+_MANY = 100  # boxes that are looked at together
 _DEPTH = 40  # operations on conditions that are looked through for axes along which they do not differ
 
 
 class Taken:
-    """The elements of a value that a result is made of: a boolean node of the value's shape, made when first asked for."""
+    """The elements of a value that a result is made of: a boolean node of the value's shape, made when first asked for.
 
-    __slots__ = ("givens", "made", "make")
+    `boxes` hold them, where they are known to fill boxes.
+    """
 
-    def __init__(self, make: Callable[..., Node], *givens: Taken) -> None:
+    __slots__ = ("boxes", "givens", "made", "make")
+
+    def __init__(self, make: Callable[..., Node], *givens: Taken, boxes: tuple[Box, ...] = ()) -> None:
         self.make = make
         self.givens = givens
         self.made: Node | None = None
+        self.boxes = boxes
 
     @property
     def node(self) -> Node:
@@ -62,17 +69,33 @@ class Conditions:
         self.both = cache(self._both)
         self.either = cache(lambda a, b: Taken(VOCABULARY["logical_or"], a, b))
         self.before = cache(self._before)
+        self.read = cache(self._read)
         self.varying: dict[Node, frozenset[int]] = {}
 
     @staticmethod
     def _both(a: Taken, b: Taken) -> Taken:
         return a if a is b else Taken(VOCABULARY["logical_and"], a, b)
 
-    def join(self, a: Taken | None, b: Taken | None) -> Taken | None:
-        """What a sum of two cotangents is made of; None is everything."""
+    def join(self, a: Taken | None, b: Taken | None, shape: Shape) -> Taken | None:
+        """What a sum of two cotangents of a shape is made of; None is everything."""
         if a is None or b is None:
             return None
-        return a if a is b else self.either(a, b)
+        if a is b:
+            return a
+        made = self.either(a, b)
+        if a.boxes and b.boxes:
+            made.boxes = _filled((*a.boxes, *b.boxes))
+            if made.boxes == (tuple((0, n) for n in shape),):
+                return None
+        return made
+
+    def _read(self, node: Node, operand: int) -> Taken | None:
+        """What a node that moves elements reads of an operand; None is everything."""
+        reads = False if node.op.partial is None else node.op.partial(*node.inputs, **node.attrs)
+        if reads is False:
+            return None
+        ones = partial(VOCABULARY["full"], shape=node.type.shape, value=True, dtype=bool_)
+        return Taken(lambda: _moved_back(ones(), node, operand), boxes=() if reads is True else (reads,))
 
     def _before(self, taken: Taken, node: Node, operand: int) -> Taken | None:
         """What is taken of a node's operand, given what is taken of the node."""
@@ -82,7 +105,9 @@ class Conditions:
                 return taken
             case Pointwise() if _moves(node):
                 return Taken(lambda c: _moved_back(c, node, operand), taken)
-            case Scatter(combine="add") | Prefix(combine="add") if operand == 0:
+            case _ if node.op.partial is not None:
+                return Taken(lambda c: _moved_back(c, node, operand), taken)
+            case Scatter(combine="add") | Prefix(combine="add"):
                 return Taken(lambda c: _moved_back(c, node, operand), taken)
             case Reduction(axes=axes):
                 kept = tuple(1 if a in axes(node.attrs) else n for a, n in enumerate(given.type.shape))
@@ -99,6 +124,29 @@ def select(taken: Taken, value: Node) -> Node:
     zero = VOCABULARY["full"](shape=value.type.shape, value=0.0, dtype=value.type.dtype)
     result: Node = VOCABULARY["where"](taken.node, value, zero)
     return result
+
+
+def _filled(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
+    """The same elements in fewer boxes: two that touch along one axis, and are equal along the others, become one."""
+    found: list[Box] = []
+    for box in boxes[:_MANY]:
+        todo = box
+        while (other := next((o for o in found if _touch(o, todo)), None)) is not None:
+            found.remove(other)
+            todo = tuple(
+                (p if dims.is_nonnegative(dims.sub(r, p)) else r, s if dims.is_nonnegative(dims.sub(s, q)) else q)
+                for (p, q), (r, s) in zip(other, todo, strict=True)
+            )
+        found.append(todo)
+    return tuple(found) if len(boxes) <= _MANY else ()
+
+
+def _touch(a: Box, b: Box) -> bool:
+    apart = [(one, two) for one, two in zip(a, b, strict=True) if one != two]
+    if not apart:
+        return True
+    (p, q), (r, s) = apart[0]
+    return len(apart) == 1 and all(dims.is_nonnegative(n) for n in (dims.sub(s, p), dims.sub(q, r)))
 
 
 def _moved_back(condition: Node, node: Node, operand: int) -> Node:
