@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from graphc import ops
-from graphc.errors import GradientError, ShapeError, caller
+from graphc.errors import GradientError, GraphWarning, InputError, ShapeError, caller
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, has_effect, origin, rebuild, topological
 from graphc.ops.batched import vectorize
@@ -30,20 +31,53 @@ def _check(name: str, what: str, tensors: Sequence[Any]) -> None:
             )
 
 
-def _pull(cotangents: dict[Node, Node], wrt: Sequence[Tensor]) -> list[Tensor]:
+def _pull(name: str, cotangents: dict[Node, Node], wrt: Sequence[Tensor], unconnected: str | None = "zero") -> list[Tensor]:
+    """The cotangents of `wrt`; where there are none, zeros, and what `unconnected` says where nothing depends on it."""
+    if unconnected not in (None, "zero", "error"):
+        raise InputError(
+            f"{name}: unconnected is {unconnected!r}", where=caller(),
+            hint="'zero', 'error', or None, which gives zeros and warns",
+        )  # fmt: skip
     found = differentiate(cotangents, wrt)
+    if unconnected != "zero" and any(g is None for g in found):
+        read = set(topological(cotangents))
+        apart = [x for x in wrt if x not in read]
+        if apart:
+            _unconnected(name, apart, unconnected)
     return [ops.zeros_like(x) if g is None else g for x, g in zip(wrt, found, strict=True)]  # type: ignore[misc]
 
 
+def _unconnected(name: str, apart: Sequence[Tensor], unconnected: str | None) -> None:
+    where = caller()
+    several = len(apart) > 1
+    problem = f"{name}: the value does not depend on {', '.join(_called(x) for x in apart)}"
+    hint = f"leave {'them' if several else 'it'} out, or say unconnected='zero'"
+    if unconnected == "error":
+        raise GradientError(problem, where=where, hint=hint)
+    text = f"{problem}: the gradient{'s are' if several else ' is'} 0\n  hint: {hint}"
+    if where is None:
+        warnings.warn(text, GraphWarning, stacklevel=3)
+    else:  # as if it came from the user's line
+        warnings.warn_explicit(text, GraphWarning, where.file, where.line)
+
+
+def _called(x: Tensor) -> str:
+    """The name of an input or variable; of what is computed its operation, and the line that says so."""
+    if x.is_leaf and "name" in x.attrs:
+        return f"{x.attrs['name']}: {x.type}"
+    return f"{x.op.name} of {x.type}" + ("" if x.where is None else f" ({x.where})")
+
+
 @overload
-def grad(y: Tensor, wrt: Tensor) -> Tensor: ...
+def grad(y: Tensor, wrt: Tensor, unconnected: str | None = None) -> Tensor: ...
 @overload
-def grad(y: Tensor, wrt: Sequence[Tensor]) -> list[Tensor]: ...
-def grad(y: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+def grad(y: Tensor, wrt: Sequence[Tensor], unconnected: str | None = None) -> list[Tensor]: ...
+def grad(y: Tensor, wrt: Tensor | Sequence[Tensor], unconnected: str | None = None) -> Tensor | list[Tensor]:
     """The gradient of a scalar with respect to one symbol, or a list of them for a list.
 
     y: a float of shape []; wrt: float symbols of any shape, inputs, variables or intermediate values. A symbol that y does not
-    depend on has zeros. Raises GradientError for integers and for y with axes.
+    depend on has zeros, and a GraphWarning names it; unconnected="zero" is silent, "error" a GradientError. Raises GradientError
+    for integers and for y with axes.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (3,), "float64")
@@ -56,12 +90,12 @@ def grad(y: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     _check("grad", "what to differentiate by", targets)
     if y.ndim:
         raise GradientError(f"grad needs a scalar, got {y.type}", where=caller(), hint="sum it, or use gx.vjp or gx.jacobian")
-    found = _pull({y: ops.ones_like(y)}, targets)
+    found = _pull("grad", {y: ops.ones_like(y)}, targets, unconnected)
     return found[0] if single else found
 
 
-def value_and_grad(y: Tensor, wrt: Any) -> Any:
-    """A scalar and its derivatives, (y, grad(y, wrt)): what a training step returns and what it uses.
+def value_and_grad(y: Tensor, wrt: Any, unconnected: str | None = None) -> Any:
+    """A scalar and its derivatives, (y, grad(y, wrt, unconnected)): what a training step returns and what it uses.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (3,), "float64")
@@ -69,17 +103,17 @@ def value_and_grad(y: Tensor, wrt: Any) -> Any:
     >>> step([1.0, 2.0, 3.0])
     [array(14.), array([2., 4., 6.])]
     """
-    return y, grad(y, wrt)
+    return y, grad(y, wrt, unconnected)
 
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def vjp(outputs: Any, inputs: Any, cotangents: Any) -> Any:
+def vjp(outputs: Any, inputs: Any, cotangents: Any, unconnected: str | None = None) -> Any:
     """Cotangents of `inputs` for given cotangents of `outputs`: the vector-Jacobian product.
 
-    Each cotangent has its output's type. A list of inputs gives a list.
+    Each cotangent has its output's type. A list of inputs gives a list. unconnected: see `grad`.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (2,), "float64")
@@ -94,7 +128,7 @@ def vjp(outputs: Any, inputs: Any, cotangents: Any) -> Any:
     for y, g in zip(ys, gs, strict=True):
         seed = _fit("vjp", y, g)
         seeds[y] = seeds[y] + seed if y in seeds else seed  # type: ignore[operator]
-    found = _pull(seeds, xs)
+    found = _pull("vjp", seeds, xs, unconnected)
     return found if isinstance(inputs, (list, tuple)) else found[0]
 
 
@@ -134,7 +168,7 @@ def jvp(outputs: Any, inputs: Any, tangents: Any) -> Any:
         for x, g, v in zip(xs, pulled, vs, strict=True):
             if g is not None:
                 seeds[g] = seeds[g] + _fit("jvp", x, v) if g in seeds else _fit("jvp", x, v)  # type: ignore[operator]
-        (pushed,) = _pull(seeds, [probe])
+        (pushed,) = _pull("jvp", seeds, [probe])
         found.append(_replace(pushed, probe, ops.zeros_like(y)))
     return found if isinstance(outputs, (list, tuple)) else found[0]
 
@@ -156,10 +190,11 @@ def hvp(y: Tensor, inputs: Any, tangents: Any) -> Any:
     return jvp(grad(y, inputs), inputs, tangents)
 
 
-def jacobian(y: Tensor, x: Tensor) -> Tensor:
+def jacobian(y: Tensor, x: Tensor, unconnected: str | None = None) -> Tensor:
     """All derivatives of y's elements by x's: shape y.shape + x.shape.
 
     One pass for all: backwards for every element of y at once or, where x is smaller, forwards for every element of x.
+    unconnected: see `grad`.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (2,), "float64")
@@ -172,7 +207,9 @@ def jacobian(y: Tensor, x: Tensor) -> Tensor:
     forwards = isinstance(x.size, int) and isinstance(y.size, int) and x.size < y.size
     seed_of = x if forwards else y
     probe = ops.placeholder("probe", seed_of.shape, seed_of.dtype)
-    made = jvp(y, x, probe) if forwards else vjp(y, x, probe)
+    if forwards:
+        _pull("jacobian", {y: ops.ones_like(y)}, [x], unconnected)  # whether they are connected
+    made = jvp(y, x, probe) if forwards else _pull("jacobian", {y: probe}, [x], unconnected)[0]
     count = seed_of.size
     (row,) = vectorize([made], {probe: (_units(seed_of), True)}, count)
     rows = ops.reshape(spread(row, count), (*seed_of.shape, *made.shape))
@@ -189,8 +226,8 @@ def _units(x: Tensor) -> Tensor:
     return ops.reshape(units, (x.size, *x.shape))
 
 
-def hessian(y: Tensor, x: Tensor) -> Tensor:
-    """All second derivatives of a scalar: shape x.shape + x.shape.
+def hessian(y: Tensor, x: Tensor, unconnected: str | None = None) -> Tensor:
+    """All second derivatives of a scalar: shape x.shape + x.shape. unconnected: see `grad`; y may be linear in x.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (2,), "float64")
@@ -198,7 +235,7 @@ def hessian(y: Tensor, x: Tensor) -> Tensor:
     array([[8., 6.],
            [6., 0.]])
     """
-    return jacobian(grad(y, x), x)
+    return jacobian(grad(y, x, unconnected), x, "zero")
 
 
 # --- functions of symbols: a leading axis, rules of the user's, values computed again ------------------------------------

@@ -12,7 +12,7 @@ import test_walk as walk
 
 import graphc as gx
 from graphc import testing
-from graphc.errors import GradientError, ShapeError
+from graphc.errors import GradientError, GraphWarning, InputError, ShapeError
 from graphc.ir.graph import topological
 from graphc.ir.operation import Operation
 from graphc.ir.text import parse
@@ -138,7 +138,8 @@ def derivatives(f: Function, x: gx.Tensor) -> list[gx.Tensor]:
     weights = gx.reshape(gx.arange(1, y.size + 1, dtype="float64"), y.shape)
     g = gx.vjp(y, x, weights)
     v = gx.constant([1.0, -2.0, 3.0, 0.5])
-    return [g, gx.jvp(y, x, v), gx.grad(gx.sum(g * v), x), gx.hvp(gx.sum(y * weights), x, v), gx.jvp(gx.jvp(y, x, v), x, v)]
+    again = gx.grad(gx.sum(g * v), x, unconnected="zero")  # of what is linear
+    return [g, gx.jvp(y, x, v), again, gx.hvp(gx.sum(y * weights), x, v), gx.jvp(gx.jvp(y, x, v), x, v)]
 
 
 @BACKENDS
@@ -795,3 +796,77 @@ def test_loops_in_maps_jacobians_and_checkpoints(backend: str) -> None:
     plain = gx.sum(run(x) ** 2)
     for a, b in zip(gx.grad(again, [x, w]), gx.grad(plain, [x, w]), strict=True):
         np.testing.assert_allclose(at(a, {x: x0}, backend), at(b, {x: x0}), rtol=1e-13)
+
+
+# --- what the value does not depend on -------------------------------------------------------------------------------
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "grad": lambda y, x, **how: gx.grad(y, x, **how),
+    "grad of several": lambda y, x, **how: gx.grad(y, [x], **how)[0],
+    "value_and_grad": lambda y, x, **how: gx.value_and_grad(y, x, **how)[1],
+    "vjp": lambda y, x, **how: gx.vjp(y, x, 1.0, **how),
+    "jacobian": lambda y, x, **how: gx.jacobian(y, x, **how),
+    "jacobian, forwards": lambda y, x, **how: gx.jacobian(gx.broadcast_to(y, (5,)), x, **how)[0],
+    "hessian": lambda y, x, **how: gx.hessian(y, x, **how)[0],
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_the_value_does_not_depend_on_is_zero_and_named(name: str) -> None:
+    x, other = gx.placeholder("x", (3,), "float64"), gx.placeholder("other", (3,), "float64")
+    y, call = gx.sum(x * x), CALLS[name]
+    verb = name.partition(",")[0].partition(" ")[0]
+    verb = {"value_and_grad": "grad", "hessian": "grad"}.get(verb, verb)
+    with pytest.warns(GraphWarning) as seen:
+        g = call(y, other)
+    assert len(seen) == 1
+    problem = f"{verb}: the value does not depend on other: f64[3]"
+    hint = "  hint: leave it out, or say unconnected='zero'"
+    assert str(seen[0].message) == f"{problem}: the gradient is 0\n{hint}"
+    assert seen[0].filename == __file__
+    assert not at(g, {x: [1.0, 2.0, 3.0], other: [1.0, 2.0, 3.0]}).any()
+    g = call(y, other, unconnected="zero")  # a warning would be an error here
+    assert not at(g, {x: [1.0, 2.0, 3.0], other: [1.0, 2.0, 3.0]}).any()
+    with pytest.raises(GradientError) as caught:
+        call(y, other, unconnected="error")
+    assert caught.value.message == problem
+    assert caught.value.where is not None
+    assert caught.value.where.file == __file__
+    assert call(y, x, unconnected="error").shape[-1] == 3
+    with pytest.raises(InputError, match="unconnected is 'none'"):
+        call(y, x, unconnected="none")
+
+
+def test_all_that_is_not_connected_is_in_one_warning() -> None:
+    x, w = gx.placeholder("x", (3,), "float64"), gx.variable(np.zeros(2), name="w")
+    h = gx.tanh(w)
+    both = r"depend on w: f64\[2\], tanh of f64\[2\] \(test_gradients.py.*\): the gradients are 0"
+    with pytest.warns(GraphWarning, match=both) as seen:
+        found = gx.grad(gx.sum(x), [w, x, h])
+    assert len(seen) == 1
+    assert [g.shape for g in found] == [(2,), (3,), (2,)]
+
+
+def test_what_the_value_depends_on_without_a_gradient_is_silent() -> None:
+    """Through integers, comparisons, or stop_gradient; and the second derivatives of what is linear."""
+    x = gx.placeholder("x", (3,), "float64")
+    for y in (gx.sum(gx.floor(x)), gx.sum(gx.where(x > 0, 1.0, 2.0)), gx.sum(gx.stop_gradient(x))):
+        assert not at(gx.grad(y, x), {x: [1.0, 2.0, 3.0]}).any()
+        gx.grad(y, x, unconnected="error")
+    assert not at(gx.hessian(gx.sum(x), x), {x: [1.0, 2.0, 3.0]}).any()
+    assert not at(gx.hvp(gx.sum(x), x, gx.ones(3)), {x: [1.0, 2.0, 3.0]}).any()
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"])
+def test_optimisers_name_a_variable_that_the_loss_does_not_depend_on(name: str) -> None:
+    w, forgotten = gx.variable(np.ones(2), name="w"), gx.variable(np.ones(3), name="forgotten")
+    optimise = getattr(gx.optim, name)
+    with pytest.warns(GraphWarning, match=r"does not depend on forgotten: f64\[3\]: the gradient is 0") as seen:
+        optimise(gx.sum(w * w), [w, forgotten])
+    assert [s.filename for s in seen] == [__file__]
+    with pytest.raises(GradientError, match="does not depend on forgotten"):
+        optimise(gx.sum(w * w), [w, forgotten], unconnected="error")
+    updates = optimise(gx.sum(w * w), [w, forgotten], unconnected="zero")
+    assert {w, forgotten} <= updates.keys()
+    optimise(gx.sum(w * w), [w], unconnected="error")

@@ -9,6 +9,8 @@ and cast them where they are used, if it matters.
 
 lr is a number, a symbol of shape [] (an input, say), or a schedule: a function from the step counter to a symbol.
 clip_norm limits the global norm of the gradients first (see `clip_by_global_norm`).
+unconnected: what of a variable that the loss does not depend on: None is gradients of zero and a warning that names it, "zero" is
+silent, "error" an error (see `gx.grad`).
 """
 
 from __future__ import annotations
@@ -29,11 +31,12 @@ Change = Callable[[Variable, Tensor], Tensor]  # (variable, gradient) -> new val
 
 
 def sgd(
-    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_norm: float | Tensor | None = None, name: str = "sgd"
-) -> Updates:
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, clip_norm: float | Tensor | None = None,
+    unconnected: str | None = None, name: str = "sgd",
+) -> Updates:  # fmt: skip
     """Gradient descent: w - lr * g.
 
-    loss: a float symbol of shape []. variables: float variables. See the module for lr and clip_norm.
+    loss: a float symbol of shape []. variables: float variables. See the module for lr, clip_norm and unconnected.
 
     >>> import graphc as gx
     >>> w = gx.variable([1.0, 2.0], name="w")
@@ -45,14 +48,14 @@ def sgd(
     updates: Updates = {}
     variables = trained("sgd", variables)
     rate, _ = _rate("sgd", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         updates[w] = gx.astype(x - _as(rate, x) * g, w.dtype)
     return updates
 
 
 def momentum(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None,
-    name: str = "momentum",
+    unconnected: str | None = None, name: str = "momentum",
 ) -> Updates:  # fmt: skip
     """Gradient descent with momentum: m = beta * m + g, then w - lr * m (Polyak 1964).
 
@@ -69,7 +72,7 @@ def momentum(
     variables = trained("momentum", variables)
     (beta,) = _options("momentum", beta=beta)
     rate, _ = _rate("momentum", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m = _state(w, name, "m")
         updates[m] = beta * m + g
         updates[w] = gx.astype(x - _as(rate, x) * updates[m], w.dtype)
@@ -78,7 +81,7 @@ def momentum(
 
 def nesterov(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, beta: float = 0.9, clip_norm: float | Tensor | None = None,
-    name: str = "nesterov",
+    unconnected: str | None = None, name: str = "nesterov",
 ) -> Updates:  # fmt: skip
     """Nesterov's momentum: m = beta * m + g, then w - lr * (g + beta * m).
 
@@ -97,7 +100,7 @@ def nesterov(
     variables = trained("nesterov", variables)
     (beta,) = _options("nesterov", beta=beta)
     rate, _ = _rate("nesterov", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m = _state(w, name, "m")
         updates[m] = beta * m + g
         updates[w] = gx.astype(x - _as(rate, x) * (g + beta * updates[m]), w.dtype)
@@ -106,7 +109,7 @@ def nesterov(
 
 def rmsprop(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, decay: float = 0.9, eps: float = 1e-8,
-    clip_norm: float | Tensor | None = None, name: str = "rmsprop",
+    clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "rmsprop",
 ) -> Updates:  # fmt: skip
     """RMSProp: v = decay * v + (1 - decay) * g^2, then w - lr * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
 
@@ -123,7 +126,7 @@ def rmsprop(
     variables = trained("rmsprop", variables)
     decay, eps = _options("rmsprop", decay=decay, eps=eps)
     rate, _ = _rate("rmsprop", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         v = _state(w, name, "v")
         updates[v] = decay * v + (1 - decay) * (g * g)
         updates[w] = gx.astype(x - _as(rate, x) * g / (gx.sqrt(updates[v]) + eps), w.dtype)
@@ -132,7 +135,7 @@ def rmsprop(
 
 def adam(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-    clip_norm: float | Tensor | None = None, name: str = "adam",
+    clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "adam",
 ) -> Updates:  # fmt: skip
     """Adam: steps of the mean gradient over the root of the mean square gradient (Kingma and Ba 2015, arXiv:1412.6980).
 
@@ -151,12 +154,12 @@ def adam(
     >>> step(), w.value.round(6)
     (array(5.), array([ 0.5, -1.5]))
     """
-    return _adam("adam", loss, variables, lr, beta1, beta2, eps, 0.0, clip_norm, name)
+    return _adam("adam", loss, variables, lr, beta1, beta2, eps, 0.0, clip_norm, unconnected, name)
 
 
 def adamw(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
-    weight_decay: float = 0.01, clip_norm: float | Tensor | None = None, name: str = "adamw",
+    weight_decay: float = 0.01, clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "adamw",
 ) -> Updates:  # fmt: skip
     """Adam with decoupled weight decay: its step, and w less lr * weight_decay * w.
 
@@ -171,12 +174,12 @@ def adamw(
     >>> step(), w.value.round(6)
     (array(1.), array([0.45]))
     """
-    return _adam("adamw", loss, variables, lr, beta1, beta2, eps, weight_decay, clip_norm, name)
+    return _adam("adamw", loss, variables, lr, beta1, beta2, eps, weight_decay, clip_norm, unconnected, name)
 
 
 def _adam(
     kind: str, loss: Tensor, variables: Sequence[Variable], lr: Rate, beta1: float, beta2: float, eps: float, weight_decay: float,
-    clip_norm: float | Tensor | None, name: str,
+    clip_norm: float | Tensor | None, unconnected: str | None, name: str,
 ) -> Updates:  # fmt: skip
     updates: Updates = {}
     variables = trained(kind, variables)
@@ -186,7 +189,7 @@ def _adam(
     t = gx.astype(step + 1, gx.float64)
     length = rate / (1 - gx.pow(beta1, t))  # the corrections of both means, as scalars: one division an element is left
     shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m, v = _state(w, name, "m"), _state(w, name, "v")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[v] = beta2 * v + (1 - beta2) * (g * g)
@@ -212,10 +215,10 @@ def trained(kind: str, variables: Sequence[Variable]) -> list[Variable]:
 
 
 def _gradients(
-    loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None
+    loss: Tensor, variables: Sequence[Variable], clip_norm: float | Tensor | None, unconnected: str | None
 ) -> list[tuple[Variable, Tensor, Tensor]]:
     """Each variable with its value and its gradient, limited if asked for, in the type that is computed with."""
-    found = [gx.astype(g, g.dtype.arithmetic) for g in gx.grad(loss, list(variables))]
+    found = [gx.astype(g, g.dtype.arithmetic) for g in gx.grad(loss, list(variables), unconnected)]
     if clip_norm is not None:
         found = clip_by_global_norm(found, clip_norm)
     return [(w, gx.astype(w, g.dtype), g) for w, g in zip(variables, found, strict=True)]

@@ -118,7 +118,7 @@ class _Place:
         if "fwd" in modes:
             made["jvp"] = gx.jvp(self.ys, xs, self.direction)
         if "rev" in modes:
-            made["vjp"] = gx.vjp(self.ys, xs, self.weights)
+            made["vjp"] = gx.vjp(self.ys, xs, self.weights, unconnected="zero")
         value = gx.compile(self.given, self.ys, backend=backend)
         values = self._products(self.weights, value(*self.arrays))
         sides = [_Side("differences", self._slope(value, eps), _size(values), [])]
