@@ -187,16 +187,6 @@ def test_generation_with_a_cache_is_the_whole_sequence(rope: bool, norm: str) ->
     assert np.allclose(np.concatenate(found, axis=1), whole, atol=1e-4)
 
 
-def test_rotary_positions_turn_with_the_distance_alone() -> None:
-    from graphc.layers.attention import rotary
-
-    q, k = (np.broadcast_to(drawn(8), (1, 1, 6, 8)).copy() for _ in range(2))
-    a, b = rotary(gx.constant(q)).eval()[0, 0], rotary(gx.constant(k)).eval()[0, 0]
-    scores = a @ b.T
-    assert np.allclose(scores[1:, 1:], scores[:-1, :-1], atol=1e-4)
-    assert np.allclose(rotary(gx.constant(q), 3).eval()[0, 0][:3], a[3:], atol=1e-5)
-
-
 def test_a_decoder_looks_at_what_was_encoded() -> None:
     block, x, s = layers.TransformerDecoder(2, 4, 16), drawn(2, 5, 8), drawn(2, 7, 8)
     found = run(block, x, s)

@@ -71,7 +71,7 @@ class MultiHeadAttention(Layer):
         q = _heads(self.query(query), self.num_heads)
         k, v = _heads(self.key_layer(key), self.num_kv_heads), _heads(self.value(value), self.num_kv_heads)
         if self.rope:
-            q, k = (rotary(x, position, self.rope_base) for x in (q, k))
+            q, k = (gx.nn.rope(x, offset=position, base=self.rope_base) for x in (q, k))
         seen = attention_mask
         if seen is not None and seen.ndim == 3:
             seen = gx.expand_dims(seen, 1)
@@ -105,18 +105,6 @@ def _heads(x: Tensor, heads: int) -> Tensor:
     """[batch, t, heads * width] -> [batch, heads, t, width]"""
     width: Any = x.shape[-1]
     return gx.permute_dims(gx.reshape(x, (*x.shape[:2], heads, width // heads)), (0, 2, 1, 3))
-
-
-def rotary(x: Tensor, position: Any = 0, base: float = 10000.0) -> Tensor:
-    """Halves of the channels of x, [batch, heads, t, width], turned by angles that grow with the place (Su et al. 2021)."""
-    width = x.shape[-1]
-    if not isinstance(width, int) or width % 2:
-        raise gx.errors.ShapeError(f"rotary positions need an even width, got {x.type}", where=gx.errors.caller())
-    rates = gx.constant([base ** (-2 * i / width) for i in range(width // 2)], dtype=x.dtype)
-    angles = gx.expand_dims(gx.astype(gx.arange(x.shape[-2]) + position, x.dtype), 1) * rates
-    c, s = gx.cos(angles), gx.sin(angles)
-    a, b = x[..., : width // 2], x[..., width // 2 :]
-    return gx.concat([a * c - b * s, b * c + a * s], axis=-1)
 
 
 class FeedForward(Layer):
