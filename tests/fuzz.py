@@ -370,7 +370,7 @@ def gradient(s: Sketch) -> gx.Tensor:
     x = s.one([x for x in s.pool if x.dtype.is_float])
     if s.chance(0.2):
         return gx.jvp(y, x, gx.ones_like(x))
-    return gx.grad(gx.sum(y * s.one([1.0, 0.5])), x)
+    return gx.grad(gx.sum(y * s.one([1.0, 0.5])), x, unconnected="zero")
 
 
 def running(s: Sketch) -> gx.Tensor:
@@ -639,7 +639,7 @@ def gradients(s: Sketch, leaves: Sequence[gx.Tensor]) -> list[gx.Tensor]:
     try:
         y = s.pick("f")
         wrt = [x for x in leaves if x.dtype.is_float]
-        return gx.grad(gx.sum(y), wrt) if wrt else []
+        return gx.grad(gx.sum(y), wrt, unconnected="zero") if wrt else []
     except (GraphError, NothingFits):
         return []
 
@@ -895,9 +895,9 @@ def trained(s: Network, made: Sequence[gx.Tensor], outputs: list[gx.Tensor]) -> 
     leaves = [*own, *(x for x in s.inputs if x.dtype == loss.dtype)]
     wrt = [leaves[i] for i in s.rng.permutation(len(leaves))[:6]]
     if not own or s.chance(0.5):
-        found = gx.grad(loss, wrt)
+        found = gx.grad(loss, wrt, unconnected="zero")
         if found and s.chance(0.1):
-            found += gx.grad(gx.sum(gx.tanh(found[0])), wrt[:2])
+            found += gx.grad(gx.sum(gx.tanh(found[0])), wrt[:2], unconnected="zero")
         return [*(outputs if s.chance(0.6) else [loss]), *found], []
     rate: Any = s.one([0.1, s.leaf(dtype=s.dtype)]) if s.dtype == str(loss.dtype) else 0.1
     how = s.one([gx.optim.sgd, gx.optim.momentum, gx.optim.adam, gx.optim.adamw, gx.optim.nesterov])

@@ -73,7 +73,7 @@ ALL = [case for path in sorted(CASES.glob("*.gir")) for case in read(path)]
 def differentiate(graph: Graph) -> Graph:
     """The outputs, then the gradient of the first by every input that is a float."""
     wrt = [x for x in graph.inputs if x.type.dtype.is_float]
-    return Graph(graph.inputs, (*graph.outputs, *gx.grad(graph.outputs[0], wrt)), graph.updates, graph.name)
+    return Graph(graph.inputs, (*graph.outputs, *gx.grad(graph.outputs[0], wrt, unconnected="zero")), graph.updates, graph.name)
 
 
 def default(graph: Graph) -> Graph:
