@@ -1,11 +1,22 @@
 """Data: from arrays, files and iterators to batches.
 
-    source.py   sources of batches: arrays, streams
-    order.py    orders of samples by a seed
-    trees.py    nested data
+    source.py       sources of batches: arrays, streams
+    dataset.py      a source made step by step
+    lengths.py      sequences of different lengths
+    splits.py       parts of a data set, folds
+    order.py        orders of samples by a seed
+    tokenizers.py   texts as numbers
+    trees.py        nested data
 """
 
+from graphc.data.dataset import Dataset
+from graphc.data.lengths import Buckets, Like, pad_sequences, sequence_mask
 from graphc.data.order import permutation
 from graphc.data.source import Arrays, Source, Stream, source
+from graphc.data.splits import k_fold, split, train_test_split
+from graphc.data.tokenizers import BytePairs, Characters, Tokenizer, Words
 
-__all__ = ["Arrays", "Source", "Stream", "permutation", "source"]
+__all__ = [
+    "Arrays", "Buckets", "BytePairs", "Characters", "Dataset", "Like", "Source", "Stream", "Tokenizer", "Words", "k_fold",
+    "pad_sequences", "permutation", "sequence_mask", "source", "split", "train_test_split",
+]  # fmt: skip
