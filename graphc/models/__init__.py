@@ -4,7 +4,11 @@
     training.py     its compiled programs
     fit.py          fit, evaluate, predict
     loop.py         the loop of fit, with its checkpoints
-    callbacks.py    what is called between the steps
+    callbacks.py    what is called between the steps: the base, and what steers a training
+    records.py      callbacks that write files: models, tables, events
+    events.py       event files as TensorBoard reads them
+    averages.py     averages of the weights
+    gradients.py    gradients limited and accumulated
     history.py      what the epochs gave
     progress.py     what is shown
     saving.py       models as files
@@ -16,12 +20,20 @@
 """
 
 from graphc.models import losses, optimizers
-from graphc.models.callbacks import Callback
+from graphc.models.averages import EMA
+from graphc.models.callbacks import (
+    Callback, EarlyStopping, Freeze, LambdaCallback, LearningRateScheduler, ReduceLROnPlateau, TerminateOnNaN, Unfreeze,
+)  # fmt: skip
+from graphc.models.checkpoint import Checkpoints
 from graphc.models.history import History
 from graphc.models.losses import Loss
-from graphc.models.checkpoint import Checkpoints
 from graphc.models.model import Model, Sequential
 from graphc.models.optimizers import Optimizer
+from graphc.models.records import CSVLogger, ModelCheckpoint, TensorBoard
 from graphc.models.saving import load
 
-__all__ = ["Callback", "Checkpoints", "History", "Loss", "Model", "Optimizer", "Sequential", "load", "losses", "optimizers"]
+__all__ = [
+    "EMA", "CSVLogger", "Callback", "Checkpoints", "EarlyStopping", "Freeze", "History", "LambdaCallback",
+    "LearningRateScheduler", "Loss", "Model", "ModelCheckpoint", "Optimizer", "ReduceLROnPlateau", "Sequential", "TensorBoard",
+    "TerminateOnNaN", "Unfreeze", "load", "losses", "optimizers",
+]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 import graphc as gx
 from graphc.data.source import Source
-from graphc.models.callbacks import Callback, Logs
+from graphc.models.callbacks import Callback, Logs, written
 from graphc.models.checkpoint import Checkpoint, Checkpoints
 from graphc.models.history import History
 from graphc.models.progress import Progress
@@ -38,11 +38,12 @@ class Loop:
         """Train from a batch of an epoch on."""
         self.model.stop_training = False
         self.epoch, self.batch = epoch, batch
-        self._resume()
-        for callback in self.callbacks:
-            callback.on_train_begin()
+        programs = self.model.programs
+        programs.besides = tuple(c for c in self.callbacks if written([c], "in_step"))
+        self._tell("on_train_begin")
         logs: Logs = {}
         try:
+            self._resume()
             while self.epoch < self.epochs and not self.model.stop_training:
                 logs = self._epoch()
         except KeyboardInterrupt:
@@ -52,40 +53,71 @@ class Loop:
             self.model.stop_training = True
         finally:
             self.shown.close()
-        for callback in self.callbacks:
-            callback.on_train_end(logs)
+            programs.besides = ()
+        self._tell("on_train_end", logs)
         return self.history
+
+    def _tell(self, name: str, *given: Any) -> None:
+        for method in written(self.callbacks, name):
+            method(*given)
 
     def _epoch(self) -> Logs:
         programs = self.model.programs
-        for callback in self.callbacks:
-            callback.on_epoch_begin(self.epoch)
+        self._tell("on_epoch_begin", self.epoch)
         if not self.batch:
             programs.reset()
         self.shown.begin(self.epoch, self.epochs, steps_of(self.training), self.batch)
-        for arguments, count in self._calls():
-            program = programs.train_many if count > 1 else programs.train
-            losses = program(self.training.example, self.training.gathered)(*arguments)
-            self.batch += count
-            self.step += count
-            self.shown.step(count, programs)
-            for callback in self.callbacks:
-                callback.on_train_batch_end(self.batch - 1, {"loss": losses if count == 1 else losses[-1]})
-            every = self.checkpoints.every if self.checkpoints else None
-            if every is not None and self.step // every != (self.step - count) // every:
-                self._save()
+        self._steps()
         logs: Logs = programs.figures()
         if self.held_out is not None:
-            found = score(self.model, self.held_out)
-            logs.update({f"val_{name}": value for name, value in found.items()})
-        for callback in self.callbacks:
-            callback.on_epoch_end(self.epoch, logs)
+            logs.update({f"val_{name}": value for name, value in self._validation(self.held_out).items()})
+        self._tell("on_epoch_end", self.epoch, logs)
         self.history.add(self.epoch, logs)
         self.shown.end(logs)
         self.epoch, self.batch = self.epoch + 1, 0
         if self.checkpoints is not None and self.checkpoints.every is None:
             self._save()
         return logs
+
+    def _steps(self) -> None:
+        """The steps of an epoch; what is looked up by names is so before the first."""
+        model, programs, shown = self.model, self.model.programs, self.shown
+        kind = self.training.example, self.training.gathered
+        one, many = programs.train(*kind), None
+        before, after = written(self.callbacks, "on_train_batch_begin"), written(self.callbacks, "on_train_batch_end")
+        every = self.checkpoints.every if self.checkpoints else None
+        k = programs.accumulate
+        for arguments, count in self._calls():
+            for method in before:
+                method(self.batch)
+            if count > 1:
+                many = many or programs.train_many(*kind)
+            losses = (one if count == 1 or many is None else many)(*arguments)
+            self.batch += count
+            self.step += count
+            if k > 1 and self.batch % k == 0:
+                programs.apply()()
+            if shown.counts:
+                shown.step(count, programs)
+            if after:
+                logs = {"loss": losses if count == 1 else losses[-1]}
+                for method in after:
+                    method(self.batch - 1, logs)
+            if every is not None and self.step // every != (self.step - count) // every:
+                self._save()
+            if model.stop_training:
+                break
+        if self.batch % k:
+            programs.apply()()
+
+    def _validation(self, held_out: Source) -> dict[str, Any]:
+        self._tell("on_test_begin")
+        found: dict[str, Any] = {}
+        try:
+            found = score(self.model, held_out)
+        finally:
+            self._tell("on_test_end", found)
+        return found
 
     # --- checkpoints ---
 
@@ -109,8 +141,12 @@ class Loop:
         if found is None:
             return
         programs = self.model.programs
-        programs.train(self.training.example, self.training.gathered)  # the state of optimiser and metrics is there from now on
         kept = gx.load(found.arrays)
+        for i, (callback, own_state) in enumerate(zip(self.callbacks, found.state["callbacks"], strict=False)):
+            prefix = f"callbacks/{i}/"
+            more = {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
+            callback.set_state({**own_state, **more})
+        programs.train(self.training.example, self.training.gathered)  # the state of optimiser and metrics is there from now on
         own = {name: value for name, value in kept.items() if not name.startswith("callbacks/")}
         check(found, own, self._arrays())
         for name, variable in self._arrays().items():
@@ -118,10 +154,6 @@ class Loop:
         state = found.state
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self.history.epoch, self.history.history = list(state["epoch_list"]), dict(state["history"])
-        for i, (callback, own_state) in enumerate(zip(self.callbacks, state["callbacks"], strict=False)):
-            prefix = f"callbacks/{i}/"
-            more = {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
-            callback.set_state({**own_state, **more})
 
     def _arrays(self) -> dict[str, gx.Variable]:
         """Every variable that training changes, by name."""
@@ -131,7 +163,8 @@ class Loop:
 
     def _calls(self) -> Iterator[tuple[tuple[Any, ...], int]]:
         """The arguments of each call of a program, and how many steps it takes."""
-        many = self.model.programs.steps_per_call
+        programs = self.model.programs
+        many, k = programs.steps_per_call, programs.accumulate
         batches = self.training.batches(self.epoch, self.batch)
         if many == 1 or not self.training.gathered:
             yield from ((arguments, 1) for arguments in batches)
@@ -142,8 +175,9 @@ class Loop:
                 yield from ((one, 1) for one in kept)
                 kept = []
             kept.append(arguments)
-            if len(kept) == many:
-                yield (*arguments[:-1], np.stack([one[-1] for one in kept])), many
+            if len(kept) == many or (k > 1 and (self.batch + len(kept)) % k == 0):  # an update is due after these
+                rows = np.stack([one[-1] for one in kept]) if len(kept) > 1 else arguments[-1]
+                yield (*arguments[:-1], rows), len(kept)
                 kept = []
         yield from ((one, 1) for one in kept)
 

@@ -75,6 +75,19 @@ class Model(Layer):
         inputs, outputs = restored(config["structure"])
         return Model(inputs, outputs, **{key: value for key, value in config.items() if key != "structure"})
 
+    def get_layer(self, name: str) -> Layer:
+        """The layer of a path or a name."""
+        found = dict(self.walk())
+        for path, layer in found.items():
+            if name == path or name == layer.path:
+                return layer
+        for layer in found.values():
+            if name == layer.name:
+                return layer
+        raise gx.errors.InputError(
+            f"{self.name} has no layer {name!r}", where=gx.errors.caller(), hint="there are " + ", ".join(p for p in found if p)
+        )
+
     # --- files ---
 
     def save(self, path: StrPath) -> None:
@@ -96,7 +109,8 @@ class Model(Layer):
         if self._programs is None:
             return own
         paths = {v: path for path, v in own.items()}
-        return {**own, **{f"optimizer/{name}": v for name, v in self._programs.optimizer.named_state(paths).items()}}
+        state = {**self._programs.optimizer.named_state(paths), **self._programs.gradients.named_state(paths)}
+        return {**own, **{f"optimizer/{name}": v for name, v in state.items()}}
 
     def compiled_with_data(self) -> Any:
         """What `compile` was given, as data, and None where it was not called or was given what has no name in files."""
@@ -110,22 +124,27 @@ class Model(Layer):
     def compile_from_data(self, data: Mapping[str, Any]) -> None:
         """Compile as before, with the optimiser's state in place."""
         self.compile(**{key: from_data(value) for key, value in data.items()})
-        self.programs.optimizer.prepare(self.trainable_variables)
+        self.programs.prepare()
 
     # --- training ---
 
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
-        loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba",
+        loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba", clip_norm: float | None = None,
+        clip_value: float | None = None, accumulate: int = 1,
     ) -> None:  # fmt: skip
         """Say how the model is trained.
 
         optimizer: a name, a function of `gx.optim`, or an `Optimizer`. loss: a name, a Loss or a function (y_true, y_pred); a
         list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs).
         step: a training step of your own instead of loss and optimiser: (model, inputs, targets) -> (figures, updates).
-        steps_per_call: how many steps a native call takes.
+        steps_per_call: how many steps a native call takes. clip_norm: the largest global norm of the gradients; clip_value: the
+        largest size of each of their elements. accumulate: over how many batches gradients are averaged for one update, which is
+        that of one large batch; the last ones of an epoch may be fewer.
         """
-        self._programs = Programs(self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend)
+        self._programs = Programs(
+            self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate
+        )
 
     @property
     def programs(self) -> Programs:

@@ -15,6 +15,8 @@ _EVERY = 0.2  # seconds between two looks at the metrics
 class Progress:
     """Nothing is shown."""
 
+    counts = False  # whether `step` does anything
+
     def begin(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         """An epoch begins, of which some steps are done."""
 
@@ -34,6 +36,8 @@ class Progress:
 
 class Lines(Progress):
     """A line an epoch."""
+
+    counts = True
 
     def begin(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
         self.epoch, self.epochs, self.steps, self.since = epoch, epochs, done, time.perf_counter()

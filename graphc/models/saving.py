@@ -36,7 +36,7 @@ def save(model: Model, path: StrPath) -> None:
     """
     path, training = Path(path), model.compiled_with_data()
     if training is not None:
-        model.programs.optimizer.prepare(model.trainable_variables)
+        model.programs.prepare()
     data = {
         "format": FORMAT, "graphc": gx.__version__, "model": to_data(model), "inputs": _types(model.called_with),
         "training": training,

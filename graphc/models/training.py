@@ -18,6 +18,8 @@ from graphc.data.trees import form, leaves, mapped
 from graphc.layers.layer import flat
 from graphc.metrics import Mean, Metric
 from graphc.metrics.metric import states
+from graphc.models.callbacks import Callback
+from graphc.models.gradients import Gradients
 from graphc.models.losses import Loss, named_loss, per_sample
 from graphc.models.metrics import named_metric
 from graphc.models.optimizers import named_optimizer
@@ -47,14 +49,23 @@ class Programs:
 
     def __init__(
         self, model: Model, optimizer: Any, loss: Any, metrics: Any, step: Step | None, loss_weights: Any, steps_per_call: int,
-        backend: str,
+        backend: str, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
     ) -> None:  # fmt: skip
         self.model, self.step, self.backend = model, step, backend
         self.given = {
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "step": step, "loss_weights": loss_weights,
-            "steps_per_call": steps_per_call, "backend": backend,
+            "steps_per_call": steps_per_call, "backend": backend, "clip_norm": clip_norm, "clip_value": clip_value,
+            "accumulate": accumulate,
         }  # fmt: skip
         self.optimizer = named_optimizer(optimizer)
+        self.gradients = Gradients(self.optimizer, clip_norm, clip_value, accumulate)
+        if step is not None and not self.gradients.plain:
+            raise gx.errors.InputError(
+                "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
+                hint="clip and accumulate there, or give loss= and optimizer= instead of step=",
+            )  # fmt: skip
+        self.accumulate = self.gradients.accumulate
+        self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
         self.loss_weights = each(loss_weights) if loss_weights is not None else [1.0] * len(self.losses)
         self.wanted = metrics
@@ -80,9 +91,24 @@ class Programs:
         """(arrays..., [rows]) -> the outputs."""
         return self._program("predict", data, gathered, lambda x: (self.model(*each(x), training=False), {}))
 
+    def apply(self) -> gx.Compiled:
+        """() -> (); the update from accumulated gradients."""
+        key = ("apply", *self._steered())
+        if key not in self._made:
+            updates = self.gradients.apply(self.model.trainable_variables)
+            self._made[key] = gx.compile([], [], self._with_besides(updates), name="apply", backend=self.backend)
+        return self._made[key]
+
+    def _steered(self) -> tuple[Any, ...]:
+        """What a step depends on beside the data: the variables that are trained, and what callbacks change in it."""
+        return tuple(map(id, self.model.trainable_variables)), self.besides
+
+    def _with_besides(self, updates: Updates) -> Updates:
+        return {**updates, **{v: new for callback in self.besides for v, new in callback.in_step(updates).items()}}
+
     def _program(self, name: str, data: Any, gathered: bool, build: Callable[..., tuple[Any, Updates]]) -> gx.Compiled:
         training = name in ("train", "train_many")
-        key = (name, Kind.of(data), gathered, tuple(map(id, self.model.trainable_variables)) if training else ())
+        key = (name, Kind.of(data), gathered, *(self._steered() if training else ()))
         if key not in self._made:
             inputs, batch = placeholders(data, "samples" if gathered else "batch")
             if gathered:
@@ -103,13 +129,16 @@ class Programs:
             count = gx.ones((flat(x)[0].shape[0],), "float64")
             for name, value in figures.items():
                 updates = {**updates, **self._added(name, Mean(name=name), gx.broadcast_to(value, count.shape), count)}
-            return loss, {**self.model.updates, **updates}
+            return loss, self._with_besides({**self.model.updates, **updates})
         outputs = self.model(*each(x), training=True)
         state = dict(self.model.updates)
         loss, added = self._scored(y, outputs, weights)
         for penalty in self.model.losses:
             loss = loss + gx.astype(penalty, loss.dtype)
-        state.update(self.optimizer.updates(loss, self.model.trainable_variables))
+        samples = gx.sum(gx.ones(flat(x)[0].shape[:1], "float32"))
+        state.update(self.gradients.updates(loss, self.model.trainable_variables, samples))
+        if self.accumulate == 1:
+            state = self._with_besides(state)
         return loss, {**state, **added}
 
     def _test(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
@@ -155,12 +184,17 @@ class Programs:
         kept(*given, training=True)
         return dict(kept.updates)
 
+    def prepare(self) -> None:
+        """Make the state of optimiser and gradients, as the first step would."""
+        self.gradients.prepare(self.model.trainable_variables)
+
     # --- figures ---
 
     def reset(self) -> None:
         """Begin the metrics anew."""
         for metric in self.metrics.values():
             metric.reset_state()
+        self.gradients.reset()
 
     def figures(self) -> dict[str, float]:
         """The loss and the metrics so far."""
