@@ -73,6 +73,52 @@ def adamw(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
     return adam(w, g, lr, t, s, decay=0.1)
 
 
+def adagrad(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["v"] = (0.1 if t == 1 else s["v"]) + g**2
+    return w - lr * g / (np.sqrt(s["v"]) + 1e-10)
+
+
+def adadelta(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["v"] = 0.7 * s["v"] + 0.3 * g**2
+    change = g * np.sqrt(s["m"] + 1e-3) / np.sqrt(s["v"] + 1e-3)
+    s["m"] = 0.7 * s["m"] + 0.3 * change**2
+    return w - lr * change
+
+
+def adamax(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = np.maximum(0.7 * s["v"], abs(g))
+    return w - lr / (1 - 0.9**t) * s["m"] / (s["v"] + 1e-8)
+
+
+def nadam(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = 0.99 * s["v"] + 0.01 * g**2
+    ahead = 0.9 * s["m"] / (1 - 0.9 ** (t + 1)) + 0.1 * g / (1 - 0.9**t)
+    return w - lr * ahead / (np.sqrt(s["v"] / (1 - 0.99**t)) + 1e-8)
+
+
+def lamb(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    s["m"] = 0.9 * s["m"] + 0.1 * g
+    s["v"] = 0.99 * s["v"] + 0.01 * g**2
+    change = s["m"] / (1 - 0.9**t) / (np.sqrt(s["v"] / (1 - 0.99**t)) + 1e-6) + 0.1 * w
+    return w - lr * np.linalg.norm(w) / np.linalg.norm(change) * change
+
+
+def lion(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    change = np.sign(0.9 * s["m"] + 0.1 * g)
+    s["m"] = 0.99 * s["m"] + 0.01 * g
+    return w - lr * (change + 0.1 * w)
+
+
+def rprop(w: Array, g: Array, lr: float, t: int, s: dict[str, Array]) -> Array:
+    turn = np.sign(s["m"] * g)
+    size = np.full_like(w, lr) if t == 1 else s["v"]
+    s["v"] = np.clip(size * np.where(turn > 0, 1.3, np.where(turn < 0, 0.5, 1)), 1e-6, 50)
+    s["m"] = np.where(turn < 0, 0, g)
+    return w - np.sign(s["m"]) * s["v"]
+
+
 CASES: list[tuple[str, dict[str, float], Rule]] = [
     ("sgd", {}, sgd),
     ("momentum", {"beta": 0.8}, momentum),
@@ -80,6 +126,13 @@ CASES: list[tuple[str, dict[str, float], Rule]] = [
     ("rmsprop", {"decay": 0.7}, rmsprop),
     ("adam", {"beta2": 0.99}, adam),
     ("adamw", {"beta2": 0.99, "weight_decay": 0.1}, adamw),
+    ("adagrad", {"initial": 0.1}, adagrad),
+    ("adadelta", {"decay": 0.7, "eps": 1e-3}, adadelta),
+    ("adamax", {"beta2": 0.7}, adamax),
+    ("nadam", {"beta2": 0.99}, nadam),
+    ("lamb", {"beta2": 0.99, "weight_decay": 0.1}, lamb),
+    ("lion", {"weight_decay": 0.1}, lion),
+    ("rprop", {"grow": 1.3}, rprop),
 ]
 
 
@@ -169,6 +222,43 @@ def test_learning_rate_by_schedule_symbol_and_number_agree(name: str, options: d
         for v, u, value in zip(variables, variables2, want, strict=True):
             np.testing.assert_allclose(v.value, value, rtol=1e-10, atol=1e-12)
             np.testing.assert_allclose(u.value, value, rtol=1e-10, atol=1e-12)
+
+
+TORCH: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("momentum", "SGD", {"beta": 0.8}, {"momentum": 0.8}),
+    ("nesterov", "SGD", {"beta": 0.8}, {"momentum": 0.8, "nesterov": True}),
+    ("rmsprop", "RMSprop", {"decay": 0.7}, {"alpha": 0.7}),
+    ("adam", "Adam", {}, {}),
+    ("adamw", "AdamW", {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+    ("adagrad", "Adagrad", {"initial": 0.1}, {"initial_accumulator_value": 0.1}),
+    ("adadelta", "Adadelta", {"decay": 0.8}, {"rho": 0.8}),
+    ("adamax", "Adamax", {"eps": 1e-14}, {"eps": 1e-14}),
+    ("rprop", "Rprop", {}, {}),
+]
+
+
+@pytest.mark.parametrize("name, theirs, options, their_options", TORCH, ids=[c[0] for c in TORCH])
+def test_optimiser_is_torchs(name: str, theirs: str, options: dict[str, Any], their_options: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    loss, variables = problem()
+    step = gx.compile([], loss, updates=getattr(gx.optim, name)(loss, variables, lr=0.03, **options), backend="interpreter")
+    w, c = (torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (W0, C0))
+    other = getattr(torch.optim, theirs)([w, c], lr=0.03, **their_options)
+    for _ in range(STEPS):
+        other.zero_grad()
+        r = torch.tensor(A) @ w + c - torch.tensor(B)
+        (0.5 * (r * r).sum()).backward()
+        other.step()
+        step()
+        for v, t in zip(variables, (w, c), strict=True):
+            np.testing.assert_allclose(v.value, t.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_lamb_moves_what_is_zero() -> None:
+    w = gx.variable(np.zeros(3), name="w")
+    step = gx.compile([], [], updates=gx.optim.lamb(gx.sum((w - 1) ** 2), [w], lr=0.25), backend="interpreter")
+    step()
+    np.testing.assert_allclose(w.value, 0.25, rtol=1e-5)
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from graphc import advice
 from graphc.optim import schedules
 from graphc.optim.clipping import clip_by_global_norm, global_norm
 from graphc.optim.lbfgs import MinimizeResult, lbfgs, minimize
-from graphc.optim.optimizers import adam, adamw, momentum, nesterov, rmsprop, sgd
+from graphc.optim.optimizers import (
+    adadelta, adagrad, adam, adamax, adamw, lamb, lion, momentum, nadam, nesterov, rmsprop, rprop, sgd,
+)  # fmt: skip
 
 __all__ = [
-    "MinimizeResult", "adam", "adamw", "clip_by_global_norm", "global_norm", "lbfgs", "minimize", "momentum", "nesterov",
-    "rmsprop", "schedules", "sgd",
+    "MinimizeResult", "adadelta", "adagrad", "adam", "adamax", "adamw", "clip_by_global_norm", "global_norm", "lamb", "lbfgs",
+    "lion", "minimize", "momentum", "nadam", "nesterov", "rmsprop", "rprop", "schedules", "sgd",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

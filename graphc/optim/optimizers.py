@@ -198,6 +198,224 @@ def _adam(
     return updates
 
 
+def adagrad(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, initial: float = 0.0, eps: float = 1e-10,
+    clip_norm: float | Tensor | None = None, name: str = "adagrad",
+) -> Updates:  # fmt: skip
+    """AdaGrad: v = v + g^2, then w - lr * g / (sqrt(v) + eps) (Duchi, Hazan and Singer 2011, JMLR 12).
+
+    initial: what v begins with. State: "w.adagrad.v".
+
+    >>> import graphc as gx
+    >>> w = gx.variable([2.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.adagrad(gx.sum(w * w), [w], lr=0.5), backend="interpreter")
+    >>> step(), w.value.round(6)
+    ([], array([1.5]))
+    """
+    updates: Updates = {}
+    variables = trained("adagrad", variables)
+    initial, eps = gx.ops.check_number("adagrad", "initial", initial), gx.ops.as_option(eps)
+    rate, _ = _rate("adagrad", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        v = _state(w, name, "v", initial)
+        updates[v] = v + g * g
+        updates[w] = gx.astype(x - _as(rate, x) * g / (gx.sqrt(updates[v]) + eps), w.dtype)
+    return updates
+
+
+def adadelta(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 1.0, *, decay: float = 0.9, eps: float = 1e-6,
+    clip_norm: float | Tensor | None = None, name: str = "adadelta",
+) -> Updates:  # fmt: skip
+    """AdaDelta: steps in the units of the variable, without a rate to choose (Zeiler 2012, arXiv:1212.5701).
+
+        v = decay * v + (1 - decay) * g^2          d = g * sqrt(u + eps) / sqrt(v + eps)
+        u = decay * u + (1 - decay) * d^2          w = w - lr * d
+
+    State: "w.adadelta.v" and "w.adadelta.u", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([2.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.adadelta(gx.sum(w * w), [w], decay=0.75), backend="interpreter")
+    >>> step(), w.value.round(6)
+    ([], array([1.998]))
+    """
+    updates: Updates = {}
+    variables = trained("adadelta", variables)
+    decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
+    rate, _ = _rate("adadelta", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        v, u = _state(w, name, "v"), _state(w, name, "u")
+        updates[v] = decay * v + (1 - decay) * (g * g)
+        change = g * gx.sqrt(u + eps) / gx.sqrt(updates[v] + eps)
+        updates[u] = decay * u + (1 - decay) * (change * change)
+        updates[w] = gx.astype(x - _as(rate, x) * change, w.dtype)
+    return updates
+
+
+def adamax(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.002, *, beta1: float = 0.9, beta2: float = 0.999,
+    eps: float = 1e-8, clip_norm: float | Tensor | None = None, name: str = "adamax",
+) -> Updates:  # fmt: skip
+    """Adam with the largest gradient in the place of the mean square (Kingma and Ba 2015, arXiv:1412.6980, section 7.1).
+
+        m = beta1 * m + (1 - beta1) * g          u = max(beta2 * u, |g|)
+        w = w - lr / (1 - beta1^t) * m / (u + eps)
+
+    State: "w.adamax.m" and "w.adamax.u", zeros at first, and "w.adamax.step" under the first variable.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([2.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.adamax(gx.sum(w * w), [w], lr=0.5), backend="interpreter")
+    >>> step(), w.value.round(6)
+    ([], array([1.5]))
+    """
+    updates: Updates = {}
+    variables = trained("adamax", variables)
+    beta1, beta2, eps = map(gx.ops.as_option, (beta1, beta2, eps))
+    rate, step = _rate("adamax", lr, variables, updates, name, count=True)
+    assert step is not None
+    length = rate / (1 - gx.pow(beta1, gx.astype(step + 1, gx.float64)))
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m, u = _state(w, name, "m"), _state(w, name, "u")
+        updates[m] = beta1 * m + (1 - beta1) * g
+        updates[u] = gx.maximum(beta2 * u, gx.abs(g))
+        updates[w] = gx.astype(x - _as(length, x) * updates[m] / (updates[u] + eps), w.dtype)
+    return updates
+
+
+def nadam(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.002, *, beta1: float = 0.9, beta2: float = 0.999,
+    eps: float = 1e-8, clip_norm: float | Tensor | None = None, name: str = "nadam",
+) -> Updates:  # fmt: skip
+    """Adam with Nesterov's look ahead (Dozat 2016, ICLR workshop), with a beta1 that stays: no schedule of momenta.
+
+        m, v as Adam's          n = beta1 * m / (1 - beta1^(t + 1)) + (1 - beta1) * g / (1 - beta1^t)
+        w = w - lr * n / (sqrt(v / (1 - beta2^t)) + eps)
+
+    State: "w.nadam.m" and "w.nadam.v", zeros at first, and "w.nadam.step" under the first variable.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([2.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.nadam(gx.sum(w * w), [w], lr=0.5, beta1=0.5), backend="interpreter")
+    >>> step(), w.value.round(6)
+    ([], array([1.333333]))
+    """
+    updates: Updates = {}
+    variables = trained("nadam", variables)
+    beta1, beta2, eps = map(gx.ops.as_option, (beta1, beta2, eps))
+    rate, step = _rate("nadam", lr, variables, updates, name, count=True)
+    assert step is not None
+    t = gx.astype(step + 1, gx.float64)
+    of_mean = rate * beta1 / (1 - gx.pow(beta1, t + 1))
+    of_gradient = rate * (1 - beta1) / (1 - gx.pow(beta1, t))
+    shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m, v = _state(w, name, "m"), _state(w, name, "v")
+        updates[m] = beta1 * m + (1 - beta1) * g
+        updates[v] = beta2 * v + (1 - beta2) * (g * g)
+        change = _as(of_mean, x) * updates[m] + _as(of_gradient, x) * g
+        updates[w] = gx.astype(x - change / (gx.sqrt(updates[v]) * _as(shrink, x) + eps), w.dtype)
+    return updates
+
+
+def lamb(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-6,
+    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, name: str = "lamb",
+) -> Updates:  # fmt: skip
+    """LAMB: Adam's step of each variable, as long as the variable is (You et al. 2020, arXiv:1904.00962), for large batches.
+
+        d = (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay * w             m, v as Adam's
+        w = w - lr * |w| / |d| * d               Euclidean lengths; their quotient is 1 where one of them is 0
+
+    State: "w.lamb.m" and "w.lamb.v", zeros at first, and "w.lamb.step" under the first variable.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([3.0, 4.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.lamb(gx.sum(w * w), [w], lr=0.1, eps=0.0), backend="interpreter")
+    >>> step(), w.value.round(6)
+    ([], array([2.646447, 3.646447]))
+    """
+    updates: Updates = {}
+    variables = trained("lamb", variables)
+    beta1, beta2, eps, weight_decay = map(gx.ops.as_option, (beta1, beta2, eps, weight_decay))
+    rate, step = _rate("lamb", lr, variables, updates, name, count=True)
+    assert step is not None
+    t = gx.astype(step + 1, gx.float64)
+    grow, shrink = 1 / (1 - gx.pow(beta1, t)), 1 / gx.sqrt(1 - gx.pow(beta2, t))
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m, v = _state(w, name, "m"), _state(w, name, "v")
+        updates[m] = beta1 * m + (1 - beta1) * g
+        updates[v] = beta2 * v + (1 - beta2) * (g * g)
+        change = _as(grow, x) * updates[m] / (gx.sqrt(updates[v]) * _as(shrink, x) + eps) + weight_decay * x
+        long, wide = gx.sqrt(gx.sum(x * x)), gx.sqrt(gx.sum(change * change))
+        both = (long > 0) & (wide > 0)
+        trust = gx.where(both, long / gx.where(both, wide, 1), 1)
+        updates[w] = gx.astype(x - _as(rate, x) * trust * change, w.dtype)
+    return updates
+
+
+def lion(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.0001, *, beta1: float = 0.9, beta2: float = 0.99,
+    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, name: str = "lion",
+) -> Updates:  # fmt: skip
+    """Lion: steps of one length, in the direction of signs (Chen et al. 2023, arXiv:2302.06675).
+
+        w = w - lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * w), then m = beta2 * m + (1 - beta2) * g
+
+    State: "w.lion.m", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([3.0, -4.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.lion(gx.sum(w * w), [w], lr=0.5), backend="interpreter")
+    >>> step(), w.value
+    ([], array([ 2.5, -3.5]))
+    """
+    updates: Updates = {}
+    variables = trained("lion", variables)
+    beta1, beta2, weight_decay = map(gx.ops.as_option, (beta1, beta2, weight_decay))
+    rate, _ = _rate("lion", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        m = _state(w, name, "m")
+        change = gx.sign(beta1 * m + (1 - beta1) * g)
+        updates[m] = beta2 * m + (1 - beta2) * g
+        updates[w] = gx.astype(x - _as(rate, x) * (change + weight_decay * x if weight_decay else change), w.dtype)
+    return updates
+
+
+def rprop(
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, shrink: float = 0.5, grow: float = 1.2, smallest: float = 1e-6,
+    largest: float = 50.0, clip_norm: float | Tensor | None = None, name: str = "rprop",
+) -> Updates:  # fmt: skip
+    """Resilient propagation: each element has a step size of its own, and the gradient gives its sign alone.
+
+    An element's size begins with lr. It is multiplied by `grow` where the gradient keeps its sign; where the sign changes by
+    `shrink`, and the element stays where it is for one step; it stays between `smallest` and `largest`. For whole data sets, not
+    for batches. After Riedmiller and Braun 1993 (ICNN); the variant without going back, Rprop-, as PyTorch's.
+
+    State: "w.rprop.g", the last gradient, and "w.rprop.size", zeros at first.
+
+    >>> import graphc as gx
+    >>> w = gx.variable([3.0, -4.0], name="w")
+    >>> step = gx.compile([], [], updates=gx.optim.rprop(gx.sum(w * w), [w], lr=0.5, grow=2.0), backend="interpreter")
+    >>> step(), step(), w.value
+    ([], [], array([ 1.5, -2.5]))
+    """
+    updates: Updates = {}
+    variables = trained("rprop", variables)
+    shrink, grow, smallest, largest = map(gx.ops.as_option, (shrink, grow, smallest, largest))
+    rate, _ = _rate("rprop", lr, variables, updates, name)
+    for w, x, g in _gradients(loss, variables, clip_norm):
+        last, size = _state(w, name, "g"), _state(w, name, "size")
+        turn = gx.sign(g) * gx.sign(last)
+        begun = gx.where(size > 0, size, _as(rate, x))  # no size is 0 after the first step
+        changed = gx.where(turn > 0, begun * grow, gx.where(turn < 0, begun * shrink, begun))
+        updates[size] = gx.clip(changed, smallest, largest)
+        updates[last] = gx.where(turn < 0, 0, g)
+        updates[w] = gx.astype(x - gx.sign(updates[last]) * updates[size], w.dtype)
+    return updates
+
+
 # --- what they share -------------------------------------------------------------------------------------------------
 
 
@@ -260,9 +478,12 @@ def _as(rate: float | Tensor, x: Tensor) -> float | Tensor:
     return gx.astype(rate, x.dtype) if isinstance(rate, Tensor) else rate
 
 
-def _state(w: Variable, name: str, suffix: str) -> Variable:
-    """Zeros that belong to a variable."""
-    return gx.variable(np.zeros(w.shape, w.dtype.arithmetic.numpy), name=f"{name}.{suffix}", of=w)
+def _state(w: Variable, name: str, suffix: str, value: float = 0.0) -> Variable:
+    """Numbers that belong to a variable: all the same at first."""
+    return gx.variable(np.full(w.shape, value, w.dtype.arithmetic.numpy), name=f"{name}.{suffix}", of=w)
 
 
-__all__ = ["Rate", "Updates", "adam", "adamw", "momentum", "nesterov", "rmsprop", "sgd", "trained"]
+__all__ = [
+    "Rate", "Updates", "adadelta", "adagrad", "adam", "adamax", "adamw", "lamb", "lion", "momentum", "nadam", "nesterov", "rmsprop",
+    "rprop", "sgd", "trained",
+]  # fmt: skip
