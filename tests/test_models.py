@@ -9,7 +9,7 @@ import pytest
 
 import graphc as gx
 from graphc.layers import Dense, Dropout, Input, Layer
-from graphc.models import Model, Sequential
+from graphc.models import Model, Sequential, optimizers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 5)).astype("float32")
@@ -208,3 +208,59 @@ def test_a_layer_without_a_model_is_a_function() -> None:
     layer = Linear(3)
     assert layer(X).shape == (200, 3)
     assert [v.name for v in layer.weights] == ["linear/kernel", "linear/bias"]
+
+
+# --- optimisers by name ----------------------------------------------------------------------------------------------
+
+FUNCTIONS = list(optimizers.NAMED)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_optimiser_by_name_makes_the_loss_small(name: str) -> None:
+    gx.layers.seed(1)
+    model = Sequential([Dense(2, input_shape=(5,))])
+    rate = {"adadelta": 20.0, "adagrad": 0.1}.get(name, 0.01)
+    model.compile(gx.models.Optimizer(name, learning_rate=rate), "sparse_categorical_crossentropy", backend="interpreter")
+    losses = model.fit(X, Y, epochs=6, batch_size=200 if name == "rprop" else 20, verbose=0).history["loss"]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+CLASSES: list[tuple[Any, Any, dict[str, Any]]] = [
+    (optimizers.Adam(learning_rate=1e-3, beta_1=0.8, epsilon=1e-7), gx.optim.adam, {"beta1": 0.8, "eps": 1e-7}),
+    (optimizers.Adam(1e-3, weight_decay=0.1), gx.optim.adamw, {"weight_decay": 0.1}),
+    (optimizers.Adam(1e-3, weight_decay=None, amsgrad=False, clipnorm=None), gx.optim.adam, {}),
+    (optimizers.AdamW(1e-3, global_clipnorm=1.0), gx.optim.adamw, {"clip_norm": 1.0}),
+    (optimizers.SGD(1e-3), gx.optim.sgd, {}),
+    (optimizers.SGD(1e-3, momentum=0.9), gx.optim.momentum, {"beta": 0.9}),
+    (optimizers.SGD(1e-3, momentum=0.9, nesterov=True), gx.optim.nesterov, {"beta": 0.9}),
+    (optimizers.RMSprop(1e-3, rho=0.8), gx.optim.rmsprop, {"decay": 0.8}),
+    (optimizers.Adagrad(1e-3, initial_accumulator_value=0.1), gx.optim.adagrad, {"initial": 0.1}),
+    (optimizers.Adadelta(1e-3, rho=0.95), gx.optim.adadelta, {"decay": 0.95}),
+    (optimizers.Lion(1e-3, beta_1=0.8), gx.optim.lion, {"beta1": 0.8}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("made, function, options", CLASSES)
+def test_optimisers_take_kerass_options(made: Any, function: Any, options: dict[str, Any]) -> None:
+    assert made.function is function
+    assert made.options == options
+    assert made.learning_rate == 1e-3
+    again = gx.layers.from_data(gx.layers.to_data(made))
+    assert type(again) is type(made)
+    assert (again.function, again.options, again.learning_rate) == (function, options, 1e-3)
+
+
+def test_an_optimiser_without_a_rate_has_its_functions() -> None:
+    assert gx.models.Optimizer("adadelta").learning_rate == 1.0
+    assert optimizers.Lion().learning_rate == 1e-4
+    assert optimizers.SGD(momentum=0.9).learning_rate == 0.01
+    assert gx.models.optimizers.named_optimizer(optimizers.Adam).learning_rate == 0.001
+
+
+def test_options_that_an_optimiser_has_not_are_refused() -> None:
+    with pytest.raises(gx.GraphError, match=r"adam has no option clipvalue(.|\n)*global_clipnorm limits"):
+        optimizers.Adam(clipvalue=0.5)
+    with pytest.raises(gx.GraphError, match=r"lion has no option bet(.|\n)*it has lr, beta1, beta2, weight_decay"):
+        optimizers.Lion(bet=0.5)
+    with pytest.raises(gx.GraphError, match="no optimiser 'adamm'"):
+        optimizers.Optimizer("adamm")

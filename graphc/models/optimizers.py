@@ -3,10 +3,15 @@
     model.compile("adam", ...)
     model.compile(Optimizer(gx.optim.adamw, learning_rate=3e-4, weight_decay=0.1), ...)
     model.compile(gx.optim.sgd, ...)
+    model.compile(gx.models.optimizers.Adam(learning_rate=1e-3, beta_1=0.95), ...)
+
+The classes have the names, and take the options, of Keras's; the formulas and the rates where none is given are those of the
+functions.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,13 +29,21 @@ Function = Callable[..., dict[Variable, Tensor]]
 class Optimizer:
     """A function (loss, variables, lr=, **options) -> updates, and the values to call it with.
 
-    learning_rate: a number, or a schedule of `gx.optim.schedules`. A number lives in the variable `learning_rate`, so it can be
-    changed between steps.
+    function: or its name. learning_rate: a number, or a schedule of `gx.optim.schedules`; by default the function's own. A
+    number lives in the variable `learning_rate`, so it can be changed between steps. options: the function's; Keras's names of
+    them serve too.
+
+    >>> import graphc as gx
+    >>> gx.models.Optimizer("adam", beta_1=0.8, epsilon=1e-7).options
+    {'beta1': 0.8, 'eps': 1e-07}
     """
 
-    def __init__(self, function: Function, learning_rate: Any = None, **options: Any) -> None:
-        self.function, self.options = function, options
-        self.rate = options.pop("lr", 0.01 if function in (gx.optim.sgd, gx.optim.momentum, gx.optim.nesterov) else 0.001)
+    def __init__(self, function: Function | str, learning_rate: Any = None, **options: Any) -> None:
+        self.function, self.options = _chosen(named_function(function), options)
+        known = _parameters(self.function)
+        self.rate = self.options.pop("lr", known["lr"].default if "lr" in known else 0.001)
+        if self.rate is inspect.Parameter.empty:
+            self.rate = 0.001
         if learning_rate is not None:
             self.rate = learning_rate
         self.variable: Variable | None = None
@@ -107,15 +120,176 @@ NAMED: Mapping[str, Function] = {
     "rmsprop": gx.optim.rmsprop,
     "adam": gx.optim.adam,
     "adamw": gx.optim.adamw,
+    "adagrad": gx.optim.adagrad,
+    "adadelta": gx.optim.adadelta,
+    "adamax": gx.optim.adamax,
+    "nadam": gx.optim.nadam,
+    "lamb": gx.optim.lamb,
+    "lion": gx.optim.lion,
+    "rprop": gx.optim.rprop,
+}
+
+# Keras's name of an option -> those that functions may have for it.
+TRANSLATED: Mapping[str, tuple[str, ...]] = {
+    "learning_rate": ("lr",),
+    "beta_1": ("beta1",),
+    "beta_2": ("beta2",),
+    "epsilon": ("eps",),
+    "rho": ("decay",),
+    "momentum": ("beta",),
+    "initial_accumulator_value": ("initial",),
+    "global_clipnorm": ("clip_norm",),
+}
+ABSENT: Mapping[str, str] = {
+    "clipnorm": "global_clipnorm limits the norm of all gradients together",
+    "clipvalue": "global_clipnorm limits the norm of all gradients together",
+    "amsgrad": "leave it out: no optimiser here has it",
+    "centered": "leave it out: no optimiser here has it",
+    "use_ema": "leave it out: no optimiser here has it",
+    "weight_decay": "adam, adamw, lamb and lion have it",
 }
 
 
+def named_function(value: Function | str) -> Function:
+    """The function of a name, in capitals or not."""
+    if not isinstance(value, str):
+        return value
+    found = NAMED.get(value.lower())
+    if found is None:
+        raise gx.errors.InputError(
+            f"no optimiser {value!r}", where=gx.errors.caller(), hint="a function of gx.optim, or one of " + ", ".join(NAMED)
+        )
+    return found
+
+
+def _chosen(function: Function, options: Mapping[str, Any]) -> tuple[Function, dict[str, Any]]:
+    """A function and its options for those that Keras's users may have typed; InputError for what it does not take."""
+    given = dict(options)
+    if function is gx.optim.sgd:  # one function for each formula here, one class for all of them there
+        ahead = given.pop("nesterov", False)
+        if given.get("momentum"):
+            function = gx.optim.nesterov if ahead else gx.optim.momentum
+        else:
+            given.pop("momentum", None)
+    if function is gx.optim.adam and given.get("weight_decay"):
+        function = gx.optim.adamw
+    known = _parameters(function)
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return function, given
+    made: dict[str, Any] = {}
+    for name, value in given.items():
+        own = name if name in known else next((n for n in TRANSLATED.get(name, ()) if n in known), None)
+        if own is None and (value is None or value is False) and (name in TRANSLATED or name in ABSENT):
+            continue  # turned off
+        if own is None:
+            takes = [n for n, p in known.items() if n not in ("loss", "variables") and p.kind is not p.VAR_POSITIONAL]
+            raise gx.errors.InputError(
+                f"{getattr(function, '__name__', 'the optimiser')} has no option {name}", where=gx.errors.caller(),
+                hint=ABSENT.get(name, "it has " + ", ".join(takes)),
+            )  # fmt: skip
+        if value is not None:
+            made[own] = value
+    return function, made
+
+
+def _parameters(function: Function) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # written in C, which says nothing
+        return {}
+
+
+class Named(Optimizer):
+    """An optimiser by the name of its class."""
+
+    called = ""
+
+    def __init__(self, learning_rate: Any = None, **options: Any) -> None:
+        super().__init__(self.called, learning_rate, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        function = config.pop("function")
+        if function is gx.optim.momentum or function is gx.optim.nesterov:
+            config["momentum"] = config.pop("beta")
+            config["nesterov"] = function is gx.optim.nesterov
+        return config
+
+
+class SGD(Named):
+    """`gx.optim.sgd`; with momentum=, and nesterov=True, `gx.optim.momentum` or `gx.optim.nesterov`."""
+
+    called = "sgd"
+
+
+class RMSprop(Named):
+    """`gx.optim.rmsprop`."""
+
+    called = "rmsprop"
+
+
+class Adam(Named):
+    """`gx.optim.adam`; with weight_decay=, `gx.optim.adamw`."""
+
+    called = "adam"
+
+
+class AdamW(Named):
+    """`gx.optim.adamw`."""
+
+    called = "adamw"
+
+
+class Adagrad(Named):
+    """`gx.optim.adagrad`."""
+
+    called = "adagrad"
+
+
+class Adadelta(Named):
+    """`gx.optim.adadelta`."""
+
+    called = "adadelta"
+
+
+class Adamax(Named):
+    """`gx.optim.adamax`."""
+
+    called = "adamax"
+
+
+class Nadam(Named):
+    """`gx.optim.nadam`."""
+
+    called = "nadam"
+
+
+class Lamb(Named):
+    """`gx.optim.lamb`."""
+
+    called = "lamb"
+
+
+class Lion(Named):
+    """`gx.optim.lion`."""
+
+    called = "lion"
+
+
+class Rprop(Named):
+    """`gx.optim.rprop`."""
+
+    called = "rprop"
+
+
 def named_optimizer(value: object) -> Optimizer:
-    """The optimiser that a name, a function of `gx.optim`, a partial of one, or an Optimizer stands for."""
+    """The optimiser that a name, a class, a function of `gx.optim`, a partial of one, or an Optimizer stands for."""
     if isinstance(value, Optimizer):
         return value
-    if isinstance(value, str) and value.lower() in NAMED:
-        return Optimizer(NAMED[value.lower()])
+    if isinstance(value, type) and issubclass(value, Named):
+        return value()
+    if isinstance(value, str):
+        return Optimizer(value)
     if isinstance(value, partial):
         return Optimizer(value.func, **value.keywords)
     if callable(value):
@@ -123,3 +297,8 @@ def named_optimizer(value: object) -> Optimizer:
     raise gx.errors.InputError(
         f"no optimiser {value!r}", where=gx.errors.caller(), hint="a function of gx.optim, or one of " + ", ".join(NAMED)
     )
+
+
+__all__ = [
+    "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Nadam", "Optimizer", "RMSprop", "Rprop",
+]  # fmt: skip

@@ -384,8 +384,8 @@ def lion(
 
 
 def rprop(
-    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, shrink: float = 0.5, grow: float = 1.2, smallest: float = 1e-6,
-    largest: float = 50.0, clip_norm: float | Tensor | None = None, name: str = "rprop",
+    loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, shrink: float = 0.5, grow: float = 1.2,
+    smallest: float = 1e-6, largest: float = 50.0, clip_norm: float | Tensor | None = None, name: str = "rprop",
 ) -> Updates:  # fmt: skip
     """Resilient propagation: each element has a step size of its own, and the gradient gives its sign alone.
 
@@ -484,6 +484,6 @@ def _state(w: Variable, name: str, suffix: str, value: float = 0.0) -> Variable:
 
 
 __all__ = [
-    "Rate", "Updates", "adadelta", "adagrad", "adam", "adamax", "adamw", "lamb", "lion", "momentum", "nadam", "nesterov", "rmsprop",
-    "rprop", "sgd", "trained",
+    "Rate", "Updates", "adadelta", "adagrad", "adam", "adamax", "adamw", "lamb", "lion", "momentum", "nadam", "nesterov",
+    "rmsprop", "rprop", "sgd", "trained",
 ]  # fmt: skip
