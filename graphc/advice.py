@@ -114,6 +114,8 @@ NN: Mapping[str, str] = {
 
 OPTIM: Mapping[str, str] = {
     "Adam": "gx.optim.adam", "AdamW": "gx.optim.adamw", "SGD": "gx.optim.sgd", "RMSprop": "gx.optim.rmsprop",
+    "Adagrad": "gx.optim.adagrad", "Adadelta": "gx.optim.adadelta", "Adamax": "gx.optim.adamax", "NAdam": "gx.optim.nadam",
+    "Nadam": "gx.optim.nadam", "Lamb": "gx.optim.lamb", "Lion": "gx.optim.lion", "Rprop": "gx.optim.rprop",
     "RMSProp": "gx.optim.rmsprop", "Momentum": "gx.optim.momentum", "Nesterov": "gx.optim.nesterov",
     "GradientDescentOptimizer": "gx.optim.sgd", "AdamOptimizer": "gx.optim.adam", "lr_scheduler": "gx.optim.schedules",
     "apply_updates": "gx.compile(inputs, outputs, updates=gx.optim.adam(loss, variables)) applies them",
