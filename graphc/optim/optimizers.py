@@ -200,7 +200,7 @@ def _adam(
 
 def adagrad(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, initial: float = 0.0, eps: float = 1e-10,
-    clip_norm: float | Tensor | None = None, name: str = "adagrad",
+    clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "adagrad",
 ) -> Updates:  # fmt: skip
     """AdaGrad: v = v + g^2, then w - lr * g / (sqrt(v) + eps) (Duchi, Hazan and Singer 2011, JMLR 12).
 
@@ -216,7 +216,7 @@ def adagrad(
     variables = trained("adagrad", variables)
     initial, eps = gx.ops.check_number("adagrad", "initial", initial), gx.ops.as_option(eps)
     rate, _ = _rate("adagrad", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         v = _state(w, name, "v", initial)
         updates[v] = v + g * g
         updates[w] = gx.astype(x - _as(rate, x) * g / (gx.sqrt(updates[v]) + eps), w.dtype)
@@ -225,7 +225,7 @@ def adagrad(
 
 def adadelta(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 1.0, *, decay: float = 0.9, eps: float = 1e-6,
-    clip_norm: float | Tensor | None = None, name: str = "adadelta",
+    clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "adadelta",
 ) -> Updates:  # fmt: skip
     """AdaDelta: steps in the units of the variable, without a rate to choose (Zeiler 2012, arXiv:1212.5701).
 
@@ -244,7 +244,7 @@ def adadelta(
     variables = trained("adadelta", variables)
     decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
     rate, _ = _rate("adadelta", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         v, u = _state(w, name, "v"), _state(w, name, "u")
         updates[v] = decay * v + (1 - decay) * (g * g)
         change = g * gx.sqrt(u + eps) / gx.sqrt(updates[v] + eps)
@@ -255,7 +255,7 @@ def adadelta(
 
 def adamax(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.002, *, beta1: float = 0.9, beta2: float = 0.999,
-    eps: float = 1e-8, clip_norm: float | Tensor | None = None, name: str = "adamax",
+    eps: float = 1e-8, clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "adamax",
 ) -> Updates:  # fmt: skip
     """Adam with the largest gradient in the place of the mean square (Kingma and Ba 2015, arXiv:1412.6980, section 7.1).
 
@@ -276,7 +276,7 @@ def adamax(
     rate, step = _rate("adamax", lr, variables, updates, name, count=True)
     assert step is not None
     length = rate / (1 - gx.pow(beta1, gx.astype(step + 1, gx.float64)))
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m, u = _state(w, name, "m"), _state(w, name, "u")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[u] = gx.maximum(beta2 * u, gx.abs(g))
@@ -286,7 +286,7 @@ def adamax(
 
 def nadam(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.002, *, beta1: float = 0.9, beta2: float = 0.999,
-    eps: float = 1e-8, clip_norm: float | Tensor | None = None, name: str = "nadam",
+    eps: float = 1e-8, clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "nadam",
 ) -> Updates:  # fmt: skip
     """Adam with Nesterov's look ahead (Dozat 2016, ICLR workshop), with a beta1 that stays: no schedule of momenta.
 
@@ -310,7 +310,7 @@ def nadam(
     of_mean = rate * beta1 / (1 - gx.pow(beta1, t + 1))
     of_gradient = rate * (1 - beta1) / (1 - gx.pow(beta1, t))
     shrink = 1 / gx.sqrt(1 - gx.pow(beta2, t))
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m, v = _state(w, name, "m"), _state(w, name, "v")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[v] = beta2 * v + (1 - beta2) * (g * g)
@@ -321,7 +321,7 @@ def nadam(
 
 def lamb(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.001, *, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-6,
-    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, name: str = "lamb",
+    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "lamb",
 ) -> Updates:  # fmt: skip
     """LAMB: Adam's step of each variable, as long as the variable is (You et al. 2020, arXiv:1904.00962), for large batches.
 
@@ -343,7 +343,7 @@ def lamb(
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
     grow, shrink = 1 / (1 - gx.pow(beta1, t)), 1 / gx.sqrt(1 - gx.pow(beta2, t))
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m, v = _state(w, name, "m"), _state(w, name, "v")
         updates[m] = beta1 * m + (1 - beta1) * g
         updates[v] = beta2 * v + (1 - beta2) * (g * g)
@@ -357,7 +357,7 @@ def lamb(
 
 def lion(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.0001, *, beta1: float = 0.9, beta2: float = 0.99,
-    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, name: str = "lion",
+    weight_decay: float = 0.0, clip_norm: float | Tensor | None = None, unconnected: str | None = None, name: str = "lion",
 ) -> Updates:  # fmt: skip
     """Lion: steps of one length, in the direction of signs (Chen et al. 2023, arXiv:2302.06675).
 
@@ -375,7 +375,7 @@ def lion(
     variables = trained("lion", variables)
     beta1, beta2, weight_decay = map(gx.ops.as_option, (beta1, beta2, weight_decay))
     rate, _ = _rate("lion", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m = _state(w, name, "m")
         change = gx.sign(beta1 * m + (1 - beta1) * g)
         updates[m] = beta2 * m + (1 - beta2) * g
@@ -385,7 +385,8 @@ def lion(
 
 def rprop(
     loss: Tensor, variables: Sequence[Variable], lr: Rate = 0.01, *, shrink: float = 0.5, grow: float = 1.2,
-    smallest: float = 1e-6, largest: float = 50.0, clip_norm: float | Tensor | None = None, name: str = "rprop",
+    smallest: float = 1e-6, largest: float = 50.0, clip_norm: float | Tensor | None = None, unconnected: str | None = None,
+    name: str = "rprop",
 ) -> Updates:  # fmt: skip
     """Resilient propagation: each element has a step size of its own, and the gradient gives its sign alone.
 
@@ -405,7 +406,7 @@ def rprop(
     variables = trained("rprop", variables)
     shrink, grow, smallest, largest = map(gx.ops.as_option, (shrink, grow, smallest, largest))
     rate, _ = _rate("rprop", lr, variables, updates, name)
-    for w, x, g in _gradients(loss, variables, clip_norm):
+    for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         last, size = _state(w, name, "g"), _state(w, name, "size")
         turn = gx.sign(g) * gx.sign(last)
         begun = gx.where(size > 0, size, _as(rate, x))  # no size is 0 after the first step
