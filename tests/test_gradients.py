@@ -375,6 +375,11 @@ def test_a_root_is_level_only_where_what_it_is_taken_of_is() -> None:
     assert at(gx.grad(gx.sum(gx.sqrt(gx.abs(x) * y)), y), {x: [4.0, 1.0], y: [0.0, 1.0]}).tolist() == [math.inf, 0.5]
     assert at(gx.grad(gx.sum(gx.sqrt(gx.maximum(x, 0.0))), x), {x: [4.0, 1.0]}).tolist() == [0.25, 0.5]
     assert at(gx.grad(gx.sum(gx.sqrt(gx.pow(x, gx.constant(3.0)))), x), {x: [4.0, 1.0]}).tolist() == [3.0, 1.5]
+    cubes = at(gx.grad(gx.sum(gx.sqrt(gx.pow(x, gx.constant(3.0)))), x), {x: [0.0, 1.0]})
+    np.testing.assert_array_equal(cubes, [math.nan, 1.5])
+    m = gx.placeholder("m", (2, 2), "float64")
+    turned = gx.sqrt(gx.reshape(m, (1, 4)) @ gx.reshape(m.T, (4, 1)))  # a a + 2 b c + d d
+    assert at(gx.grad(gx.sum(turned), m), {m: [[0.0, 1.0], [0.0, 0.0]]})[1, 0] == math.inf
 
 
 def test_a_root_of_what_is_never_zero_costs_nothing() -> None:
