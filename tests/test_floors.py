@@ -52,6 +52,7 @@ FLOORS = {
     "testing": {FACE, "ir", "passes", "extend", "testing"},
     "fft": {FACE, "fft"},
     "stats": {FACE, "stats"},
+    "sklearn": {FACE},
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
@@ -70,6 +71,7 @@ ELSEWHERE = {
     "tqdm": ("demo", "bench", "models/progress", "progress.py"),
     "ml_dtypes": ("ir/types.py",),
     "safetensors": ("saving",),
+    "sklearn": ("sklearn.py",),
 }
 
 
@@ -159,7 +161,7 @@ def test_importing_graphc_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
     ).stdout.split()
     assert {"numpy", "networkx", "graphc"} <= set(loaded)
-    assert not {"numba", "llvmlite", "matplotlib", "mlxtend", "scipy", "tqdm", "pandas", "IPython"} & set(loaded)
+    assert not {"numba", "llvmlite", "matplotlib", "mlxtend", "scipy", "tqdm", "pandas", "sklearn", "IPython"} & set(loaded)
 
 
 def test_the_interpreter_needs_no_numba() -> None:

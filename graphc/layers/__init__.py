@@ -17,7 +17,7 @@ Images have their channels last, [batch, height, width, channels], as in Keras; 
 """
 
 from graphc.layers import activations, initializers, regularizers
-from graphc.layers.layer import Call, Input, Layer, Trace, seed
+from graphc.layers.layer import Call, Input, Layer, Trace, seed, seeded
 from graphc.layers.core import (
     Activation, Add, Average, Concatenate, Dense, Dropout, Flatten, GaussianNoise, Lambda, Maximum, Multiply, Permute, Rescaling,
     Reshape, Residual, SpatialDropout, Subtract,
@@ -49,5 +49,5 @@ __all__ = [
     "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization", "Rescaling",
     "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract", "TimeDistributed",
     "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding", "ZeroPadding2D",
-    "activations", "from_data", "initializers", "register", "regularizers", "seed", "to_data",
+    "activations", "from_data", "initializers", "register", "regularizers", "seed", "seeded", "to_data",
 ]  # fmt: skip

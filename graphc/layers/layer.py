@@ -24,6 +24,7 @@ import itertools
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -83,6 +84,26 @@ def seed(number: int) -> None:
     gx.ops.normalize_integer("seed", "the number", number)
     _SEED[0] = int(number)
     _COUNTS.clear()
+
+
+@contextmanager
+def seeded(number: int) -> Iterator[None]:
+    """Layers made within have weights by this number, and names counted from the start; afterwards all is as before.
+
+    >>> import graphc as gx
+    >>> with gx.layers.seeded(1):
+    ...     a = gx.layers.Dense(2, input_shape=(3,))
+    >>> a.name
+    'dense'
+    """
+    before, counts = _SEED[0], dict(_COUNTS)
+    seed(number)
+    try:
+        yield
+    finally:
+        _SEED[0] = before
+        _COUNTS.clear()
+        _COUNTS.update(counts)
 
 
 def snake_case(name: str) -> str:
