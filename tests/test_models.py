@@ -145,6 +145,16 @@ def test_targets_that_would_broadcast_are_refused() -> None:
         model.fit(X, Y.astype("float32"), verbose=0)
 
 
+@pytest.mark.parametrize("from_logits", [None, True, False])
+def test_labels_of_one_axis_fit_an_output_of_one_column(from_logits: bool | None) -> None:
+    p = np.array([[0.25], [0.5], [0.75]], "float32")
+    t = np.array([0, 1, 1])
+    y = gx.constant(np.log(p / (1 - p)) if from_logits is not False else p)
+    for labels in (t, t > 0, t.astype("float32"), t[:, None]):
+        each = gx.models.losses.BinaryCrossentropy(from_logits)(labels, y)
+        assert abs(each.eval() + np.log([0.75, 0.5, 0.75]).mean()) < 1e-6
+
+
 def test_weights_of_samples_and_classes() -> None:
     plain, weighted = classifier(), classifier()
     twice = np.concatenate([X, X[Y == 1]]), np.concatenate([Y, Y[Y == 1]])

@@ -90,10 +90,10 @@ class BinaryCrossentropy(Loss):
             raise _twice(self.name, "sigmoid")
         if found is None and self.from_logits is False:
             p = gx.clip(y_pred, 1e-7, 1 - 1e-7)
-            t = gx.astype(y_true, p.dtype)
+            t = _alike(y_true, p)
             return -(t * gx.log(p) + (1 - t) * gx.log(1 - p))
         logits = y_pred if found is None else found
-        return gx.nn.binary_cross_entropy(logits, gx.astype(y_true, logits.dtype), reduction="none")
+        return gx.nn.binary_cross_entropy(logits, _alike(y_true, logits), reduction="none")
 
 
 def logits_for(name: str, y_pred: Tensor, from_logits: bool | None) -> Tensor:
