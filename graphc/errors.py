@@ -102,5 +102,9 @@ class FileError(GraphError, ValueError):
     """A file that does not hold what it should, or not in a form that can be read."""
 
 
+class NotFiniteError(GraphError, FloatingPointError):
+    """A training step whose results are not finite."""
+
+
 class UnknownNameError(GraphError, AttributeError):
     """A name that is not there; the hint tells one that is."""

@@ -67,6 +67,7 @@ class NotFinite:
     gradient     whether a gradient rule made it: then `forward` names the operation whose gradient it belongs to, of that line
     loops        the loops and choices around it from the outermost, each with its step or branch, such as "step 3 of scan"
     reached      whether an output or an update is not finite because of it; if not, something after it hides it, as `where` does
+    number       the operation's place in the order in which the user's program made the graph's nodes (`Node.number`)
     """
 
     given: tuple[Range, ...]
@@ -78,6 +79,7 @@ class NotFinite:
     forward: str = ""
     loops: tuple[str, ...] = ()
     reached: bool = True
+    number: int | None = None
 
     def __str__(self) -> str:
         lines = [f"given and not finite: {range_}" for range_ in self.given]
@@ -209,6 +211,7 @@ class _Run:
         return {
             "operation": node.op.name, "where": node.where, "result": _range(self.names[node], value), "reads": tuple(reads),
             "gradient": node.gradient, "forward": "" if node.forward is None else node.forward.name, "loops": (), "reached": True,
+            "number": node.number,
         }  # fmt: skip
 
 

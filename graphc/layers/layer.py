@@ -41,7 +41,10 @@ Updates = dict[Variable, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer: what went in, what came out. `depth` is 0 for a call by the user."""
+    """One call of a layer: what went in, what came out, and the numbers of the nodes that it made.
+
+    `depth` is 0 for a call by the user.
+    """
 
     layer: Layer
     inputs: tuple[Any, ...]
@@ -49,13 +52,15 @@ class Call:
     output: Any
     depth: int
     path: str
+    born: range
 
 
 @dataclass
 class Trace:
-    """One outermost call of a layer: its mode, and what it leaves."""
+    """One outermost call of a layer: its mode, the dtype that it computes float32 in, if another, and what it leaves."""
 
     training: bool
+    compute: gx.DType | None = None
     updates: Updates = field(default_factory=dict)
     penalties: dict[Variable, Tensor] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)
@@ -64,8 +69,20 @@ class Trace:
 
 
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_CALLS: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
 _COUNTS: dict[str, int] = {}  # layers made of each class, for their names
 _SEED = [0]
+
+
+@contextmanager
+def calls() -> Iterator[list[Call]]:
+    """The calls of layers inside, each after those that it makes."""
+    found: list[Call] = []
+    token = _CALLS.set(found)
+    try:
+        yield found
+    finally:
+        _CALLS.reset(token)
 
 
 def seed(number: int) -> None:
@@ -142,6 +159,7 @@ class Layer:
         self.dtype: gx.DType = gx.ir.types.as_dtype(dtype)
         self.updates: Updates = {}
         self.losses: list[Tensor] = []
+        self.compute: gx.DType | None = None  # see Trace: what counts is that of the outermost layer
         self.called_with: tuple[Any, ...] | None = None  # the symbols of the last call by the user
         self._parent: Layer | None = None
         self._key = name
@@ -159,9 +177,10 @@ class Layer:
     def __call__(self, *inputs: Any, training: bool | None = None, **options: Any) -> Any:
         """The result for symbols (arrays become constants). training: by default that of the layer around, else False."""
         around = _TRACE.get()
-        trace = Trace(bool(training)) if around is None else around
+        trace = Trace(bool(training), self.compute) if around is None else around
         before, trace.training = trace.training, trace.training if training is None else bool(training)
         given = tuple(symbols(x) for x in inputs)
+        first = _next_number()
         if trace.active:
             trace.active[-1].adopt(self)
         trace.active.append(self)
@@ -169,7 +188,7 @@ class Layer:
         try:
             if "training" in self._takes:
                 options["training"] = trace.training
-            output = self.call(*given, **options)
+            output = self.call(*(given if trace.compute is None else narrowed(given, trace.compute)), **options)
         except gx.GraphError as error:
             if not getattr(error, "layer", None):
                 error.layer = self.path  # type: ignore[attr-defined]
@@ -182,12 +201,15 @@ class Layer:
         options.pop("training", None)
         if around is None:
             output = apart(output, given)
-        call = Call(self, given, options, output, len(trace.active), self.path)
+        call = Call(self, given, options, output, len(trace.active), self.path, range(first, _next_number()))
         trace.calls.append(call)
         if around is None:
             self.called_with = given
             self.updates, self.losses = trace.updates, [*trace.penalties.values(), *trace.losses]
             remember(call)
+            found = _CALLS.get()
+            if found is not None:
+                found += trace.calls
         return output
 
     @cached_property
@@ -227,6 +249,8 @@ class Layer:
         trace = _TRACE.get()
         if trace is not None and trace.training and name in self._regularizers and found not in trace.penalties:
             trace.penalties[found] = self._regularizers[name](found)
+        if trace is not None and trace.compute is not None and found.dtype == gx.float32 and name not in self._fixed:
+            return gx.astype(found, trace.compute)  # type: ignore[return-value]  # a symbol, and used as one
         return found
 
     def _make(self, name: str, shape: Sequence[Any], initial: Any, dtype: gx.DType) -> Variable:
@@ -425,6 +449,20 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _next_number() -> int:
+    """A number above those of all nodes that there are."""
+    return gx.placeholder("mark", ()).number
+
+
+def narrowed(value: Any, dtype: gx.DType) -> Any:
+    """A layer's input with its float32 as another dtype."""
+    if isinstance(value, Tensor):
+        return gx.astype(value, dtype) if value.dtype == gx.float32 else value
+    if isinstance(value, dict):
+        return {key: narrowed(v, dtype) for key, v in value.items()}
+    return type(value)(narrowed(v, dtype) for v in value) if isinstance(value, (list, tuple)) else value
 
 
 def symbols(value: Any) -> Any:

@@ -32,20 +32,22 @@ class BatchNorm(Layer):
         self.build_early()
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        x = self.floats(x)
-        channels = x.shape[1 if self.layout[-1] != "C" else -1]
+        given = self.floats(x)
+        channels = given.shape[1 if self.layout[-1] != "C" else -1]
         mean = self.variable("moving_mean", (channels,), "zeros", trainable=False)
         variance = self.variable("moving_variance", (channels,), "ones", trainable=False)
-        gamma = self.variable("gamma", (channels,), "ones") if self.scale else None
-        beta = self.variable("beta", (channels,), "zeros") if self.center else None
+        x = gx.astype(given, mean.dtype) if given.dtype.arithmetic == mean.dtype else given  # 16 bits in the state's
+        gamma = gx.astype(self.variable("gamma", (channels,), "ones"), mean.dtype) if self.scale else None
+        beta = gx.astype(self.variable("beta", (channels,), "zeros"), mean.dtype) if self.center else None
         if not training or not self.trainable:
-            return gx.nn.batch_norm(x, mean, variance, gamma, beta, eps=self.epsilon, layout=self.layout)
+            y = gx.nn.batch_norm(x, mean, variance, gamma, beta, eps=self.epsilon, layout=self.layout)
+            return gx.astype(y, given.dtype)
         y, updates = gx.nn.batch_norm_training(
             x, mean, variance, gamma, beta, momentum=1 - self.momentum, eps=self.epsilon, layout=self.layout
         )
         for state, new in updates.items():
             self.update(state, new)
-        return y
+        return gx.astype(y, given.dtype)
 
 
 class LayerNorm(Layer):

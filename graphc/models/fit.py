@@ -28,6 +28,7 @@ def fit(
     callbacks: Sequence[Callback] | None = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
     class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
     validation_batch_size: int | None = None, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+    find_nan: bool = False,
 ) -> History:  # fmt: skip
     """Train a compiled model, epoch by epoch.
 
@@ -37,14 +38,16 @@ def fit(
     from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. sample_weight:
     [samples]. class_weight: class -> weight. verbose: "auto" or 1 for a progress bar, 2 for a line an epoch, 0 for nothing.
     steps_per_epoch: where the data do not end by themselves. checkpoints: a folder, or `Checkpoints`: training goes on from the
-    last one there, to the same bits as if it had not stopped, and writes new ones.
+    last one there, to the same bits as if it had not stopped, and writes new ones. find_nan: stop at the first step whose loss or
+    whose new values are not finite, with NotFiniteError, which names the operation, its layer and line; the model stays as it was
+    before that step. Every step is looked at, and taken by itself.
     """
     training, held_out = _sources(
         x, y, sample_weight, class_weight, batch_size, shuffle, seed, steps_per_epoch, validation_split, validation_data,
         validation_batch_size,
     )  # fmt: skip
     kept = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
-    loop = Loop(model, training, held_out, list(callbacks or ()), progress(verbose), epochs, kept)
+    loop = Loop(model, training, held_out, list(callbacks or ()), progress(verbose), epochs, kept, find_nan)
     return loop.run(initial_epoch)
 
 

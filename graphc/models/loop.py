@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import graphc as gx
 from graphc.data.source import Source
 from graphc.models.callbacks import Callback, Logs, written
 from graphc.models.checkpoint import Checkpoint, Checkpoints
+from graphc.models.finite import watched
 from graphc.models.history import History
 from graphc.models.progress import Progress
 
@@ -25,10 +27,10 @@ class Loop:
 
     def __init__(
         self, model: Model, training: Source, held_out: Source | None, callbacks: list[Callback], shown: Progress, epochs: int,
-        checkpoints: Checkpoints | None = None,
+        checkpoints: Checkpoints | None = None, find_nan: bool = False,
     ) -> None:  # fmt: skip
         self.model, self.training, self.held_out, self.callbacks = model, training, held_out, callbacks
-        self.shown, self.epochs, self.checkpoints = shown, epochs, checkpoints
+        self.shown, self.epochs, self.checkpoints, self.find_nan = shown, epochs, checkpoints, find_nan
         self.history = History()
         self.epoch = self.batch = self.step = 0
         for callback in callbacks:
@@ -83,7 +85,11 @@ class Loop:
         """The steps of an epoch; what is looked up by names is so before the first."""
         model, programs, shown = self.model, self.model.programs, self.shown
         kind = self.training.example, self.training.gathered
-        one, many = programs.train(*kind), None
+        one: Callable[..., Any] = programs.train(*kind)
+        many: Callable[..., Any] | None = None
+        apply: Callable[..., Any] = programs.apply() if programs.accumulate > 1 else one
+        if self.find_nan:
+            one, apply = partial(self._watched, one, 1), partial(self._watched, apply, 0)
         before, after = written(self.callbacks, "on_train_batch_begin"), written(self.callbacks, "on_train_batch_end")
         every = self.checkpoints.every if self.checkpoints else None
         k = programs.accumulate
@@ -96,7 +102,7 @@ class Loop:
             self.batch += count
             self.step += count
             if k > 1 and self.batch % k == 0:
-                programs.apply()()
+                apply()
             if shown.counts:
                 shown.step(count, programs)
             if after:
@@ -108,7 +114,10 @@ class Loop:
             if model.stop_training:
                 break
         if self.batch % k:
-            programs.apply()()
+            apply()
+
+    def _watched(self, program: Any, ahead: int, *arguments: Any) -> Any:
+        return watched(self.model.programs, program, arguments, f"step {self.batch + ahead} of epoch {self.epoch + 1}")
 
     def _validation(self, held_out: Source) -> dict[str, Any]:
         self._tell("on_test_begin")
@@ -166,7 +175,7 @@ class Loop:
         programs = self.model.programs
         many, k = programs.steps_per_call, programs.accumulate
         batches = self.training.batches(self.epoch, self.batch)
-        if many == 1 or not self.training.gathered:
+        if many == 1 or self.find_nan or not self.training.gathered:
             yield from ((arguments, 1) for arguments in batches)
             return
         kept: list[tuple[Any, ...]] = []

@@ -131,7 +131,7 @@ class Model(Layer):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba", clip_norm: float | None = None,
-        clip_value: float | None = None, accumulate: int = 1,
+        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None,
     ) -> None:  # fmt: skip
         """Say how the model is trained.
 
@@ -141,10 +141,13 @@ class Model(Layer):
         steps_per_call: how many steps a native call takes. clip_norm: the largest global norm of the gradients; clip_value: the
         largest size of each of their elements. accumulate: over how many batches gradients are averaged for one update, which is
         that of one large batch; the last ones of an epoch may be fewer.
+        mixed_precision: "bfloat16" or "float16": layers compute in it, from float32 weights; float16's loss is scaled so that
+        gradients do not vanish, and a step whose gradients overflow is left out.
         """
         self._programs = Programs(
-            self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate
-        )
+            self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate,
+            mixed_precision,
+        )  # fmt: skip
 
     @property
     def programs(self) -> Programs:

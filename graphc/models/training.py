@@ -15,7 +15,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
-from graphc.layers.layer import flat
+from graphc.layers.layer import calls, flat
 from graphc.metrics import Mean, Metric
 from graphc.metrics.metric import states
 from graphc.models.callbacks import Callback
@@ -50,20 +50,26 @@ class Programs:
     def __init__(
         self, model: Model, optimizer: Any, loss: Any, metrics: Any, step: Step | None, loss_weights: Any, steps_per_call: int,
         backend: str, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
+        mixed_precision: str | None = None,
     ) -> None:  # fmt: skip
         self.model, self.step, self.backend = model, step, backend
         self.given = {
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "step": step, "loss_weights": loss_weights,
             "steps_per_call": steps_per_call, "backend": backend, "clip_norm": clip_norm, "clip_value": clip_value,
-            "accumulate": accumulate,
+            "accumulate": accumulate, "mixed_precision": mixed_precision,
         }  # fmt: skip
         self.optimizer = named_optimizer(optimizer)
-        self.gradients = Gradients(self.optimizer, clip_norm, clip_value, accumulate)
+        self.gradients = Gradients(self.optimizer, clip_norm, clip_value, accumulate, mixed_precision == "float16")
         if step is not None and not self.gradients.plain:
             raise gx.errors.InputError(
                 "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
                 hint="clip and accumulate there, or give loss= and optimizer= instead of step=",
             )  # fmt: skip
+        if mixed_precision not in (None, "bfloat16", "float16"):
+            raise gx.errors.InputError(
+                f"compile: mixed_precision is {mixed_precision!r}", where=gx.errors.caller(), hint="bfloat16, float16 or None"
+            )
+        model.compute = None if mixed_precision is None else gx.ir.types.as_dtype(mixed_precision)
         self.accumulate = self.gradients.accumulate
         self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
@@ -72,6 +78,7 @@ class Programs:
         self.metrics: dict[str, Metric] = {"loss": Mean(name="loss")}
         self.steps_per_call = gx.ops.normalize_integer("compile", "steps_per_call", steps_per_call)
         self._made: dict[Any, gx.Compiled] = {}
+        self._born: dict[gx.Compiled, list[tuple[range, str]]] = {}  # the numbers of nodes that calls of layers made, inner first
 
     # --- the programs ---
 
@@ -89,7 +96,13 @@ class Programs:
 
     def predict(self, data: Any, gathered: bool) -> gx.Compiled:
         """(arrays..., [rows]) -> the outputs."""
-        return self._program("predict", data, gathered, lambda x: (self.model(*each(x), training=False), {}))
+        return self._program("predict", data, gathered, lambda x: (self._called(x, training=False), {}))
+
+    def _called(self, x: Any, training: bool) -> Any:
+        """The model's outputs, float32 where layers compute in less."""
+        outputs = self.model(*each(x), training=training)
+        wide = lambda y: gx.astype(y, "float32") if y.dtype == self.model.compute else y
+        return outputs if self.model.compute is None else mapped(outputs, wide)
 
     def apply(self) -> gx.Compiled:
         """() -> (); the update from accumulated gradients."""
@@ -116,11 +129,17 @@ class Programs:
                 inputs.append(rows)
                 one = gx.placeholder("row", ("batch",), "int64") if name == "train_many" else rows
                 batch = mapped(batch, lambda x: gx.take(x, one, axis=0))
-            outputs, updates = build(batch) if name == "predict" else build(*(*batch, None)[:3])  # (x, y) or (x, y, weights)
+            with calls() as traced:
+                outputs, updates = build(batch) if name == "predict" else build(*(*batch, None)[:3])  # (x, y) or (x, y, weights)
             if name == "train_many":
                 outputs, updates = in_a_loop(outputs, updates, one, rows)
             self._made[key] = gx.compile(inputs, outputs, updates, name=name, backend=self.backend)
+            self._born[self._made[key]] = [(call.born, call.path) for call in traced]
         return self._made[key]
+
+    def born(self, program: gx.Compiled) -> list[tuple[range, str]]:
+        """The numbers of the nodes that each call of a layer made in a program, inner calls first, with the layer's path."""
+        return self._born.get(program, [])
 
     def _train(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
         if self.step is not None:
@@ -130,7 +149,7 @@ class Programs:
             for name, value in figures.items():
                 updates = {**updates, **self._added(name, Mean(name=name), gx.broadcast_to(value, count.shape), count)}
             return loss, self._with_besides({**self.model.updates, **updates})
-        outputs = self.model(*each(x), training=True)
+        outputs = self._called(x, training=True)
         state = dict(self.model.updates)
         loss, added = self._scored(y, outputs, weights)
         for penalty in self.model.losses:
@@ -142,7 +161,7 @@ class Programs:
         return loss, {**state, **added}
 
     def _test(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
-        loss, added = self._scored(y, self.model(*each(x), training=False), weights)
+        loss, added = self._scored(y, self._called(x, training=False), weights)
         return loss, added
 
     def _scored(self, y: Any, outputs: Any, weights: Any) -> tuple[Tensor, Updates]:
