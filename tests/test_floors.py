@@ -161,6 +161,11 @@ def test_importing_graphc_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
     ).stdout.split()
     assert {"numpy", "networkx", "graphc"} <= set(loaded)
+    code = "import sys, graphc; print(*(m for m in sys.modules if m.startswith('graphc.')))"
+    rooms = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    ).stdout.split()
+    assert not {f"graphc.{room}" for room in ("data", "fft", "layers", "metrics", "models", "stats")} & set(rooms)
     assert not {"numba", "llvmlite", "matplotlib", "mlxtend", "scipy", "tqdm", "pandas", "sklearn", "IPython"} & set(loaded)
 
 
