@@ -32,9 +32,9 @@ def print(x: Any, label: str = "value", *, summarize: int = 3) -> Tensor:
     array(14.)
     >>> total, _ = gx.scan(lambda c, v: (gx.debug.print(c + v, "sum"), None), 0.0, x)
     >>> gx.compile([x], total)([1.0, 2.0, 3.0])
-    sum: f64[] = 1.0
-    sum: f64[] = 3.0
-    sum: f64[] = 6.0
+    sum: f64[] = 1.
+    sum: f64[] = 3.
+    sum: f64[] = 6.
     array(6.)
     """
     if not isinstance(label, str):

@@ -77,7 +77,7 @@ def lbfgs(
     >>> w = gx.variable([-1.2, 1.0], name="w")
     >>> loss = 100 * (w[1] - w[0] ** 2) ** 2 + (1 - w[0]) ** 2  # Rosenbrock's valley
     >>> step = gx.compile([], loss, updates=gx.optim.lbfgs(loss, [w], steps=100))
-    >>> float(step()), w.value.round(6)
+    >>> round(float(step()), 6), w.value.round(6)
     (24.2, array([1., 1.]))
     """
     variables = trained("lbfgs", variables)

@@ -23,7 +23,7 @@ def flops(kernel: Kernel, sizes: Env) -> int:
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n", 8), "float32")
-    >>> f = gx.compile([x], x @ gx.ones((8, 16)) + 1)
+    >>> f = gx.compile([x], x @ gx.ones((8, 16), "float32") + 1)
     >>> flops(f.kernels[0].kernel, {"n": 100}) == 100 * 16 * (2 * 8 + 1)
     True
     """
