@@ -170,7 +170,7 @@ VARIABLE: Mapping[str, str] = {
     "assign_sub": "w.update(lambda old: old - delta); in a program updates={w: w - delta}",
     "set_value": "w.value = new, or w.update(new)", "get_value": "w.value", "read_value": "w.value", "numpy": "w.value",
     "item": "w.value.item()", "tolist": "w.value.tolist()", "detach": "w.value is an array, gx.stop_gradient(w) a symbol",
-    "copy": "gx.variable(w.value)", "clone": "gx.variable(w.value)", "copy_": "w.update(new)", "fill_": "w.update(new)",
+    "copy": "copy.copy(w)", "clone": "copy.copy(w)", "copy_": "w.update(new)", "fill_": "w.update(new)",
     "zero_grad": "gradients are symbols, and nothing is added up: leave it out", "set": "w.update(new)",
 }  # fmt: skip
 
@@ -187,6 +187,10 @@ KEYWORDS: Mapping[str, str] = {
     "ddof": "correction", "unbiased": "correction", "other": "x2", "a_min": "min", "a_max": "max", "learning_rate": "lr",
     "parameters": "variables", "params": "variables", "b1": "beta1", "b2": "beta2", "epsilon": "eps", "betas": "beta1",
     "data_format": "layout", "strides": "stride", "p": "rate",
+}  # fmt: skip
+
+CLASSES: Mapping[str, tuple[str, str]] = {  # of whom, and what makes one
+    "Tensor": ("symbols", _INPUT), "Variable": ("variables", "gx.variable(array, name=...) makes one"),
 }  # fmt: skip
 
 TABLES = {

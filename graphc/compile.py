@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -214,6 +215,7 @@ class Compiled:
     def __init__(
         self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False
     ) -> None:  # fmt: skip
+        self._options = (backend, tuple(passes), progress)
         chosen = load_backend(backend)
         lowering = (*all_passes.LOWERING, *chosen.steps) if chosen.native else ()
         with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
@@ -285,6 +287,26 @@ class Compiled:
 
         def __getattr__(self, name: str) -> NoReturn:
             raise advice.unknown_attribute(self, name, advice.COMPILED)
+
+    def __copy__(self) -> Compiled:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """The program over copies of its variables, compiled anew; itself where it has none."""
+        old = self.stages[0][1]
+        graph = copy.deepcopy(old, memo)
+        if graph is old:
+            return self
+        assert isinstance(graph, Graph)
+        made = Compiled(graph, graph.outputs, *self._options)
+        made._form = self._form
+        return made
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise InputError(
+            f"pickle of program {self.graph.name} is not possible", where=caller(),
+            hint="gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)",
+        )  # fmt: skip
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 PACKAGE = str(Path(__file__).parent)
-_LIBRARIES = (PACKAGE, str(Path(np.__file__).parent / "x")[:-1])
+_LIBRARIES = (PACKAGE, str(Path(np.__file__).parent / "x")[:-1], copy.__file__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def source(where: Where | None) -> str:
 
 
 def caller() -> Where | None:
-    """The innermost line on the stack that lies outside graphc, and outside NumPy, whose functions may call graphc's."""
+    """The innermost line on the stack that lies outside graphc, NumPy and `copy`, whose functions may call graphc's."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

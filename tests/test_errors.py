@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
 import math
+import pickle
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -487,6 +489,52 @@ GRADIENTS = [
      "grad needs a scalar, got f32[batch, 3]",
      "sum it, or use gx.vjp or gx.jacobian"),
 ]  # fmt: skip
+
+weight = gx.variable(np.ones((3, 1), "float32"), name="weight")
+step = gx.compile([x], x @ weight, name="step")
+dense = gx.layers.Dense(2, name="d")
+model = gx.models.Sequential([dense], name="m")
+
+COPIES = [
+    ("pickle a symbol", lambda: pickle.dumps(x), errors.InputError,
+     "pickle of a symbol is not possible: <Tensor input 'x': f32[batch, 3]>",
+     "str(gx.ir.Graph([x], [y])) is a text, and gx.ir.parse reads it"),
+    ("pickle a variable", lambda: pickle.dumps({"weight": weight}), errors.InputError,
+     "pickle of a variable is not possible: <Variable 'weight': f32[3, 1]>",
+     "gx.save(path, [w]) writes its value and gx.load(path, [w]) reads it; copy.deepcopy copies it"),
+    ("pickle a graph", lambda: pickle.dumps(step.graph, protocol=2), errors.InputError,
+     "pickle of graph step is not possible",
+     "str(graph) is a text, and gx.ir.parse reads it; gx.save(path, variables) writes their values"),
+    ("pickle a program", lambda: pickle.dumps(step), errors.InputError,
+     "pickle of program step is not possible",
+     "gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)"),
+    ("pickle a layer", lambda: pickle.dumps(dense), errors.InputError,
+     "pickle of <Dense 'd'> is not possible",
+     "get_config and from_config make it again, get_weights and set_weights carry its values"),
+    ("pickle a model", lambda: pickle.dumps(model), errors.InputError,
+     "pickle of <Sequential 'm'> is not possible",
+     "model.save(path) writes it, gx.models.load(path) reads it"),
+    ("copy a layer", lambda: copy.copy(dense), errors.InputError,
+     "copy.copy of <Dense 'd'> is not possible: two layers would own the same variables",
+     "copy.deepcopy gives it variables of its own; a layer that is called twice uses its weights twice"),
+    ("gx.Tensor", lambda: gx.Tensor([1.0]), errors.InputError,
+     "gx.Tensor is the class of symbols",
+     "gx.placeholder(name, shape, dtype) is an input, gx.variable(array) is state, gx.constant(array) is fixed"),
+    ("gx.Tensor of sizes", lambda: gx.Tensor(2, 3, 4, 5), errors.InputError,
+     "gx.Tensor is the class of symbols",
+     "gx.placeholder(name, shape, dtype) is an input, gx.variable(array) is state, gx.constant(array) is fixed"),
+    ("gx.Tensor of nothing", lambda: gx.Tensor(shape=(2,)), errors.InputError,
+     "gx.Tensor is the class of symbols",
+     "gx.placeholder(name, shape, dtype) is an input, gx.variable(array) is state, gx.constant(array) is fixed"),
+    ("gx.Variable", lambda: gx.Variable([1.0]), errors.InputError,
+     "gx.Variable is the class of variables",
+     "gx.variable(array, name=...) makes one"),
+]  # fmt: skip
+
+
+@table(COPIES)
+def test_what_is_no_data(act: Callable[[], Any], kind: type[errors.GraphError], message: str, hint: str | None) -> None:
+    check(act, kind, message, hint)
 
 
 @table(SHAPES + DTYPES + NAMES)

@@ -86,6 +86,9 @@ class Dim:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Dim, (self.terms,)  # texts have another hash in another process
+
     def __eq__(self, other: object) -> Any:
         """Whether two expressions are the same. Users who compare with a number that a call may bring get a symbol."""
         if isinstance(other, Dim):

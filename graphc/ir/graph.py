@@ -6,17 +6,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 import networkx as nx
 
-from graphc.errors import Where, caller
+from graphc.errors import InputError, Where, caller
 from graphc.ir import dims
 from graphc.ir.operation import Host, Leaf, Operation
 from graphc.ir.types import DType, TensorType
@@ -171,6 +172,21 @@ class Graph:
         """The graph with its roots looked up in `new`."""
         return Graph(
             self.inputs, (new[n] for n in self.outputs), ((v, new[n]) for v, n in self.updates), self.name
+        )  # fmt: skip
+
+    def __copy__(self) -> Graph:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        """The graph over copies of its variables; itself where it has none."""
+        inputs, outputs, updates = copy.deepcopy((self.inputs, self.outputs, self.updates), memo)
+        same = inputs is self.inputs and outputs is self.outputs and updates is self.updates
+        return self if same else Graph(inputs, outputs, updates, self.name)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise InputError(
+            f"pickle of graph {self.name} is not possible", where=caller(),
+            hint="str(graph) is a text, and gx.ir.parse reads it; gx.save(path, variables) writes their values",
         )  # fmt: skip
 
     def to_networkx(self) -> nx.MultiDiGraph:

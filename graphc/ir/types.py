@@ -76,6 +76,9 @@ class DType:
 
     __repr__ = __str__
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return as_dtype, (self.name,)  # copies, and what comes from another process, are the one there is
+
 
 bool_ = DType("bool", "bool", "b", 1)
 int8, int16, int32, int64 = (DType(f"int{8 * n}", f"i{8 * n}", "i", n) for n in (1, 2, 4, 8))

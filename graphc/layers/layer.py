@@ -19,6 +19,7 @@ state (moving averages) and losses (regularisers).
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import re
@@ -28,7 +29,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NoReturn
 from zlib import crc32
 
 import graphc as gx
@@ -446,6 +447,28 @@ class Layer:
         """Make the variables for inputs of these shapes, without the batch's axis."""
         wanted = shapes or (() if self.input_shape is None else (self.input_shape,))
         self(*(gx.placeholder(f"input{i}", ("batch", *shape), self.dtype) for i, shape in enumerate(wanted)))
+
+    def __copy__(self) -> NoReturn:
+        raise gx.errors.InputError(
+            f"copy.copy of {self!r} is not possible: two layers would own the same variables", where=gx.errors.caller(),
+            hint="copy.deepcopy gives it variables of its own; a layer that is called twice uses its weights twice",
+        )  # fmt: skip
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
+        """The layer and all inside it, over variables of its own; the copy is part of a copied whole, or of none."""
+        made: Layer = type(self).__new__(type(self))
+        memo[id(self)] = made
+        for name, value in vars(self).items():
+            vars(made)[name] = memo.get(id(value)) if name == "_parent" else copy.deepcopy(value, memo)
+        for _, part in self.parts():
+            if part._parent is self:
+                memo[id(part)]._parent = made
+        return made
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise gx.errors.InputError(f"pickle of {self!r} is not possible", where=gx.errors.caller(), hint=self._instead_of_pickle)
+
+    _instead_of_pickle = "get_config and from_config make it again, get_weights and set_weights carry its values"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

@@ -45,6 +45,18 @@ class Model(Layer):
             for key, layer in self._named.items():
                 self.adopt(layer, key)
 
+    _instead_of_pickle = "model.save(path) writes it, gx.models.load(path) reads it"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
+        """The model with variables, optimiser and metrics of its own. Its programs are compiled when they are first called."""
+        made = super().__deepcopy__(memo)
+        assert isinstance(made, Model)
+        if self.inputs is not None:  # the copies of its layers, called as the layers were
+            known = dict(zip(flat(self.inputs), flat(made.inputs), strict=True))
+            made.outputs = _replayed(known, self.outputs, lambda layer: memo[id(layer)])
+            memo.update((id(old), new) for old, new in zip(flat(self.outputs), flat(made.outputs), strict=True))
+        return made
+
     def _prefix(self) -> tuple[str, ...]:
         return ()
 
@@ -259,8 +271,8 @@ def _layers_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict
     return names
 
 
-def _replayed(known: dict[Any, Any], outputs: Any) -> Any:
-    """The outputs, with the layers that lead to them called on other symbols."""
+def _replayed(known: dict[Any, Any], outputs: Any, layer: Callable[[Layer], Layer] = lambda layer: layer) -> Any:
+    """The outputs, with the layers that lead to them, or others in their places, called on other symbols."""
     made: dict[gx.ir.Node, Any] = dict(known)
     calls: dict[int, list[Tensor]] = {}  # by a call's turn
     todo: list[gx.ir.Node] = list(reversed(flat(outputs)))
@@ -280,15 +292,15 @@ def _replayed(known: dict[Any, Any], outputs: Any) -> Any:
             made[node] = node if not node.inputs else node.with_inputs(tuple(made[n] for n in node.inputs))
             continue
         if source.turn not in calls:
-            calls[source.turn] = flat(_call(source, made))
+            calls[source.turn] = flat(_call(layer(source.layer), source, made))
         made[node] = calls[source.turn][source.number]
     return _mapped(outputs, lambda x: made[x])
 
 
-def _call(source: Source, made: Mapping[Any, Any]) -> Any:
+def _call(layer: Layer, source: Source, made: Mapping[Any, Any]) -> Any:
     look = lambda x: made[x]
     options = {key: _mapped(value, look) for key, value in source.options.items()}
-    return source.layer(*(_mapped(x, look) for x in source.inputs), **options)
+    return layer(*(_mapped(x, look) for x in source.inputs), **options)
 
 
 def _mapped(tree: Any, change: Callable[[Tensor], Any]) -> Any:

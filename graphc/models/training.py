@@ -6,6 +6,7 @@ iterator gives goes in batch by batch. "batch" is a symbolic size in both, so a 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,13 @@ class Programs:
         self.steps_per_call = gx.ops.normalize_integer("compile", "steps_per_call", steps_per_call)
         self._made: dict[Any, gx.Compiled] = {}
         self._born: dict[gx.Compiled, list[tuple[range, str]]] = {}  # the numbers of nodes that calls of layers made, inner first
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Programs:
+        made = Programs.__new__(Programs)
+        memo[id(self)] = made
+        parts = {name: {} if name == "_made" else copy.deepcopy(value, memo) for name, value in vars(self).items()}
+        vars(made).update(parts)
+        return made
 
     # --- the programs ---
 

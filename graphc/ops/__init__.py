@@ -91,7 +91,7 @@ from graphc.ops.sequences import (
     hamming, hanning, identity, indices, inner, logspace, polyval, ravel_multi_index, sliding_window_view, tri, tril_indices,
     triu_indices, unravel_index, vander, vdot,
 )  # isort: skip  # fmt: skip
-from graphc.ops import batched as batched, custom as custom, fourier as fourier, sizes as sizes  # isort: skip (they stand on all of the above)
+from graphc.ops import batched as batched, copying as copying, custom as custom, fourier as fourier, sizes as sizes  # isort: skip (they stand on all of the above)
 
 __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "allclose", "any", "any_type", "append",

@@ -55,13 +55,6 @@ class Variable(Tensor):
     given: bool  # whether somebody gave it that name
     owner: Variable | None  # whose state it is
 
-    def __init__(self, op: Any = None, *args: Any, **options: Any) -> None:
-        if not isinstance(op, Operation):
-            raise InputError(
-                "gx.Variable is the class of variables", where=caller(), hint="gx.variable(array, name=...) makes one"
-            )
-        super().__init__(op, *args, **options)
-
     if not TYPE_CHECKING:  # to a type checker a variable has the attributes it has
 
         def __getattr__(self, name: str) -> NoReturn:
@@ -170,6 +163,21 @@ class Variable(Tensor):
     def data(self) -> Array:
         """The memory itself, for backends that hold the state."""
         return self._memory[int(self.places[0])]
+
+    def twin(self, owner: Variable | None) -> Variable:
+        """Another variable of the same value and name; what had no name gets a number of its own."""
+        made = variable(self.value, self.called if self.given else None, of=owner)
+        object.__setattr__(made, "where", self.where)
+        object.__setattr__(made, "number", self.number)  # so that names in a collection of copies are those of the first ones
+        return made
+
+    def __copy__(self) -> Variable:
+        return ops.copying.shallow(self)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise self._no(
+            "pickle of a variable", "gx.save(path, [w]) writes its value and gx.load(path, [w]) reads it; copy.deepcopy copies it"
+        )
 
     def add_memory(self) -> None:
         """Have a second memory from now on, for backends."""

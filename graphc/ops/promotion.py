@@ -32,7 +32,7 @@ class Promoted(Tensor):
 
 
 def _marked(x: Tensor, reader: str, beside: tuple[TensorType, ...]) -> Promoted:
-    made = Promoted(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient)
+    made = Promoted(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient, x.forward, x.number)
     object.__setattr__(made, "reader", reader)
     object.__setattr__(made, "beside", beside)
     return made

@@ -18,6 +18,7 @@ from graphc.errors import GraphError, InputError, ShapeError, caller, source
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import Operation
 from graphc.ir.types import DType
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ class Tensor(Node):
 
     __slots__ = ()
     __hash__ = Node.__hash__
+
+    def __init__(self, op: Any = None, *args: Any, **options: Any) -> None:
+        if not isinstance(op, Operation):
+            kind = type(self).__name__
+            raise InputError(f"gx.{kind} is the class of {advice.CLASSES[kind][0]}", where=caller(), hint=advice.CLASSES[kind][1])
+        super().__init__(op, *args, **options)
 
     @property
     def shape(self) -> Shape:
@@ -320,8 +327,11 @@ class Tensor(Node):
     def __copy__(self) -> Tensor:
         return self  # a symbol never changes
 
-    def __deepcopy__(self, memo: object) -> Tensor:
-        return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return ops.copying.deep(self, memo)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise self._no("pickle of a symbol", "str(gx.ir.Graph([x], [y])) is a text, and gx.ir.parse reads it")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -387,7 +397,7 @@ class Weak(Tensor):
 
 def weakened(x: Tensor) -> Weak:
     """The same node, weak."""
-    return Weak(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient)
+    return Weak(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient, x.forward, x.number)
 
 
 def in_place_of_truth(line: str) -> str:
