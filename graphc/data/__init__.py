@@ -6,9 +6,12 @@
     splits.py       parts of a data set, folds
     order.py        orders of samples by a seed
     tokenizers.py   texts as numbers
+    augmentation.py images changed at random
+    audio.py        sounds as features
     trees.py        nested data
 """
 
+from graphc.data import audio, augmentation
 from graphc.data.dataset import Dataset
 from graphc.data.lengths import Buckets, Like, pad_sequences, sequence_mask
 from graphc.data.order import permutation
@@ -17,6 +20,6 @@ from graphc.data.splits import k_fold, split, train_test_split
 from graphc.data.tokenizers import BytePairs, Characters, Tokenizer, Words
 
 __all__ = [
-    "Arrays", "Buckets", "BytePairs", "Characters", "Dataset", "Like", "Source", "Stream", "Tokenizer", "Words", "k_fold",
-    "pad_sequences", "permutation", "sequence_mask", "source", "split", "train_test_split",
+    "Arrays", "Buckets", "BytePairs", "Characters", "Dataset", "Like", "Source", "Stream", "Tokenizer", "Words", "audio",
+    "augmentation", "k_fold", "pad_sequences", "permutation", "sequence_mask", "source", "split", "train_test_split",
 ]  # fmt: skip

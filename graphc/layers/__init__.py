@@ -11,6 +11,7 @@
     embedding.py      vectors of words and places
     recurrent.py      layers that go through time
     attention.py      attention, and the blocks of Transformers
+    augmentation.py   images changed at random while training
     config.py         layers as data, for files
 
 Images have their channels last, [batch, height, width, channels], as in Keras; `layout="NCHW"` where they come first.
@@ -37,17 +38,21 @@ from graphc.layers.normalization import (
 from graphc.layers.embedding import Embedding, PositionEmbedding, SinusoidalPositions
 from graphc.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN, TimeDistributed
 from graphc.layers.attention import FeedForward, MultiHeadAttention, TransformerDecoder, TransformerEncoder
+from graphc.layers.augmentation import (
+    Cutout, RandomBrightness, RandomContrast, RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
+)  # fmt: skip
 from graphc.layers.config import from_data, register, to_data
 
 __all__ = [
     "GRU", "LSTM", "Activation", "Add", "Average", "AveragePool", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
     "BatchNorm", "BatchNormalization", "Bidirectional", "Call", "Concatenate", "Conv", "Conv1D", "Conv1DTranspose", "Conv2D",
-    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvTranspose", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout",
-    "Embedding", "FeedForward", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalAveragePooling1D",
+    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvTranspose", "Cutout", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
+    "Dropout", "Embedding", "FeedForward", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalAveragePooling1D",
     "GlobalAveragePooling2D", "GlobalMaxPool", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNorm", "GroupNormalization",
     "Input", "Lambda", "Layer", "LayerNorm", "LayerNormalization", "MaxPool", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
-    "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization", "Rescaling",
-    "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract", "TimeDistributed",
-    "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding", "ZeroPadding2D",
-    "activations", "from_data", "initializers", "register", "regularizers", "seed", "seeded", "to_data",
+    "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization",
+    "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "Rescaling", "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract",
+    "TimeDistributed", "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding",
+    "ZeroPadding2D", "activations", "from_data", "initializers", "register", "regularizers", "seed", "seeded", "to_data",
 ]  # fmt: skip
