@@ -344,7 +344,7 @@ def test_native_code_refuses_what_the_interpreter_refuses(given):
     v = gx.variable(np.zeros(3, "f4"), "v")
     messages = []
     for backend in ("numba", "interpreter"):
-        f = gx.compile([x, t], gx.sum(x * v) + gx.sum(t), updates={v: v + 1}, backend=backend)
+        f = gx.compile([x, t], gx.sum(x * v) + gx.astype(gx.sum(t), "float32"), updates={v: v + 1}, backend=backend)
         for n in (2, 4, 2):
             f(np.ones((n, 3), "f4"), np.ones(n, "i8"))
         before = v.value
