@@ -3,6 +3,7 @@
 # make bench   compiled against interpreted, as a table
 # make peers   compared with jax, torch, PyTensor, numexpr and onnxruntime: docs/peers.json, its picture and its page
 # make truth   values and gradients compared with torch's, function by function
+# make examples  the examples at full size: docs/examples.md, with a picture each (many minutes)
 # make docs    write the generated pages anew
 #
 # Each makes .venv first if it is not there. Another Python: make PYTHON=python3.12 test; another place: make VENV=/path test.
@@ -13,7 +14,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/installed
 
-.PHONY: demo test bench peers truth docs clean
+.PHONY: demo test bench peers truth examples docs clean
 
 demo: $(STAMP)
 	$(RUN) -m graphc demo
@@ -36,6 +37,9 @@ peers: $(STAMP)
 truth: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) -m pytest tests/test_peers_truth.py tests/test_torch.py
+
+examples: $(STAMP)
+	$(RUN) examples/run.py
 
 docs: $(STAMP)
 	$(RUN) docs/generate.py

@@ -28,6 +28,15 @@ def blocks(path: Path, language: str) -> list[str]:
     return [text for found, text in _BLOCK.findall(path.read_text(encoding="utf-8")) if found.strip() == language]
 
 
+_ROW = re.compile(r"^\|.*\| ([^|]*`[^|]*) \|$")
+
+
+def rows(path: Path) -> list[str]:
+    """The code in the last column of a page's tables, a text for each row."""
+    found = [match[1] for line in path.read_text(encoding="utf-8").splitlines() if (match := _ROW.match(line))]
+    return ["; ".join(re.findall(r"`([^`]+)`", re.sub(r" \(.*\)$", "", cell) if cell.endswith(")") else cell)) for cell in found]
+
+
 def run(program: str, folder: Path, *paths: Path) -> str:
     """The output of a program in a process of its own: declarations of operations last as long as their process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*paths, ROOT)))}
@@ -61,6 +70,14 @@ def test_kernel_sources_are_python(path: Path) -> None:
     for text in blocks(path, "python kernel"):
         (function,) = ast.parse(text).body
         assert isinstance(function, ast.FunctionDef)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("from-*.md")), ids=named)
+def test_the_last_column_of_tables_runs(path: Path, tmp_path: Path) -> None:
+    """Pages that say what lines of other libraries are here."""
+    lines = rows(path)
+    assert len(lines) >= 30
+    run("\n".join([*blocks(path, "python"), *lines]), tmp_path)
 
 
 def test_the_readme_draws_its_example(tmp_path: Path) -> None:

