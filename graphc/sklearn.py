@@ -50,7 +50,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, model: Build | None = None, optimizer: Any = "adam",
-        learning_rate: Any = 0.001, loss: Any = None, dropout: float = 0.0, l2: float = 0.0, epochs: int = 100,
+        learning_rate: Any = None, loss: Any = None, dropout: float = 0.0, l2: float = 0.0, epochs: int = 100,
         batch_size: int = 32, shuffle: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
         patience: int = 10, tol: float = 1e-4, warm_start: bool = False, random_state: Any = None, verbose: int = 0,
     ) -> None:  # fmt: skip
@@ -127,7 +127,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
                 where=gx.errors.caller(), hint="model(inputs, outputs) is to have `outputs` units at its end",
             )  # fmt: skip
         known = gx.models.optimizers.named_optimizer(self.optimizer)
-        rate = known.rate if isinstance(self.optimizer, gx.models.Optimizer) else self.learning_rate
+        rate = known.rate if self.learning_rate is None else self.learning_rate
         own = gx.models.Optimizer(known.function, rate, **known.options)  # the option stays without state
         self.model_.compile(own, self.loss if self.loss is not None else self._loss)
         self._programs: dict[str, gx.Compiled] = {}
@@ -223,7 +223,7 @@ class GraphcClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
 
     hidden_layer_sizes, activation, dropout, l2: Dense layers, each followed by dropout, their weights penalised by l2 times their
     squares; or model: a function (features, classes) -> gx.models.Model whose output, [batch, classes], is logits or their
-    softmax. optimizer, learning_rate, loss: as in `Model.compile`; an Optimizer has a rate of its own. epochs, batch_size,
+    softmax. optimizer, loss: as in `Model.compile`; learning_rate: by default the optimiser's own. epochs, batch_size,
     shuffle: as in `Model.fit`. early_stopping: hold out `validation_fraction` of the samples, stop after `patience` epochs in
     which their loss did not fall by `tol`, and keep the weights that were best. warm_start: whether `fit` goes on. random_state:
     what the weights and the order of samples follow from.

@@ -121,6 +121,21 @@ def test_features_have_gradients(method: str) -> None:
     assert not quiet.any()
 
 
+@pytest.mark.parametrize("length, hop", [(3, 2), (5, 5), (7, 3), (4, 6), (1, 1)])
+@pytest.mark.parametrize("size", [20, 21, 22])
+def test_the_gradient_of_frames_adds_them_at_their_places(length: int, hop: int, size: int) -> None:
+    x = gx.placeholder("x", ("batch", "samples"), "float64")
+    cubed = gx.grad(gx.sum(audio.frame(x, length, hop) ** 3), x)
+    at = SIGNAL[:, :size]
+    expected = np.zeros_like(at)
+    for begin in range(0, size - length + 1, hop):
+        expected[:, begin : begin + length] += 3 * at[:, begin : begin + length] ** 2
+    assert np.allclose(gx.compile([x], cubed)(at), expected)
+    twice = gx.compile([x], gx.grad(gx.sum(cubed**2), x))(at)  # and of the gradient: 2 c cubed' with c the cover
+    cover = np.divide(expected, 3 * at**2)
+    assert np.allclose(twice, 36 * cover**2 * at**3)
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

@@ -157,7 +157,9 @@ def test_wrong_use_is_told() -> None:
 
 
 def test_optimisers_and_losses_are_those_of_models() -> None:
-    for options in ({"optimizer": "sgd"}, {"optimizer": gx.models.Optimizer(gx.optim.adamw, learning_rate=0.02)}, {"l2": 1e-4}):
+    slow = gx.models.Optimizer(gx.optim.adamw, learning_rate=1e-9)
+    assert regressor(optimizer=slow, learning_rate=None).fit(X, Y).score(X, Y) < 0.5 and slow.variable is None
+    for options in ({"optimizer": "sgd"}, {"optimizer": gx.models.Optimizer(gx.optim.adamw)}, {"l2": 1e-4}):
         assert regressor(**options).fit(X, Y).score(X, Y) > 0.9
     several = regressor(loss="mae").fit(X, np.stack([Y, 1 - Y], 1))
     assert several.predict(X).shape == (120, 2) and several.score(X, np.stack([Y, 1 - Y], 1)) > 0.9

@@ -25,8 +25,6 @@ __all__ = [
     "power_to_db", "spectrogram", "stft",
 ]  # fmt: skip
 
-PRODUCT_UP_TO = 1024  # n_fft up to which a transform is a product of matrices
-
 
 # --- spectra over time -------------------------------------------------------------------------------------------------
 
@@ -44,20 +42,44 @@ def frame(x: TensorLike, frame_length: int, hop_length: int) -> Tensor:
     """
     _at_least("frame", "frame_length", frame_length)
     _at_least("frame", "hop_length", hop_length)
-    return gx.sliding_window_view(gx.asarray(x), frame_length, axis=-1)[..., ::hop_length, :]
+
+
+    @gx.custom_gradient
+    def framed(y: Tensor) -> tuple[Tensor, Any]:
+        frames = gx.sliding_window_view(y, frame_length, axis=-1)[..., ::hop_length, :]
+        return frames, lambda g: _overlapped(g, y.shape[-1], hop_length)
+
+    return framed(gx.asarray(x))
+
+
+def _overlapped(frames: Tensor, size: Any, hop: int) -> Tensor:
+    """The sum of frames at their places: [..., frames, frame_length] -> [..., size], in as many sums as frames overlap.
+
+    The gradient of windows at every place would add zeros for all that the hop leaves out, hop times as many numbers.
+    """
+    length, count = frames.shape[-1], frames.shape[-2]
+    blocks = -(-length // hop)
+    others = ((0, 0),) * (frames.ndim - 2)
+    parts = gx.pad(frames, (*others, (0, 0), (0, blocks * hop - length)))
+    parts = gx.reshape(parts, (*frames.shape[:-1], blocks, hop))
+    total = gx.pad(parts[..., 0, :], (*others, (0, blocks - 1), (0, 0)))
+    for i in range(1, blocks):
+        total = total + gx.pad(parts[..., i, :], (*others, (i, blocks - 1 - i), (0, 0)))
+    flat = gx.reshape(total, (*frames.shape[:-2], (count + blocks - 1) * hop))
+    return gx.pad(flat, (*others, (0, hop)))[..., :size]
 
 
 def stft(
     x: TensorLike, n_fft: int = 2048, hop_length: int | None = None, win_length: int | None = None, window: Any = "hann",
-    center: bool = True, pad_mode: str = "constant", method: str = "auto",
+    center: bool = True, pad_mode: str = "constant", method: str = "fft",
 ) -> gx.fft.Complex:  # fmt: skip
     """The short-time Fourier transform: a pair (real, imag) of [..., frames, n_fft // 2 + 1].
 
     hop_length: by default a quarter of win_length, which is n_fft by default. window: "hann", "hamming" (periodic), "ones", or
     an array of win_length; it is put into the middle of n_fft elements. center: whether n_fft // 2 elements are put before and
     behind the signal, by `pad_mode` of `gx.pad`, so that frame k has its middle at k * hop_length. method: "fft" is
-    `gx.fft.rfft`; "product" multiplies frames by a matrix of cosines and sines; "auto" takes the product up to n_fft = 1024.
-    Both are within 1e-6 of the largest magnitude in float32.
+    `gx.fft.rfft`, a call of the host; "product" multiplies frames by a matrix of cosines and sines, all within kernels, which is
+    as exact (1e-6 of the largest magnitude in float32), and slower from n_fft = 512 on.
 
     >>> import numpy as np, graphc as gx
     >>> x = np.sin(2 * np.pi * 8 * np.arange(256) / 64)  # 8 of 64
@@ -69,10 +91,8 @@ def stft(
     hop_length = max(win_length // 4, 1) if hop_length is None else _at_least("stft", "hop_length", hop_length)
     if win_length > n_fft:
         raise gx.errors.InputError(f"stft: win_length {win_length} is more than n_fft {n_fft}", where=gx.errors.caller())
-    if method not in ("auto", "fft", "product"):
-        raise gx.errors.InputError(
-            f"stft: method is {method!r}", where=gx.errors.caller(), hint='"auto", "fft" or "product"'
-        )
+    if method not in ("fft", "product"):
+        raise gx.errors.InputError(f"stft: method is {method!r}", where=gx.errors.caller(), hint='"fft" or "product"')
     y = gx.asarray(x)
     if not y.ndim:
         raise gx.errors.ShapeError(f"stft needs a signal [..., samples], got {y.type}", where=gx.errors.caller())
@@ -81,7 +101,7 @@ def stft(
         y = gx.pad(y, (*((0, 0),) * (y.ndim - 1), (n_fft // 2, n_fft // 2)), mode=pad_mode)
     shape = _window(window, win_length, n_fft)
     frames = frame(y, n_fft, hop_length)
-    if method == "fft" or (method == "auto" and n_fft > PRODUCT_UP_TO):
+    if method == "fft":
         return gx.fft.rfft(frames * gx.constant(shape, y.dtype))
     turn = 2 * np.pi * (np.outer(np.arange(n_fft), np.arange(n_fft // 2 + 1)) % n_fft) / n_fft
     cos, sin = (gx.constant(shape[:, None] * table, y.dtype) for table in (np.cos(turn), -np.sin(turn)))
