@@ -66,7 +66,7 @@ ELSEWHERE = {
     "opt_einsum": ("ops/einsum",),
     "numba": ("backends/numba/",),
     "llvmlite": ("backends/numba/",),
-    "matplotlib": ("demo", "bench"),
+    "matplotlib": ("demo", "bench", "models/history"),
     "mlxtend": ("demo",),
     "tqdm": ("demo", "bench", "models/progress", "progress.py"),
     "ml_dtypes": ("ir/types.py",),

@@ -10,6 +10,8 @@
     averages.py     averages of the weights
     gradients.py    gradients limited and accumulated
     history.py      what the epochs gave
+    summary.py      the table of a model's layers, and its drawing
+    finite.py       steps that stop at what is not finite
     progress.py     what is shown
     saving.py       models as files
     structure.py    how a model of symbols is connected, as data

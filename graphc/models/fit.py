@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import graphc as gx
-from graphc.data.source import Arrays, Source, source
+from graphc.data.source import Arrays, Source, contiguous, source
 from graphc.data.trees import leaves, mapped
 from graphc.models.callbacks import Callback
 from graphc.models.checkpoint import Checkpoints
-from graphc.models.history import History
+from graphc.models.history import Figures, History
 from graphc.models.loop import Loop, score
 from graphc.models.progress import progress
 
@@ -80,10 +80,44 @@ def _sources(
 
 def evaluate(
     model: Model, x: Any = None, y: Any = None, *, batch_size: int | None = None, sample_weight: Any = None,
-    steps: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The loss and the metrics on data, given as to `fit`."""
-    return score(model, source(x if y is None else (x, y, sample_weight), batch_size, shuffle=False, steps=steps))
+    steps: int | None = None, verbose: Any = 0,
+) -> Figures:  # fmt: skip
+    """The loss and the metrics on data, given as to `fit`: a dict that prints as a table. verbose: 1 to print it."""
+    found = Figures(score(model, source(x if y is None else (x, y, sample_weight), batch_size, shuffle=False, steps=steps)))
+    if verbose and verbose != "auto":
+        print(found)
+    return found
+
+
+def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+    """One step on a batch: its loss and metrics. Every batch that is accumulated counts; see `Model.compile`."""
+    programs, data = model.programs, _batch(x, y, sample_weight)
+    program = programs.train(data, gathered=False)
+    programs.reset()
+    program(*leaves(data))
+    programs.turn = (programs.turn + 1) % programs.accumulate
+    if programs.accumulate > 1 and not programs.turn:
+        programs.apply()()
+    return Figures(programs.figures())
+
+
+def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+    """The loss and the metrics on a batch."""
+    programs, data = model.programs, _batch(x, y, sample_weight)
+    program = programs.test(data, gathered=False)
+    programs.reset()
+    program(*leaves(data))
+    return Figures(programs.figures())
+
+
+def predict_on_batch(model: Model, x: Any) -> Any:
+    """The outputs for a batch."""
+    data = mapped(x, contiguous)
+    return model.programs.predict(data, gathered=False)(*leaves(data))
+
+
+def _batch(x: Any, y: Any, weights: Any) -> Any:
+    return mapped((x, y) if weights is None else (x, y, np.asarray(weights, np.float32)), contiguous)
 
 
 def predict(model: Model, x: Any, *, batch_size: int | None = None, steps: int | None = None) -> Any:

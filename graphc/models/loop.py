@@ -68,6 +68,8 @@ class Loop:
         self._tell("on_epoch_begin", self.epoch)
         if not self.batch:
             programs.reset()
+            programs.gradients.reset()
+            programs.turn = 0
         self.shown.begin(self.epoch, self.epochs, steps_of(self.training), self.batch)
         self._steps()
         logs: Logs = programs.figures()

@@ -11,13 +11,21 @@ import graphc as gx
 from graphc import Tensor
 from graphc.layers.config import from_data, to_data
 from graphc.layers.layer import Layer, Source, flat, source_of
-from graphc.models.fit import evaluate, fit, predict
-from graphc.models.history import History
+from graphc.models.fit import evaluate, fit, predict, predict_on_batch, test_on_batch, train_on_batch
+from graphc.models.history import Figures, History
 from graphc.models.saving import StrPath, load_weights, save, save_weights
 from graphc.models.structure import described, restored
+from graphc.models.summary import mimebundle, plot, summary
 from graphc.models.training import Programs, Step
 
 Array = np.ndarray[Any, Any]
+
+
+class _Parts:
+    """The layers that a model holds itself; where a class has an attribute of this name, that counts."""
+
+    def __get__(self, model: Model, owner: object = None) -> list[Layer]:
+        return [part for _, part in model.parts()]
 
 
 class Model(Layer):
@@ -33,6 +41,8 @@ class Model(Layer):
     >>> model.count_params()
     25450
     """
+
+    layers: Any = _Parts()
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
@@ -99,6 +109,32 @@ class Model(Layer):
         raise gx.errors.InputError(
             f"{self.name} has no layer {name!r}", where=gx.errors.caller(), hint="there are " + ", ".join(p for p in found if p)
         )
+
+    def summary(self, depth: int | None = 1) -> None:
+        """Print the layers with their output, parameters, bytes and FLOPs a sample.
+
+        depth: how far to go into layers that are made of layers; None for all the way. FLOPs count 2mnk for a product and one for
+        each element that is computed or reduced.
+
+        >>> import graphc as gx
+        >>> dense = gx.layers.Dense
+        >>> gx.models.Sequential([dense(32, activation="relu", input_shape=(784,)), dense(10)], name="mlp").summary()
+        mlp
+        layer  class  output          parameters    bytes   FLOPs
+        ---------------------------------------------------------
+        0      Dense  f32[batch, 32]      25,120  100,480  50,240
+        1      Dense  f32[batch, 10]         330    1,320     650
+        ---------------------------------------------------------
+        parameters: 25,450 (101,800 bytes), trainable 25,450, frozen 0; FLOPs a sample: 50,890
+        """
+        print(summary(self, depth))
+
+    def plot(self, path: StrPath | None = None, depth: int | None = 1) -> str:
+        """A drawing by layers as DOT text, written to `path` as DOT or SVG."""
+        return plot(self, path, depth)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return mimebundle(self)
 
     # --- files ---
 
@@ -178,13 +214,25 @@ class Model(Layer):
         """Train on data: see `gx.models.fit`."""
         return fit(self, x, y, **options)
 
-    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> dict[str, float]:
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Figures:
         """The loss and the metrics on data."""
         return evaluate(self, x, y, **options)
 
     def predict(self, x: Any, **options: Any) -> Any:
         """The outputs for data, batch by batch."""
         return predict(self, x, **options)
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+        """One step on a batch: its loss and metrics."""
+        return train_on_batch(self, x, y, sample_weight)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+        """The loss and the metrics on a batch."""
+        return test_on_batch(self, x, y, sample_weight)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for a batch."""
+        return predict_on_batch(self, x)
 
 
 class Sequential(Model):

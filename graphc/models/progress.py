@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+from graphc.models.history import described
 
 if TYPE_CHECKING:
     from graphc.models.training import Programs
@@ -54,8 +57,10 @@ class Bar(Lines):
     """A bar an epoch, by tqdm."""
 
     def begin(self, epoch: int, epochs: int, steps: int | None, done: int) -> None:
-        from tqdm import tqdm
+        from tqdm.std import tqdm
 
+        if in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+            from tqdm.notebook import tqdm
         super().begin(epoch, epochs, steps, done)
         self.bar = tqdm(total=steps, initial=done, desc=f"epoch {epoch + 1}/{epochs}", unit="step")
         self.looked = time.perf_counter()
@@ -77,15 +82,15 @@ class Bar(Lines):
             self.bar.close()
 
 
-def described(logs: dict[str, Any]) -> str:
-    """Figures in one line."""
-    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in logs.items())
+def in_notebook() -> bool:
+    """Whether a notebook shows what is written."""
+    return "ipykernel" in sys.modules
 
 
 def progress(verbose: Any) -> Progress:
     """What is shown for "auto", 0 (or False), 1 (or True) and 2."""
     if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 2
+        verbose = 1 if sys.stderr.isatty() or in_notebook() else 2
     if not verbose:
         return Progress()
     if verbose == 2:

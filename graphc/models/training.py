@@ -72,6 +72,7 @@ class Programs:
             )
         model.compute = None if mixed_precision is None else gx.ir.types.as_dtype(mixed_precision)
         self.accumulate = self.gradients.accumulate
+        self.turn = 0  # how many batches were accumulated outside of fit
         self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
         self.loss_weights = each(loss_weights) if loss_weights is not None else [1.0] * len(self.losses)
@@ -221,7 +222,6 @@ class Programs:
         """Begin the metrics anew."""
         for metric in self.metrics.values():
             metric.reset_state()
-        self.gradients.reset()
 
     def figures(self) -> dict[str, float]:
         """The loss and the metrics so far."""
