@@ -280,6 +280,12 @@ def test_words_are_drawn_from_the_most_probable(options: dict[str, Any], kept: s
     assert {int(writer.step([[0]], 0)[0]) for _ in range(300)} == kept
 
 
+def test_the_page_of_examples_says_what_was_measured() -> None:
+    docs, run = EXAMPLES.parent / "docs", load("run")
+    reached = json.loads((docs / "examples.json").read_text(encoding="utf-8"))
+    assert (docs / "examples.md").read_text(encoding="utf-8") == run.page(reached)
+
+
 def test_examples_at_full_size_make_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.syspath_prepend(str(EXAMPLES))
