@@ -314,6 +314,8 @@ def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool
     return [(_out_of(y, out, 1, every), True)]
 
 
+LEAST = 8  # channels that are worth a vector
+TAPS = 64  # of a kernel, up to which a sum over them is written out
 FEW = 32  # channels up to which images are stored with the zeros around them
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
 
@@ -324,7 +326,8 @@ def _fills(size: Size) -> bool:
 
 
 def _framed(
-    x: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape, first: bool = False
+    x: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape, first: bool = False,
+    limit: int | None = FEW,
 ) -> tuple[Tensor, Shape]:  # fmt: skip
     """Images, and what is still to be thought of before them.
 
@@ -333,7 +336,7 @@ def _framed(
     """
     channels, whole = x.shape[1 if first else -1], tuple(x.shape[a] for a in _spatial(x.ndim, first))
     fixed = all(isinstance(n, int) for n in (channels, *whole, *before, *size)) and min(kernel) > 0
-    if not fixed or channels > FEW or all(n == 0 for n in size):
+    if not fixed or (limit is not None and channels > limit) or all(n == 0 for n in size):
         return x, before
     around, still = [], []
     for n, k, s, d, p, o in zip(whole, kernel, stride, dilation, before, size, strict=True):
@@ -353,6 +356,50 @@ def _inside(whole: Shape, kernel: Counts, stride: Counts, dilation: Counts, befo
         if not (dims.is_nonnegative(dims.mul(p, -1)) and dims.is_nonnegative(dims.sub(dims.sub(n, 1), last))):
             return False
     return True
+
+
+def _by_taps(
+    x: Tensor, w: Tensor, stride: Counts, dilation: Counts, before: Shape, size: Shape, first: bool
+) -> Tensor | None:  # fmt: skip
+    """A sum over taps, each of which reads at its place what it makes of whole images: for one channel out of each group.
+
+    A product of one column fills no vector. All taps are columns enough: [taps, channels] @ [channels, pixels], and then the sum
+    of its rows, each of which begins where its tap does. With one channel in, a row is a multiple of the image.
+    """
+    kernel, inner, outer = _kernel(w.shape, first)
+    nd, count = len(kernel), dims.product(kernel)
+    if not isinstance(count, int) or not 1 < count <= TAPS or any(not isinstance(n, int) for n in (inner, *size)):
+        return None
+    if inner != 1 and max(stride) != 1:
+        return None
+    x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None if inner == 1 else FEW)
+    whole = tuple(x.shape[a] for a in _spatial(x.ndim, first))
+    if not _inside(whole, kernel, stride, dilation, before, size):
+        return None
+    n, pixels = x.shape[0], dims.product(whole)
+    if inner == 1:
+        w = ops.reshape(w, (outer, count)) if first else ops.reshape(w, (count, outer))
+    elif first:
+        made = ops.matmul(ops.matrix_transpose(ops.reshape(w, (inner, count))), ops.reshape(x, (n, inner, pixels)))
+        made = ops.reshape(made, (n, count, *whole))
+    else:
+        made = ops.matmul(ops.reshape(w, (count, inner)), ops.matrix_transpose(ops.reshape(x, (dims.mul(n, pixels), inner))))
+        made = ops.reshape(made, (count, n, *whole))
+    total = None
+    for number, tap in enumerate(_taps(kernel)):
+        start = [dims.sub(k * d, p) for k, d, p in zip(tap, dilation, before, strict=True)]
+        if inner != 1:
+            start, step = [*((0, number) if first else (number, 0)), *start], (1,) * (2 + nd)
+            part = ops.shape.slice_(made, start=tuple(start), step=step, size=(*((n, 1) if first else (1, n)), *size))
+        elif first:
+            seen = ops.shape.slice_(x, start=(0, 0, *start), step=(1, 1, *stride), size=_images(n, size, outer, first))
+            part = seen * ops.reshape(w[:, number], (outer, *(1,) * nd))
+        else:
+            seen = ops.shape.slice_(x, start=(0, *start, 0), step=(1, *stride, 1), size=_images(n, size, outer, first))
+            part = seen * w[number]
+        total = part if total is None else total + part
+    assert total is not None
+    return ops.reshape(total, _images(n, size, outer, first))
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -390,6 +437,10 @@ def _convolve(
     if by_rows or (not first and (inner != 1 or groups == 1)):
         x, before = _framed(x, kernel, stride, dilation, before, size, first)
         by_rows = by_rows and _inside(x.shape[2:], kernel, stride, dilation, before, size)
+    if each == 1 and (groups == 1 or (inner == 1 and first)):
+        found = _by_taps(x, w, stride, dilation, before, size, first)
+        if found is not None:
+            return found
     seen = windows(x, _spatial(x.ndim, first), kernel, stride, dilation, before, size)
     result = _images(n, size, outer, first)
     k = dims.mul(dims.product(kernel), inner)
@@ -492,6 +543,11 @@ def _gradient(
 ) -> Tensor:  # fmt: skip
     nd, n = len(kernel), x.shape[0]
     size = tuple(g.shape[a] for a in _spatial(g.ndim, first))
+    into, out = (dims.floordiv(v.shape[1 if first else -1], groups) for v in (x, g))
+    if out == 1 and (groups == 1 or (into == 1 and first)):
+        found = _gradient_by_taps(x, g, kernel, stride, dilation, before, first)
+        if found is not None:
+            return found
     if first:
         x, g = ops.moveaxis(x, 1, -1), ops.moveaxis(g, 1, -1)
     channels, outer = x.shape[-1], g.shape[-1]
@@ -518,6 +574,34 @@ def _gradient(
         made = ops.matmul(g, ops.reshape(seen, (groups, rows, k)))
         made = ops.reshape(ops.permute_dims(made, (2, 0, 1)), (*kernel, inner, outer))
     return ops.permute_dims(made, (nd + 1, nd, *range(nd))) if first else made
+
+
+def _gradient_by_taps(
+    x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, first: bool
+) -> Tensor | None:  # fmt: skip
+    """A sum over the places of every image for each tap and channel, and then over the images: for one channel out of each group.
+
+    Both sums go along memory, and what one image's sums read stays in the caches.
+    """
+    nd, n = len(kernel), x.shape[0]
+    if not first and dims.mod(x.shape[-1], LEAST) != 0:  # a few channels fill no vector: they go first
+        x, g = (ops.moveaxis(v, -1, 1) for v in (x, g))
+        made = _gradient_by_taps(x, g, kernel, stride, dilation, before, True)
+        return None if made is None else ops.permute_dims(made, (*range(2, 2 + nd), 1, 0))
+    size = tuple(g.shape[a] for a in _spatial(g.ndim, first))
+    x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None)
+    axes = _spatial(x.ndim, first)
+    if not _inside(tuple(x.shape[a] for a in axes), kernel, stride, dilation, before, size):
+        return None
+    seen = windows(x, axes, kernel, stride, dilation, before, size)
+    taps, ones = tuple(range(2 + nd, 2 + 2 * nd)), (1,) * nd
+    if first:  # [n, channels, *kernel, *size]
+        product = ops.permute_dims(seen, (0, 1, *taps, *axes)) * ops.reshape(g, (*g.shape[:2], *ones, *size))
+        made = ops.sum(ops.sum(product, axis=taps), axis=0)
+        return ops.reshape(made, (g.shape[1], -1, *kernel))
+    product = ops.permute_dims(seen, (0, *taps, *axes, 1 + nd)) * ops.reshape(g, (n, *ones, *size, g.shape[-1]))
+    made = ops.sum(ops.sum(product, axis=tuple(range(1 + nd, 1 + 2 * nd))), axis=0)
+    return ops.reshape(made, (*kernel, -1, g.shape[-1]))
 
 
 def _gradient_vjp(
