@@ -203,6 +203,17 @@ def windows(
     return slide(wide, axes=axes, taps=taps, by=stride, along=dilation, start=start, over=(1,) * len(axes), size=size, fill=fill)
 
 
+def _apart(x: Tensor, groups: Size, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape) -> Tensor:
+    """What kernels see of images whose channels are last, group by group: [groups, n, *size, *kernel, channels of a group].
+
+    Channels are split before the images are read, so that no address divides by their number.
+    """
+    nd, channels = len(kernel), x.shape[-1]
+    x = ops.reshape(x, (*x.shape[:-1], groups, dims.floordiv(channels, groups)))
+    seen = windows(x, tuple(range(1, 1 + nd)), kernel, stride, dilation, before, size)
+    return ops.permute_dims(seen, (1 + nd, *range(1 + nd), *range(3 + nd, 3 + 2 * nd), 2 + nd))
+
+
 # --- the layout of images and kernels ----------------------------------------------------------------------------------
 
 
@@ -469,8 +480,7 @@ def _convolve(
     if groups == 1:
         seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))
         return ops.reshape(ops.matmul(ops.reshape(seen, (rows, k)), ops.reshape(w, (k, outer))), result)
-    seen = ops.reshape(seen, (n, *size, groups, inner, *kernel))
-    seen = ops.permute_dims(seen, (1 + nd, *range(1 + nd), *range(3 + nd, 3 + 2 * nd), 2 + nd))
+    seen = _apart(x, groups, kernel, stride, dilation, before, size)
     w = ops.permute_dims(ops.reshape(w, (*kernel, inner, groups, each)), (1 + nd, *range(1 + nd), 2 + nd))
     made = ops.matmul(ops.reshape(seen, (groups, rows, k)), ops.reshape(w, (groups, k, each)))
     return ops.reshape(ops.permute_dims(made, (1, 0, 2)), result)
@@ -569,7 +579,7 @@ def _gradient(
         made = ops.matmul(ops.matrix_transpose(ops.reshape(g, (rows, outer))), ops.reshape(seen, (rows, k)))
         made = ops.reshape(ops.matrix_transpose(made), (*kernel, inner, outer))
     else:
-        seen = ops.moveaxis(ops.reshape(seen, (n, *size, *kernel, groups, inner)), -2, 0)
+        seen = _apart(x, groups, kernel, stride, dilation, before, size)
         g = ops.permute_dims(ops.reshape(g, (rows, groups, each)), (1, 2, 0))
         made = ops.matmul(g, ops.reshape(seen, (groups, rows, k)))
         made = ops.reshape(ops.permute_dims(made, (2, 0, 1)), (*kernel, inner, outer))
