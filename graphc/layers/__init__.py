@@ -13,11 +13,12 @@
     attention.py      attention, and the blocks of Transformers
     augmentation.py   images changed at random while training
     config.py         layers as data, for files
+    logits.py         what an output is made of, as the graph shows it
 
 Images have their channels last, [batch, height, width, channels], as in Keras; `layout="NCHW"` where they come first.
 """
 
-from graphc.layers import activations, initializers, regularizers
+from graphc.layers import activations, initializers, logits, regularizers
 from graphc.layers.layer import Call, Input, Layer, Trace, seed, seeded
 from graphc.layers.core import (
     Activation, Add, Average, Concatenate, Dense, Dropout, Flatten, GaussianNoise, Lambda, Maximum, Multiply, Permute, Rescaling,
@@ -54,5 +55,6 @@ __all__ = [
     "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
     "Rescaling", "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract",
     "TimeDistributed", "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding",
-    "ZeroPadding2D", "activations", "from_data", "initializers", "register", "regularizers", "seed", "seeded", "to_data",
+    "ZeroPadding2D", "activations", "from_data", "initializers", "logits", "register", "regularizers", "seed", "seeded",
+    "to_data",
 ]  # fmt: skip

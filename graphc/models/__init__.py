@@ -17,6 +17,7 @@
     structure.py    how a model of symbols is connected, as data
     checkpoint.py   all that a training needs to go on
     losses.py       losses by name
+    labels.py       what labels in memory are checked for
     metrics.py      metrics by name
     optimizers.py   optimisers by name
 """

@@ -14,6 +14,7 @@ from graphc.data.trees import leaves, mapped
 from graphc.models.callbacks import Callback
 from graphc.models.checkpoint import Checkpoints
 from graphc.models.history import Figures, History
+from graphc.models.labels import check_labels
 from graphc.models.loop import Loop, score
 from graphc.models.progress import progress
 
@@ -46,6 +47,7 @@ def fit(
         x, y, sample_weight, class_weight, batch_size, shuffle, seed, steps_per_epoch, validation_split, validation_data,
         validation_batch_size,
     )  # fmt: skip
+    check_labels(model, training, held_out)
     kept = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
     loop = Loop(model, training, held_out, list(callbacks or ()), progress(verbose), epochs, kept, find_nan)
     return loop.run(initial_epoch)

@@ -21,7 +21,7 @@ from graphc.metrics import Mean, Metric
 from graphc.metrics.metric import states
 from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
-from graphc.models.losses import Loss, named_loss, per_sample
+from graphc.models.losses import Loss, check_output, named_loss, per_sample
 from graphc.models.metrics import named_metric
 from graphc.models.optimizers import named_optimizer
 
@@ -185,6 +185,8 @@ class Programs:
             )  # fmt: skip
         losses = self.losses * (len(predictions) // len(self.losses))
         factors = self.loss_weights if len(self.loss_weights) == len(losses) else [1.0] * len(losses)
+        for loss_of, p in zip(losses, predictions, strict=True):
+            check_output(loss_of.name, p)
         each_sample = sum(
             factor * per_sample(loss.call(t, p)) for factor, loss, t, p in zip(factors, losses, targets, predictions, strict=True)
         )
@@ -193,9 +195,9 @@ class Programs:
         counted = ones if weights is None else gx.astype(weights, "float64")
         loss = gx.mean(each_sample if weights is None else each_sample * gx.astype(weights, each_sample.dtype))
         added = self._added("loss", self.metrics["loss"], each_sample * gx.astype(counted, each_sample.dtype), ones)
-        for t, p, wanted in zip(targets, predictions, self._metrics_of(len(predictions)), strict=True):
+        for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions)), strict=True):
             for one in wanted:
-                metric = named_metric(one, t, p)
+                metric = named_metric(one, t, p, loss_of)
                 added.update(self._added(metric.name, metric, t, p, counted))
         return loss, added
 

@@ -1,0 +1,188 @@
+"""Losses of models against NumPy's formulas and torch's, and what is refused before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.layers import Activation, Dense
+from graphc.models import Sequential, losses
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(5)
+N, C = 6, 4
+T, O = RNG.normal(size=(N, C)), RNG.normal(size=(N, C))
+TP, OP = abs(T) + 0.1, abs(O) + 0.1
+LABELS = RNG.integers(0, C, N)
+ONE_HOT = np.eye(C)[LABELS]
+BITS = RNG.integers(0, 2, (N, C)).astype("float64")
+SOFT, P = RNG.dirichlet(np.ones(C), N), 1 / (1 + np.exp(-O))
+PROBABILITIES = np.exp(O) / np.exp(O).sum(1, keepdims=True)
+COS = (T * O).sum(1) / np.sqrt((T * T).sum(1) * (O * O).sum(1))
+BCE = -(BITS * np.log(P) + (1 - BITS) * np.log(1 - P))
+MISSED = BITS * (1 - P) + (1 - BITS) * P
+SIGNS = 2 * BITS - 1
+OWN = PROBABILITIES[np.arange(N), LABELS]
+
+CASES: list[tuple[str, Any, Array, Array, Array]] = [
+    ("mse", "mse", T, O, ((T - O) ** 2).mean(1)),
+    ("mae", "mae", T, O, abs(T - O).mean(1)),
+    ("mape", "mape", T, O, 100 * (abs(T - O) / abs(T)).mean(1)),
+    ("msle", "msle", TP, OP, ((np.log1p(TP) - np.log1p(OP)) ** 2).mean(1)),
+    ("huber", losses.Huber(0.5), T, O, np.where(abs(T - O) <= 0.5, (T - O) ** 2 / 2, 0.5 * abs(T - O) - 0.125).mean(1)),
+    ("log_cosh", "log_cosh", T, O, np.log(np.cosh(T - O)).mean(1)),
+    ("poisson", "poisson", TP, OP, (OP - TP * np.log(OP + 1e-7)).mean(1)),
+    ("kl_divergence", "kl_divergence", SOFT, PROBABILITIES, (SOFT * np.log(SOFT / PROBABILITIES)).sum(1)),
+    ("cosine", "cosine_similarity", T, O, -COS),
+    ("hinge", "hinge", BITS, O, np.maximum(1 - SIGNS * O, 0).mean(1)),
+    ("squared_hinge", "squared_hinge", SIGNS, O, (np.maximum(1 - SIGNS * O, 0) ** 2).mean(1)),
+    (
+        "categorical_hinge", "categorical_hinge", ONE_HOT, O,
+        np.maximum(1 + ((1 - ONE_HOT) * O).max(1) - (ONE_HOT * O).sum(1), 0),
+    ),
+    ("binary, logits", "binary_crossentropy", BITS, O, BCE.mean(1)),
+    ("binary", losses.BinaryCrossentropy(from_logits=False), BITS, P, BCE.mean(1)),
+    (
+        "binary, smooth", losses.BinaryCrossentropy(label_smoothing=0.2), BITS, O,
+        (-((0.8 * BITS + 0.1) * np.log(P) + (0.9 - 0.8 * BITS) * np.log(1 - P))).mean(1),
+    ),
+    ("binary focal", "binary_focal_crossentropy", BITS, O, (MISSED**2 * BCE).mean(1)),
+    (
+        "binary focal, balanced", losses.BinaryFocalCrossentropy(True, 0.3, 1.5, from_logits=False), BITS, P,
+        ((0.3 * BITS + 0.7 * (1 - BITS)) * MISSED**1.5 * BCE).mean(1),
+    ),
+    ("sparse", "sparse_categorical_crossentropy", LABELS, O, -np.log(OWN)),
+    ("categorical", "categorical_crossentropy", SOFT, O, -(SOFT * np.log(PROBABILITIES)).sum(1)),
+    (
+        "categorical focal", "categorical_focal_crossentropy", ONE_HOT, O,
+        -0.25 * (ONE_HOT * (1 - PROBABILITIES) ** 2 * np.log(PROBABILITIES)).sum(1),
+    ),
+    ("generalized", losses.CategoricalGeneralizedCrossEntropy(0.7), LABELS, O, (1 - OWN**0.7) / 0.7),
+    ("dice", "dice", BITS, P, 1 - (2 * (BITS * P).sum(1) + 1e-7) / (BITS.sum(1) + P.sum(1) + 1e-7)),
+    (
+        "tversky", losses.Tversky(0.3, 0.7), BITS, P,
+        1 - ((BITS * P).sum(1) + 1e-7) / ((BITS * P + 0.3 * (1 - BITS) * P + 0.7 * BITS * (1 - P)).sum(1) + 1e-7),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss, target, output, expected", [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_loss_and_gradient_are_those_of_the_formula(loss: Any, target: Array, output: Array, expected: Array) -> None:
+    made = losses.named_loss(loss)
+    y = gx.placeholder("y", output.shape, "float64")
+    each = losses.per_sample(made.call(gx.constant(target), y))
+    program = gx.compile([y], [each, gx.grad(gx.sum(each), y)], backend="interpreter")
+    value, gradient = program(output)
+    np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
+    way = RNG.normal(size=output.shape)
+    ahead, behind = (program(output + step * way)[0].sum() for step in (1e-6, -1e-6))
+    np.testing.assert_allclose((gradient * way).sum(), (ahead - behind) / 2e-6, rtol=1e-5, atol=1e-7)
+
+
+def test_every_named_loss_is_tested_here() -> None:
+    tested = {losses.named_loss(c[1]).name for c in CASES} | {"ctc"}
+    aliases = {"mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error"}
+    assert set(losses.NAMED) <= tested | aliases
+
+
+def test_ctc_is_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    logits, labels = RNG.normal(size=(3, 8, C)), np.array([[1, 2, 0], [3, 3, 1], [2, 0, 0]])
+    y = gx.placeholder("y", logits.shape, "float64")
+    each = losses.CTC().call(gx.constant(labels), y)
+    value, gradient = gx.compile([y], [each, gx.grad(gx.sum(each), y)], backend="interpreter")(logits)
+    t = torch.tensor(logits, requires_grad=True)
+    logs = torch.log_softmax(t, -1).transpose(0, 1)
+    lengths = torch.tensor([2, 3, 1])
+    theirs = torch.nn.functional.ctc_loss(logs, torch.tensor(labels), torch.tensor([8] * 3), lengths, reduction="none")
+    theirs.sum().backward()
+    np.testing.assert_allclose(value, theirs.detach().numpy(), rtol=1e-8)
+    np.testing.assert_allclose(gradient, t.grad.numpy(), rtol=1e-6, atol=1e-9)
+
+
+def test_losses_go_through_files() -> None:
+    for name in losses.NAMED:
+        made = losses.named_loss(name)
+        if type(made).__name__ in losses.__all__:
+            again = gx.layers.from_data(gx.layers.to_data(made))
+            assert type(again) is type(made)
+            assert again.get_config() == made.get_config()
+
+
+# --- traps -----------------------------------------------------------------------------------------------------------
+
+X = RNG.normal(size=(20, 3)).astype("float32")
+KINDS = np.arange(20) % C
+YES = np.arange(20) % 2
+
+
+def model_of(units: int, loss: Any, activation: str | None = None) -> Sequential:
+    model = Sequential([Dense(units, activation=activation, input_shape=(3,))])
+    model.compile("sgd", loss, backend="interpreter")
+    return model
+
+
+REFUSED: list[tuple[str, int, str | None, Any, Array, str]] = [
+    (
+        "no softmax", C, None, losses.SparseCategoricalCrossentropy(from_logits=False), KINDS,
+        "is to take probabilities, and the model's output is a layer's plain sums",
+    ),
+    ("no sigmoid", 1, None, losses.BinaryCrossentropy(from_logits=False), YES, "is to take probabilities"),
+    ("a softmax too much", C, "softmax", losses.SparseCategoricalCrossentropy(from_logits=True), KINDS, "softmax already"),
+    ("a sigmoid too much", 1, "sigmoid", losses.BinaryCrossentropy(from_logits=True), YES, "through a sigmoid already"),
+    ("softmax of one unit", 1, "softmax", "binary_crossentropy", YES, "softmax over one unit is always 1"),
+    ("softmax of one unit, mse", 1, "softmax", "mse", YES, "softmax over one unit is always 1"),
+    ("one class", 1, None, "sparse_categorical_crossentropy", YES, "of one class the probability is always 1"),
+    ("sigmoid", C, "sigmoid", "sparse_categorical_crossentropy", KINDS, "classes that exclude each other"),
+    ("one-hot for sparse", C, None, "sparse_categorical_crossentropy", np.eye(C)[KINDS], "needs one number of a class"),
+    ("sparse for one-hot", C, None, "categorical_crossentropy", KINDS, "needs one number for each class"),
+    ("dice of logits", C, None, "dice", np.eye(C)[KINDS], "is to take probabilities"),
+    (
+        "labels from 1", C, None, "sparse_categorical_crossentropy", KINDS + 1,
+        rf"the largest label is {C}, and the model's output has {C} classes, 0 to {C - 1}(.|\n)*give y - 1",
+    ),
+    ("labels too large", C, None, "sparse_categorical_crossentropy", KINDS * 3, "the largest label is 9"),
+    ("labels below 0", C, None, "sparse_categorical_crossentropy", KINDS - 1, "the smallest label is -1"),
+    ("binary labels", 1, None, "binary_crossentropy", 2 * YES - 1, "takes labels from 0 to 1, got some from -1 to 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("units, activation, loss, y, message", [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
+def test_traps_are_errors_before_anything_is_trained(units: int, activation: Any, loss: Any, y: Array, message: str) -> None:
+    model = model_of(units, loss, activation)
+    before = model.get_weights()
+    with pytest.raises(gx.GraphError, match=message) as caught:
+        model.fit(X, y, verbose=0)
+    assert caught.value.where is not None
+    assert caught.value.where.file == __file__
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_labels_of_validation_are_looked_at_too() -> None:
+    with pytest.raises(gx.GraphError, match="the largest label is 4"):
+        model_of(C, "sparse_categorical_crossentropy").fit(X, KINDS, validation_data=(X, KINDS + 1), verbose=0)
+
+
+def test_ignored_labels_may_be_any() -> None:
+    model = model_of(C, losses.SparseCategoricalCrossentropy(ignore_class=255))
+    history = model.fit(X, np.where(KINDS == 1, 255, KINDS), verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_a_softmax_before_a_binary_loss_is_warned_of() -> None:
+    model = model_of(C, "binary_crossentropy", "softmax")
+    with pytest.warns(gx.errors.GraphWarning, match="takes each class of a softmax for itself"):
+        found = model.evaluate(X, np.eye(C)[KINDS])["loss"]
+    p, t = model.predict(X), np.eye(C)[KINDS]
+    assert found == pytest.approx(-(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-5)
+
+
+def test_a_column_of_one_unit_takes_flat_labels() -> None:
+    model = Sequential([Dense(1, input_shape=(3,)), Activation("sigmoid")])
+    model.compile("sgd", "binary_crossentropy", ["accuracy"])
+    found, p = model.evaluate(X, YES), model.predict(X)[:, 0]
+    assert found["loss"] == pytest.approx(-np.log(np.where(YES == 1, p, 1 - p)).mean(), rel=1e-5)
+    assert found["accuracy"] == ((p > 0.5) == (YES == 1)).mean()
