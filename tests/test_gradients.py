@@ -335,6 +335,8 @@ NORMS: dict[str, Function] = {
     "linalg.norm": gx.linalg.norm,
     "distance": lambda x: gx.sqrt(gx.sum((x - 2 * x) ** 2)),
     "std": gx.std,
+    "nanstd": gx.nanstd,
+    "nanstd, corrected": lambda x: gx.nanstd(gx.concat([x, [math.nan]]), correction=1),
     "std, corrected": lambda x: gx.std(x, correction=1),
     "std, corrected by a fraction": lambda x: gx.std(x, correction=0.5),
     **{f"vector_norm, {o}": lambda x, o=o: gx.linalg.vector_norm(x, ord=o)  # type: ignore[misc]

@@ -125,16 +125,23 @@ def nanvar(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bo
     >>> gx.nanvar(gx.constant([1.0, float("nan"), 3.0])).eval()
     array(1.)
     """
-    return _variance("nanvar", x, axis, correction, keepdims, ddof)
+    total, left = _squares("nanvar", x, axis, correction, keepdims, ddof)
+    return ops.where(left > 0, total / ops.where(left > 0, left, 1.0), math.nan)
 
 
 @in_float32
 def nanstd(x: TensorLike, axis: Axis = None, correction: float = 0, keepdims: bool = False, ddof: float | None = None) -> Tensor:
     """The standard deviation over some or all axes of what is not NaN: the root of `nanvar`."""
-    return ops.sqrt(_variance("nanstd", x, axis, correction, keepdims, ddof))
+    total, left = _squares("nanstd", x, axis, correction, keepdims, ddof)
+    some = left > 0
+    # Two roots: that of the squares alone has the gradient 0 where all are equal, a count that is data has no sign to show.
+    return ops.where(some, ops.sqrt(total) / ops.sqrt(ops.where(some, left, 1.0)), math.nan)
 
 
-def _variance(name: str, x: TensorLike, axis: Axis, correction: float, keepdims: bool, ddof: float | None) -> Tensor:
+def _squares(
+    name: str, x: TensorLike, axis: Axis, correction: float, keepdims: bool, ddof: float | None
+) -> tuple[Tensor, Tensor]:
+    """The sum of squared distances from the mean, and what it is divided by: the number of elements less the correction."""
     x = _floating(x)
     if isinstance(correction, bool) or isinstance(ddof, bool):
         raise DTypeError(f"{name}: correction must be a number", where=caller())
@@ -143,7 +150,7 @@ def _variance(name: str, x: TensorLike, axis: Axis, correction: float, keepdims:
     off = ops.where(_there(x), x - nanmean(x, axis, keepdims=True), 0.0)
     left = _count(x, axis, keepdims) - drop
     total = ops.sum(off * off, axis, keepdims=keepdims)
-    return ops.where(left > 0, total / ops.where(left > 0, left, 1.0), math.nan)
+    return total, left
 
 
 def nanmedian(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
