@@ -11,6 +11,8 @@ import pytest
 import graphc as gx
 from graphc.passes.lowering import shares
 
+pytestmark = pytest.mark.filterwarnings("ignore::graphc.errors.PromotionWarning")  # steps of mixed types are meant
+
 
 def _recurrent(rows: int, step: Callable[..., Any]) -> tuple[gx.Tensor, list[gx.Tensor]]:
     x = gx.placeholder("x", (4, rows, 6), "float64")

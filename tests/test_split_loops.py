@@ -65,7 +65,7 @@ def test_inside_a_rim_nothing_is_asked() -> None:
 @pytest.mark.parametrize("width, parts", [(8, 1), (48, 3), (50, 1), (64, 3), (65, 3)])
 def test_short_parts_are_split_where_they_fill_vectors(width: int, parts: int) -> None:
     x = gx.placeholder("x", (4, width), "float32")
-    run = gx.compile([x], gx.concat([gx.sin(x) @ gx.ones((width, width)), x, x + 1], axis=1))
+    run = gx.compile([x], gx.concat([gx.sin(x) @ gx.ones((width, width), "float32"), x, x + 1], axis=1))
     (joined,) = [k for k in run.kernels if any(isinstance(s, Loop) and s.stop == 3 * width for s in walk(k.kernel.body))]
     assert len([s for s in walk(joined.kernel.body) if isinstance(s, Loop)]) == parts
 
