@@ -27,10 +27,61 @@ from graphc import Tensor, TensorLike
 
 
 class Complex(NamedTuple):
-    """Complex numbers as two arrays of one shape and type."""
+    """Complex numbers as two arrays of one shape and type: a pair, with the arithmetic of complex numbers.
+
+    >>> import graphc as gx
+    >>> spectrum = gx.fft.rfft(gx.constant([1.0, 0.0, 0.0, 0.0]))
+    >>> abs(2 * spectrum).eval()
+    array([2., 2., 2.])
+    """
 
     real: Tensor
     imag: Tensor
+
+    @property
+    def no_symbol(self) -> str:  # read by as_tensor, for which a tuple of symbols is their stack
+        return "take its .real and .imag, or abs(z); the sum, difference, product and quotient of two are here"
+
+    def __add__(self, other: Any) -> Complex:
+        b = _pair("add", other)
+        return Complex(self.real + b.real, self.imag + b.imag)
+
+    def __radd__(self, other: Any) -> Complex:
+        return self.__add__(other)
+
+    def __sub__(self, other: Any) -> Complex:
+        b = _pair("subtract", other)
+        return Complex(self.real - b.real, self.imag - b.imag)
+
+    def __rsub__(self, other: Any) -> Complex:
+        return _pair("subtract", other).__sub__(self)
+
+    def __mul__(self, other: Any) -> Complex:
+        b = _pair("multiply", other)
+        return Complex(self.real * b.real - self.imag * b.imag, self.real * b.imag + self.imag * b.real)
+
+    def __rmul__(self, other: Any) -> Complex:
+        return self.__mul__(other)
+
+    def __truediv__(self, other: Any) -> Complex:
+        b = _pair("divide", other)
+        scale = 1 / (b.real * b.real + b.imag * b.imag)
+        return Complex(
+            (self.real * b.real + self.imag * b.imag) * scale, (self.imag * b.real - self.real * b.imag) * scale
+        )  # fmt: skip
+
+    def __rtruediv__(self, other: Any) -> Complex:
+        return _pair("divide", other).__truediv__(self)
+
+    def __neg__(self) -> Complex:
+        return Complex(-self.real, -self.imag)
+
+    def __abs__(self) -> Tensor:
+        return gx.hypot(self.real, self.imag)
+
+    def conj(self) -> Complex:
+        """The complex conjugate."""
+        return Complex(self.real, -self.imag)
 
 
 rfft_, irfft_, fft_ = gx.ops.fourier.rfft_, gx.ops.fourier.irfft_, gx.ops.fourier.fft_

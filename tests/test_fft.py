@@ -140,3 +140,21 @@ def test_wrong_use_is_an_error_at_the_user_s_line(act: Callable[[], Any], kind: 
     with pytest.raises(kind, match=message) as caught:
         act()
     assert "test_fft.py" in str(caught.value)
+
+
+def test_pairs_have_the_arithmetic_of_complex_numbers() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 8))
+    x, y = gx.placeholder("x", (8,), "float64"), gx.placeholder("y", (8,), "float64")
+    f, g = gx.fft.rfft(x), gx.fft.rfft(y)
+    u, v = np.fft.rfft(a), np.fft.rfft(b)
+    for mine, want in (
+        (f + g, u + v), (f - g, u - v), (f * g, u * v), (f / g, u / v), (2 * f, 2 * u), (1 - f, 1 - u), (1 / f, 1 / u), (-f, -u),
+        (f.conj(), u.conj()), (f * x[:5], u * a[:5]),
+    ):  # fmt: skip
+        real, imag = gx.compile([x, y], tuple(mine))(a, b)
+        assert np.allclose(real + 1j * imag, want)
+    assert np.allclose(gx.compile([x], abs(f))(a), abs(u))
+    for wrong in (lambda: gx.abs(f), lambda: gx.sum(f), lambda: x[:5] + f):
+        with pytest.raises(gx.errors.InputError, match="a Complex cannot become a symbol"):
+            wrong()

@@ -432,3 +432,10 @@ def test_types_of_symbolic_sizes_are_compared_by_whoever_asks() -> None:
     assert a.type == c.type
     assert a.type != b.type
     assert b.type != a.type
+
+
+def test_whether_a_size_is_0_is_asked_when_it_is_known() -> None:
+    n = gx.placeholder("x", ("n",)).shape[0]
+    with pytest.raises(gx.GraphError, match="the truth value"):
+        bool(n)
+    assert n + 1

@@ -214,7 +214,9 @@ class Dim:
         return self._beyond("greater_equal", self, other) if known is None else not known
 
     def __bool__(self) -> bool:
-        return True
+        if _asked_inside() or is_nonnegative(sub(self, 1)):
+            return True
+        return bool(self._beyond("not_equal", self, 0))  # which says what to do
 
     # --- what a size cannot do ---
 
