@@ -178,11 +178,16 @@ class CategoricalFocalCrossentropy(Loss):
 def check_classes(name: str, y_true: Array, y_pred: Tensor, ignored: int | None) -> None:
     """Refuse labels that are no classes of an output [batch, ..., classes]."""
     classes = y_pred.shape[-1]
-    if not isinstance(classes, int) or classes == 1 or not y_true.size:
+    if not isinstance(classes, int) or not y_true.size:
         return
     labels = np.asarray(y_true)
     if ignored is not None:
         labels = labels[labels != ignored]
+    if classes == 1 and labels.size and labels.any():
+        raise gx.errors.InputError(
+            f"{name} of an output {y_pred.type}: of one class the probability is always 1", where=gx.errors.caller(),
+            hint="a unit for each class; or one unit and binary_crossentropy for two",
+        )  # fmt: skip
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         wrong = f"the largest label is {labels.max()}" if labels.max() >= classes else f"the smallest label is {labels.min()}"
         from_one = labels.min() == 1 and labels.max() == classes
@@ -217,11 +222,10 @@ def check_output(name: str, y_pred: Tensor) -> None:
 
 def logits_for(name: str, y_pred: Tensor, from_logits: bool | None) -> Tensor:
     """What a softmax of gives the probabilities of an output: see this module's first lines."""
-    if y_pred.ndim < 2 or y_pred.shape[-1] == 1:
-        raise gx.errors.InputError(
-            f"{name} of an output {y_pred.type}: of one class the probability is always 1", where=gx.errors.caller(),
-            hint="a unit for each class; or one unit and binary_crossentropy for two",
-        )  # fmt: skip
+    if y_pred.ndim < 2:
+        raise gx.errors.ShapeError(
+            f"{name} of an output {y_pred.type}, which has no classes", where=gx.errors.caller(), hint="[batch, ..., classes]"
+        )
     if before_sigmoid(y_pred) is not None:
         raise gx.errors.InputError(
             f"{name} is of classes that exclude each other, and the model's output went through a sigmoid",
