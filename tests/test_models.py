@@ -274,3 +274,18 @@ def test_options_that_an_optimiser_has_not_are_refused() -> None:
         optimizers.Lion(bet=0.5)
     with pytest.raises(gx.GraphError, match="no optimiser 'adamm'"):
         optimizers.Optimizer("adamm")
+
+
+def test_numbers_in_a_model_of_symbols_fit_whatever_the_batch_is_called() -> None:
+    x = Input((5,))
+    h = Dense(5)(x)
+    model = Model(x, gx.nn.relu(2 * h) + gx.ones((x.shape[0], 5), "float32") - gx.reshape(h, (x.shape[0], 5)))
+    kernel, bias = model.get_weights()
+    y = X @ kernel + bias
+    want = np.maximum(2 * y, 0) + 1 - y
+    assert np.allclose(model(X).eval(), want, atol=1e-5)
+    other = gx.placeholder("other", ("rows", 5))
+    assert model(other).shape == other.shape
+    assert np.allclose(gx.compile([other], model(other))(X), want, atol=1e-5)
+    model.compile("sgd", "mse")
+    assert np.allclose(model.predict(X), want, atol=1e-5)

@@ -322,6 +322,7 @@ def _layers_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict
 def _replayed(known: dict[Any, Any], outputs: Any, layer: Callable[[Layer], Layer] = lambda layer: layer) -> Any:
     """The outputs, with the layers that lead to them, or others in their places, called on other symbols."""
     made: dict[gx.ir.Node, Any] = dict(known)
+    sizes = _renamed(known)
     calls: dict[int, list[Tensor]] = {}  # by a call's turn
     todo: list[gx.ir.Node] = list(reversed(flat(outputs)))
     while todo:
@@ -337,12 +338,37 @@ def _replayed(known: dict[Any, Any], outputs: Any, layer: Callable[[Layer], Laye
             continue
         todo.pop()
         if source is None:
-            made[node] = node if not node.inputs else node.with_inputs(tuple(made[n] for n in node.inputs))
+            made[node] = _again(node, tuple(made[n] for n in node.inputs), sizes)
             continue
         if source.turn not in calls:
             calls[source.turn] = flat(_call(layer(source.layer), source, made))
         made[node] = calls[source.turn][source.number]
     return _mapped(outputs, lambda x: made[x])
+
+
+def _renamed(known: Mapping[Any, Any]) -> dict[str, Any]:
+    """The names of sizes in a model's inputs, and what these sizes are in the symbols it is called on."""
+    found = {}
+    for old, new in known.items():
+        for a, b in zip(old.shape, new.shape, strict=False):
+            if isinstance(a, gx.Dim) and str(a).isidentifier() and a != b:
+                found[str(a)] = b
+    return found
+
+
+def _again(node: gx.ir.Node, inputs: tuple[Any, ...], sizes: Mapping[str, Any]) -> gx.ir.Node:
+    """An operation on other symbols, its own sizes among them."""
+
+    def sized(value: Any) -> Any:
+        if isinstance(value, gx.Dim):
+            return gx.ir.dims.substitute(value, sizes)
+        return tuple(map(sized, value)) if type(value) is tuple else value
+
+    attrs = {key: sized(value) for key, value in node.attrs.items()} if sizes else node.attrs
+    if any(attrs[key] is not value and isinstance(value, (gx.Dim, tuple)) for key, value in node.attrs.items()):
+        made: gx.ir.Node = node.op(*inputs, **attrs)
+        return made
+    return node.with_inputs(inputs) if inputs else node
 
 
 def _call(layer: Layer, source: Source, made: Mapping[Any, Any]) -> Any:

@@ -214,7 +214,7 @@ def adagrad(
     """
     updates: Updates = {}
     variables = trained("adagrad", variables)
-    initial, eps = gx.ops.check_number("adagrad", "initial", initial), gx.ops.as_option(eps)
+    initial, (eps,) = gx.ops.check_number("adagrad", "initial", initial), _options("adagrad", eps=eps)
     rate, _ = _rate("adagrad", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         v = _state(w, name, "v", initial)
@@ -242,7 +242,7 @@ def adadelta(
     """
     updates: Updates = {}
     variables = trained("adadelta", variables)
-    decay, eps = gx.ops.as_option(decay), gx.ops.as_option(eps)
+    decay, eps = _options("adadelta", decay=decay, eps=eps)
     rate, _ = _rate("adadelta", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         v, u = _state(w, name, "v"), _state(w, name, "u")
@@ -272,7 +272,7 @@ def adamax(
     """
     updates: Updates = {}
     variables = trained("adamax", variables)
-    beta1, beta2, eps = map(gx.ops.as_option, (beta1, beta2, eps))
+    beta1, beta2, eps = _options("adamax", beta1=beta1, beta2=beta2, eps=eps)
     rate, step = _rate("adamax", lr, variables, updates, name, count=True)
     assert step is not None
     length = rate / (1 - gx.pow(beta1, gx.astype(step + 1, gx.float64)))
@@ -303,7 +303,7 @@ def nadam(
     """
     updates: Updates = {}
     variables = trained("nadam", variables)
-    beta1, beta2, eps = map(gx.ops.as_option, (beta1, beta2, eps))
+    beta1, beta2, eps = _options("nadam", beta1=beta1, beta2=beta2, eps=eps)
     rate, step = _rate("nadam", lr, variables, updates, name, count=True)
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
@@ -338,7 +338,7 @@ def lamb(
     """
     updates: Updates = {}
     variables = trained("lamb", variables)
-    beta1, beta2, eps, weight_decay = map(gx.ops.as_option, (beta1, beta2, eps, weight_decay))
+    beta1, beta2, eps, weight_decay = _options("lamb", beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
     rate, step = _rate("lamb", lr, variables, updates, name, count=True)
     assert step is not None
     t = gx.astype(step + 1, gx.float64)
@@ -373,7 +373,7 @@ def lion(
     """
     updates: Updates = {}
     variables = trained("lion", variables)
-    beta1, beta2, weight_decay = map(gx.ops.as_option, (beta1, beta2, weight_decay))
+    beta1, beta2, weight_decay = _options("lion", beta1=beta1, beta2=beta2, weight_decay=weight_decay)
     rate, _ = _rate("lion", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         m = _state(w, name, "m")
@@ -404,7 +404,7 @@ def rprop(
     """
     updates: Updates = {}
     variables = trained("rprop", variables)
-    shrink, grow, smallest, largest = map(gx.ops.as_option, (shrink, grow, smallest, largest))
+    shrink, grow, smallest, largest = _options("rprop", shrink=shrink, grow=grow, smallest=smallest, largest=largest)
     rate, _ = _rate("rprop", lr, variables, updates, name)
     for w, x, g in _gradients(loss, variables, clip_norm, unconnected):
         last, size = _state(w, name, "g"), _state(w, name, "size")
