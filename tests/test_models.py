@@ -289,3 +289,18 @@ def test_numbers_in_a_model_of_symbols_fit_whatever_the_batch_is_called() -> Non
     assert np.allclose(gx.compile([other], model(other))(X), want, atol=1e-5)
     model.compile("sgd", "mse")
     assert np.allclose(model.predict(X), want, atol=1e-5)
+
+
+def test_outputs_have_figures_of_their_own() -> None:
+    x = Input((5,))
+    model = Model(x, [Dense(2)(x), Dense(2)(x)])
+    model.compile("sgd", "sparse_categorical_crossentropy", [["accuracy"], ["accuracy"]])
+    first, second = (part.argmax(1) for part in model.predict(X))
+    found = model.evaluate(X, [first, 1 - second])
+    assert (found["accuracy"], found["accuracy_1"]) == (1, 0)
+
+
+def test_an_input_that_was_not_given_is_named() -> None:
+    x, other = Input((5,), name="x"), Input((5,), name="other")
+    with pytest.raises(gx.errors.InputError, match=r"'other'.*none of the model's inputs"):
+        Model(x, Dense(2)(x + other))

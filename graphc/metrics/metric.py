@@ -9,7 +9,6 @@ State is float64 or int64 and is summed over all batches, so the result over a d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,3 @@ class Mean(Metric):
 
     def call(self, values: Tensor, weights: Tensor) -> None:
         self.mean(values, weights)
-
-
-def states(metrics: Sequence[Metric]) -> list[Variable]:
-    """The state of several metrics."""
-    return [v for m in metrics for v in m.weights]

@@ -14,7 +14,7 @@ from graphc.layers.layer import Layer, Source, flat, source_of
 from graphc.models.fit import evaluate, fit, predict, predict_on_batch, test_on_batch, train_on_batch
 from graphc.models.history import Figures, History
 from graphc.models.saving import StrPath, load_weights, save, save_weights
-from graphc.models.structure import described, restored
+from graphc.models.structure import calls_between, described, restored
 from graphc.models.summary import mimebundle, plot, summary
 from graphc.models.training import Programs, Step
 
@@ -289,28 +289,8 @@ class Sequential(Model):
 
 def _layers_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, Layer]:
     """The layers whose calls lead from the inputs to the outputs, by names of their own, in the order of the calls."""
-    found: dict[int, tuple[int, Layer]] = {}
-    seen: set[gx.ir.Node] = set(inputs)
-    todo: list[gx.ir.Node] = list(outputs)
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        source = source_of(node) if isinstance(node, Tensor) else None
-        if source is None:
-            if node.op.name == "input":
-                raise gx.errors.InputError(
-                    f"the outputs need {node!r}, which is none of the model's inputs", where=node.where,
-                    hint="give it among the inputs",
-                )  # fmt: skip
-            todo += node.inputs
-            continue
-        first = found.get(id(source.layer))
-        found[id(source.layer)] = (min(source.turn, first[0]) if first else source.turn, source.layer)
-        todo += flat([*source.inputs, dict(source.options)])
     names: dict[str, Layer] = {}
-    for _, layer in sorted(found.values(), key=lambda pair: pair[0]):
+    for layer in {id(source.layer): source.layer for source, _ in calls_between(inputs, outputs)}.values():
         name, count = layer.base_name, 0
         while name in names:
             count += 1

@@ -6,6 +6,7 @@ gave, its outputs what the calls are given, and the model's outputs. Such a grap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import graphc as gx
@@ -18,7 +19,7 @@ Data = dict[str, Any]
 
 def described(inputs: Any, outputs: Any, names: dict[str, Layer]) -> Data:
     """The structure of a model of symbols; `names` has its layers."""
-    calls = _calls(flat(inputs), flat(outputs))
+    calls = calls_between(flat(inputs), flat(outputs))
     keys = {id(layer): key for key, layer in names.items()}
     wires: dict[gx.ir.Node, Tensor] = {x: x for x in flat(inputs)}
     leaves: list[Tensor] = list(flat(inputs))
@@ -60,7 +61,7 @@ def restored(data: Data) -> tuple[Any, Any]:
     return _filled(data["inputs"], inputs), _filled(data["outputs"], results)
 
 
-def _calls(inputs: list[Tensor], outputs: list[Tensor]) -> list[tuple[Any, dict[int, Tensor]]]:
+def calls_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[tuple[Any, dict[int, Tensor]]]:
     """The calls that lead to the outputs, in their order, each with those of its symbols that are read."""
     found: dict[int, tuple[Any, dict[int, Tensor]]] = {}
     seen: set[gx.ir.Node] = set(inputs)
@@ -72,6 +73,11 @@ def _calls(inputs: list[Tensor], outputs: list[Tensor]) -> list[tuple[Any, dict[
         seen.add(node)
         source = source_of(node) if isinstance(node, Tensor) else None
         if source is None:
+            if node.op.name == "input":
+                raise gx.errors.InputError(
+                    f"the outputs need {node!r}, which is none of the model's inputs", where=node.where,
+                    hint="give it among the inputs",
+                )  # fmt: skip
             todo += node.inputs
             continue
         assert isinstance(node, Tensor)

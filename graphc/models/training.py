@@ -7,6 +7,7 @@ iterator gives goes in batch by batch. "batch" is a symbolic size in both, so a 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
 from graphc.layers.layer import calls, flat
 from graphc.metrics import Mean, Metric
-from graphc.metrics.metric import states
 from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
 from graphc.models.losses import Loss, check_output, named_loss, per_sample
@@ -195,10 +195,17 @@ class Programs:
         counted = ones if weights is None else gx.astype(weights, "float64")
         loss = gx.mean(each_sample if weights is None else each_sample * gx.astype(weights, each_sample.dtype))
         added = self._added("loss", self.metrics["loss"], each_sample * gx.astype(counted, each_sample.dtype), ones)
+        taken = {"loss"}
         for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions)), strict=True):
             for one in wanted:
                 metric = named_metric(one, t, p, loss_of)
-                added.update(self._added(metric.name, metric, t, p, counted))
+                name = metric.name
+                for number in itertools.count(1):
+                    if name not in taken:
+                        break
+                    name = f"{metric.name}_{number}"  # each output has figures of its own
+                taken.add(name)
+                added.update(self._added(name, metric, t, p, counted))
         return loss, added
 
     def _metrics_of(self, count: int) -> list[list[Any]]:
@@ -234,15 +241,6 @@ class Programs:
         with np.errstate(all="ignore"):
             values = self._made[key]()
         return {n: float(v) if v.ndim == 0 else v for n, v in zip(known, values, strict=True)}
-
-    @property
-    def state(self) -> list[Variable]:
-        """Every variable that training changes: weights, state of layers, of the optimiser and of metrics."""
-        found: dict[Variable, None] = dict.fromkeys(self.model.weights)
-        for program in self._made.values():
-            found.update(dict.fromkeys(v for v, _ in program.stages[0][1].updates))  # type: ignore[misc]
-        found.update(dict.fromkeys(states(list(self.metrics.values()))))
-        return list(found)
 
 
 def in_a_loop(loss: Tensor, updates: Updates, row: Tensor, rows: Tensor) -> tuple[Tensor, Updates]:
