@@ -39,6 +39,7 @@ truth: $(STAMP)
 	$(RUN) -m pytest tests/test_peers_truth.py tests/test_torch.py
 
 examples: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[examples]'
 	$(RUN) examples/run.py
 
 docs: $(STAMP)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -61,6 +62,23 @@ def text(**sizes: Any) -> Found:
     return f"{loss:.3f} nats a character on held-out text, {rate:.0f} tokens/s", draw
 
 
+def series(**sizes: Any) -> Found:
+    table, known, said = importlib.import_module("time_series").main(**sizes)
+    (least, naive), year = (table[name][0] for name in ("LSTM", "the year before")), 52
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        weeks = range(-4 * year, 0)
+        axes.plot(weeks, known[-4 * year :], color="black", linewidth=1, label="measured")
+        for (name, forecast), style in zip(said.items(), (":", "--", "-"), strict=True):
+            axes.plot(weeks[-year:], forecast, style, label=name)
+        axes.set(xlabel="weeks before the end", ylabel="ppm")
+        axes.legend(frameon=False)
+        figure.tight_layout()
+
+    return f"MAE {least:.2f} ppm; the year before {naive:.2f}, with its rise {table['the year before and its rise'][0]:.2f}", draw
+
+
 def fashion_is_there() -> bool:
     return bool(importlib.import_module("image_classification").FASHION.exists())
 
@@ -72,6 +90,8 @@ RUNS = (
         "accuracy 0.91",
         lambda **sizes: images("fashion", **sizes), fashion_is_there),
     Run("generation", "generation.py", "a character GPT", "the standard library's `pydoc_data.topics`", "", text),
+    Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
+        "better than the year before", series, lambda: bool(importlib.util.find_spec("statsmodels"))),
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule",
         "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "segmentation",
-        "two_spirals",
+        "time_series", "two_spirals",
     }  # fmt: skip
 
 
@@ -278,6 +278,29 @@ def test_words_are_drawn_from_the_most_probable(options: dict[str, Any], kept: s
     head = model.head.variables
     head["kernel"].value, head["bias"].value = np.zeros((4, 5)), np.log([0.4, 0.3, 0.15, 0.1, 0.05])
     assert {int(writer.step([[0]], 0)[0]) for _ in range(300)} == kept
+
+
+def test_a_year_ahead_is_forecast_better_than_by_the_year_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """A made series: a season, and a rise that turns every eight years."""
+    example, weeks = load("time_series"), np.arange(900)
+    series = np.sin(2 * np.pi * weeks / 52) + 5 * np.sin(2 * np.pi * weeks / 416)
+    table, known, said = example.main(series, units=8, epochs=10, verbose=0)
+    assert (known == series).all()
+    assert {len(forecast) for forecast in said.values()} == {52}
+    before, rise, learnt = (table[name] for name in ("the year before", "the year before and its rise", "LSTM"))
+    assert learnt[0] < 0.8 * min(before[0], rise[0])
+    pairs = [(series[i : i + 52], series[i + 52 : i + 104]) for i in range(588, 797)]  # in the last 260 weeks
+    assert np.isclose(before[0], np.mean([np.abs(a - b) for a, b in pairs]))
+    assert np.isclose(before[1], before[0] / np.abs(series[52:640] - series[:588]).mean())
+    assert np.isclose(rise[0], np.mean([np.abs(a + a[-1] - series[i - 1] - b) for i, (a, b) in zip(range(588, 797), pairs)]))
+    assert f"LSTM                           MAE {learnt[0]:.3f}   MASE {learnt[1]:.3f}" in capsys.readouterr().out
+
+
+def test_the_weeks_of_carbon_dioxide_are_there() -> None:
+    pytest.importorskip("statsmodels")
+    series = load("time_series").load()
+    assert (len(series), series[0], series[-1]) == (2284, 316.1, 371.5)
+    assert np.isfinite(series).all()
 
 
 def test_the_page_of_examples_says_what_was_measured() -> None:
