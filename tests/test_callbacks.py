@@ -241,3 +241,51 @@ def test_callbacks_go_on_from_a_checkpoint(tmp_path: Path) -> None:
         parts = run(tmp_path / "parts", epochs)
     assert whole[1:] == parts[1:]
     assert all((a == b).all() for a, b in zip(whole[0], parts[0], strict=True))
+
+
+# --- searches --------------------------------------------------------------------------------------------------------
+
+
+class Trial:
+    """As Optuna's: notes what it is told, and says when to end."""
+
+    def __init__(self, ended_by: float = np.inf) -> None:
+        self.told: dict[int, float] = {}
+        self.ended_by = ended_by
+
+    def report(self, value: float, step: int) -> None:
+        self.told[step] = value
+
+    def should_prune(self) -> bool:
+        return max(self.told.values()) >= self.ended_by
+
+
+def test_a_trial_is_told_the_figure_of_every_epoch() -> None:
+    trial = Trial()
+    history = regressor().fit(X, Y, epochs=4, verbose=0, callbacks=[gx.models.PruningCallback(trial, "loss")])
+    assert trial.told == dict(enumerate(history.history["loss"]))
+    trial = Trial()
+    history = regressor().fit(X, Y, epochs=5, verbose=0, callbacks=[gx.models.PruningCallback(trial, "loss", interval=2)])
+    assert trial.told == {i: history.history["loss"][i] for i in (1, 3)}
+
+
+@pytest.mark.parametrize(("figures", "ended_by", "last"), [([1.0, 2.0, 5.0, 6.0], 5.0, 2), ([1.0, np.nan, 1.0], np.inf, 1)])
+def test_a_trial_that_does_worse_or_is_not_finite_ends(figures: list[float], ended_by: float, last: int) -> None:
+    optuna = pytest.importorskip("optuna")
+    with pytest.raises(optuna.TrialPruned, match=f"val_loss is {figures[last]:.4g} after epoch {last + 1}"):
+        fed(gx.models.PruningCallback(Trial(ended_by)), figures)
+
+
+def test_a_model_is_whole_after_a_trial_ended() -> None:
+    optuna = pytest.importorskip("optuna")
+    model = regressor()
+    with pytest.raises(optuna.TrialPruned):
+        model.fit(X, Y, epochs=3, verbose=0, callbacks=[gx.models.PruningCallback(Trial(0.0), "loss")])
+    assert model.fit(X, Y, epochs=1, verbose=0).epoch == [0]
+
+
+def test_what_a_trial_cannot_be_told_is_an_error() -> None:
+    with pytest.raises(gx.errors.InputError, match="PruningCallback watches 'val_loss', which this training does not give"):
+        regressor().fit(X, Y, verbose=0, callbacks=[gx.models.PruningCallback(Trial())])
+    with pytest.raises(gx.errors.InputError, match="interval is 0"):
+        gx.models.PruningCallback(Trial(), interval=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -30,8 +31,8 @@ def load(name: str) -> Any:
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule",
-        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "segmentation",
-        "time_series", "two_spirals",
+        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
+        "segmentation", "time_series", "two_spirals",
     }  # fmt: skip
 
 
@@ -322,3 +323,54 @@ def test_examples_at_full_size_make_a_page(tmp_path: Path, monkeypatch: pytest.M
     assert f"| {reached['generation']['reached']} |" in text
     assert "- pieces of clothing: not measured" in text
     assert text == run.page(json.loads((tmp_path / "examples.json").read_text(encoding="utf-8")))
+
+
+def test_a_search_that_is_killed_goes_on_to_the_same_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("mlxtend", "matplotlib", "optuna"):
+        pytest.importorskip(package)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    run, search = load("run"), importlib.import_module("search")
+    sizes = {"samples": 200, "epochs": 2, "width": 4}
+    given = {"trials": 2, "database": tmp_path / "killed.db", "count": 1, "final": (1, 1), **sizes}
+    reached = run.main(["search"], tmp_path, **given)["search"]["reached"]
+    assert "2 trials, " in reached
+    assert "killed after 1 and gone on" in reached
+    assert (tmp_path / "examples" / "search.png").read_bytes().startswith(b"\x89PNG")
+    killed = search.studied(search.Task.made(**sizes), 2, tmp_path / "killed.db")  # has them all
+    whole = search.studied(search.Task.made(**sizes), 2, tmp_path / "whole.db")
+    assert len(whole.trials) == 2
+    told = lambda study: [(t.state, t.params, t.intermediate_values) for t in search.ended(study)]
+    assert told(killed) == told(whole)
+
+
+def test_a_search_keeps_to_the_parameters_of_the_network_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    search = load("search")
+    limit = search.by_hand.network(1, 4).count_params()
+    found = []
+    for seed in range(12):
+        choice = search.suggested(search.Drawn(np.random.default_rng(seed)), 4)
+        found.append(search.network(choice, 1).count_params())
+    assert max(found) <= limit
+    assert max(found) > 0.8 * limit
+
+
+def test_successive_halving_keeps_the_better_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    search = load("search")
+    asked: list[tuple[Any, int, int]] = []
+
+    def trained(self: Any, model: Any, start: int, end: int, *callbacks: Any) -> float:
+        asked.append((model, start, end))
+        return float(np.random.default_rng(model.count_params()).random())
+
+    monkeypatch.setattr(search.Task, "trained", trained)
+    task = search.Task(np.zeros(64), None, (None, None), 8, 4)
+    accuracy, _, parameters = search.halved(task, 8)
+    assert [(start, end) for _, start, end in asked] == [(0, 1)] * 8 + [(1, 2)] * 4 + [(2, 4)] * 2 + [(4, 8)]
+    values = {id(model): np.random.default_rng(model.count_params()).random() for model, *_ in asked[:8]}
+    assert accuracy == max(values.values())
+    assert parameters == asked[-1][0].count_params()
+    assert {id(model) for model, *_ in asked[8:12]} == set(sorted(values, key=lambda key: -values[key])[:4])

@@ -72,6 +72,7 @@ ELSEWHERE = {
     "ml_dtypes": ("ir/types.py",),
     "safetensors": ("saving",),
     "sklearn": ("sklearn.py",),
+    "optuna": ("models/pruning.py",),
 }
 
 

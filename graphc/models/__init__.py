@@ -8,6 +8,7 @@
     records.py      callbacks that write files: models, tables, events
     events.py       event files as TensorBoard reads them
     averages.py     averages of the weights
+    pruning.py      the end of trials of a search
     gradients.py    gradients limited and accumulated
     history.py      what the epochs gave
     summary.py      the table of a model's layers, and its drawing
@@ -32,11 +33,12 @@ from graphc.models.history import History
 from graphc.models.losses import Loss
 from graphc.models.model import Model, Sequential
 from graphc.models.optimizers import Optimizer
+from graphc.models.pruning import PruningCallback
 from graphc.models.records import CSVLogger, ModelCheckpoint, TensorBoard
 from graphc.models.saving import load
 
 __all__ = [
     "EMA", "CSVLogger", "Callback", "Checkpoints", "EarlyStopping", "Freeze", "History", "LambdaCallback",
-    "LearningRateScheduler", "Loss", "Model", "ModelCheckpoint", "Optimizer", "ReduceLROnPlateau", "Sequential", "TensorBoard",
-    "TerminateOnNaN", "Unfreeze", "load", "losses", "optimizers",
+    "LearningRateScheduler", "Loss", "Model", "ModelCheckpoint", "Optimizer", "PruningCallback", "ReduceLROnPlateau",
+    "Sequential", "TensorBoard", "TerminateOnNaN", "Unfreeze", "load", "losses", "optimizers",
 ]  # fmt: skip
