@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -131,6 +134,30 @@ def count_ended(database: Path) -> int:
         return 0
 
 
+def speech(**sizes: Any) -> Found:
+    example = importlib.import_module("speech")
+    right, wrong, (sound, logits, said, found) = example.main(**{"folder": str(HERE.parent / "out" / "speech"), **sizes})
+    loud = np.asarray(example.bands(sound).eval())
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+
+    def draw(figure: Any) -> None:
+        above, below = figure.subplots(2, sharex=True)
+        above.imshow(loud.T, origin="lower", aspect="auto", extent=(0, len(loud) / 100, 0, loud.shape[1]), cmap="magma")
+        above.set(ylabel="mel band", title=f'said "{said}", read "{found}"')
+        times = np.linspace(0, len(loud) / 100, len(p))
+        for n in range(1, p.shape[1]):
+            if p[:, n].max() > 0.5:
+                below.plot(times, p[:, n])
+        for at in np.flatnonzero(np.diff(p.argmax(-1), prepend=0)):
+            if n := p[at].argmax():
+                below.text(times[at], 1.05, example.LETTERS[n - 1].replace(" ", "_"), ha="center")
+        below.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.3))
+        figure.tight_layout()
+
+    return f"words {right:.4f} right; of phrases, by letters, word error rate {wrong:.3f}", draw
+
+
 def fashion_is_there() -> bool:
     return bool(importlib.import_module("image_classification").FASHION.exists())
 
@@ -146,6 +173,8 @@ RUNS = (
     Run("generation", "generation.py", "a character GPT", "the standard library's `pydoc_data.topics`", "", text),
     Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
         "better than the year before", series, lambda: bool(importlib.util.find_spec("statsmodels"))),
+    Run("speech", "speech.py", "spoken words", "made here by espeak-ng (Debian's package); voices not heard in training",
+        "words 0.95", speech, lambda: bool(shutil.which("espeak-ng"))),
 )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ import gzip
 import importlib
 import importlib.util
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule",
         "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
-        "segmentation", "time_series", "two_spirals",
+        "segmentation", "speech", "time_series", "two_spirals",
     }  # fmt: skip
 
 
@@ -302,6 +304,80 @@ def test_the_weeks_of_carbon_dioxide_are_there() -> None:
     series = load("time_series").load()
     assert (len(series), series[0], series[-1]) == (2284, 316.1, 371.5)
     assert np.isfinite(series).all()
+
+
+def tones(example: Any, voices: int) -> Any:
+    """Sounds [voice, 1, word] of one tone for each letter, higher and lower by the voice: what espeak-ng would say otherwise."""
+    t = np.arange(example.RATE * 7 // 100)
+    sounds = np.empty((voices, 1, len(example.WORDS)), object)
+    for voice, way, k in np.ndindex(sounds.shape):
+        pitches = [(0.95 + 0.03 * voice) * (250 + 150 * example.LETTERS.index(letter)) for letter in example.WORDS[k]]
+        parts = [8000 * np.sin(2 * np.pi * pitch * t / example.RATE) * np.hanning(len(t)) for pitch in pitches]
+        sounds[voice, way, k] = np.concatenate(parts).astype("int16")
+    return sounds
+
+
+def test_words_and_phrases_are_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    example = load("speech")
+    example.WORDS, example.UNHEARD = ["on", "go", "yes", "off"], ["one voice"]
+    right, wrong, (sound, logits, said, read) = example.main(sounds=tones(example, 4), count=320, epochs=20, units=24, verbose=0)
+    assert right > 0.9
+    assert wrong < 0.9  # it is 1 until the first letters are learned
+    assert sound.shape == (int(2.4 * example.RATE),)
+    assert read == example.read(logits[None])[0]
+    assert f"said {said!r}, read {read!r}" in capsys.readouterr().out
+
+
+def test_letters_are_read_from_logits() -> None:
+    example = load("speech")
+    path = [0, 6, 6, 0, 0, 1, 6, 0, 6]
+    found = example.read(np.eye(1 + len(example.LETTERS))[[path, [0] * 9, [1, 2, 2, 2, 2, 2, 2, 2, 2]]])
+    letters = example.LETTERS
+    assert found == [letters[5] + letters[0] + 2 * letters[5], "", letters[:2]]
+
+
+def test_phrases_are_of_one_voice_and_in_order() -> None:
+    example = load("speech")
+    sounds = np.empty((2, 1, 3), object)
+    for voice, way, word in np.ndindex(sounds.shape):
+        sounds[voice, way, word] = np.full(100 + word, 10_000 * (1, -1)[voice], "int16")
+    x, said = example.phrases(sounds, 40, 3, 0.1, seed=3)
+    assert (x.dtype, x.shape, said.shape) == (np.int16, (40, 1102), (40, 3))
+    assert len({row.tobytes() for row in said}) > 10
+    for row, words in zip(x, said, strict=True):
+        loud = np.abs(row) > 500
+        assert len(set(np.sign(row[loud]))) == 1
+        assert loud.sum() == (100 + words).sum()
+
+
+def test_sounds_are_made_once(tmp_path: Path) -> None:
+    example, asked = load("speech"), []
+
+    def speak(word: str, voice: str, speed: int) -> Any:
+        asked.append((word, voice, speed))
+        return np.full(len(asked), 300, "int16")
+
+    example.WORDS, example.VOICES, example.UNHEARD = ["on", "off"], ["f1", "m1"], ["f4"]
+    example.speak, example.shutil = speak, type("There", (), {"which": str})
+    sounds = example.load(tmp_path / "speech")
+    assert sounds.shape == (3, 3, 2)
+    assert asked[:3] == [("on", "en-us+f1", 140), ("off", "en-us+f1", 140), ("on", "en-gb+f1", 170)]
+    again = example.load(tmp_path / "speech")
+    assert len(asked) == 18
+    assert [len(wave) for wave in again.ravel()] == [len(wave) for wave in sounds.ravel()] == list(range(1, 19))
+    example.shutil = type("NotThere", (), {"which": lambda name: None})
+    with pytest.raises(SystemExit, match="apt-get install espeak-ng"):
+        example.load(tmp_path / "other")
+
+
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
+def test_espeak_says_words() -> None:
+    example = load("speech")
+    slow, fast = (example.speak("seven", "en-us+m3", speed) for speed in (140, 200))
+    assert slow.dtype == np.int16
+    assert 0.2 * example.RATE < len(fast) < len(slow) < example.RATE
+    voices = Path(subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1])
+    assert all((voices / "voices" / "!v" / name).exists() for name in example.VOICES + example.UNHEARD)
 
 
 def test_the_page_of_examples_says_what_was_measured() -> None:
