@@ -94,6 +94,48 @@ def test_results_that_are_turned() -> None:
     np.testing.assert_array_equal(product(a, b, end=lambda c: gx.abs(c).T + 1), np.abs(a @ b).T + 1)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_read_through_places_is_on_the_left_and_its_results_are_turned(dtype: str) -> None:
+    """Windows that lie two apart: on the right they would be packed element by element. All edges of squares of lanes."""
+    for m, n, taps in ((1, 17, 3), (LANES, 2 * LANES, 1), (LANES + 3, 45, 5), (5 * LANES + 1, 4, 7), (33, 100, 64)):
+        windows = np.arange(n)[:, None] * 2 + np.arange(taps)  # of rows of odd length
+        x, w = (exact(*shape).astype(dtype) for shape in ((3, 4, 2 * n + taps - 1), (m, 4 * taps)))
+        sx, sw = gx.placeholder("x", ("images", *x.shape[1:]), dtype), gx.placeholder("w", w.shape, dtype)
+        y = gx.nn.conv(sx, gx.reshape(sw, (m, 4, taps)), stride=2)
+        alone, step = gx.compile([sx, sw], y), gx.compile([sx, sw], [y, gx.maximum(y + 1, 0)])
+        wanted = w @ np.moveaxis(x[:, :, windows], 2, 3).reshape(3, 4 * taps, n)
+        for count in (3, 0):
+            made, more = step(x[:count], w)
+            np.testing.assert_array_equal(made, wanted[:count])
+            np.testing.assert_array_equal(more, np.maximum(wanted[:count] + 1, 0))
+            np.testing.assert_array_equal(alone(x[:count], w), made)
+    for run in (alone, step):
+        assert f"turn_f{np.dtype(dtype).itemsize * 8}" in "".join(k.source for k in run.kernels)
+
+
+def test_turned_results_of_long_sums() -> None:
+    """Runs are added up before results are turned, and what follows is computed of turned ones."""
+    x, w = exact(2, 40, 41), exact(LANES + 1, 40, 21, seed=1)
+    sx, sw = gx.placeholder("x", ("n", 40, 41), "float32"), gx.placeholder("w", w.shape, "float32")
+    y = gx.nn.conv(sx, sw, stride=2)
+    step = gx.compile([sx, sw], [y, y * 2 - 1])
+    assert STEPS < 40 * 21 and all("turn_f32" in k.source for k in step.kernels if "strip" in k.source)
+    wanted = np.stack([np.tensordot(x[:, :, i : i + 21], w, ((1, 2), (1, 2))) for i in range(0, 21, 2)], 2)
+    for found, want in zip(step(x, w), (wanted, wanted * 2 - 1), strict=True):
+        np.testing.assert_array_equal(found, want)
+
+
+def test_turned_results_touch_nothing_else() -> None:
+    """Special values stay where they belong, and squares of lanes end where the results do."""
+    x, w = np.ones((2, 3, 19), np.float32), np.ones((LANES + 1, 3, 3), np.float32)
+    x[0, 1, 4], x[1, 2, 18], w[2, 0, 1] = np.nan, -np.inf, np.inf
+    sx, sw = gx.placeholder("x", x.shape, "float32"), gx.placeholder("w", w.shape, "float32")
+    y = gx.nn.conv(sx, sw, stride=2)
+    with np.errstate(invalid="ignore"):
+        wanted = np.stack([np.tensordot(x[:, :, i : i + 3], w, ((1, 2), (1, 2))) for i in range(0, 17, 2)], 2)
+    np.testing.assert_array_equal(gx.compile([sx, sw], y)(x, w), wanted)
+
+
 def test_batches() -> None:
     a, b = exact(3, 4, 30, 20), exact(3, 4, 20, 35, seed=1)
     np.testing.assert_array_equal(_batched(a, b), a @ b)
@@ -202,7 +244,7 @@ def test_other_machines(triple: str, processor: str, machine: Machine, itemsize:
     binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
     names = ["strip_rows", "strip_columns", "strip_apart", "strip_beside", "last_rows", "last_apart", "last_beside"]
-    cases = [(name, "") for name in (*names, "pack_rows", "pack_columns", "pack_places", "lay_out")]
+    cases = [(name, "") for name in (*names, "pack_rows", "pack_columns", "pack_places", "lay_out", "turn")]
     if itemsize == 4:
         sources = ("bf16", "f16") if machine.halves else ("bf16",)
         cases += [(name, source) for name in ("strip_rows", "strip_columns", "pack_rows", "pack_columns") for source in sources]

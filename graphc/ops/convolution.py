@@ -327,13 +327,18 @@ def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool
 
 LEAST = 8  # channels that are worth a vector
 TAPS = 64  # of a kernel, up to which a sum over them is written out
-FEW = 32  # channels up to which images are stored with the zeros around them
+FEW = 64  # channels up to which images are stored with the zeros around them
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
 
 
 def _fills(size: Size) -> bool:
-    """Whether a row of places fills two thirds of its vectors."""
+    """Whether a row of places, or of channels, fills two thirds of its vectors."""
     return isinstance(size, int) and 3 * size >= 2 * VECTOR * -(-size // VECTOR)
+
+
+def _worth(stride: Counts, first: bool) -> int:
+    """The channels up to which the zeros are stored. With a stride and channels last, an image is read too few times for more."""
+    return FEW if first or max(stride) == 1 else FEW // 2
 
 
 def _framed(
@@ -444,9 +449,9 @@ def _convolve(
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
     each = dims.floordiv(outer, groups)
-    by_rows = first and groups == 1 and stride[-1] == 1 and _fills(size[-1])
-    if by_rows or (not first and (inner != 1 or groups == 1)):
-        x, before = _framed(x, kernel, stride, dilation, before, size, first)
+    by_rows = first and groups == 1 and stride[-1] == 1 and _fills(size[-1]) and not _fills(outer)
+    if groups == 1 or (not first and inner != 1):
+        x, before = _framed(x, kernel, stride, dilation, before, size, first, _worth(stride, first))
         by_rows = by_rows and _inside(x.shape[2:], kernel, stride, dilation, before, size)
     if each == 1 and (groups == 1 or (inner == 1 and first)):
         found = _by_taps(x, w, stride, dilation, before, size, first)
@@ -563,7 +568,7 @@ def _gradient(
     channels, outer = x.shape[-1], g.shape[-1]
     inner, each = dims.floordiv(channels, groups), dims.floordiv(outer, groups)
     if inner != 1 or groups == 1:
-        x, before = _framed(x, kernel, stride, dilation, before, size)
+        x, before = _framed(x, kernel, stride, dilation, before, size, limit=_worth(stride, first))
     few = isinstance(channels, int) and channels <= FEW and _inside(x.shape[1:-1], kernel, stride, dilation, before, size)
     seen = windows(x, _spatial(x.ndim, False), kernel, stride, dilation, before, size)  # [n, *size, channels, *kernel]
     seen = ops.permute_dims(seen, (*range(1 + nd), *range(2 + nd, 2 + 2 * nd), 1 + nd))

@@ -8,6 +8,7 @@
                     the left operand's rows: in place where it is plain memory, or has places, else through its scalar code
                     the library's strip
                     after the last run: the epilogue over the strip
+                or, where neighbours among the results lie in memory along m: they are turned, and the epilogue goes over all rows
 
 Every result is a sum over fixed runs of k, each of them one chain in ascending order: its bits depend on the operands alone.
 """
@@ -26,7 +27,7 @@ from graphc.backends.numba import intrinsics
 from graphc.backends.numba.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.numba.llvm import apart
 from graphc.backends.numba.packing import Packing, Pieces, Walk, piece
-from graphc.backends.numba.places import placed
+from graphc.backends.numba.places import Placed, placed
 from graphc.backends.numba.tiles.library import Native, native
 from graphc.backends.numba.tiles.machine import STEPS, Machine, host
 from graphc.backends.numba.tiles.pack import HEADER, few
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth a strip
 ROWS = 512  # rows of the left operand that share packed panels
+TURNED_BYTES = 1 << 16  # of results that are kept to be turned: they stay in the second level of cache
 COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
 
 
@@ -159,18 +161,42 @@ def is_better_turned(printer: Printer, contract: Contract) -> bool:
     """Whether to compute the transposed product.
 
     So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
-    is scalar code, where the other is memory, stays on the right: there one packing serves many rows.
+    is scalar code, where the other is memory, stays on the right: there one packing serves many rows. And one that is read
+    where it lies on the left, and would be packed by scalar code on the right, is on the left.
     """
     m, n, k = contract.m.var, contract.n.var, contract.k.var
     left, right = plain(printer, contract.left, m, k, contract.dtype), plain(printer, contract.right, k, n, contract.dtype)
     if left is not None and right is None:
-        return False
+        if in_panels(printer, contract.right, k, n, contract.dtype) is not None:
+            return False
+        through = _placed_on_left(printer, contract.right, n, contract)
+        return through is not None and not _is_packed(through)
+    if right is not None and left is None:
+        through = _placed_on_left(printer, contract.left, m, contract)
+        if through is not None and not _is_packed(through):
+            return False
+    return _stores_along_rows(printer, contract)
+
+
+def _stores_along_rows(printer: Printer, contract: Contract) -> bool:
+    """Whether neighbours among the results lie in memory along m."""
     for statement in contract.epilogue:
         if isinstance(statement, Store):
-            place = _linear(printer, statement.buffer, statement.index, m, n)
+            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
             if place is not None and 1 in (place.outer, place.inner):
                 return place.inner != 1
     return False
+
+
+def _placed_on_left(printer: Printer, block: Block, axis: str, contract: Contract) -> Placed | None:
+    """How an operand is read through places, were it on the left."""
+    through = placed(printer, block, single_load(block, contract.dtype), axis, contract.k.var)
+    return None if through is not None and 0 < through.length < FEW_NEIGHBOURS else through
+
+
+def _is_packed(through: Placed) -> bool:
+    """Whether the library packs an operand that is read through places, were it on the right."""
+    return not through.length and through.distance == 1
 
 
 class _Contraction:
@@ -189,10 +215,7 @@ class _Contraction:
             self.left = None
         self.placed = None
         if self.left is None:
-            load = single_load(contract.left, self.dtype)
-            self.placed = placed(printer, contract.left, load, contract.m.var, contract.k.var)
-            if self.placed is not None and 0 < self.placed.length < FEW_NEIGHBOURS:
-                self.placed = None
+            self.placed = _placed_on_left(printer, contract.left, contract.m.var, contract)
         self.right = plain_source(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         if self.right is not None and 1 not in (self.right.outer, self.right.inner):
             self.right = None
@@ -200,7 +223,7 @@ class _Contraction:
         if self.right is None:
             load = single_load(contract.right, self.dtype)
             self.spots = placed(printer, contract.right, load, contract.n.var, contract.k.var)
-            if self.spots is not None and (self.spots.length or self.spots.distance != 1):
+            if self.spots is not None and not _is_packed(self.spots):
                 self.spots = None
         self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         self.out = self._kept()
@@ -210,6 +233,10 @@ class _Contraction:
         if isinstance(n, int):
             self.columns = min(self.columns, max(1, -(-n // self.panel)) * self.panel)
         self.rows = ROWS
+        self.turned_out = None if self.out is not None else self._kept(turned=True)
+        self.turned = self.turned_out is not None or (self.out is None and _stores_along_rows(printer, contract))
+        if self.turned:
+            self.rows = min(self.rows, max(self.lanes, TURNED_BYTES // itemsize // self.columns // self.lanes * self.lanes))
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
         pieces = [piece(printer, operand, contract.k.var) for operand in (contract.left, contract.right)]
@@ -219,13 +246,13 @@ class _Contraction:
         self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
         self.height = self.machine.rows
 
-    def _kept(self) -> Plain | None:
-        """Where results go as they are, if storing them there is the whole epilogue."""
+    def _kept(self, turned: bool = False) -> Plain | None:
+        """Where results go as they are, or turned, if storing them there is the whole epilogue."""
         contract = self.contract
         match contract.epilogue:
             case (Store(buffer, index, Ref(contract.result)),) if self.printer.dtypes[buffer] == self.dtype:
                 place = _linear(self.printer, buffer, index, contract.m.var, contract.n.var)
-                return place if place is not None and place.inner == 1 else None
+                return place if place is not None and (place.outer if turned else place.inner) == 1 else None
         return None
 
     @property
@@ -242,8 +269,15 @@ class _Contraction:
 
     @property
     def result_rows(self) -> int:
-        """Results are kept for one strip, or for all rows while runs are added up."""
-        return min(self.height, self.rows) if self.runs_once else self.rows
+        """Results are kept for one strip, or for all rows while runs are added up or to be turned."""
+        if self.turned:
+            return -(-self.rows // self.lanes) * self.lanes
+        return min(self.height, self.rows) if self.by_strip else self.rows
+
+    @property
+    def by_strip(self) -> bool:
+        """Whether the epilogue follows each strip, so that results of one are all that is kept."""
+        return self.runs_once and not self.turned
 
     @property
     def result_width(self) -> int:
@@ -261,7 +295,8 @@ class _Contraction:
         return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
 
     def offsets(self) -> tuple[int, ...]:
-        """Byte offsets of panels, results, packed rows or the places of k on the left, and those on the right; the end."""
+        """Byte offsets of panels, results, packed rows or the places of k on the left, those on the right, turned results; the
+        end."""
         itemsize = self.dtype.itemsize
         panels = HEADER
         if self.panels is None:
@@ -275,7 +310,8 @@ class _Contraction:
         first = _aligned(panels)
         second = first + _aligned(results)
         third = second + _aligned(packed)
-        return 0, first, second, third, third + (self.run * t.int64.itemsize if self.spots is not None else 0)
+        fourth = third + _aligned(self.run * t.int64.itemsize if self.spots is not None else 0)
+        return 0, first, second, third, fourth, fourth + (results if self.turned and self.turned_out is None else 0)
 
     @property
     def way(self) -> str:
@@ -322,7 +358,7 @@ class _Contraction:
         least, udiv = printer.intrinsic("minimum"), printer.intrinsic("udiv")
         at = printer.use(f"{dtype.short}_at", intrinsics.pointer(dtype))
         forward = printer.intrinsic("forward")
-        panels_at, results_at, packed_at, spots_at, end = self.offsets()
+        panels_at, results_at, packed_at, spots_at, turned_at, end = self.offsets()
         panels, results, packed = (f"{name}_{dtype.short}" for name in ("panels", "results", "packed"))
         line(0, f"{panels} = {at}(scratch + {panels_at})")
         line(0, f"{results} = {at}(scratch + {results_at})")
@@ -361,7 +397,7 @@ class _Contraction:
             line(4, f"top = row0 + {udiv}(strip*rows, strips)")
             line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
         left, stride = self._print_left(packed)
-        first = "" if self.runs_once else f"(top - row0)*{self.result_width}"
+        first = "" if self.by_strip else f"(top - row0)*{self.result_width}"
         scratch = f"{forward}({results}, {first})" if first else results
         width = str(self.result_width)
         if self.out is not None:
@@ -379,7 +415,11 @@ class _Contraction:
         for part in self._parts():
             of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead, *table)
             line(4, self.call(f"{part}_{self.way}", *of, source=self._in_place() if part == "strip" else None))
-        self._print_epilogue(results, run)
+        if not self.turned:
+            self._print_epilogue(results, run)
+        else:
+            self.depth -= bool(length)
+            self._print_turned(results, run, turned_at)
         return end
 
     def _in_place(self) -> DType | None:
@@ -531,12 +571,36 @@ class _Contraction:
         if self.out is not None:
             start = "tail0"
             line(level, f"tail0 = column0 + {printer.intrinsic('udiv')}(columns, {self.panel})*{self.panel}")
-        top = "top" if self.runs_once else "row0"
+        top = "top" if self.by_strip else "row0"
         read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
         line(level, f"for {self.m} in range(top, bottom):")
         line(level + 1, f"for {self.n} in range({start}, column0 + columns):")
         place = f"({self.m} - {top})*{self.result_width} + ({self.n} - {start})"
         line(level + 2, f"{printer.variable(contract.result)} = {read}({results}, {place})")
+        printer.body(contract.epilogue, self.depth + level + 2)
+
+    def _print_turned(self, results: str, run: str, turned_at: int) -> None:
+        """The epilogue over all rows, column by column: neighbours among what it stores lie along the rows."""
+        contract, line, printer = self.contract, self.line, self.printer
+        level = 3
+        if not self.runs_once:
+            line(level, f"if step0 + {run} >= k_stop:")
+            level += 1
+        of = (results, str(self.result_width), "rows", "columns")
+        if self.turned_out is not None:
+            axes = {contract.m.var: "%row0", contract.n.var: "%column0"}
+            address = dims.substitute(self.turned_out.address, {var: dims.symbol(name) for var, name in axes.items()})
+            there = f"{printer.intrinsic('forward')}({self.turned_out.buffer}, {printer.size(address)})"
+            line(level, self.call("turn", *of, there, printer.size(self.turned_out.inner)))
+            return
+        turned = f"turned_{self.dtype.short}"
+        line(level, f"{turned} = {printer.use(f'{self.dtype.short}_at', intrinsics.pointer(self.dtype))}(scratch + {turned_at})")
+        line(level, self.call("turn", *of, turned, str(self.result_rows)))
+        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
+        line(level, f"for {self.n} in range(column0, column0 + columns):")
+        line(level + 1, f"for {self.m} in range(row0, row0 + rows):")
+        place = f"({self.n} - column0)*{self.result_rows} + ({self.m} - row0)"
+        line(level + 2, f"{printer.variable(contract.result)} = {read}({turned}, {place})")
         printer.body(contract.epilogue, self.depth + level + 2)
 
     def _pack(self, block: Block, order: Sequence[Walk], write: Callable[[str], str], level: int) -> None:

@@ -8,6 +8,7 @@
     point                         panels that lie in memory already
     lay_out                       panels that the caller fills
     pack_piece                    fills one panel, for some of its k
+    turn                          results with rows and columns exchanged
 
 A right operand may be floats of 16 bits: functions that read it are also there for such a source.
 """
@@ -34,6 +35,7 @@ _WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
     "pack_places": (pack.PLACES_ARGUMENTS, partial(pack.write_pack_rows, placed=True)),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
+    "turn": (pack.TURN_ARGUMENTS, pack.write_turn),
     "point": (pack.POINT_ARGUMENTS, pack.write_point),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
 }

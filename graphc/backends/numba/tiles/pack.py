@@ -26,6 +26,7 @@ WIDENED = 24  # the same where it has 16 bits: two strips
 ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
 PLACES_ARGUMENTS = "ptiip"  # the operand, the places of its k, the number of k, of columns, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
+TURN_ARGUMENTS = "piiipi"  # results, their row, the number of rows, of columns, where they go, the distance of columns there
 POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
 
 
@@ -167,6 +168,47 @@ def write_pack_columns(
             square(k, lambda i: w.below(build.select(build.icmp_signed("<", word(i), rest), there, word(0))))
 
         w.loop("edge", plain, count, word(lanes), edge)
+
+    w.loop("group", word(0), columns, word(lanes), group)
+    build.ret_void()
+
+
+def write_turn(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+    """Results with rows and columns exchanged: element [m, n] at m*row + n goes to n*distance + m.
+
+    Squares of lanes x lanes are transposed in registers. Of the results whole squares are read, also beyond the last row and
+    column; what is stored are the elements alone.
+    """
+    w = Writer(module, machine, itemsize, name, TURN_ARGUMENTS)
+    source, row, rows, columns, target, distance = w.args
+    build, lanes = w.build, w.lanes
+
+    def group(n: Any) -> None:
+        """One vector of columns."""
+        given, there, rest = w.at(source, n), w.at(target, build.mul(n, distance)), build.sub(columns, n)
+        whole = build.select(build.icmp_signed(">=", rest, word(lanes)), build.and_(rows, word(-lanes)), word(0))
+
+        def square(m: Any, mask: Any) -> None:
+            place = w.at(given, build.mul(m, row))
+            lines = []
+            for _ in range(lanes):
+                lines.append(w.load(place))
+                place = w.at(place, row)
+            place = w.at(there, m)
+            for i, line in enumerate(_transposed(w, lines)):
+                if mask is None:
+                    w.store(line, place)
+                else:
+                    w.store_masked(line, place, mask(i))
+                place = w.at(place, distance)
+
+        w.loop("square", word(0), whole, word(lanes), lambda m: square(m, None))
+
+        def edge(m: Any) -> None:
+            here = build.sub(rows, m)
+            square(m, lambda i: w.below(build.select(build.icmp_signed("<", word(i), rest), here, word(0))))
+
+        w.loop("edge", whole, rows, word(lanes), edge)
 
     w.loop("group", word(0), columns, word(lanes), group)
     build.ret_void()

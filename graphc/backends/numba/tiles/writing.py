@@ -106,6 +106,15 @@ class Writer:
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         self.build.store(value, self.at(pointer, offset)).align = self.itemsize
 
+    def store_masked(self, value: Any, pointer: Any, mask: Any) -> None:
+        """Store the lanes that the mask selects; memory of other lanes is not touched."""
+        name = f"llvm.masked.store.{self.suffix}.p0"
+        store = self.module.globals.get(name)
+        if store is None:
+            bits = ir.VectorType(ir.IntType(1), self.lanes)
+            store = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [self.vector, POINTER, HALF, bits]), name)
+        self.build.call(store, [value, pointer, HALF(self.itemsize), mask])
+
     def prefetch(self, pointer: Any) -> None:
         """Have the line at an address, which may be any, fetched into the second level of cache."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER, HALF, HALF, HALF])
