@@ -98,6 +98,8 @@ class Plan:
         if work is not None:
             self.work[node] = work
         self._probe(node)
+        if work is None and isinstance(node.op.lowering, Contraction):
+            self._store_shared(node)
         if self._reads_later(node):
             self.later.add(node)
         if isinstance(node.op.lowering, Pointwise) and node not in self.roots and node not in self.whole:
@@ -107,6 +109,43 @@ class Plan:
                 self.depth[node] = depth
         elif work is not None:
             self._moves(node)
+
+    def _store_shared(self, node: Node) -> None:
+        """Store operands that all products of a batch share in an order in which none of them can read: each would copy them."""
+        *batch, m, k, n = axis_names(node.type.rank + 1)
+        for operand, axes in enumerate(((m, k), (k, n))):
+            low, above = node.inputs[operand], [node]
+            if not batch or not self.inlined(low):
+                continue
+            probe = Probe(self, node, {})
+            probe.load(operand, (*batch, *axes))
+            if len(probe.reads) != 1:
+                continue
+            (read,) = probe.reads
+            address = dims.ravel(read.index, core_shape(read.node))
+            if dims.names(*batch) & dims.names(address) or self._is_linear(address, axes):
+                continue
+            while self.inlined(low) and len(low.inputs) == 1 and not self._is_part(low, read.node):
+                above.append(low)
+                low = low.inputs[0]
+            if self.inlined(low) and len(self.users[low]) == 1 and self._is_part(low, read.node):
+                del self.depth[low]
+                for reader in reversed(above):
+                    self._probe(reader, alike=False)
+
+    @staticmethod
+    def _is_part(node: Node, of: Node) -> bool:
+        """Whether a node is known to have no more elements than another."""
+        return dims.is_nonnegative(dims.sub(dims.product(of.type.shape), dims.product(node.type.shape)))
+
+    @staticmethod
+    def _is_linear(address: Size, axes: tuple[Size, ...]) -> bool:
+        """Whether an address grows by the same distance along each of some axes."""
+        for axis in axes:
+            (name,) = dims.names(axis)
+            if dims.names(axis) & dims.names(dims.sub(dims.substitute(address, {name: dims.add(axis, 1)}), address)):
+                return False
+        return True
 
     def _rounds(self, node: Node) -> bool:
         """Whether a node rounds what a kernel computes to a type of 16 bits: it is what memory keeps, at half the size."""
