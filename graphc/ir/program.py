@@ -2,7 +2,8 @@
 
     Program  := buffers, calls
     Call     := kernel, buffers for its parameters, sizes for its dimensions
-    Kernel   := parameters, scratch, parallel loops, body
+    Kernel   := parameters, scratch, parallel loops, body; or a routine of Python; or steps
+    Steps    := how often, a Program
     body     := statement*
     statement:= Let | Load | Store | Gather | Loop | While | Branch | Init | Reduce | Contract
 
@@ -26,8 +27,9 @@ its stages: loops over scalar code, reductions, contractions. Scratch is private
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from graphc.errors import Where
@@ -192,9 +194,31 @@ class Routine:
         return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
 
 
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """A program that runs `count` times over the memory of a kernel's parameters.
+
+    The program's first inputs are the carries: it updates them, as a program does its variables, and what is in a carry's
+    second memory is the carry when a step has ended. The inputs after those are slices of `sequences`, as its outputs are of the
+    results; the others are the same in every step. The kernel's parameters are x0, x1, ... for the program's inputs (of a carry,
+    what it begins with), y0, y1, ... for the carries and the outputs, and `work`, the program's arena. A carry may be the memory
+    that it begins with: then there is no y for it.
+    """
+
+    program: Program
+    count: Size
+    carries: int
+    sequences: int
+    reverse: bool = False
+
+    def begins(self, given: str, made: str) -> bool:
+        """Whether a parameter is what a carry begins with, and another the carry."""
+        return given[0] == "x" and given[1:] == made[1:] and made[0] == "y" and int(given[1:]) < self.carries
+
+
 @dataclass(frozen=True)
 class Kernel:
-    """Code over buffers: a body that runs for every index of the parallel loops, or a routine of Python."""
+    """Code over buffers: a body that runs for every index of the parallel loops, a routine of Python, or a program's steps."""
 
     name: str
     params: tuple[Param, ...]
@@ -204,6 +228,7 @@ class Kernel:
     where: tuple[Where, ...] = field(default=(), compare=False)
     nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
     routine: Routine | None = None
+    steps: Steps | None = None
 
     @property
     def inputs(self) -> tuple[Param, ...]:
@@ -270,16 +295,52 @@ class Program:
     slots: tuple[Size, ...] = ()
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
-        """The program with every kernel replaced by `change` of it."""
-        return replace(self, calls=tuple(replace(c, kernel=change(c.kernel)) for c in self.calls))
+        """The program with every kernel of code replaced by `change` of it, those of steps too."""
+        return self.with_programs(lambda inner: inner.with_kernels(change), change)
+
+    def with_programs(self, inside: Callable[[Program], Program], change: Callable[[Kernel], Kernel] = lambda k: k) -> Program:
+        """The program with `inside` applied to the programs of steps, and `change` to its other kernels."""
+
+        def changed(kernel: Kernel) -> Kernel:
+            steps = kernel.steps
+            return change(kernel) if steps is None else replace(kernel, steps=replace(steps, program=inside(steps.program)))
+
+        return replace(self, calls=tuple(replace(c, kernel=changed(c.kernel)) for c in self.calls))
+
+    @property
+    def programs(self) -> Iterator[Program]:
+        """The program, then those of its steps."""
+        yield self
+        for call in self.calls:
+            if call.kernel.steps is not None:
+                yield from call.kernel.steps.program.programs
+
+    @property
+    def kernels(self) -> Iterator[Kernel]:
+        """The distinct kernels, those of steps after the kernel of the steps."""
+        seen: set[str] = set()
+        for call in self.calls:
+            if call.kernel.name not in seen:
+                seen.add(call.kernel.name)
+                yield call.kernel
+                if call.kernel.steps is not None:
+                    for kernel in call.kernel.steps.program.kernels:
+                        if kernel.name not in seen:
+                            seen.add(kernel.name)
+                            yield kernel
 
     def named(self) -> Program:
         """The program with one name for equal kernels: k0, k1, ... in the order of their first call."""
-        names: dict[Kernel, str] = {}
+        return self._named({})
+
+    def _named(self, names: dict[Kernel, str]) -> Program:
         calls = []
         for call in self.calls:
-            name = names.setdefault(replace(call.kernel, name="k"), f"k{len(names)}")
-            calls.append(replace(call, kernel=replace(call.kernel, name=name)))
+            kernel = call.kernel
+            name = names.setdefault(replace(kernel, name="k"), f"k{len(names)}")
+            if kernel.steps is not None:
+                kernel = replace(kernel, steps=replace(kernel.steps, program=kernel.steps.program._named(names)))
+            calls.append(replace(call, kernel=replace(kernel, name=name)))
         return replace(self, calls=tuple(calls))
 
     def __str__(self) -> str:
@@ -345,6 +406,24 @@ def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Sta
         else:
             result.extend(change(statement))
     return tuple(result)
+
+
+def cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
+    """How many statements a body executes, roughly."""
+    total = 0.0
+    for statement in body:
+        match statement:
+            case Loop(var, stop, inner, start):
+                low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
+                bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
+                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * cost(inner, {**env, var: low})
+            case Contract(m=m, n=n, k=k):
+                total += prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
+            case While() | Branch():
+                total += sum(cost(inner, env) for inner in bodies(statement))
+            case _:
+                total += 1
+    return total
 
 
 def copy_kernel(kind: TensorType) -> Kernel:

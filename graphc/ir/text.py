@@ -154,6 +154,12 @@ def print_kernel(kernel: Kernel) -> str:
         indent = "    "
     if kernel.routine is not None:
         lines.append(f"{indent}python {kernel.routine}")
+    if kernel.steps is not None:
+        steps = kernel.steps
+        order = ", the last one first" if steps.reverse else ""
+        lines.append(f"{indent}{steps.count} steps{order}, carrying {steps.carries}, over {steps.sequences} {{")
+        lines += [(indent + "  " + line).rstrip() for line in print_program(steps.program).split("\n")]
+        lines.append(f"{indent}}}")
     lines += [f"{indent}scratch %{s.name}: {TensorType(s.dtype, s.shape)}" for s in kernel.scratch]
     lines += _body(kernel.body, indent)
     if axes:

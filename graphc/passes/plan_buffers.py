@@ -91,8 +91,11 @@ def accesses_of(kernel: Kernel) -> dict[str, list[Access]]:
 def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> bool:
     """Whether the output `made` may be the memory of the input `given`: each element is read before it is written.
 
-    An output with one store may be loaded again: that was written before, and nothing else writes there.
+    An output with one store may be loaded again: that was written before, and nothing else writes there. Steps read what a
+    carry begins with before all else.
     """
+    if kernel.steps is not None:
+        return kernel.steps.begins(given, made)
     found = accesses_of(kernel) if accesses is None else accesses
     ours = found.get(given, []), found.get(made, [])
     if any(isinstance(access, Gather) for side in ours for _, access, _ in side):

@@ -27,7 +27,13 @@ def flops(kernel: Kernel, sizes: Env) -> int:
     >>> flops(f.kernels[0].kernel, {"n": 100}) == 100 * 16 * (2 * 8 + 1)
     True
     """
-    return round(_nest(kernel.parallel, kernel.body, sizes))
+    return round(_kernel(kernel, sizes))
+
+
+def _kernel(kernel: Kernel, env: Env) -> float:
+    if kernel.steps is None:
+        return _nest(kernel.parallel, kernel.body, env)
+    return dims.evaluate(kernel.steps.count, env) * sum(_kernel(call.kernel, env) for call in kernel.steps.program.calls)
 
 
 def _nest(axes: Sequence[Axis], body: Sequence[Statement], env: Env) -> float:

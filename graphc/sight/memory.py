@@ -89,9 +89,12 @@ def memory(program: Program, kernels: Sequence[Any]) -> Memory:
     def bytes_of(*roles: str) -> Size:
         return _sum(b.type.nbytes for b in program.buffers.values() if b.role in roles)
 
+    def constants() -> Size:
+        return _sum(b.type.nbytes for inner in program.programs for b in inner.buffers.values() if b.role == "constant")
+
     return Memory(
         inputs=bytes_of("input"), outputs=bytes_of("output"), variables=bytes_of("variable", "next"),
-        constants=bytes_of("constant"), arena=_sum(map(_aligned, program.slots)),
+        constants=constants(), arena=_sum(map(_aligned, program.slots)),
         scratch=_largest([_scratch(k) for k in kernels]), threads=get_num_threads(),
     )  # fmt: skip
 

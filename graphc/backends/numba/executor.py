@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -15,11 +15,11 @@ import numpy as np
 from graphc.backends import Timing
 from graphc.backends.numba import stopwatch, walk
 from graphc.backends.numba.compile import CompiledKernel, compile_kernels
-from graphc.backends.numba.pool import Pool, pool, walker
+from graphc.backends.numba.pool import Pool, native_address, pool, walker
 from graphc.backends.numba.routine import PythonKernel, row_of
 from graphc.errors import GraphError
 from graphc.ir import dims
-from graphc.ir.program import Branch, Contract, Kernel, Loop, Program, Statement, While, bodies
+from graphc.ir.program import Buffer, Call, Kernel, Program, cost
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
@@ -39,41 +39,47 @@ def _empty(size: int) -> tuple[Array, int]:
     return memory, _aligned(memory.ctypes.data)
 
 
-def _cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
-    """How many statements a body executes, roughly."""
-    total = 0.0
-    for statement in body:
-        match statement:
-            case Loop(var, stop, inner, start):
-                low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
-                bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
-                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * _cost(inner, {**env, var: low})
-            case Contract(m=m, n=n, k=k):
-                total += math.prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
-            case While() | Branch():
-                total += sum(_cost(inner, env) for inner in bodies(statement))
-            case _:
-                total += 1
-    return total
+@dataclass(frozen=True)
+class SteppedKernel:
+    """The steps of a program: rows of the table that threads walk again and again, without code of their own."""
+
+    name: str
+    kernel: Kernel
+    dims: tuple[str, ...] = ()
+    reserve: int = 0
+
+    @property
+    def source(self) -> str:
+        """The order of the kernels of a step."""
+        steps = self.kernel.steps
+        assert steps is not None
+        calls = "".join(f"    {call.kernel.name}\n" for call in steps.program.calls)
+        return f"# not a kernel, but others in turn\nfor step in range({steps.count}):\n{calls}"
+
+    def __repr__(self) -> str:
+        return f"<steps {self.name}>"
 
 
-def extent_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> int:
+AnyKernel = CompiledKernel | PythonKernel | SteppedKernel
+
+
+def extent_of(kernel: AnyKernel, env: Mapping[str, int]) -> int:
     """The parallel extent of a kernel."""
     return dims.evaluate(dims.product(a.extent for a in kernel.kernel.parallel), env)
 
 
-def tile_of(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int], extent: int) -> int:
+def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
     """How much of the extent one tile takes: enough work, no more tiles than needed, and whole vectors where it is many.
 
     What is left over of a vector is computed one element after the other, at ten times the cost.
     """
     bound = {a.var: 0 for a in kernel.kernel.parallel}
-    unit = _cost(kernel.kernel.body, {**env, **bound})
+    unit = cost(kernel.kernel.body, {**env, **bound})
     tile = max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
     return tile if tile < VECTORS else -(-tile // VECTORS) * VECTORS
 
 
-def scratch_offsets(kernel: CompiledKernel | PythonKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
+def scratch_offsets(kernel: AnyKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
     """The byte offsets of a kernel's scratch arrays, and the bytes they take."""
     offsets, at = [], kernel.reserve
     for s in kernel.kernel.scratch:
@@ -95,18 +101,51 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+@dataclass
+class Row:
+    """A call at given sizes; of steps, with the calls of a step."""
+
+    call: Call
+    kernel: AnyKernel
+    sizes: list[int]
+    extent: int
+    tile: int
+    tiles: int
+    turns: int = 0
+    inner: list[Row] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)  # where the slots of a step's arena begin
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the table it takes."""
+        return 4 + sum(row.rows for row in self.inner) if isinstance(self.kernel, SteppedKernel) else 1
+
+    @property
+    def pointers(self) -> int:
+        return len(self.call.buffers) + sum(row.pointers for row in self.inner)
+
+    @property
+    def most(self) -> int:
+        """The most tiles of a kernel."""
+        return max([self.tiles, *(row.most for row in self.inner)])
+
+
+def _slots(program: Program, env: Mapping[str, int]) -> tuple[list[int], int]:
+    """Where the slots of an arena begin, and its bytes."""
+    slots, at = [], 0
+    for size in program.slots:
+        slots.append(at)
+        at += _aligned(dims.evaluate(size, env))
+    return slots, at
+
+
 class Binding:
     """A program at given sizes: everything but the addresses of inputs, outputs, variables and the arena."""
 
     def __init__(self, native: Native, env: Mapping[str, int]) -> None:
         program = native.program
         self.env = dict(env)
-        self.slots: list[int] = []
-        at = 0
-        for size in program.slots:
-            self.slots.append(at)
-            at += _aligned(dims.evaluate(size, env))
-        self.arena_bytes = at
+        self.slots, self.arena_bytes = _slots(program, env)
         self.inputs, self.outputs = (
             [
                 (b, tuple(dims.evaluate(n, env) for n in program.buffers[b].type.shape), program.buffers[b].type.dtype.numpy)
@@ -115,18 +154,121 @@ class Binding:
             for names in (program.inputs, native.output_buffers)
         )
         self.scratch_bytes = 0
-        self.parallel = False
-        self.rows: list[tuple[CompiledKernel | PythonKernel, list[int], int, int, int]] = []
-        for call in program.calls:
-            kernel = native.by_name[call.kernel.name]
-            offsets, need = scratch_offsets(kernel, env)
-            self.scratch_bytes = max(self.scratch_bytes, need)
-            extent = extent_of(kernel, env)
-            tile = tile_of(kernel, env, extent)
-            tiles = -(-extent // tile)
-            self.parallel |= tiles > 1
-            self.rows.append((kernel, [env[d] for d in kernel.dims] + offsets, extent, tile, tiles))
+        self.rows = [self._row(native, call) for call in program.calls]
+        self.parallel = any(row.most > 1 for row in self.rows)
         self.free: list[Context] = []
+
+    def _row(self, native: Native, call: Call) -> Row:
+        kernel, steps, env = native.by_name[call.kernel.name], call.kernel.steps, self.env
+        if steps is not None:
+            inner = [self._row(native, one) for one in steps.program.calls]
+            return Row(call, kernel, [], 1, 1, 1, dims.evaluate(steps.count, env), inner, _slots(steps.program, env)[0])
+        offsets, need = scratch_offsets(kernel, env)
+        self.scratch_bytes = max(self.scratch_bytes, need)
+        extent = extent_of(kernel, env)
+        tile = tile_of(kernel, env, extent)
+        return Row(call, kernel, [env[d] for d in kernel.dims] + offsets, extent, tile, -(-extent // tile))
+
+
+class Table:
+    """The rows of calls, and the words that they point to."""
+
+    def __init__(self, rows: Sequence[Row], env: Mapping[str, int], failed: Callable[[BaseException], None]) -> None:
+        self.rows = np.zeros((sum(row.rows for row in rows), walk.ROW_BYTES // 8), np.int64)
+        self.pointers = np.zeros(max(1, sum(row.pointers for row in rows)), np.int64)
+        self.calls: list[tuple[slice, slice]] = []  # for each call its rows, and its pointers
+        self.kept: list[Any] = []  # what the rows refer to
+        self.env, self.failed = env, failed
+        self.row = self.pointer = 0
+
+    def add(self, row: Row, buffers: Mapping[str, Buffer], places: dict[str, list[int]], depth: int = 0) -> None:
+        """Rows for a call. Where the addresses of its buffers are to stand is added to `places`; those of constants do."""
+        start = self.row, self.pointer
+        at = self.pointers.ctypes.data + 8 * self.pointer
+        for i, name in enumerate(row.call.buffers):
+            if buffers[name].role == "constant":
+                self.pointers[self.pointer + i] = buffers[name].value.ctypes.data
+            else:
+                places.setdefault(name, []).append(at + 8 * i)
+        self.pointer += len(row.call.buffers)
+        if isinstance(row.kernel, SteppedKernel):
+            self._add_steps(row, at, depth)
+        else:
+            address = row.kernel.address
+            if isinstance(row.kernel, PythonKernel):
+                keep, address = row_of(row.kernel, self.env, self.failed)
+                self.kept.append(keep)
+            self._put(address, at, self._words(row.sizes), row.extent, row.tile, row.tiles)
+        if depth == 0:
+            self.calls.append((slice(start[0], self.row), slice(start[1], self.pointer)))
+
+    def _add_steps(self, row: Row, at: int, depth: int) -> None:
+        inner: dict[str, list[int]] = {}
+        begin = self.row
+        self.row += 1
+        self._put(0, 0, walk.ROW_BYTES * (row.rows - 1), row.turns, 8 * depth, walk.FIRST_ROW)
+        assert row.call.kernel.steps is not None
+        for call in row.inner:
+            self.add(call, row.call.kernel.steps.program.buffers, inner, depth + 1)
+        first, then = _moves(row, self.env, inner)
+        self._put(native_address("advance"), 0, self._words(then), 1, 1, 1)
+        self._put(0, 0, -walk.ROW_BYTES * (row.rows - 3), row.turns, 8 * depth, walk.LAST_ROW)
+        end, self.row = self.row, begin
+        self._put(native_address("begin"), at, self._words(first), 1, 1, 1)
+        self.row = end
+
+    def _put(self, *words: int) -> None:
+        self.rows[self.row, :6] = words
+        self.row += 1
+
+    def _words(self, words: Sequence[int]) -> int:
+        """The address of words."""
+        self.kept.append(np.array(words or [0], np.int64))
+        return int(self.kept[-1].ctypes.data)
+
+
+def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) -> tuple[list[int], list[int]]:
+    """What `walk.begin` and `walk.advance` do for steps, where the addresses of a step's buffers are to stand at `places`."""
+    kernel = row.call.kernel
+    steps = kernel.steps
+    assert steps is not None
+    program = steps.program
+    at = {p.name: i for i, p in enumerate(kernel.params)}
+    types = {p.name: p.type for p in kernel.params}
+    second = {carry: row.slots[program.buffers[name].slot or 0] for carry, name in program.updates}
+    copies: list[int] = []
+    sources: dict[str, tuple[int, int]] = {}  # buffer -> a parameter, and an offset
+    moved: dict[str, int] = {}  # buffer -> what its address grows by in a step
+    for i, name in enumerate(program.inputs):
+        given = at[f"x{i}"]
+        if i < steps.carries:
+            own = at.get(f"y{i}", given)
+            twice = name in second and row.turns % 2 == 1  # it ends where it began but for an odd number of changes
+            sources[name] = (at["work"], second[name]) if twice else (own, 0)
+            if name in second:
+                sources[dict(program.updates)[name]] = (own, 0) if twice else (at["work"], second[name])
+            copies += (given, *sources[name], dims.evaluate(types[f"x{i}"].nbytes, env))
+        elif i < steps.carries + steps.sequences:
+            stride = dims.evaluate(program.buffers[name].type.nbytes, env)
+            sources[name] = given, stride * (row.turns - 1) if steps.reverse else 0
+            moved[name] = -stride if steps.reverse else stride
+        else:
+            sources[name] = given, 0
+    for i, name in enumerate(program.outputs, steps.carries):
+        stride = dims.evaluate(program.buffers[name].type.nbytes, env)
+        sources[name] = at[f"y{i}"], stride * (row.turns - 1) if steps.reverse else 0
+        moved[name] = -stride if steps.reverse else stride
+    for name, buffer in program.buffers.items():
+        if buffer.slot is not None and name not in sources:
+            sources[name] = at["work"], row.slots[buffer.slot]
+    settings = [word for name, there in places.items() for place in there for word in (place, *sources[name])]
+    shifts = [word for name, by in moved.items() for place in places.get(name, ()) for word in (place, by)]
+    changes = [(places.get(carry, []), places[new]) for carry, new in program.updates]
+    swaps = [word for old, new in changes for word in (len(old), len(new), *old, *new)]
+    return (
+        [len(copies) // 4, *copies, len(settings) // 3, *settings],
+        [len(shifts) // 2, *shifts, len(changes), *swaps],
+    )
 
 
 class Context:
@@ -137,39 +279,27 @@ class Context:
 
     def __init__(self, native: Native, binding: Binding) -> None:
         program = native.program
-        self.routines: list[Any] = []  # functions of Python that the table refers to
         self.raised: list[BaseException] = []
-        self.parallel, self.scratch_bytes, self.results = binding.parallel, binding.scratch_bytes, binding.outputs
+        self.parallel, self.scratch_bytes, self.results = binding.parallel, walk.COUNTERS + binding.scratch_bytes, binding.outputs
         self.pool: Pool | None = None
         self.job: Array = np.zeros(walk.JOB_WORDS, np.int64)
         self.arena, arena = _empty(binding.arena_bytes)
-        self.scratch, scratch = _empty(binding.scratch_bytes)
-        self.table = np.zeros((len(program.calls), walk.ROW_BYTES // 8), np.int64)
-        self.pointers = np.zeros(max(1, sum(len(c.buffers) for c in program.calls)), np.int64)
-        self.sizes = np.array([n for _, sizes, *_ in binding.rows for n in sizes] or [0], np.int64)
+        self.scratch, scratch = _empty(self.scratch_bytes)
         places: dict[str, list[int]] = {}
-        p = s = 0
-        for row, call, (kernel, sizes, extent, tile, tiles) in zip(self.table, program.calls, binding.rows, strict=True):
-            address = kernel.address
-            if isinstance(kernel, PythonKernel):
-                keep, address = row_of(kernel, binding.env, self._failed)
-                self.routines.append(keep)
-            row[:6] = (address, self.pointers.ctypes.data + 8 * p, self.sizes.ctypes.data + 8 * s, extent, tile, tiles)
-            for name in call.buffers:
-                buffer = program.buffers[name]
-                if buffer.slot is not None:
-                    self.pointers[p] = arena + binding.slots[buffer.slot]
-                elif buffer.role == "constant":
-                    self.pointers[p] = buffer.value.ctypes.data
-                else:
-                    places.setdefault(name, []).append(self.pointers.ctypes.data + 8 * p)
-                p += 1
-            s += len(sizes)
+        self.table = Table(binding.rows, binding.env, self._failed)
+        for row in binding.rows:
+            self.table.add(row, program.buffers, places)
+        for name, there in places.items():
+            slot = program.buffers[name].slot
+            if slot is not None:
+                for place in there:
+                    self.table.pointers[(place - self.table.pointers.ctypes.data) // 8] = arena + binding.slots[slot]
         self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
         self.inputs = Rows(binding.inputs, places, _READABLE)
         self.outputs = Rows(binding.outputs, places, _WRITABLE)
         self.states = States(program, places)
-        self.job[walk.TABLE], self.job[walk.CALLS], self.job[walk.SCRATCH] = self.table.ctypes.data, len(self.table), scratch
+        self.job[walk.TABLE], self.job[walk.CALLS] = self.table.rows.ctypes.data, len(self.table.rows)
+        self.job[walk.SCRATCH] = scratch
         self.job[walk.FRAME] = id(self.frame)
         self.job[walk.INPUTS], self.job[walk.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
         self.job[walk.OUTPUTS], self.job[walk.OUTPUT_COUNT] = self.outputs.address, len(binding.outputs)
@@ -253,11 +383,8 @@ class Native:
     def __init__(self, program: Program) -> None:
         _check_objects()
         self.program = program
-        distinct: dict[str, Kernel] = {}
-        for call in program.calls:
-            distinct.setdefault(call.kernel.name, call.kernel)
         self.compilations = 0
-        self.kernels = self._compile(list(distinct.values()))
+        self.kernels = self._compile(list(program.kernels))
         self.by_name = {k.name: k for k in self.kernels}
         for variable, _ in program.updates:
             program.buffers[variable].value.add_memory()
@@ -267,10 +394,13 @@ class Native:
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
 
-    def _compile(self, kernels: Sequence[Kernel]) -> list[CompiledKernel | PythonKernel]:
+    def _compile(self, kernels: Sequence[Kernel]) -> list[AnyKernel]:
         self.compilations += 1
-        compiled = iter(compile_kernels(k for k in kernels if k.routine is None))
-        return [next(compiled) if k.routine is None else _python(k) for k in kernels]
+        compiled = iter(compile_kernels(k for k in kernels if k.routine is None and k.steps is None))
+        found: list[AnyKernel] = []
+        for k in kernels:
+            found.append(SteppedKernel(k.name, k) if k.steps else next(compiled) if k.routine is None else _python(k))
+        return found
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with _binding:

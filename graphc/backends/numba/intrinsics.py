@@ -392,6 +392,11 @@ def _exchange(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
     return builder.atomic_rmw("xchg", _at(builder, args[0], args[1]), args[2], "seq_cst")
 
 
+def _compare_exchange(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    pair = builder.cmpxchg(_at(builder, args[0], args[1]), args[2], args[3], "seq_cst", "seq_cst")
+    return builder.extract_value(pair, 0)
+
+
 def _pause(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
     if builder.module.triple.startswith(("x86_64", "i386", "i686")):
         kind = ir.FunctionType(ir.VoidType(), [])
@@ -407,5 +412,8 @@ read = Intrinsic("read", fixed(t.int64, *(t.int64,) * 2), _read)  # (address, of
 write = Intrinsic("write", fixed(None, *(t.int64,) * 3), _write)  # (address, offset, value)
 add = Intrinsic("add", fixed(t.int64, *(t.int64,) * 3), _add)  # (address, offset, value): the word before
 exchange = Intrinsic("exchange", fixed(t.int64, *(t.int64,) * 3), _exchange)  # (address, offset, value): the word before
+compare_exchange = Intrinsic(  # (address, offset, wanted, value): the word before; the value is written if that was wanted
+    "compare_exchange", fixed(t.int64, *(t.int64,) * 4), _compare_exchange
+)
 pause = Intrinsic("pause", fixed(None), _pause)  # tell the processor that this thread is waiting, where it can be told
 run_kernel = Intrinsic("run_kernel", fixed(None, *(t.int64,) * 6), _run)  # (code, pointers, sizes, lo, hi, scratch)

@@ -26,6 +26,7 @@ LINE = 64  # bytes
 
 def lay_out_constants(program: Program) -> Program:
     """The program with its constants as panels where that serves all that read them."""
+    program = program.with_programs(lay_out_constants)
     found: dict[str, TensorType | None] = {}
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):
@@ -34,7 +35,7 @@ def lay_out_constants(program: Program) -> Program:
                 found[name] = kind if found.get(name, kind) == kind else None
     chosen = {name: kind for name, kind in found.items() if kind is not None}
     if not chosen:
-        return program
+        return program if sum(1 for _ in program.programs) == 1 else program.named()
     buffers = {name: _buffer(b, chosen[name]) if name in chosen else b for name, b in program.buffers.items()}
     return replace(program, buffers=buffers, calls=tuple(_call(call, chosen) for call in program.calls)).named()
 

@@ -31,6 +31,11 @@ def walker(name: str) -> Callable[..., int]:
     return ctypes.CFUNCTYPE(ctypes.c_int64, *(ctypes.c_void_p,) * words)(_functions()(name))
 
 
+def native_address(name: str) -> int:
+    """Where the code of a function of `walk.py` is."""
+    return _functions()(name)
+
+
 @lru_cache(maxsize=1)
 def _functions() -> Callable[[str], int]:
     return functions([Text(Path(walk.__file__).read_text(), vars(walk))])[0]

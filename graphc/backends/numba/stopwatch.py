@@ -62,18 +62,16 @@ def _variables_kept(run: Native) -> Iterator[None]:
 
 
 def _each(run: Native, binding: Binding, context: Context) -> Iterator[Timing]:
-    at = 0
     watch = _Watch(context)
     threads = get_num_threads() if context.job[walk.POOL] else 1
-    for row, call, (*_, tiles) in zip(context.table, run.program.calls, binding.rows, strict=True):
+    for row, (rows, pointers) in zip(binding.rows, context.table.calls, strict=True):
         changed = []
-        for place, param in zip(context.pointers[at : at + len(call.buffers)], call.kernel.params, strict=True):
+        for place, param in zip(context.table.pointers[pointers], row.call.kernel.params, strict=False):
             size = dims.evaluate(param.type.nbytes, binding.env)
             if param.mode == "inout" and size:
                 changed.append(_memory(int(place), size))
-        samples = watch.samples(row, changed)
-        yield Timing(statistics.median(samples), min(samples), min(threads, max(1, tiles)))
-        at += len(call.buffers)
+        samples = watch.samples(context.table.rows[rows], changed)
+        yield Timing(statistics.median(samples), min(samples), min(threads, max(1, row.most)))
 
 
 def _memory(address: int, size: int) -> Array:
@@ -81,12 +79,12 @@ def _memory(address: int, size: int) -> Array:
 
 
 class _Job:
-    """A row of a table, so many times; run as the program's own calls are: by the pool, if it uses one."""
+    """Rows of a table, so many times; run as the program's own calls are: by the pool, if it uses one."""
 
-    def __init__(self, context: Context, row: Array, repeats: int) -> None:
-        self.table = np.tile(row, (repeats, 1))
+    def __init__(self, context: Context, rows: Array, repeats: int) -> None:
+        self.table = np.tile(rows, (repeats, 1))
         self.words = np.zeros(walk.JOB_WORDS, np.int64)
-        self.words[walk.TABLE], self.words[walk.CALLS] = self.table.ctypes.data, repeats
+        self.words[walk.TABLE], self.words[walk.CALLS] = self.table.ctypes.data, len(self.table)
         self.words[walk.SCRATCH] = context.job[walk.SCRATCH]
         state = int(context.job[walk.POOL])
         self.code = walker("lead" if state else "run_alone")
@@ -103,7 +101,7 @@ class _Watch:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.nothing = _Job(context, np.zeros(walk.ROW_BYTES // 8, np.int64), 1)
+        self.nothing = _Job(context, np.zeros((1, walk.ROW_BYTES // 8), np.int64), 1)
         self._wake()
         self.overhead = statistics.median(self.nothing.seconds() for _ in range(200))
 
@@ -112,16 +110,16 @@ class _Watch:
         while perf_counter() < end:
             self.nothing.seconds()
 
-    def samples(self, row: Array, changed: Sequence[Array]) -> list[float]:
-        """Times of one run of a row. Afterwards it has run once on the memory that it changes."""
+    def samples(self, rows: Array, changed: Sequence[Array]) -> list[float]:
+        """Times of one run of a call's rows. Afterwards it has run once on the memory that it changes."""
         before = [memory.copy() for memory in changed]
         repeats = 1
-        job = _Job(self.context, row, repeats)
+        job = _Job(self.context, rows, repeats)
         self._wake()
         first = job.seconds()
         if first < SHORT and not changed:
             repeats = int(SHORT / max(first - self.overhead, SHORT / MOST))
-            job = _Job(self.context, row, repeats)
+            job = _Job(self.context, rows, repeats)
         samples = []
         for _ in range(SAMPLES):
             for memory, value in zip(changed, before, strict=True):

@@ -1,21 +1,52 @@
 """A call from Python, and the walk over its table of kernels by one or more threads; in the words of kernels (`frontend.py`).
 
 A row of the table is one call: [code, pointers, sizes, extent, tile, tiles, claimed, done].
-Every thread walks the whole table; it claims tiles of a call by an atomic add until none is left, waits until all are done, and
-goes on. So any number of threads, also one, makes progress, and nothing stands between two kernels but that wait. Some threads
-claim tiles from the first one on and others from the last one back: what a thread reads in the next call, it mostly wrote itself,
-and has in its cache.
+Every thread walks the whole table; it claims tiles of a call until none is left, waits until all are done, and goes on. So any
+number of threads, also one, makes progress, and nothing stands between two kernels but that wait. Some threads claim tiles from
+the first one on and others from the last one back: what a thread reads in the next call, it mostly wrote itself, and has in its
+cache.
+
+Steps are rows between two rows that are no calls, where each thread counts for itself how often it has gone back:
+
+    begin             sets the pointers of the rows below, and copies what carries begin with
+    first             no turn: go on after the last row
+      ...             the calls of a step
+      advance         sets the pointers for the next step
+    last              go back, or on
+
+A thread numbers its turns through rows of whatever loop, and so do all others in the same way. What a row counts is of its
+newest turn: a thread that was asleep finds newer ones, and goes past what is done. Rows never wait for a thread.
 """
 
 from typing import Any
 
-from graphc.backends.numba.intrinsics import add, exchange, external, iand, minimum, pause, read, run_kernel, udiv, write
+from graphc.backends.numba.intrinsics import (
+    add,
+    compare_exchange,
+    exchange,
+    external,
+    iand,
+    maximum,
+    minimum,
+    pause,
+    read,
+    run_kernel,
+    udiv,
+    write,
+)
 from graphc.ir.types import int32, int64
 
 Word = Any
 ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
-FRONT, BACK = 1, 1 << 32  # what a claim adds: the lower half counts tiles from the first one on, the upper from the last one back
+FRONT, BACK, TURN = 1, 1 << 10, 1 << 20  # what a claim adds: to the count of tiles from the front, or from the back; a turn
+COUNT = 1023
+
+# Rows that are no calls: what `tiles` is there, and words for how often, where the thread counts, and how many rows to go on or
+# back.
+FIRST_ROW, LAST_ROW = -1, -2
+TURNS, COUNTER, DISTANCE = 3, 4, 2
+COUNTERS = 64  # bytes for what a thread counts, before its scratch memory
 
 # Words of a worker: its scratch memory, and what it adds.
 WORKER_SCRATCH, WORKER_END = 0, 1
@@ -50,6 +81,7 @@ STATE_WORDS = 72  # a sem_t takes the last 16
 SPINS = 20_000  # looks for work before a worker sleeps: about half a millisecond
 YIELD = 2_000  # looks before a waiting thread gives its processor away
 
+memcpy = external("memcpy", int64, int64, int64, int64)
 sem_wait = external("sem_wait", int32, int64)
 sem_post = external("sem_post", int32, int64)
 sched_yield = external("sched_yield", int32)
@@ -125,43 +157,134 @@ def place(address: Word, first: Word, last: Word) -> None:
 
 
 def run_alone(job: Word) -> None:
-    table = read(job, TABLE)
-    for call in range(read(job, CALLS)):
-        row = table + call * ROW_BYTES
-        extent = read(row, EXTENT)
-        if extent > 0 and read(job, FAILED) == 0:
-            run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, read(job, SCRATCH))
+    counters = read(job, SCRATCH)
+    row = read(job, TABLE)
+    end = row + read(job, CALLS) * ROW_BYTES
+    while row < end:
+        if read(row, TILES) < 0:
+            row = row + jump(row, counters)
+        else:
+            extent = read(row, EXTENT)
+            if read(job, FAILED) != 0:
+                return
+            if extent > 0:
+                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, counters + COUNTERS)
+            row = row + ROW_BYTES
 
 
-def walk(job: Word, scratch: Word, end: Word) -> None:
-    table = read(job, TABLE)
-    for call in range(read(job, CALLS)):
+def walk(job: Word, counters: Word, end: Word) -> None:
+    turn = 0
+    row = read(job, TABLE)
+    last = row + read(job, CALLS) * ROW_BYTES
+    while row < last:
         if read(job, FAILED) != 0:
             return
-        row = table + call * ROW_BYTES
-        extent = read(row, EXTENT)
-        tile = read(row, TILE)
         tiles = read(row, TILES)
-        while claims(read(row, CLAIMED)) < tiles:
-            claimed = add(row, CLAIMED, end)
-            if claims(claimed) >= tiles:
-                break
-            lo = iand(claimed, HALF) * tile
-            if end == BACK:
-                lo = (tiles - 1 - udiv(claimed, BACK)) * tile
-            run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
-            add(row, DONE, 1)
-        spins = 0
-        while read(row, DONE) < tiles:
-            pause()
-            spins += 1
-            if spins > YIELD:
-                sched_yield()
+        if tiles < 0:
+            distance = jump(row, counters)
+            if distance < 0:
+                turn = turn + TURN
+            row = row + distance
+        else:
+            if tiles > 0:
+                share(row, turn, tiles, counters + COUNTERS, end)
+            row = row + ROW_BYTES
+
+
+def jump(row: Word, counters: Word) -> Word:
+    """How far it is to the row after the first or the last one of a loop."""
+    counter = read(row, COUNTER)
+    if read(row, TILES) == FIRST_ROW:
+        write(counters + counter, 0, 0)
+        if read(row, TURNS) == 0:
+            return read(row, DISTANCE)
+        return ROW_BYTES
+    turns = read(counters + counter, 0) + 1
+    write(counters + counter, 0, turns)
+    if turns < read(row, TURNS):
+        return read(row, DISTANCE)
+    return ROW_BYTES
+
+
+def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word) -> None:
+    """Run tiles of a call until none is left, and wait until all are done."""
+    extent = read(row, EXTENT)
+    tile = read(row, TILE)
+    left = 1
+    while left != 0:
+        now = read(row, CLAIMED)
+        claimed = maximum(now, turn)
+        if claims(claimed - turn) >= tiles:
+            left = 0
+        else:
+            if compare_exchange(row, CLAIMED, now, claimed + end) == now:
+                lo = iand(claimed, COUNT) * tile
+                if end == BACK:
+                    lo = (tiles - 1 - iand(udiv(claimed, BACK), COUNT)) * tile
+                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
+                finished = 0
+                while finished == 0:
+                    now = read(row, DONE)
+                    if compare_exchange(row, DONE, now, maximum(now, turn) + 1) == now:
+                        finished = 1
+    spins = 0
+    while read(row, DONE) < turn + tiles:
+        pause()
+        spins += 1
+        if spins > YIELD:
+            sched_yield()
 
 
 def claims(claimed: Word) -> Word:
-    """How many tiles are claimed, or more where threads asked in vain."""
-    return iand(claimed, HALF) + udiv(claimed, BACK)
+    """How many tiles are claimed; of a newer turn more than there are."""
+    if claimed >= TURN:
+        return claimed
+    return iand(claimed, COUNT) + udiv(claimed, BACK)
+
+
+def begin(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """Before the first step: what carries begin with is where they are, and rows have the addresses of the first step.
+
+    sizes: how many copies, and for each a source, a target, the target's offset, and bytes; how many places, and for each its
+    address, the pointer that is written there, and an offset to add.
+    """
+    at = sizes + 8
+    for _ in range(read(sizes, 0)):
+        source = read(pointers, read(at, 0))
+        target = read(pointers, read(at, 1)) + read(at, 2)
+        if source != target:
+            memcpy(target, source, read(at, 3))
+        at = at + 32
+    count = read(at, 0)
+    at = at + 8
+    for _ in range(count):
+        write(read(at, 0), 0, read(pointers, read(at, 1)) + read(at, 2))
+        at = at + 24
+
+
+def advance(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """After a step: slices are the next ones, and carries change places with their second memories.
+
+    sizes: how many places, and for each its address and what to add; how many carries, and for each how many places have its
+    memory, how many the second one, and the places.
+    """
+    at = sizes + 8
+    for _ in range(read(sizes, 0)):
+        write(read(at, 0), 0, read(read(at, 0), 0) + read(at, 1))
+        at = at + 16
+    count = read(at, 0)
+    at = at + 8
+    for _ in range(count):
+        first = read(at, 0)
+        second = read(at, 1)
+        at = at + 16
+        now = read(read(at, 0), 0)
+        then = read(read(at, first), 0)
+        for i in range(first):
+            write(read(at, i), 0, then)
+        for i in range(first, first + second):
+            write(read(at, i), 0, now)
+        at = at + 8 * (first + second)
 
 
 def lead(state: Word, job: Word) -> None:

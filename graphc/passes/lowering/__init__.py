@@ -7,6 +7,7 @@ products.py    contractions and scatters
 prefixes.py    running reductions
 stages.py      several of these under common outer loops
 loops.py       loops and choices: the kernels of a body as statements of one
+steps.py       loops whose steps are long: each a run of the body's own program
 shares.py      which rows of a loop's carries threads can share out
 routines.py    routines of Python
 """

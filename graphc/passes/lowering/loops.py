@@ -10,6 +10,8 @@ out: its parallel loops in order, temporaries as scratch, a slice of a sequence 
 Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
 carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
 out by rows (shares.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
+
+A step that is long by itself stays a program (steps.py): threads share each of its kernels.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from graphc.ir.program import (
     Reduce,
     Scratch,
     Statement,
+    Steps,
     Store,
     While,
     walk,
@@ -51,6 +54,7 @@ from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.routines import lower_routine, results_of
 from graphc.passes.lowering.shares import Share, share_of
+from graphc.passes.lowering.steps import are_long, steps_of
 
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
 
@@ -91,6 +95,7 @@ class _Kernel:
             for i, (n, kind) in enumerate(zip(results, types, strict=True))
         ]
         self.parallel: tuple[Axis, ...] = ()
+        self.steps: Steps | None = None
         self.share: Share | None = None
         self.body: list[Statement] = []
         self.scratch: list[Scratch] = []
@@ -123,17 +128,27 @@ class _Kernel:
     def call(self) -> Call:
         where = () if self.node.where is None else (self.node.where,)
         places = tuple(self.plan.position[n] for n in self.cluster.nodes)
-        kernel = Kernel("k", tuple(self.params), self.parallel, tuple(self.body), tuple(self.scratch), where, places)
+        body, scratch = tuple(self.body), tuple(self.scratch)
+        kernel = Kernel("k", tuple(self.params), self.parallel, body, scratch, where, places, steps=self.steps)
         return Call(kernel, tuple(self.buffers))
 
     # --- the three forms ---
 
     def scan(self, body: Graph, carries: int, sequences: int, steps: Size, reverse: bool) -> bool:
-        program = _program(body, carries)
-        if program is None:
+        from graphc.passes.plan_buffers import in_place
+
+        lowered = _lowered(body, carries)
+        if lowered is None:
             return False
+        program = in_place(lowered, exchange=False)
         step = self.fresh("t")
-        self.share = share_of(program, carries, self.fresh("part"))
+        self.share = share_of(program, carries, self.fresh("part")) if carries else None
+        if carries and self.share is None and are_long(program):
+            self.steps, arena = steps_of(lowered, steps, carries, sequences, reverse)
+            if arena != 0:
+                self.params.append(Param("work", TensorType(t.uint8, (arena,)), "out"))
+                self.buffers.append(f"{self.names[self.node]}.work")
+            return True
         if self.share is not None:
             self.parallel = (self.share.axis,)
         at: Size = dims.symbol(step)
@@ -367,10 +382,17 @@ def _programs(node: Node) -> tuple[Program, ...]:
 
 def _program(body: Graph, carries: int) -> Program | None:
     """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
-    from graphc.passes.lowering import lower
     from graphc.passes.plan_buffers import in_place
 
+    lowered = _lowered(body, carries)
+    return None if lowered is None else in_place(lowered, exchange=False)
+
+
+def _lowered(body: Graph, carries: int) -> Program | None:
+    """The same before anything is written in place."""
+    from graphc.passes.lowering import lower
+
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    program = in_place(lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name))), exchange=False)
+    program = lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
     return None if any(call.kernel.routine is not None for call in program.calls) else program
 

@@ -1,0 +1,84 @@
+"""Loops whose steps are long: each step is a run of the body's own program.
+
+    for t < steps {                        4 steps, carrying 1, over 1 {
+      the statements of k0, k1      =>       program body { k0 ...; k1 ... }
+    }                                      }
+
+As statements of one kernel a body is run by one thread, unless rows can be shared out. As a program its kernels are shared among
+threads one after the other, as those of the whole program are. A carry's new value is written over the old one where all have
+read that; elsewhere into a second memory, and the two change places when the step has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.names import unused
+from graphc.ir.program import Axis, Call, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, walk
+
+LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
+DEPTH = 8  # of steps in steps
+ASSUMED = 32  # what a size is taken to be that is not known yet
+LINE = 64  # bytes: all memory of a program is aligned at a line of the cache
+
+
+def are_long(program: Program) -> bool:
+    """Whether a step is long enough to be run by threads, kernel by kernel."""
+    return sum(_cost(call.kernel) for call in program.calls) >= LONG and _depth(program) < DEPTH
+
+
+def _cost(kernel: Kernel) -> float:
+    if kernel.steps is not None:
+        return LONG
+    axes = list(kernel.parallel)
+    for statement in walk(kernel.body):
+        match statement:
+            case Loop(var, stop, _, start):
+                axes.append(Axis(var, stop, start))
+            case Contract(m=m, n=n, k=k):
+                axes += (m, n, k)
+    env = dict.fromkeys(dims.names(*(size for a in axes for size in (a.start, a.stop))) - {a.var for a in axes}, ASSUMED)
+    env |= {a.var: 0 for a in kernel.parallel}
+    return dims.evaluate(dims.product(a.extent for a in kernel.parallel), env) * cost(kernel.body, env)
+
+
+def _depth(program: Program) -> int:
+    """How deep there are steps in a program."""
+    inner = (call.kernel.steps.program for call in program.calls if call.kernel.steps is not None)
+    return max((1 + _depth(found) for found in inner), default=0)
+
+
+def steps_of(body: Program, count: Size, carries: int, sequences: int, reverse: bool) -> tuple[Steps, Size]:
+    """The steps of a body, and the bytes of its arena."""
+    from graphc.passes.plan_buffers import plan_buffers
+
+    program = plan_buffers(_once_each(body))
+    buffers, slots = dict(program.buffers), list(program.slots)
+    for name, buffer in buffers.items():
+        if buffer.role == "next":
+            buffers[name] = replace(buffer, slot=len(slots))
+            slots.append(buffer.type.nbytes)
+    program = replace(program, buffers=buffers, slots=tuple(slots))
+    return Steps(program, count, carries, sequences, reverse), _bytes(slots)
+
+
+def _once_each(program: Program) -> Program:
+    """The program with a buffer for each output."""
+    buffers, calls, outputs = dict(program.buffers), list(program.calls), list[str]()
+    for name in program.outputs:
+        if name in outputs:
+            twin = unused(f"{name}.copy", buffers)
+            buffers[twin] = replace(buffers[name], name=twin, role="output")
+            calls.append(Call(copy_kernel(buffers[name].type), (name, twin)))
+            name = twin
+        outputs.append(name)
+    return replace(program, buffers=buffers, calls=tuple(calls), outputs=tuple(outputs))
+
+
+def _bytes(slots: list[Size]) -> Size:
+    total: Size = 0
+    for size in slots:
+        total = dims.add(total, dims.mul(dims.floordiv(dims.add(size, LINE - 1), LINE), LINE))
+    return total
