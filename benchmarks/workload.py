@@ -30,7 +30,7 @@ class Workload:
     """`arrays` makes the same data at every call. `tolerance` is of the relative difference in the Euclidean norm of each result.
 
     flops counts the work of contractions (2 a multiply-add), bytes what must be read and written at least where that is more
-    than caches hold: both give a limit that no implementation can pass.
+    than caches hold: both give a limit that no implementation can pass. count: how many of what `counted` names a call does.
     """
 
     name: str
@@ -39,6 +39,8 @@ class Workload:
     tolerance: float
     flops: float = 0
     bytes: float = 0
+    count: int = 0
+    counted: str = ""
 
 
 _TITLES = {

@@ -113,54 +113,68 @@ def _graphc(shape: Shape, tokens: Array, targets: Array, p: Parameters, backend:
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
+def jax_logits(shape: Shape, p: Any, tokens: Any, last: float = EPS) -> Any:
+    """The scores by jax. last: the epsilon of the last norm."""
+    import jax
+    import jax.numpy as jnp
+
+    batch, time = tokens.shape
+
+    def dense(x: Any, name: str) -> Any:
+        return x @ p[f"{name}.w"] + p[f"{name}.b"]
+
+    def norm(x: Any, name: str, eps: float = EPS) -> Any:
+        off = x - jnp.mean(x, -1, keepdims=True)
+        return off * jax.lax.rsqrt(jnp.mean(off * off, -1, keepdims=True) + eps) * p[f"{name}.w"] + p[f"{name}.b"]
+
+    x = p["token"][tokens] + p["position"]
+    for layer in range(shape.layers):
+        qkv = dense(norm(x, f"block{layer}.norm1"), f"block{layer}.qkv")
+        q, k, v = (a.reshape(batch, time, shape.heads, -1).transpose(0, 2, 1, 3) for a in jnp.split(qkv, 3, -1))
+        seen = jax_attention(q, k, v).transpose(0, 2, 1, 3).reshape(batch, time, shape.width)
+        x = x + dense(seen, f"block{layer}.mix")
+        high = dense(norm(x, f"block{layer}.norm2"), f"block{layer}.up")
+        x = x + dense(jax.nn.gelu(high, approximate=False), f"block{layer}.down")
+    return dense(norm(x, "norm", last), "head")
+
+
 def _jax(shape: Shape, tokens: Array, targets: Array, p: Parameters) -> Run:
     import jax
     import jax.numpy as jnp
 
     def loss(p: Any, tokens: Any, targets: Any) -> Any:
-        batch, time = tokens.shape
-
-        def dense(x: Any, name: str) -> Any:
-            return x @ p[f"{name}.w"] + p[f"{name}.b"]
-
-        def norm(x: Any, name: str) -> Any:
-            off = x - jnp.mean(x, -1, keepdims=True)
-            return off * jax.lax.rsqrt(jnp.mean(off * off, -1, keepdims=True) + EPS) * p[f"{name}.w"] + p[f"{name}.b"]
-
-        x = p["token"][tokens] + p["position"]
-        for layer in range(shape.layers):
-            qkv = dense(norm(x, f"block{layer}.norm1"), f"block{layer}.qkv")
-            q, k, v = (a.reshape(batch, time, shape.heads, -1).transpose(0, 2, 1, 3) for a in jnp.split(qkv, 3, -1))
-            seen = jax_attention(q, k, v).transpose(0, 2, 1, 3).reshape(batch, time, shape.width)
-            x = x + dense(seen, f"block{layer}.mix")
-            high = dense(norm(x, f"block{layer}.norm2"), f"block{layer}.up")
-            x = x + dense(jax.nn.gelu(high, approximate=False), f"block{layer}.down")
-        scores = jax.nn.log_softmax(dense(norm(x, "norm"), "head"))
+        scores = jax.nn.log_softmax(jax_logits(shape, p, tokens))
         return -jnp.mean(jnp.take_along_axis(scores, targets[..., None], -1))
 
     return jax_step(loss, p, (tokens, targets))
+
+
+def torch_logits(shape: Shape, p: Any, tokens: Any, last: float = EPS) -> Any:
+    """The scores by torch. last: the epsilon of the last norm."""
+    import torch.nn.functional as F
+
+    batch, time = tokens.shape
+
+    def dense(x: Any, name: str) -> Any:
+        return F.linear(x, p[f"{name}.w"].t(), p[f"{name}.b"])
+
+    def norm(x: Any, name: str, eps: float = EPS) -> Any:
+        return F.layer_norm(x, (shape.width,), p[f"{name}.w"], p[f"{name}.b"], eps)
+
+    x = F.embedding(tokens, p["token"]) + p["position"]
+    for layer in range(shape.layers):
+        qkv = dense(norm(x, f"block{layer}.norm1"), f"block{layer}.qkv")
+        q, k, v = (a.view(batch, time, shape.heads, -1).transpose(1, 2) for a in qkv.split(shape.width, -1))
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, time, shape.width)
+        x = x + dense(seen, f"block{layer}.mix")
+        x = x + dense(F.gelu(dense(norm(x, f"block{layer}.norm2"), f"block{layer}.up")), f"block{layer}.down")
+    return dense(norm(x, "norm", last), "head")
 
 
 def _torch(shape: Shape, tokens: Array, targets: Array, p: Parameters, compiled: bool = False) -> Run:
     import torch.nn.functional as F
 
     def loss(p: Any, tokens: Any, targets: Any) -> Any:
-        batch, time = tokens.shape
-
-        def dense(x: Any, name: str) -> Any:
-            return F.linear(x, p[f"{name}.w"].t(), p[f"{name}.b"])
-
-        def norm(x: Any, name: str) -> Any:
-            return F.layer_norm(x, (shape.width,), p[f"{name}.w"], p[f"{name}.b"], EPS)
-
-        x = F.embedding(tokens, p["token"]) + p["position"]
-        for layer in range(shape.layers):
-            qkv = dense(norm(x, f"block{layer}.norm1"), f"block{layer}.qkv")
-            q, k, v = (a.view(batch, time, shape.heads, -1).transpose(1, 2) for a in qkv.split(shape.width, -1))
-            seen = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, time, shape.width)
-            x = x + dense(seen, f"block{layer}.mix")
-            x = x + dense(F.gelu(dense(norm(x, f"block{layer}.norm2"), f"block{layer}.up")), f"block{layer}.down")
-        scores = dense(norm(x, "norm"), "head")
-        return F.cross_entropy(scores.view(-1, shape.vocabulary), targets.view(-1))
+        return F.cross_entropy(torch_logits(shape, p, tokens).view(-1, shape.vocabulary), targets.view(-1))
 
     return torch_step(loss, p, (tokens, targets), compiled)

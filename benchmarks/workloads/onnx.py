@@ -29,7 +29,8 @@ def session(
         [helper.make_node(op, list(taken), [made], **dict(*rest)) for op, taken, made, *rest in nodes], "workload",
         described(inputs), described(outputs), [numpy_helper.from_array(a, n) for n, a in constants.items()],
     )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=10)
     options = ort.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "2"))
     running = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
