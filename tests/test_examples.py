@@ -32,7 +32,7 @@ def load(name: str) -> Any:
 
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
-        "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule",
+        "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
         "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
         "segmentation", "speech", "time_series", "two_spirals",
     }  # fmt: skip
@@ -124,34 +124,6 @@ def test_a_recurrent_network_predicts_sunspots(backend: str, rounds: int, better
     assert load("rnn").main(backend, rounds) < better
 
 
-def bert_by_numpy(w: dict[str, Any], blocks: int, heads: int, words: Any, there: Any) -> Any:
-    """BERT's vectors, by the names in its file."""
-    from math import erf
-
-    def linear(x: Any, name: str) -> Any:
-        return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-
-    def norm(x: Any, name: str) -> Any:
-        off = x - x.mean(-1, keepdims=True)
-        return off / np.sqrt((off**2).mean(-1, keepdims=True) + 1e-12) * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    e = "embeddings"
-    x = w[f"{e}.word_embeddings.weight"][words] + w[f"{e}.token_type_embeddings.weight"][0]
-    x = norm(x + w[f"{e}.position_embeddings.weight"][: words.shape[1]], f"{e}.LayerNorm")
-    for i in range(blocks):
-        at = f"encoder.layer.{i}"
-        split = lambda y: y.reshape(*y.shape[:2], heads, -1).transpose(0, 2, 1, 3)
-        q, k, v = (split(linear(x, f"{at}.attention.self.{name}")) for name in ("query", "key", "value"))
-        scores = np.where(there[:, None, None], q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]), -np.inf)
-        p = np.exp(scores - scores.max(-1, keepdims=True))
-        y = (p / p.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3).reshape(x.shape)
-        x = norm(x + linear(y, f"{at}.attention.output.dense"), f"{at}.attention.output.LayerNorm")
-        h = linear(x, f"{at}.intermediate.dense")
-        h = h * (1 + np.vectorize(erf)(h / np.sqrt(2))) / 2
-        x = norm(x + linear(h, f"{at}.output.dense"), f"{at}.output.LayerNorm")
-    return x
-
-
 def test_bert_reads_the_weights_of_others_and_trains() -> None:
     bert = load("bert")
     model = bert.Bert(words=40, width=12, blocks=2, heads=3, units=20, places=9)
@@ -173,7 +145,7 @@ def test_bert_reads_the_weights_of_others_and_trains() -> None:
     w = {name: a.astype("float32") for name, a in w.items()}
     bert.load_weights(model, w)
     words, there = rng.integers(0, 40, (3, 7)), np.arange(7) < np.array([[7], [5], [1]])
-    mean = [row[seen].mean(0) for row, seen in zip(bert_by_numpy(w, 2, 3, words, there), there, strict=True)]
+    mean = [row[seen].mean(0) for row, seen in zip(load("run").bert_by_numpy(w, 2, 3, words, there), there, strict=True)]
     expected = [row / np.linalg.norm(row) for row in mean]
     assert np.allclose(bert.sentence_vectors(model)(words, there), expected, atol=1e-4)
     step = bert.masked_words_step(model, lr=0.01)
@@ -197,7 +169,7 @@ def test_bert_with_trained_weights() -> None:
     bert.load_weights(model, w)
     words, there = bert.word_numbers(bert.SENTENCES, (folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
     found = bert.sentence_vectors(model)(words, there)
-    mean = [row[seen].mean(0) for row, seen in zip(bert_by_numpy(w, 6, 12, words, there), there, strict=True)]
+    mean = [row[seen].mean(0) for row, seen in zip(load("run").bert_by_numpy(w, 6, 12, words, there), there, strict=True)]
     assert np.abs(found - [row / np.linalg.norm(row) for row in mean]).max() < 1e-4
 
 
@@ -215,11 +187,85 @@ def test_a_u_net_learns_to_tell_ink_from_paper() -> None:
     digits[0, 4:24, 4:24] = digits[1, 10:18, 2:26] = 1
     x, y = segmentation.canvases(digits, labels, 24, rng)
     assert set(np.unique(y)) == {0, 4, 8}
-    assert segmentation.mean_iou(y, y) == 1
     model = segmentation.u_net(width=4, levels=2)
     model.compile(gx.models.Optimizer("adam", learning_rate=0.02), "sparse_categorical_crossentropy", steps_per_call=1)
     history = model.fit(x, y, batch_size=8, epochs=8, verbose=0)
     assert history.history["loss"][-1] < 0.4 * history.history["loss"][0]
+
+
+def test_segmentation_gives_a_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mlxtend")
+    found, images, truth, said = load("segmentation").main(steps=2, test=8, epochs=1, width=2, levels=1, verbose=0)
+    assert images.shape == truth.shape == said.shape == (6, 64, 64)
+    assert f"mean IoU on 8 canvases of unseen digits: {found:.3f}" in capsys.readouterr().out
+
+
+def bars(count: int) -> tuple[Any, Any]:
+    """Two kinds of images that are easily told apart, instead of digits."""
+    images = np.zeros((count, 28, 28), "float32")
+    images[::2, 4:24, 9:19] = images[1::2, 9:19, 4:24] = 1
+    return images, np.arange(count) % 2
+
+
+def test_targets_of_detection_are_the_truth() -> None:
+    """Heads that say what the targets say have no loss, and their boxes are the true ones."""
+    detection = load("detection")
+    image, boxes, kinds = detection.canvas(*bars(2), np.random.default_rng(0))
+    assert image.shape == (64, 64, 1)
+    assert 2 <= len(boxes) == len(kinds) <= 5
+    for left, top, right, bottom in boxes:
+        assert image[top:bottom, left:right].min() > 0.4
+    truth = detection.targets(boxes, kinds)
+    near = truth[..., 0] >= 0
+    assert {tuple(one) for one in truth[near]} == {(kind, *box) for kind, box in zip(kinds, boxes, strict=True)}
+    low, high = truth[..., 1:3], truth[..., 3:]
+    place = ((low + high) / 2 - detection.GRID) / detection.STRIDE
+    size = np.log(np.where(near[..., None], high - low, 1) / 16)
+    scores = np.where(np.arange(10) == truth[..., :1], 20, -20)
+    heads = np.concatenate([scores, place, size], -1)[None].astype("float32")
+    symbol = gx.placeholder("heads", heads.shape, "float32")
+    run = gx.compile([symbol], [detection.boxes_of(symbol), detection.loss(gx.constant(truth[None]), symbol)])
+    found, value = run(heads)
+    np.testing.assert_allclose(found[0][near], truth[near][:, 1:], atol=1e-4)
+    assert value < 1e-5
+    assert run(np.roll(heads, 1, 1))[1] > 0.3
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_boxes_that_a_better_one_overlaps_are_suppressed(backend: str) -> None:
+    detection = load("detection")
+    rng = np.random.default_rng(0)
+    boxes = rng.integers(0, 12, (3, 40, 4)).astype("float32")
+    boxes[..., 2:] = boxes[..., :2] + 6 + rng.integers(0, 5, (3, 40, 2))
+    symbol = gx.placeholder("boxes", ("batch", 40, 4), "float32")
+    found = gx.compile([symbol], gx.vmap(detection.suppress)(symbol), backend=backend)(boxes)
+    for image, stays in zip(boxes, found, strict=True):
+        kept: list[int] = []
+        for i, (left, top, right, bottom) in enumerate(image):
+            width = np.minimum(right, image[kept, 2]) - np.maximum(left, image[kept, 0])
+            height = np.minimum(bottom, image[kept, 3]) - np.maximum(top, image[kept, 1])
+            shared = np.clip(width, 0, None) * np.clip(height, 0, None)
+            sizes = (image[kept, 2] - image[kept, 0]) * (image[kept, 3] - image[kept, 1])
+            if not (shared / ((right - left) * (bottom - top) + sizes - shared) > 0.5).any():
+                kept.append(i)
+        assert np.flatnonzero(stays).tolist() == kept
+        assert 3 < len(kept) < 30
+
+
+def test_a_detector_finds_what_it_has_seen() -> None:
+    detection = load("detection")
+    rng = np.random.default_rng(1)
+    made = [detection.canvas(*bars(2), rng) for _ in range(48)]
+    images = np.stack([image for image, *_ in made])
+    with gx.layers.seeded(0):  # whatever layers other tests made
+        model = detection.network(width=8)
+        model.compile(gx.models.Optimizer("adam", learning_rate=0.01), detection.loss)
+        model.fit(images, np.stack([detection.targets(*one[1:]) for one in made]), batch_size=16, epochs=40, verbose=0)
+    precision, found = detection.examine(model, images, [one[1:] for one in made])
+    assert precision > 0.6
+    assert len(found) == 48
+    boxes, labels = found[0]
+    assert boxes.shape == (len(labels), 4)
 
 
 def test_images_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
