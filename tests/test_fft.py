@@ -94,6 +94,19 @@ def test_rows_at_once_and_integers_and_halves() -> None:
     assert half.real.dtype == gx.float32 and half.real.eval().tolist() == [4, 0, 0]
 
 
+@pytest.mark.parametrize("rows, block, least", [(0, 8, 1), (1, 8, 1), (7, 20, 1), (7, 1, 3), (7, 1000, 1)])
+def test_rows_are_transformed_some_at_a_time(monkeypatch: pytest.MonkeyPatch, rows: int, block: int, least: int) -> None:
+    monkeypatch.setattr("graphc.ops.fourier.BLOCK", block)
+    monkeypatch.setattr("graphc.ops.fourier.ROWS", least)
+    x = gx.placeholder("x", ("n", 2, 5), "float64")
+    z, w = gx.fft.rfft(x), gx.fft.fft((x, 2 * x))
+    program = gx.compile([x], [z.real, z.imag, gx.fft.irfft(z, n=5), w.real, w.imag])
+    at = np.random.default_rng(1).normal(size=(rows, 2, 5))
+    real, imag, back, first, second = program(at)
+    assert np.allclose(real + 1j * imag, np.fft.rfft(at)) and np.allclose(back, at)
+    assert np.allclose(first + 1j * second, np.fft.fft(at + 2j * at))
+
+
 def test_the_derivative_of_a_periodic_function() -> None:
     """Multiplied by i k, a spectrum is the derivative's."""
     t = np.arange(16) * (2 * np.pi / 16)

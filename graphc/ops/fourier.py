@@ -12,6 +12,7 @@ halved where irfft adds conjugates, that of fft is fft with the other sign.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,28 @@ def _rfft_type(x: TensorType) -> TupleType:
     return TupleType((found, found))
 
 
-def _put(out: tuple[Array, Array], found: Array) -> None:
-    out[0][...], out[1][...] = found.real, found.imag
+BLOCK = 1 << 16  # elements that are transformed at a time: what lies between is still in the cache when it is read
+ROWS = 32  # but not fewer rows: NumPy computes tables of sines anew at each call
+
+
+def _blocks(*arrays: Array) -> Iterator[list[Array]]:
+    """Some rows of each array after the others. Arrays that are written are contiguous, so that their rows are views."""
+    flat = [a.reshape(-1, a.shape[-1]) for a in arrays]
+    rows = max(BLOCK // flat[0].shape[1], ROWS)
+    for i in range(0, len(flat[0]), rows):
+        yield [a[i : i + rows] for a in flat]
+
+
+def _complex(real: Array, imaginary: Array) -> Array:
+    z = np.empty(real.shape, np.result_type(real, 1j))
+    z.real, z.imag = real, imaginary
+    return z
+
+
+def _rfft(out: tuple[Array, Array], x: Array) -> None:
+    for part, real, imaginary in _blocks(x, *out):
+        y = np.fft.rfft(part)
+        real[...], imaginary[...] = y.real, y.imag
 
 
 def _weights(x: Tensor, n: Size, inner: float) -> Tensor:
@@ -77,7 +98,7 @@ def _not_empty(name: str, x: TensorType) -> list[Requirement]:
 
 
 rfft_: Op = host(
-    "rfft", infer=_rfft_type, into=lambda out, x: _put(out, np.fft.rfft(x)), vjp=_rfft_vjp,
+    "rfft", infer=_rfft_type, into=_rfft, vjp=_rfft_vjp,
     requires=lambda x: _not_empty("rfft", x), samples=tuple(Sample((s,)) for s in ((8,), (2, 5), (3, 1), (0, 4), (2, 2, 6))),
 )  # fmt: skip
 
@@ -101,7 +122,8 @@ def _irfft_vjp(g: Tensor, y: Tensor, real: Tensor, imaginary: Tensor, n: Size) -
 
 
 def _irfft(out: Array, real: Array, imaginary: Array, n: int) -> None:
-    out[...] = np.fft.irfft(real + 1j * imaginary, n, norm="forward")
+    for found, *parts in _blocks(out, real, imaginary):
+        np.fft.irfft(_complex(*parts), n, norm="forward", out=found)
 
 
 irfft_: Op = host(
@@ -117,8 +139,10 @@ def _fft_type(real: TensorType, imaginary: TensorType, inverse: bool) -> TupleTy
 
 
 def _fft(out: tuple[Array, Array], real: Array, imaginary: Array, inverse: bool) -> None:
-    x = real + 1j * imaginary
-    _put(out, np.fft.ifft(x, norm="forward") if inverse else np.fft.fft(x))
+    for first, second, *parts in _blocks(*out, real, imaginary):
+        x = _complex(*parts)
+        y = np.fft.ifft(x, norm="forward") if inverse else np.fft.fft(x)
+        first[...], second[...] = y.real, y.imag
 
 
 fft_: Op = host(

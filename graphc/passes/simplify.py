@@ -147,6 +147,22 @@ def strides(step: tuple[int, ...], inner: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a * b for a, b in zip(step, inner, strict=True))
 
 
+def chosen(values: tuple[Any, ...], axes: tuple[int, ...]) -> tuple[Any, ...]:
+    return tuple(values[a] for a in axes)
+
+
+def shifted(first: Shape, over: tuple[int, ...], start: Shape) -> Shape:
+    """Where a slide begins in what stands from `start` on, in its places, `over` to an element."""
+    return tuple(dims.sub(a, dims.mul(c, n)) for a, n, c in zip(first, over, start, strict=True))
+
+
+def gaps_along(axes: tuple[int, ...], start: Shape, step: tuple[int, ...], shape: Shape, source: Shape) -> bool:
+    """Whether an embedding leaves gaps along some of `axes` and turns none round, and the other axes are whole."""
+    rest = tuple(a for a in range(len(shape)) if a not in axes)
+    kept = whole(*(chosen(values, rest) for values in (start, step, shape, source)))
+    return kept and all(step[a] >= 1 for a in axes) and any(step[a] > 1 for a in axes)
+
+
 def same(value: Any, other: Any) -> bool:
     """Whether two fills are equal, signs of zeros included; sizes count as integers."""
     if isinstance(value, dims.Dim) or isinstance(other, dims.Dim):
@@ -188,7 +204,8 @@ HELPERS = {
     f.__name__: f
     for f in (
         power_of_two, invertible, exponent, below, reciprocal, total, times, minus, larger, smaller, direct, size_in,
-        compose, in_order, moves_ones, whole, affine, strides, same, all_one, stretched, left_over, count, both, rank,
+        compose, in_order, moves_ones, whole, affine, strides, chosen, shifted, gaps_along, same, all_one, stretched, left_over,
+        count, both, rank,
     )
 }  # fmt: skip
 
@@ -362,6 +379,9 @@ slice_slice: slice(slice(x, start=a, step=b, size=n), start=c, step=d, size=m)
     => slice(x, start=affine(a, b, c), step=strides(b, d), size=m)
 slice_fill: slice(c: full, start=a, step=b, size=n) => full(shape=n, value=c.value, dtype=c.dtype)
 slice_embed: slice(embed(x, start=a, step=b, shape=s, value=v), start=a, step=b, size=n) => x if n == x.shape
+slide_embed: slide(embed(x, start=c, step=d, shape=s, value=v), axes=r, taps=t, by=b, along=l, start=a, over=o, size=n, fill=f)
+    => slide(x, axes=r, taps=t, by=b, along=l, start=shifted(a, o, chosen(c, r)), over=strides(o, chosen(d, r)), size=n, fill=f)
+    if same(v, f) and gaps_along(r, c, d, s, x.shape)
 embed_all: embed(x, start=a, step=b, shape=s, value=v) => x if whole(a, b, s, x.shape)
 embed_embed: embed(embed(x, start=a, step=b, shape=s, value=v), start=c, step=d, shape=t, value=v)
     => embed(x, start=affine(c, d, a), step=strides(d, b), shape=t, value=v)
