@@ -203,6 +203,51 @@ def test_a_variable_and_its_new_value_change_places():
     np.testing.assert_array_equal(held, expected)
 
 
+def test_a_scatter_writes_into_a_variable_what_is_new_alone():
+    """Where the old value is not needed any more: no second memory, and no copy."""
+    rows, places = gx.placeholder("rows", (2, 3), "float64"), gx.placeholder("places", (2,), "int64")
+    start, new, where = RNG.standard_normal((50, 3)), RNG.standard_normal((2, 3)), np.array([7, -1])
+
+    def changed(how, v, rows):
+        after = v.copy()
+        for row, place in zip(rows, where, strict=True):
+            after[place] = row if how == "set" else after[place] + row
+        return after
+
+    def run(update, *outputs):
+        v = gx.variable(start, "v")
+        f = gx.compile([rows, places], [y(v) for y in outputs], updates={v: update(v)})
+        return f, v, f(new, where)
+
+    set_rows, add_rows = (lambda v: v.at[places].set(rows)), (lambda v: v.at[places].add(rows))
+    for how, update in (("set", set_rows), ("add", add_rows)):
+        after = changed(how, start, new)
+        f, v, (total,) = run(update, lambda v, update=update: gx.sum(update(v)))
+        assert f.memory.variables == start.nbytes
+        np.testing.assert_array_equal(v.value, after)
+        np.testing.assert_allclose(total, after.sum())
+        f, v, (total, old) = run(update, lambda v, update=update: gx.sum(update(v)), lambda v: gx.sum(gx.exp(v), axis=0))
+        np.testing.assert_array_equal(v.value, after)
+        np.testing.assert_allclose(old, np.exp(start).sum(0))
+    f, v, _ = run(lambda v: v.at[places].set(v[places + 1] * rows))  # what is written is read from what is written over
+    np.testing.assert_array_equal(v.value, changed("set", start, start[where + 1] * new))
+    f, v, _ = run(lambda v: (v * 2).at[places].set(rows))
+    np.testing.assert_array_equal(v.value, changed("set", start * 2, new))
+    f, v, (shown,) = run(set_rows, lambda v: v)  # the old value is a result
+    np.testing.assert_array_equal(shown, start)
+    np.testing.assert_array_equal(v.value, changed("set", start, new))
+
+
+def test_a_loop_scatters_into_what_it_carries():
+    x, places = gx.placeholder("x", (30, 2), "float64"), gx.placeholder("places", ("n",), "int64")
+    step = lambda c, i: ((c[0].at[i].set(c[1] * 2), c[1] + c[0][i]), c[1])
+    (last, total), ys = gx.scan(step, (x, gx.ones((2,), "float64")), places)
+    f, slow = (gx.compile([x, places], [last, total, ys], backend=backend) for backend in ("numba", "interpreter"))
+    a, where = RNG.standard_normal((30, 2)), np.array([4, 0, -1, 4, 29])
+    for got, want in zip(f(a, where), slow(a, where), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_variables_change_places_under_many_threads():
     v, w = (gx.variable(np.arange(100.0), name) for name in "vw")
     programs = [gx.compile([], v - w, updates={a: gx.flip(v), b: gx.flip(w)}) for a, b in ((v, w), (w, v))]

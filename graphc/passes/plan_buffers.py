@@ -9,7 +9,8 @@
 A new value of a variable is written into the variable where every reader of the old value has read it by then. Elsewhere it
 is written into a second memory of the variable, and the two change places when the call has ended; a value that is something
 else too (an output, the new value of another variable) is copied. A kernel writes into its own input's memory where that
-input dies there and every element is read before the same element is written. Temporaries that never live at the same time
+input dies there and every element is read before the same element is written; what it would copy from there, as a scatter
+begins with a copy of what it writes into, stays where it is. Temporaries that never live at the same time
 share a slot of the arena. Afterwards every temporary has a slot, and slot sizes are expressions of the symbolic dimensions.
 """
 
@@ -40,6 +41,7 @@ from graphc.ir.program import (
     copy_kernel,
     rewrite,
 )  # fmt: skip
+from graphc.ir.scalar import Ref
 
 
 def plan_buffers(program: Program) -> Program:
@@ -114,6 +116,24 @@ def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list
     return True
 
 
+def copied_first(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> int | None:
+    """Which statement of the body copies the input `given` into the output `made`, where `given` is read nowhere else and `made`
+    nowhere before: if the two are one memory, that statement does nothing."""
+    found = accesses_of(kernel) if accesses is None else accesses
+    if len(found.get(given, ())) != 1:
+        return None
+    path, load, operand = found[given][0]
+    whole = kernel.body[path[0]]
+    while isinstance(whole, Loop) and len(whole.body) == 1:
+        (whole,) = whole.body
+    match whole, load:
+        case Loop(body=(Load(guard=None) as first, Store(value=Ref(name)) as second)), Load() if first is load and not operand:
+            same = second.buffer == made and second.index == load.index and name == load.name
+            if same and all(other[0] >= path[0] for other, *_ in found[made]):
+                return path[0]
+    return None
+
+
 class _Merging:
     """A call some of whose outputs go into the memory of inputs: pairs are found first, the kernel is written anew once."""
 
@@ -134,7 +154,9 @@ class _Merging:
         a, b = self.params[given], self.params[made]
         if a.mode != "in" or b.mode != "out" or a.type != b.type:
             return False
-        return can_share(self.call.kernel, a.name, b.name, self.accesses)
+        if can_share(self.call.kernel, a.name, b.name, self.accesses):
+            return True
+        return copied_first(self.call.kernel, a.name, b.name, self.accesses) is not None
 
     def done(self, call: Call) -> Call:
         """A call with the same parameters, its outputs where `into` wants them."""
@@ -144,15 +166,17 @@ class _Merging:
 
         def change(statement: Statement) -> tuple[Statement, ...]:
             match statement:
-                case Store(buffer=buffer) | Load(buffer=buffer) if buffer in names:
+                case Store(buffer=buffer) | Load(buffer=buffer) | Gather(buffer=buffer) if buffer in names:
                     return (replace(statement, buffer=names[buffer]),)
             return (statement,)
 
         both = set(names.values())
         kernel = call.kernel
+        idle = {copied_first(kernel, given, made, self.accesses) for made, given in names.items()}
+        body = tuple(s for i, s in enumerate(kernel.body) if i not in idle)
         params = tuple(replace(p, mode="inout") if p.name in both else p for p in kernel.params if p.name not in names)
         buffers = tuple(b for b, p in zip(call.buffers, kernel.params, strict=True) if p.name not in names)
-        return Call(replace(kernel, params=params, body=rewrite(kernel.body, change)), buffers)
+        return Call(replace(kernel, params=params, body=rewrite(body, change)), buffers)
 
 
 def _reads(call: Call) -> set[str]:
