@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -189,3 +190,83 @@ def test_names() -> None:
 def test_a_weight_needs_fixed_sizes() -> None:
     with pytest.raises(gx.errors.ShapeError, match=r"dense_?\d*: the variable kernel needs fixed sizes, got \[n, 3\]"):
         Dense(3)(gx.placeholder("x", ("batch", "n")))
+
+
+# --- as Keras's users write layers -----------------------------------------------------------------------------------
+
+
+class Built(Layer):
+    def __init__(self, units: int = 2, **options: Any) -> None:
+        super().__init__(**options)
+        self.units = units
+        self.shapes: list[Any] = []
+
+    def build(self, input_shape: Any) -> None:  # type: ignore[override]
+        self.shapes.append(input_shape)
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="ones", regularizer="l2", name="w")
+        self.count = self.add_weight(initializer="zeros", trainable=False)
+
+    def call(self, x: Any) -> Any:
+        return x @ self.w
+
+
+def test_build_is_called_once_before_the_first_call() -> None:
+    layer = Built()
+    x = Input((3,))
+    layer(x)
+    layer(x, training=True)
+    assert [shape[1:] for shape in layer.shapes] == [(3,)]
+    assert list(layer.variables) == ["w", "weight"]
+    assert layer.trainable_variables == [layer.w]
+    assert float(layer.losses[0].eval()) == pytest.approx(0.01 * 6)
+
+
+def test_layers_with_a_build_are_trained_copied_and_saved(tmp_path: Any) -> None:
+    gx.layers.register(Built)
+    model = gx.models.Sequential([Built(input_shape=(3,)), Dense(1)])
+    model.compile("sgd", "mse", backend="interpreter")
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    model.fit(x, x[:, 0], verbose=0)
+    assert (model.layers[0].w.value != 1).all()
+    model.save(tmp_path / "model")
+    for again in (copy.deepcopy(model), gx.models.load(tmp_path / "model")):
+        assert (again.predict(x) == model.predict(x)).all()
+        again.fit(x, x[:, 0], verbose=0)
+        assert (again.layers[0].w.value != model.layers[0].w.value).any()
+
+
+@pytest.mark.parametrize("give", [
+    lambda model: model.build((None, 3)), lambda model: model.build(input_shape=(None, 3)), lambda model: model.build((3,)),
+])  # fmt: skip
+def test_a_model_is_built_for_a_shape(give: Any) -> None:
+    model = gx.models.Sequential([Dense(2)])
+    give(model)
+    assert model.count_params() == 8
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: Dense(3, kernel_constraint="max_norm"), "Dense has no option kernel_constraint"),
+    (lambda: gx.layers.Conv2D(3, 3, data_format="channels_first"), "Conv2D has no option data_format"),
+    (lambda: gx.layers.Embedding(9, 3, mask_zero=True), "Embedding has no option mask_zero"),
+    (lambda: gx.layers.LSTM(3, unit=4), "LSTM has no option unit"),
+    (lambda: Dense(0), "Dense: units is 0"),
+    (lambda: gx.layers.Conv2D(-1, 3), "Conv2D: filters is -1"),
+    (lambda: gx.layers.GRU(0), "GRU: units is 0"),
+    (lambda: gx.layers.Embedding(0, 3), "Embedding: input_dim is 0"),
+    (lambda: Dropout(1.5), "Dropout: rate is 1.5"),
+    (lambda: Dropout("half"), "Dropout: rate is 'half'"),
+    (lambda: Dense(3)([Input((5,)), Input((5,))]), "Dense takes one input, got 2 in a list"),
+    (lambda: gx.layers.Reshape((2, 3))(Input((5,))), r"Reshape: a sample of 5 numbers, f32\[batch, 5\], has no shape \[2, 3\]"),
+    (lambda: gx.layers.MultiHeadAttention(2, 4)(Input((5,))), r"MultiHeadAttention needs \[batch, time, channels\]"),
+    (lambda: Layer().variable("w", (-3,)), r"the variable w cannot have sizes \[-3\]"),
+])  # fmt: skip
+def test_what_no_layer_takes_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(gx.GraphError, match=message):
+        make()
+
+
+def test_an_unknown_option_is_answered_with_what_there_is() -> None:
+    with pytest.raises(gx.errors.InputError, match="mask=words != 0"):
+        gx.layers.Embedding(9, 3, mask_zero=True)
+    with pytest.raises(gx.errors.InputError, match="it has units, activation, use_bias"):
+        Dense(3, actvation="relu")

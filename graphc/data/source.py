@@ -52,25 +52,37 @@ class Arrays(Source):
     """Batches of rows of nested arrays, in an order that follows from a seed and the epoch.
 
     data: arrays, in lists, tuples or dicts, all equally long; memory-mapped files are read where rows are wanted. float64 becomes
-    float32. shuffle: whether each epoch has an order of its own. drop_last: leave out a last batch that is shorter.
+    float32. shuffle: whether each epoch has an order of its own. drop_last: leave out a last batch that is shorter. steps: the
+    number of batches in an epoch, where that is not all there are.
     """
 
     gathered = True
 
-    def __init__(self, data: Any, batch_size: int = 32, shuffle: bool = True, seed: int = 0, drop_last: bool = False) -> None:
+    def __init__(
+        self, data: Any, batch_size: int = 32, shuffle: bool = True, seed: int = 0, drop_last: bool = False,
+        steps: int | None = None,
+    ) -> None:  # fmt: skip
         self.data = mapped(data, contiguous)
         self.batch_size = gx.ops.normalize_integer("Arrays", "batch_size", batch_size)
         if self.batch_size < 1:
             raise gx.errors.InputError(f"batch_size is {batch_size}", where=gx.errors.caller(), hint="give an integer from 1 on")
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.count = length(self.data)
+        self.steps = steps
+        there = -(-self.count // self.batch_size)
+        if steps is not None and not 1 <= gx.ops.normalize_integer("Arrays", "steps", steps) <= there:
+            raise gx.errors.InputError(
+                f"{steps} steps in an epoch, and the arrays have {there} batches of {self.batch_size}",
+                where=gx.errors.caller(), hint="a smaller batch_size, or leave the steps out",
+            )  # fmt: skip
 
     @property
     def example(self) -> Any:
         return self.data
 
     def __len__(self) -> int:
-        return self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
+        whole = self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
+        return whole if self.steps is None else min(whole, self.steps)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, ...]]:
         arrays = leaves(self.data)
@@ -168,7 +180,10 @@ def contiguous(value: Any) -> Array:
     """An array as programs read it without a copy; float64 as float32, and a memory-mapped file as it is."""
     array = np.asarray(value)
     if not array.ndim:
-        raise gx.errors.ShapeError(f"data need an axis of samples, got {array!r}", where=gx.errors.caller())
+        raise gx.errors.ShapeError(
+            f"data need an axis of samples, got {array!r}", where=gx.errors.caller(),
+            hint="a list is one array for each input: np.asarray(numbers) makes an array of a list of numbers",
+        )  # fmt: skip
     if not gx.ir.types.is_number(array.dtype):
         raise gx.errors.DTypeError(
             f"data of {array.dtype} are no numbers", where=gx.errors.caller(), hint="give arrays of numbers, or of booleans"
@@ -191,8 +206,16 @@ def source(data: Any, batch_size: int | None = None, shuffle: bool = True, seed:
     """The source that data stand for: itself, nested arrays, or something that gives batches."""
     if isinstance(data, Source):
         return data
+    if streams(data):
+        if steps is not None and gx.ops.normalize_integer("data", "the number of steps", steps) < 1:
+            raise gx.errors.InputError(f"{steps} steps in an epoch", where=gx.errors.caller(), hint="an integer from 1 on")
+        return Stream(data[0] if isinstance(data, tuple) else data, steps)
+    return Arrays(data, 32 if batch_size is None else batch_size, shuffle, seed, steps=steps)
+
+
+def streams(data: Any) -> bool:
+    """Whether data are batches that somebody else makes: a source, something that is iterated, or a function of the epoch."""
     first = data[0] if isinstance(data, tuple) and data else data
-    iterated = hasattr(first, "__iter__") and not hasattr(first, "__array__") and not isinstance(first, (list, tuple, dict))
-    if iterated or callable(first):
-        return Stream(first, steps)
-    return Arrays(data, 32 if batch_size is None else batch_size, shuffle, seed)
+    made = hasattr(first, "__iter__") or (hasattr(first, "__getitem__") and hasattr(first, "__len__"))  # or as lists are iterated
+    iterated = made and not hasattr(first, "__array__") and not isinstance(first, (list, tuple, dict))
+    return isinstance(data, Source) or iterated or callable(first)

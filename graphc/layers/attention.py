@@ -9,7 +9,7 @@ from graphc import Tensor
 from graphc.layers.activations import Activation
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.core import Dense, Dropout
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 from graphc.layers.normalization import LayerNorm, RMSNorm
 
 Cache = tuple[Tensor, Tensor]
@@ -41,7 +41,8 @@ class MultiHeadAttention(Layer):
         kernel_initializer: Any = "glorot_uniform", **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        self.num_heads, self.key_dim, self.value_dim = num_heads, key_dim, value_dim or key_dim
+        self.num_heads, self.key_dim = positive(self, "num_heads", num_heads), positive(self, "key_dim", key_dim)
+        self.value_dim = value_dim or key_dim
         self.dropout, self.use_bias, self.output_dim = dropout, use_bias, output_dim
         self.num_kv_heads, self.rope, self.rope_base = num_kv_heads or num_heads, rope, rope_base
         self.kernel_initializer = kernel_initializer
@@ -66,6 +67,10 @@ class MultiHeadAttention(Layer):
     ) -> Any:  # fmt: skip
         value = query if value is None else value
         key = value if key is None else key
+        if min(query.ndim, value.ndim, key.ndim) < 3:
+            raise gx.errors.ShapeError(
+                f"MultiHeadAttention needs [batch, time, channels], got {query.type} and {value.type}", where=gx.errors.caller()
+            )
         if self.output is None:
             self.output = self._product(query.shape[-1])
         q = _heads(self.query(query), self.num_heads)

@@ -9,7 +9,7 @@ from graphc import Tensor
 from graphc.layers.activations import Activation
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.initializers import Initializer
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 from graphc.layers.regularizers import Regularizer
 
 
@@ -36,7 +36,7 @@ class Conv(Layer):
         kernel_regularizer: str | Regularizer | None = None, layout: str = "NHWC", **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        self.filters = gx.ops.normalize_integer(type(self).__name__, "filters", filters)
+        self.filters = positive(self, "filters", filters)
         self.kernel_size, self.strides, self.padding, self.dilation_rate = kernel_size, strides, padding, dilation_rate
         self.groups, self.activation, self.use_bias = groups, activation, use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer

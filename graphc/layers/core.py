@@ -9,7 +9,7 @@ from graphc import Tensor
 from graphc.layers.activations import Activation as Function
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.initializers import Initializer
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 from graphc.layers.regularizers import Regularizer
 
 
@@ -31,7 +31,7 @@ class Dense(Layer):
         kernel_regularizer: str | Regularizer | None = None, bias_regularizer: str | Regularizer | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        self.units = gx.ops.normalize_integer("Dense", "units", units)
+        self.units = positive(self, "units", units)
         self.activation, self.use_bias = activation, use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
@@ -76,6 +76,10 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, **options: Any) -> None:
         super().__init__(**options)
+        if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+            raise gx.errors.InputError(
+                f"{type(self).__name__}: rate is {rate!r}", where=gx.errors.caller(), hint="a number from 0 to below 1"
+            )
         self.rate = rate
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
@@ -106,9 +110,14 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.target_shape = tuple(target_shape)
+        self.target_shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
 
     def call(self, x: Tensor) -> Tensor:
+        have, want = gx.ops.product(x.shape[1:]), gx.ops.product(self.target_shape)
+        if isinstance(have, int) and isinstance(want, int) and -1 not in self.target_shape and have != want:
+            raise gx.errors.ShapeError(
+                f"Reshape: a sample of {have} numbers, {x.type}, has no shape {list(self.target_shape)}", where=gx.errors.caller()
+            )
         return gx.reshape(x, (x.shape[0], *self.target_shape))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.layers.initializers import Initializer
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 
 
 class Embedding(Layer):
@@ -29,7 +29,8 @@ class Embedding(Layer):
         self, input_dim: int, output_dim: int, embeddings_initializer: str | Initializer = "uniform", **options: Any
     ) -> None:
         super().__init__(**options)
-        self.input_dim, self.output_dim, self.embeddings_initializer = input_dim, output_dim, embeddings_initializer
+        self.input_dim, self.output_dim = positive(self, "input_dim", input_dim), positive(self, "output_dim", output_dim)
+        self.embeddings_initializer = embeddings_initializer
 
     @property
     def embeddings(self) -> Tensor:

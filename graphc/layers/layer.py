@@ -71,6 +71,22 @@ class Trace:
 
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 _CALLS: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
+# Options of other libraries' layers, and what there is here instead.
+_MASK = "give the layers that follow a mask: LSTM(8)(x, mask=words != 0)"
+_STATE = "return_state=True gives the state, initial_state= takes it"
+_SHAPE = "input_shape=, the shape of one input"
+ELSEWHERE: Mapping[str, str] = {
+    "data_format": "layout='NCHW' where channels come first", "mask_zero": _MASK, "stateful": _STATE, "input_dim": _SHAPE,
+    "batch_input_shape": _SHAPE, "batch_shape": _SHAPE, "input_length": "leave it out: lengths follow from the input",
+    "weights": "layer.set_weights(values), once it is built", "activity_regularizer": "self.add_loss(...) in a layer's call",
+    "kernel_constraint": "set variable.value after the steps, in a callback", "unroll": "leave it out",
+    "bias_constraint": "set variable.value after the steps, in a callback", "implementation": "leave it out",
+    "recurrent_dropout": "Dropout before the layer", "time_major": "gx.moveaxis before the layer",
+    "use_cudnn": "leave it out", "in_features": "leave it out: it follows from the input", "out_features": "units=",
+    "in_channels": "leave it out: it follows from the input", "out_channels": "filters=", "bias": "use_bias=",
+    "device": "leave it out: there is one device", "p": "rate=", "eps": "epsilon=",
+    "axis": "layout='NCHW' where channels come first",
+}  # fmt: skip
 _COUNTS: dict[str, int] = {}  # layers made of each class, for their names
 _SEED = [0]
 
@@ -143,8 +159,13 @@ class Layer:
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, input_shape: Sequence[Any] | None = None,
-        dtype: object = "float32",
+        dtype: object = "float32", **unknown: Any,
     ) -> None:  # fmt: skip
+        for option in unknown:
+            raise gx.errors.InputError(
+                f"{type(self).__name__} has no option {option}", where=gx.errors.caller(),
+                hint=ELSEWHERE.get(option, "it has " + ", ".join(_options(type(self)))),
+            )  # fmt: skip
         made = snake_case(type(self).__name__)
         self.numbered = name is None  # whether its name is one that nobody gave
         if name is None:
@@ -165,6 +186,7 @@ class Layer:
         self._parent: Layer | None = None
         self._key = name
         self._own: dict[str, Variable] = {}
+        self.built = False  # whether a `build` that a class has written was called
         self._fixed: set[str] = set()  # names of own variables that are state, not weights
         self._regularizers: dict[str, Regularizer] = {}
         self.input_shape = None if input_shape is None else gx.ir.types.as_shape(tuple(input_shape))
@@ -187,6 +209,7 @@ class Layer:
         trace.active.append(self)
         token = _TRACE.set(trace)
         try:
+            self._build_once(given, trace)
             if "training" in self._takes:
                 options["training"] = trace.training
             output = self.call(*(given if trace.compute is None else narrowed(given, trace.compute)), **options)
@@ -213,12 +236,28 @@ class Layer:
                 found += trace.calls
         return output
 
+    def _build_once(self, given: tuple[Any, ...], trace: Trace) -> None:
+        """Call `build` before the first `call`, where a class has written one: with the input's shape, or a list of shapes."""
+        if type(self).build is Layer.build:
+            return
+        if not self.built:
+            self.built = True
+            self.build(_shapes(given[0]) if given else ())
+        for name, penalty in self._regularizers.items():
+            if trace.training and self._own[name] not in trace.penalties:
+                trace.penalties[self._own[name]] = penalty(self._own[name])
+
     @cached_property
     def _takes(self) -> frozenset[str]:
         return frozenset(inspect.signature(self.call).parameters)
 
     def floats(self, x: Any) -> Tensor:
         """x as floats: what is none becomes of the layer's dtype."""
+        if isinstance(x, (list, tuple)):
+            raise gx.errors.InputError(
+                f"{type(self).__name__} takes one input, got {len(x)} in a {type(x).__name__}", where=gx.errors.caller(),
+                hint="Concatenate() or Add() makes one of them",
+            )  # fmt: skip
         found = gx.asarray(x)
         return found if found.dtype.is_float else gx.astype(found, self.dtype)
 
@@ -254,6 +293,25 @@ class Layer:
             return gx.astype(found, trace.compute)  # type: ignore[return-value]  # a symbol, and used as one
         return found
 
+    def add_weight(
+        self, shape: Sequence[Any] = (), initializer: str | Initializer | float = "glorot_uniform", *, name: str | None = None,
+        trainable: bool = True, regularizer: Regularizer | str | None = None, dtype: object = None,
+    ) -> Variable:  # fmt: skip
+        """A variable for an attribute, made in `build(self, input_shape)`, which is called before the first `call`.
+
+        >>> import graphc as gx
+        >>> class Linear(gx.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.w = self.add_weight((input_shape[-1], 2), name="w")
+        ...     def call(self, x):
+        ...         return x @ self.w
+        >>> Linear(input_shape=(3,))(gx.layers.Input((3,)))
+        <Tensor matmul: f32[batch, 2]>
+        """
+        if name is None:
+            name = next(n for n in (f"weight_{i}" if i else "weight" for i in itertools.count()) if n not in self._own)
+        return self.variable(name, shape, initializer, trainable=trainable, regularizer=regularizer, dtype=dtype)
+
     def _make(self, name: str, shape: Sequence[Any], initial: Any, dtype: gx.DType) -> Variable:
         sizes = gx.ir.types.as_shape(tuple(shape))
         if not all(isinstance(n, int) for n in sizes):
@@ -261,6 +319,8 @@ class Layer:
                 f"the variable {name} needs fixed sizes, got {list(sizes)}", where=gx.errors.caller(),
                 hint="give the input's last axes as numbers: only the batch and lengths may be names",
             )  # fmt: skip
+        if any(isinstance(n, int) and n < 0 for n in sizes):
+            raise gx.errors.ShapeError(f"the variable {name} cannot have sizes {list(sizes)}", where=gx.errors.caller())
         path = f"{self.path}/{name}" if self.path else name
         root = self.root.name
         rng = gx.layers.initializers.generator(_SEED[0], crc32(f"{root}/{path}".encode()))
@@ -443,9 +503,14 @@ class Layer:
         if self.input_shape is not None:
             self.build()
 
-    def build(self, *shapes: Sequence[Any]) -> None:
-        """Make the variables for inputs of these shapes, without the batch's axis."""
-        wanted = shapes or (() if self.input_shape is None else (self.input_shape,))
+    def build(self, *shapes: Sequence[Any], input_shape: Sequence[Any] | None = None) -> None:
+        """Make the variables for inputs of these shapes, without the batch's axis, or with None for it.
+
+        A class that writes build(self, input_shape) makes its variables there: see `add_weight`.
+        """
+        given = shapes if input_shape is None else (*shapes, input_shape)
+        own = tuple(tuple(shape)[1 if len(shape) and shape[0] is None else 0 :] for shape in given)
+        wanted = own or (() if self.input_shape is None else (self.input_shape,))
         self(*(gx.placeholder(f"input{i}", ("batch", *shape), self.dtype) for i, shape in enumerate(wanted)))
 
     def __copy__(self) -> NoReturn:
@@ -472,6 +537,34 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _shapes(given: Any) -> Any:
+    """The shape of a symbol, or those of several."""
+    if isinstance(given, (list, tuple)):
+        return [_shapes(x) for x in given]
+    return {key: _shapes(x) for key, x in given.items()} if isinstance(given, dict) else given.shape
+
+
+def positive(layer: Layer, what: str, value: Any) -> int:
+    """An option that is a size: an integer from 1 on."""
+    found = gx.ops.normalize_integer(type(layer).__name__, what, value)
+    if found < 1:
+        raise gx.errors.InputError(
+            f"{type(layer).__name__}: {what} is {value}", where=gx.errors.caller(), hint="give an integer from 1 on"
+        )
+    return found
+
+
+def _options(cls: type) -> list[str]:
+    """The names of what a layer's class is made from."""
+    found: dict[str, None] = {}
+    for one in cls.__mro__:
+        init = vars(one).get("__init__")
+        if init is not None and one is not object:
+            known = list(inspect.signature(init).parameters.values())[1:]  # without self
+            found.update(dict.fromkeys(p.name for p in known if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)))
+    return list(found)
 
 
 def _next_number() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import graphc as gx
 from graphc import Tensor
 from graphc.layers.initializers import Initializer
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 from graphc.layers.regularizers import Regularizer
 
 Weights = tuple[Any, ...]  # kernel, recurrent_kernel, bias
@@ -24,7 +24,7 @@ class _Recurrent(Layer):
         kernel_regularizer: str | Regularizer | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
-        self.units = gx.ops.normalize_integer(type(self).__name__, "units", units)
+        self.units = positive(self, "units", units)
         self.return_sequences, self.return_state, self.go_backwards = return_sequences, return_state, go_backwards
         self.use_bias, self.kernel_initializer, self.recurrent_initializer = use_bias, kernel_initializer, recurrent_initializer
         self.bias_initializer, self.kernel_regularizer = bias_initializer, kernel_regularizer

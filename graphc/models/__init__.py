@@ -18,6 +18,7 @@
     structure.py    how a model of symbols is connected, as data
     checkpoint.py   all that a training needs to go on
     losses.py       losses by name
+    naming.py       what is given by names of inputs and outputs
     labels.py       what labels in memory are checked for
     metrics.py      metrics by name
     optimizers.py   optimisers by name

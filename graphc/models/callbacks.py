@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,20 @@ class Callback:
 def written(callbacks: Sequence[Callback], name: str) -> list[Callable[..., Any]]:
     """The callbacks' methods of a name, of those that have written it."""
     methods = [getattr(callback, name) for callback in callbacks]
-    return [m for m in methods if getattr(m, "__func__", None) is not vars(Callback)[name]]
+    base = vars(Callback)[name]
+    known = inspect.signature(base).parameters
+    found = [m for m in methods if getattr(m, "__func__", None) is not base]
+    return [partial(m, logs={}) if "logs" not in known and "logs" in inspect.signature(m).parameters else m for m in found]
+
+
+def listed(given: Any) -> list[Callback]:
+    """Callbacks in a list, where one may stand for a list of it."""
+    found = list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    for one in found:
+        if not isinstance(one, Callback):
+            hint = f"{one.__name__}(...) makes one" if isinstance(one, type) else "LambdaCallback makes one of functions"
+            raise gx.errors.InputError(f"callbacks: {one!r} is no Callback", where=gx.errors.caller(), hint=hint)
+    return found
 
 
 class LambdaCallback(Callback):
@@ -91,13 +105,14 @@ class LambdaCallback(Callback):
 class Watching(Callback):
     """A callback that looks whether a figure gets better from epoch to epoch.
 
-    monitor: the figure's name. mode: "min", "max", or "auto", which goes by the name. min_delta: what counts as better.
+    monitor: the figure's name. mode: "min", "max", or "auto", which goes by the name. min_delta: what counts as better. verbose:
+    1 to print what is done.
     """
 
-    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
+    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0, verbose: int = 0) -> None:
         if mode not in ("auto", "min", "max"):
             raise gx.errors.InputError(f"mode is {mode!r}", where=gx.errors.caller(), hint="auto, min or max")
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+        self.monitor, self.mode, self.min_delta, self.verbose = monitor, mode, abs(min_delta), verbose
         rising = mode == "max" or (mode == "auto" and any(word in monitor for word in _RISING))
         self.sign = 1.0 if rising else -1.0
         self.best: float | None = None
@@ -110,6 +125,11 @@ class Watching(Callback):
                 where=gx.errors.caller(), hint="there are " + ", ".join(logs) + "; val_... need validation data",
             )  # fmt: skip
         return float(logs[self.monitor])
+
+    def tell(self, epoch: int, text: str) -> None:
+        """A line, where that is wanted."""
+        if self.verbose:
+            print(f"epoch {epoch + 1}: {text}", flush=True)
 
     def better(self, found: float) -> bool:
         """Whether a figure is better than the best so far by more than `min_delta`; NaN is not."""
@@ -125,9 +145,9 @@ class EarlyStopping(Watching):
 
     def __init__(
         self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
-        baseline: float | None = None, restore_best_weights: bool = False, start_from_epoch: int = 0,
+        baseline: float | None = None, restore_best_weights: bool = False, start_from_epoch: int = 0, verbose: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta, verbose)
         self.patience, self.baseline, self.start_from_epoch = patience, baseline, start_from_epoch
         self.restore_best_weights = restore_best_weights
         self.on_train_begin()
@@ -150,6 +170,8 @@ class EarlyStopping(Watching):
         if self.wait and self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
+            best = "none" if self.best is None else f"{self.best:.4g} in epoch {self.best_epoch + 1}"
+            self.tell(epoch, f"{self.monitor} has not become better for {self.wait} epochs; the best is {best}")
 
     def on_train_end(self, logs: Logs) -> None:
         for path, variable in self.model.variables.items():
@@ -171,13 +193,15 @@ class EarlyStopping(Watching):
 class LearningRateScheduler(Callback):
     """Set the learning rate before every epoch: schedule(epoch) or schedule(epoch, rate) gives it."""
 
-    def __init__(self, schedule: Callable[..., float]) -> None:
-        self.schedule = schedule
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule, self.verbose = schedule, verbose
         self.takes_rate = len(inspect.signature(schedule).parameters) > 1
 
     def on_epoch_begin(self, epoch: int) -> None:
         optimizer = self.model.optimizer
         optimizer.learning_rate = self.schedule(*((epoch, optimizer.learning_rate) if self.takes_rate else (epoch,)))
+        if self.verbose:
+            print(f"epoch {epoch + 1}: the learning rate is {optimizer.learning_rate:.4g}", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         logs["learning_rate"] = self.model.optimizer.learning_rate
@@ -191,9 +215,9 @@ class ReduceLROnPlateau(Watching):
 
     def __init__(
         self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, mode: str = "auto", min_delta: float = 1e-4,
-        cooldown: int = 0, min_lr: float = 0.0,
+        cooldown: int = 0, min_lr: float = 0.0, verbose: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta, verbose)
         if not 0 < factor < 1:
             raise gx.errors.InputError(f"factor is {factor}", where=gx.errors.caller(), hint="a number between 0 and 1")
         self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
@@ -214,6 +238,7 @@ class ReduceLROnPlateau(Watching):
             if self.wait >= self.patience and optimizer.learning_rate > self.min_lr:
                 optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
                 self.resting, self.wait = self.cooldown, 0
+                self.tell(epoch, f"the learning rate is {optimizer.learning_rate:.4g} from now on")
 
     def get_state(self) -> Mapping[str, Any]:
         return {"best": self.best, "wait": self.wait, "resting": self.resting}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,14 @@ class Loop:
             programs.gradients.reset()
             programs.turn = 0
         self.shown.begin(self.epoch, self.epochs, steps_of(self.training), self.batch)
+        begun = self.batch
         self._steps()
+        steps = steps_of(self.training)
+        if self.batch < (steps or 1) and not self.model.stop_training:
+            self._warn_of_end(steps)
+            if self.batch == begun:
+                self.model.stop_training = True
+                return {}
         logs: Logs = programs.figures()
         if self.held_out is not None:
             logs.update({f"val_{name}": value for name, value in self._validation(self.held_out).items()})
@@ -82,6 +90,16 @@ class Loop:
         if self.checkpoints is not None and self.checkpoints.every is None:
             self._save()
         return logs
+
+    def _warn_of_end(self, steps: int | None) -> None:
+        of = "" if steps is None else f" of {steps}"
+        warnings.warn(
+            gx.errors.GraphWarning(
+                f"the data ended in epoch {self.epoch + 1} after {self.batch}{of} steps: an iterator that has ended does not "
+                "begin anew, a function of the epoch that gives one does"
+            ),
+            stacklevel=2,
+        )
 
     def _steps(self) -> None:
         """The steps of an epoch; what is looked up by names is so before the first."""

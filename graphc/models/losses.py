@@ -30,6 +30,11 @@ class Loss:
     of_labels = False  # whether targets are labels, or probabilities of them, rather than numbers
     from_logits: bool | None = None
 
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's, who alone knows what targets it takes."""
+        return type(self).__module__ != __name__
+
     def link_of(self, y_pred: Tensor) -> str | None:
         """What is to make probabilities of a model's output; None where they are some already, or are not to be."""
         if self.link is None or self.from_logits is False:
@@ -55,6 +60,10 @@ class Loss:
 class _Function(Loss):
     def __init__(self, function: PerSample, name: str) -> None:
         self.function, self.name = function, name
+
+    @property
+    def own(self) -> bool:
+        return self.function not in FUNCTIONS.values()
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.function(y_true, y_pred)

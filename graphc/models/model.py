@@ -9,6 +9,7 @@ import numpy as np
 
 import graphc as gx
 from graphc import Tensor
+from graphc.data.trees import leaves
 from graphc.layers.config import from_data, to_data
 from graphc.layers.layer import Layer, Source, flat, source_of
 from graphc.models.fit import evaluate, fit, predict, predict_on_batch, test_on_batch, train_on_batch
@@ -19,6 +20,15 @@ from graphc.models.summary import mimebundle, plot, summary
 from graphc.models.training import Programs, Step
 
 Array = np.ndarray[Any, Any]
+
+# Options of compile in other libraries, and what there is here instead.
+ELSEWHERE: Mapping[str, str] = {
+    "steps_per_execution": "steps_per_call=", "jit_compile": "leave it out: every program is compiled",
+    "run_eagerly": "backend='interpreter' computes node by node; fit(find_nan=True) looks for what is not finite",
+    "weighted_metrics": "metrics=: the weights of samples count in all of them",
+    "auto_scale_loss": "mixed_precision='float16' scales the loss", "lr": "optimizer=gx.models.optimizers.Adam(1e-3)",
+    "learning_rate": "optimizer=gx.models.optimizers.Adam(1e-3)", "gradient_accumulation_steps": "accumulate=",
+}  # fmt: skip
 
 
 class _Parts:
@@ -49,8 +59,16 @@ class Model(Layer):
         self.inputs, self.outputs = inputs, outputs
         self._named: dict[str, Layer] = {}
         self._programs: Programs | None = None
+        self._to_predict: Programs | None = None
         self.stop_training = False
-        if inputs is not None:
+        if inputs is not None or outputs is not None:
+            for name, given in (("inputs", inputs), ("outputs", outputs)):
+                whole = isinstance(given, (Tensor, list, tuple, dict)) and flat(given)
+                if not whole or any(not isinstance(x, Tensor) for x in leaves(given)):
+                    raise gx.errors.InputError(
+                        f"Model takes symbols as {name}, got {type(given).__name__}", where=gx.errors.caller(),
+                        hint="gx.layers.Input(shape) makes one, calls of layers make others; arrays are for fit and predict",
+                    )  # fmt: skip
             self._named = _layers_between(flat(inputs), flat(outputs))
             for key, layer in self._named.items():
                 self.adopt(layer, key)
@@ -179,7 +197,7 @@ class Model(Layer):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba", clip_norm: float | None = None,
-        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None,
+        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, **unknown: Any,
     ) -> None:  # fmt: skip
         """Say how the model is trained.
 
@@ -192,6 +210,11 @@ class Model(Layer):
         mixed_precision: "bfloat16" or "float16": layers compute in it, from float32 weights; float16's loss is scaled so that
         gradients do not vanish, and a step whose gradients overflow is left out.
         """
+        for option in unknown:
+            raise gx.errors.InputError(
+                f"compile has no option {option}", where=gx.errors.caller(),
+                hint=ELSEWHERE.get(option, "see Model.compile for what there is"),
+            )  # fmt: skip
         self._programs = Programs(
             self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate,
             mixed_precision,
@@ -207,6 +230,13 @@ class Model(Layer):
         return self._programs
 
     @property
+    def predicting(self) -> Programs:
+        """The programs of `compile`, or, before it was called, some that can only predict."""
+        if self._programs is None and self._to_predict is None:
+            self._to_predict = Programs(self, "sgd", None, None, None, None, 1, "numba")
+        return self._programs or self._to_predict  # type: ignore[return-value]
+
+    @property
     def optimizer(self) -> Any:
         return self.programs.optimizer
 
@@ -214,7 +244,7 @@ class Model(Layer):
         """Train on data: see `gx.models.fit`."""
         return fit(self, x, y, **options)
 
-    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Figures:
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
         """The loss and the metrics on data."""
         return evaluate(self, x, y, **options)
 
@@ -247,6 +277,10 @@ class Sequential(Model):
     def __init__(self, layers: Sequence[Layer] = (), **options: Any) -> None:
         super().__init__(**options)
         self.layers: list[Layer] = []
+        if isinstance(layers, Layer):
+            raise gx.errors.InputError(
+                f"Sequential takes a list of layers, got {layers!r}", where=gx.errors.caller(), hint="Sequential([...])"
+            )
         for layer in layers:
             self.add(layer)
 

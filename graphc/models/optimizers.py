@@ -46,8 +46,18 @@ class Optimizer:
             self.rate = 0.001
         if learning_rate is not None:
             self.rate = learning_rate
+        if not callable(self.rate) and (gx.ir.types.number_of(self.rate) is None or float(self.rate) < 0):
+            raise gx.errors.InputError(
+                f"the learning rate is {self.rate!r}", where=gx.errors.caller(),
+                hint="a number from 0 on, or a schedule of gx.optim.schedules",
+            )  # fmt: skip
         self.variable: Variable | None = None
         self.state: dict[Key, Variable] = {}
+
+    def __repr__(self) -> str:
+        given = "".join(f", {key}={value!r}" for key, value in self.options.items())
+        rate = "a schedule" if callable(self.rate) else self.learning_rate
+        return f"<{getattr(self.function, '__name__', 'optimiser')}, learning rate {rate}{given}>"
 
     def get_config(self) -> dict[str, Any]:
         """The options that make such an optimiser again."""

@@ -25,9 +25,9 @@ class ModelCheckpoint(Watching):
 
     def __init__(
         self, path: StrPath, monitor: str = "val_loss", save_best_only: bool = False, save_weights_only: bool = False,
-        mode: str = "auto", save_freq: str | int = "epoch", initial_value_threshold: float | None = None,
+        mode: str = "auto", save_freq: str | int = "epoch", initial_value_threshold: float | None = None, verbose: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(monitor, mode)
+        super().__init__(monitor, mode, verbose=verbose)
         self.path, self.save_best_only, self.save_weights_only = os.fspath(path), save_best_only, save_weights_only
         self.save_freq, self.best = save_freq, initial_value_threshold
         self.epoch = self.steps = 0
@@ -64,6 +64,7 @@ class ModelCheckpoint(Watching):
             self.model.save_weights(path)
         else:
             self.model.save(path)
+        self.tell(self.epoch, f"saved in {path}")
 
     def get_state(self) -> Mapping[str, Any]:
         return {"best": self.best, "steps": self.steps}

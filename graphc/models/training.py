@@ -23,6 +23,7 @@ from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
 from graphc.models.losses import Loss, check_output, named_loss, per_sample
 from graphc.models.metrics import named_metric
+from graphc.models.naming import Names, in_order, input_names, output_names
 from graphc.models.optimizers import named_optimizer
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Updates = dict[Variable, Tensor]
 Step = Callable[["Model", Any, Any], tuple[Mapping[str, Tensor], Updates]]
+NOT_CALLED = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")  # what other libraries call
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Programs:
             "accumulate": accumulate, "mixed_precision": mixed_precision,
         }  # fmt: skip
         self.optimizer = named_optimizer(optimizer)
+        if isinstance(mixed_precision, str):
+            mixed_precision = mixed_precision.removeprefix("mixed_")  # as policies are called elsewhere
         self.gradients = Gradients(self.optimizer, clip_norm, clip_value, accumulate, mixed_precision == "float16")
         if step is not None and not self.gradients.plain:
             raise gx.errors.InputError(
@@ -75,10 +79,17 @@ class Programs:
         self.turn = 0  # how many batches were accumulated outside of fit
         self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
-        self.loss_weights = each(loss_weights) if loss_weights is not None else [1.0] * len(self.losses)
         self.wanted = metrics
         self.metrics: dict[str, Metric] = {"loss": Mean(name="loss")}
         self.steps_per_call = gx.ops.normalize_integer("compile", "steps_per_call", steps_per_call)
+        if self.steps_per_call < 1:
+            raise gx.errors.InputError("compile: steps_per_call begins at 1", where=gx.errors.caller())
+        for name in NOT_CALLED:
+            if hasattr(type(model), name):
+                raise gx.errors.InputError(
+                    f"{type(model).__name__} has {name}, which nothing calls", where=gx.errors.caller(),
+                    hint="compile(step=...) takes a function (model, inputs, targets) -> (figures, updates)",
+                )  # fmt: skip
         self._made: dict[Any, gx.Compiled] = {}
         self._born: dict[gx.Compiled, list[tuple[range, str]]] = {}  # the numbers of nodes that calls of layers made, inner first
 
@@ -109,9 +120,32 @@ class Programs:
 
     def _called(self, x: Any, training: bool) -> Any:
         """The model's outputs, float32 where layers compute in less."""
-        outputs = self.model(*each(x), training=training)
+        outputs = self.model(*self.fitting(x), training=training)
         wide = lambda y: gx.astype(y, "float32") if y.dtype == self.model.compute else y
         return outputs if self.model.compute is None else mapped(outputs, wide)
+
+    def fitting(self, x: Any) -> list[Any]:
+        """The inputs in the model's order; an error where they are others than it takes."""
+        model, given = self.model, in_order(x, input_names(self.model), "data")
+        wanted: list[tuple[str, Any]] = [(y.attrs["name"], y.shape[1:]) for y in flat(model.inputs)]
+        if not wanted and isinstance(getattr(model, "input_shape", None), tuple):
+            wanted = [("data", model.input_shape)]
+        if wanted and len(wanted) != len(given):
+            raise gx.errors.InputError(
+                f"{model.name} takes {len(wanted)} inputs, got {len(given)}", where=gx.errors.caller(),
+                hint="a list or a tuple is one array for each input: np.stack makes one array of several",
+            )  # fmt: skip
+        for (name, shape), y in zip(wanted, given):
+            if not isinstance(y, Tensor):
+                continue
+            own = y.shape[1:]
+            if len(own) != len(shape) or any(isinstance(n, int) and isinstance(m, int) and n != m for n, m in zip(own, shape)):
+                batch = y.shape[0]
+                raise gx.errors.ShapeError(
+                    f"{model.name} takes {name} [{', '.join(map(str, (batch, *shape)))}], got {y.type}", where=gx.errors.caller(),
+                    hint="one sample is a batch of one: x[None]" if len(own) < len(shape) else None,
+                )  # fmt: skip
+        return given
 
     def apply(self) -> gx.Compiled:
         """() -> (); the update from accumulated gradients."""
@@ -175,16 +209,23 @@ class Programs:
 
     def _scored(self, y: Any, outputs: Any, weights: Any) -> tuple[Tensor, Updates]:
         """The loss of a batch, and what it adds to the metrics."""
-        targets, predictions = flat(y), flat(outputs)
+        names, predictions = output_names(self.model, outputs), flat(outputs)
+        targets = flat(in_order(y, names, "targets"))
         if not self.losses:
-            raise gx.errors.InputError("compile: no loss was given", where=gx.errors.caller(), hint="loss=, or step=")
+            hint = "loss=, or step=" if self.step is None else "evaluation and validation need loss= beside step="
+            raise gx.errors.InputError("compile: no loss was given", where=gx.errors.caller(), hint=hint)
         if len(targets) != len(predictions) or len(self.losses) not in (1, len(predictions)):
             raise gx.errors.InputError(
                 f"the model has {len(predictions)} outputs, {len(self.losses)} losses and {len(targets)} targets",
                 where=gx.errors.caller(), hint="one of each for every output",
             )  # fmt: skip
-        losses = self.losses * (len(predictions) // len(self.losses))
-        factors = self.loss_weights if len(self.loss_weights) == len(losses) else [1.0] * len(losses)
+        losses = self.losses_of(outputs)
+        weighted = self.given["loss_weights"]
+        factors = [1.0] * len(losses) if weighted is None else in_order(weighted, names, "loss_weights", 1.0, partial=True)
+        if len(factors) != len(losses):
+            raise gx.errors.InputError(
+                f"there are {len(factors)} loss_weights for {len(losses)} losses", where=gx.errors.caller()
+            )
         for loss_of, p in zip(losses, predictions, strict=True):
             check_output(loss_of.name, p)
         each_sample = sum(
@@ -196,7 +237,7 @@ class Programs:
         loss = gx.mean(each_sample if weights is None else each_sample * gx.astype(weights, each_sample.dtype))
         added = self._added("loss", self.metrics["loss"], each_sample * gx.astype(counted, each_sample.dtype), ones)
         taken = {"loss"}
-        for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions)), strict=True):
+        for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions), names), strict=True):
             for one in wanted:
                 metric = named_metric(one, t, p, loss_of)
                 name = metric.name
@@ -208,10 +249,19 @@ class Programs:
                 added.update(self._added(name, metric, t, p, counted))
         return loss, added
 
-    def _metrics_of(self, count: int) -> list[list[Any]]:
+    def losses_of(self, outputs: Any) -> list[Loss]:
+        """A loss for each output."""
+        names, given = output_names(self.model, outputs), self.given["loss"]
+        if isinstance(given, Mapping):
+            return in_order(dict(zip(given, self.losses, strict=True)), names, "losses")
+        return self.losses * (len(flat(outputs)) // len(self.losses))
+
+    def _metrics_of(self, count: int, names: Names) -> list[list[Any]]:
         if self.wanted is None:
             return [[] for _ in range(count)]
-        found = list(self.wanted.values()) if isinstance(self.wanted, Mapping) else list(each(self.wanted))
+        found = in_order(self.wanted, names, "metrics", [], partial=True)
+        if isinstance(self.wanted, Mapping) and names is not None:
+            return [list(each(one)) for one in found]
         if count == 1:
             return [found]
         return [list(each(one)) for one in found] if len(found) == count else [found, *([] for _ in range(count - 1))]
