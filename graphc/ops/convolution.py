@@ -327,6 +327,7 @@ def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool
 
 LEAST = 8  # channels that are worth a vector
 TAPS = 64  # of a kernel, up to which a sum over them is written out
+SHORT = 4  # the same channels last, where vectors lie along the channels either way: what reads a short sum can take it along
 FEW = 64  # channels up to which images are stored with the zeros around them
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
 
@@ -384,7 +385,8 @@ def _by_taps(
     """
     kernel, inner, outer = _kernel(w.shape, first)
     nd, count = len(kernel), dims.product(kernel)
-    if not isinstance(count, int) or not 1 < count <= TAPS or any(not isinstance(n, int) for n in (inner, *size)):
+    least = 1 if inner == 1 else 2
+    if not isinstance(count, int) or not least <= count <= TAPS or any(not isinstance(n, int) for n in (inner, *size)):
         return None
     if inner != 1 and max(stride) != 1:
         return None
@@ -453,7 +455,8 @@ def _convolve(
     if groups == 1 or (not first and inner != 1):
         x, before = _framed(x, kernel, stride, dilation, before, size, first, _worth(stride, first))
         by_rows = by_rows and _inside(x.shape[2:], kernel, stride, dilation, before, size)
-    if each == 1 and (groups == 1 or (inner == 1 and first)):
+    short = dims.product(kernel)
+    if each == 1 and (groups == 1 or (inner == 1 and (first or (isinstance(short, int) and short <= SHORT)))):
         found = _by_taps(x, w, stride, dilation, before, size, first)
         if found is not None:
             return found
