@@ -7,11 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 import graphc as gx
+from graphc.ir.program import Kernel
 from graphc.ir.verify import verify
+from graphc.ir.verify_program import verify_program
 
 Pass = Callable[[gx.ir.Graph], gx.ir.Graph]
 
@@ -39,10 +42,29 @@ def verified(change: Pass) -> Pass:
     return checked
 
 
+def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The pass; a program that it gives is verified, and its text reads back as the same program."""
+
+    @functools.wraps(change)
+    def checked(source: Any) -> Any:
+        made = change(source)
+        if isinstance(made, gx.ir.Program):
+            verify_program(made)
+            text = str(made)
+            again = gx.ir.parse(text)
+            assert str(again) == text
+            if all(isinstance(c.kernel, Kernel) for c in made.calls):  # what holds graphs or programs is equal to itself alone
+                assert again == made, text
+        return made
+
+    return checked
+
+
 @pytest.fixture(autouse=True)
 def verified_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test compiles is verified after every default pass."""
     monkeypatch.setattr(gx.passes, "DEFAULT", tuple(map(verified, gx.passes.DEFAULT)))
+    monkeypatch.setattr(gx.passes, "LOWERING", tuple(map(readable, gx.passes.LOWERING)))
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ and is run on random values, among them NaN, infinities, signed zeros, subnormal
 
     print      print, parse and print again: the same text
     optimised  the optimised graph with the declared one in the interpreter, bit for bit
+    program    the program after every pass that makes or changes one: sound, its text reads back, and run statement by statement
+               it gives the interpreter's values, within an error bound (every fourth small graph; --programs 1 for all)
     compiled   native code with the interpreter: bit for bit where nothing is rounded, within an error bound elsewhere
     threads    native code on two threads with native code on one, bit for bit
 
@@ -47,14 +49,17 @@ import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
 from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
 from graphc.backends.numba import panels  # noqa: E402
+from graphc.backends.program import evaluate_program  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
+from graphc.ir.verify_program import verify_program  # noqa: E402
 from graphc.passes.lowering import shares  # noqa: E402
 
+STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
 SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
 
 Array = np.ndarray[Any, Any]
@@ -1182,19 +1187,52 @@ def check_graph(case: Case) -> Mismatch | None:
     kind = "print"
     try:
         text = str(case.graph)
-        if str(ir.text.parse(text)) != text:
+        if str(ir.parse(text)) != text:
             return Mismatch("print", "print, parse and print gives another text", case)
         kind = "optimised"
         optimised = case.graph
         for change in gx.passes.DEFAULT:
             optimised = verify(change(optimised))
         text = str(optimised)
-        if str(ir.text.parse(text)) != text:
+        if str(ir.parse(text)) != text:
             return Mismatch("print", "print, parse and print of the optimised graph gives another text", case)
         why = first_difference(case, interpreted(case, optimised), interpreted(case, case.graph), rounding=False)
     except Exception as error:
         return Mismatch(kind, crash(error), case)
     return Mismatch("optimised", why, case) if why else None
+
+
+def elements(kind: TensorType | TupleType, sizes: Mapping[str, int]) -> int:
+    parts = kind.parts if isinstance(kind, TupleType) else (kind,)
+    return sum(math.prod(dims.evaluate(n, sizes) for n in part.shape) for part in parts)
+
+
+def check_programs(case: Case) -> Mismatch | None:
+    """The program after every pass that makes or changes one: it is sound, reads back, and computes the graph's values."""
+    if sum(elements(node.type, case.sizes) for node in case.graph.nodes) > STATEMENTS:
+        return None
+    try:
+        source: Any = case.graph
+        for change in gx.passes.DEFAULT:
+            source = change(source)
+        wanted = interpreted(case, case.graph)
+        for change in gx.passes.LOWERING:
+            source = change(source)
+            if isinstance(source, Graph):
+                continue
+            program = verify_program(source)
+            text = str(program)
+            if str(ir.parse(text)) != text:
+                return Mismatch("program", f"print, parse and print after {change.__name__} gives another text", case)
+            outputs, state = evaluate_program(program, case.values, case.sizes)
+            new = {program.buffers[name].value: value for name, value in state.items()}
+            got = [*outputs, *(new.get(v, case.state[v]) for v, _ in case.graph.updates)]
+            why = first_difference(case, got, wanted, rounding=True)
+            if why:
+                return Mismatch("program", f"after {change.__name__}: {why}", case)
+    except Exception as error:
+        return Mismatch("program", crash(error), case)
+    return None
 
 
 def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
@@ -1229,7 +1267,11 @@ def crash(error: Exception) -> str:
 def again(mismatch: Mismatch, case: Case) -> Mismatch | None:
     """The same kind of mismatch in another case, if it is there too."""
     try:
-        found = check_graph(case) if mismatch.kind in ("print", "optimised") else next(check_native([case]), None)
+        kind = mismatch.kind
+        found = (
+            check_graph(case) if kind in ("print", "optimised") else check_programs(case) if kind == "program"
+            else next(check_native([case]), None)
+        )  # fmt: skip
     except Exception:  # a cut that makes no sense
         return None
     crashed = lambda m: m.why.split(":")[0] if "Error" in m.why.split(":")[0] else ""
@@ -1330,7 +1372,7 @@ def has_native() -> bool:
     return True
 
 
-def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret_only: bool) -> int:
+def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret_only: bool, programs: int) -> int:
     """Checks the graphs and prints every mismatch; returns how many there are."""
     mismatches = 0
     for at in range(0, len(indices), group):
@@ -1339,6 +1381,8 @@ def run(seed: int, indices: Sequence[int], group: int, seconds: float, interpret
         sound = []
         for case in cases:
             found = check_graph(case)
+            if found is None and programs and case.index % programs == 0:
+                found = check_programs(case)
             if found is None:
                 sound.append(case)
             else:
@@ -1356,9 +1400,8 @@ def run_chunk(options: argparse.Namespace, first: int, count: int) -> tuple[int,
     mismatches, at, text = 0, first, ""
     while at < first + count:
         command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(first + count - at)]
-        command += ["--group", str(options.group), "--seconds", str(options.seconds)] + [
-            "--interpret-only"
-        ] * options.interpret_only
+        command += ["--group", str(options.group), "--seconds", str(options.seconds)]
+        command += ["--programs", str(options.programs)] + ["--interpret-only"] * options.interpret_only
         child = subprocess.run(command, capture_output=True, text=True)
         lines = child.stdout.splitlines()
         mismatches += sum(line.startswith("mismatch ") for line in lines)
@@ -1397,6 +1440,7 @@ def main() -> int:
     parser.add_argument("--group", type=int, default=8, help="graphs that share a compilation")
     parser.add_argument("--seconds", type=float, default=60, help="time to reduce a mismatch")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
+    parser.add_argument("--programs", type=int, default=4, help="of so many graphs one is run as a program too; 0: none")
     parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
     options = parser.parse_args()
     warnings.simplefilter("ignore", gx.errors.PromotionWarning)  # types are mixed here on purpose
@@ -1405,10 +1449,10 @@ def main() -> int:
     if options.only is not None:
         case = build(options.seed, options.only)
         print(case.graph)
-        options.graphs, mismatches = 1, run(options.seed, [options.only], 1, options.seconds, options.interpret_only)
+        options.graphs, mismatches = 1, run(options.seed, [options.only], 1, options.seconds, options.interpret_only, 1)
     elif options.first is not None:
         indices = range(options.first, options.first + options.graphs)
-        mismatches = run(options.seed, indices, options.group, options.seconds, options.interpret_only)
+        mismatches = run(options.seed, indices, options.group, options.seconds, options.interpret_only, options.programs)
     else:
         mismatches = run_in_processes(options)
     print(f"graphs {options.graphs} mismatches {mismatches}")

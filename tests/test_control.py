@@ -12,7 +12,7 @@ import graphc as gx
 from graphc import ir
 from graphc.errors import GraphError
 from graphc.ir.operation import Repeat, Scan
-from graphc.ir.text import parse
+from graphc.ir.parser import parse
 from graphc.ir.verify import verify
 
 Array = np.ndarray[Any, Any]

@@ -604,7 +604,7 @@ COMPILE = [
      "astype or reshape the new value"),
     ("no such backend", lambda: gx.compile([x], x, backend="cuda"), errors.InputError,
      "there is no backend 'cuda'",
-     'use "numba" or "interpreter"'),
+     'use "numba" or "interpreter" or "program"'),
     ("eval by name", lambda: (x * 2).eval({"x": X}), errors.InputError,
      "eval: keys must be placeholders, got 'x'",
      "y.eval({x: array})"),

@@ -15,7 +15,7 @@ from graphc import testing
 from graphc.errors import GradientError, GraphWarning, InputError, ShapeError
 from graphc.ir.graph import topological
 from graphc.ir.operation import Operation
-from graphc.ir.text import parse
+from graphc.ir.parser import parse
 from graphc.ir.types import TensorType
 
 Array = np.ndarray[Any, Any]

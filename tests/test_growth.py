@@ -18,6 +18,7 @@ from graphc import passes
 from graphc.backends.numba.compile import Text
 from graphc.backends.numba.source import print_source
 from graphc.ir.graph import subgraphs
+from graphc.ir.program import Kernel
 from graphc.passes import DEFAULT
 from graphc.passes.fusion import margins, plan, sink
 
@@ -64,7 +65,7 @@ def work(family: str, size: int, gradient: bool) -> tuple[int, dict[str, int]]:
     for change in (*DEFAULT, *passes.LOWERING):
         given = stage
         stage = step(change.__name__, lambda change=change, given=given: change(given))
-    for kernel in dict.fromkeys(call.kernel for call in stage.calls if call.kernel.routine is None):
+    for kernel in dict.fromkeys(call.kernel for call in stage.calls if isinstance(call.kernel, Kernel)):
         source = step("print source", lambda kernel=kernel: print_source(kernel))
         step("front end", lambda source=source: Text(source.text, source.names).llvm(""))
     return declared, found

@@ -11,7 +11,7 @@ import pytest
 import graphc as gx
 from graphc.errors import GraphError
 from graphc.ir.operation import VOCABULARY
-from graphc.ir.text import parse
+from graphc.ir.parser import parse
 from graphc.ir.types import TensorType, TupleType
 from graphc.ir.verify import verify
 from graphc.ops.declare import Op, host, results

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.ir.program import Steps
 from graphc.passes.lowering import steps
 
 N = 24
@@ -23,7 +24,7 @@ def compiled_both_ways(monkeypatch, inputs, outputs, updates=None):
     for least in (0, np.inf):
         monkeypatch.setattr(steps, "LONG", least)
         made.append(gx.compile(inputs, outputs, updates=updates))
-    assert any(k.kernel.steps for k in made[0].kernels) and not any(k.kernel.steps for k in made[1].kernels)
+    assert [any(isinstance(k.kernel, Steps) for k in f.kernels) for f in made] == [True, False]
     return *made, gx.compile(inputs, outputs, updates=updates, backend="interpreter")
 
 
@@ -148,7 +149,7 @@ def test_steps_within_steps(monkeypatch, threads, inner):
 
     last, ys = gx.scan(outer, (init, init * 2), xs)
     fast, fused, slow = compiled_both_ways(monkeypatch, [xs, init], [*last, *ys])
-    assert sum(k.kernel.steps is not None for k in fast.kernels) == 2
+    assert sum(isinstance(k.kernel, Steps) for k in fast.kernels) == 2
     rng = np.random.default_rng(inner)
     for length in (0, 1, 4, 5):
         given = rng.normal(size=(length, inner, N, N)).astype("f") / 4, rng.normal(size=(N, N)).astype("f")
@@ -193,7 +194,7 @@ def test_long_steps_are_programs_and_short_ones_statements():
         xs = gx.placeholder("xs", ("steps", "rows", width), "float32")
         w = gx.placeholder("w", (width, width), "float32")
         f = gx.compile([xs, w], gx.scan(descends, (w,), xs)[0])
-        return [k.kernel.steps is not None for k in f.kernels]
+        return [isinstance(k.kernel, Steps) for k in f.kernels]
 
     assert any(kernels(256)) and not any(kernels(8))
 
@@ -203,8 +204,8 @@ def test_what_is_told_about_steps(monkeypatch):
     xs = gx.placeholder("xs", ("steps", "rows", N), "float32")
     w = gx.placeholder("w", (N, N), "float32")
     f = gx.compile([xs, w], gx.scan(descends, (w,), xs)[1])
-    (loop,) = [k for k in f.kernels if k.kernel.steps]
-    assert "steps steps, carrying 1, over 1 {" in str(loop.kernel) and "program" in str(f.program)
+    (loop,) = [k for k in f.kernels if isinstance(k.kernel, Steps)]
+    assert "steps steps (carries=1, sequences=1) {" in str(loop.kernel) and "program" in str(f.program)
     assert loop.source.startswith("# not a kernel") and "for step in range(steps):" in loop.source
     names = [k.name for k in f.kernels]
     assert len(set(names)) == len(names)

@@ -17,9 +17,11 @@ from values import special
 import graphc as gx
 from graphc.ir import types as t
 from graphc.ir.operation import VOCABULARY
+from graphc.ir.parser import parse
+from graphc.ir.primitives import STORAGE
 from graphc.ir.program import Kernel, walk
-from graphc.ir.scalar import STORAGE, Let
-from graphc.ir.text import parse, print_graph
+from graphc.ir.scalar import Let
+from graphc.ir.text import print_graph
 
 Array = np.ndarray[Any, Any]
 STORED = pytest.mark.parametrize("dtype", [t.float16, t.bfloat16], ids=str)

@@ -1,6 +1,6 @@
-"""What runs: the NumPy interpreter, which is the oracle, and native code.
+"""What runs: the NumPy interpreters, which are the oracle, and native code.
 
-The interpreter runs a graph; native backends run the program that the last passes make of it.
+One interpreter runs a graph; the other, and native backends, run the program that the last passes make of it.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ def load_backend(name: str) -> Backend:
         from graphc.backends.interpreter import Interpreted
 
         return Backend(name, False, Interpreted)
+    if name == "program":
+        from graphc.backends.program import InterpretedProgram
+
+        return Backend(name, True, InterpretedProgram)
     if name == "numba":
         from graphc.backends.numba import build, steps
 
@@ -81,7 +85,7 @@ def load_backend(name: str) -> Backend:
 
 
 Run = Callable[[Sequence[Array], Mapping[str, int]], Sequence[Array]]
-_OWN = ("numba", "interpreter")
+_OWN = ("numba", "interpreter", "program")
 _REGISTERED: dict[str, Backend] = {}
 
 

@@ -1,7 +1,7 @@
 """The nouns: sizes, types, operations, graphs, programs, and their text and drawings."""
 
 from graphc.ir.graph import Graph, Node
-from graphc.ir.program import Program
-from graphc.ir.text import parse
+from graphc.ir.parser import parse
+from graphc.ir.program import Kernel, Program
 
-__all__ = ["Graph", "Node", "Program", "parse"]
+__all__ = ["Graph", "Kernel", "Node", "Program", "parse"]

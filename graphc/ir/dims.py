@@ -553,6 +553,11 @@ def _max0(a: Size, ranges: Ranges) -> Size:
     return _make({(Max0(a),): 1})
 
 
+def as_written(atom: Atom) -> Size:
+    """The size that is this quotient or maximum and nothing simpler: what a text says that prints one."""
+    return _make({(atom,): 1})
+
+
 def is_nonnegative(a: Size, ranges: Ranges = NO_RANGES) -> bool:
     """Whether a >= 0 for every value of its names is provable: lower bounds of the terms add up to something >= 0."""
     if isinstance(a, int):

@@ -47,7 +47,7 @@ from graphc.ir.operation import (
     Scatter,
     Sized,
 )  # fmt: skip
-from graphc.ir.program import Buffer, Call, Program
+from graphc.ir.program import Buffer, Call, Kernel, Program
 from graphc.ir.text import names_of, print_attr, print_node
 from graphc.ir.types import ArrayValue
 
@@ -502,7 +502,7 @@ def _draw_program(program: Program) -> Iterator[str]:
 
 
 def _call_label(call: Call) -> list[str]:
-    axes = " × ".join(str(axis.extent) for axis in call.kernel.parallel if axis.extent != 1)
+    axes = call.space if isinstance(call.kernel, Kernel) else ""
     return [call.kernel.name, *([_cut(f"parallel {axes}")] if axes else [])]
 
 

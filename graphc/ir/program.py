@@ -1,9 +1,10 @@
 """Programs: an ordered list of kernels over buffers.
 
     Program  := buffers, calls
-    Call     := kernel, buffers for its parameters, sizes for its dimensions
-    Kernel   := parameters, scratch, parallel loops, body; or a routine of Python; or steps
-    Steps    := how often, a Program
+    Call     := kernel, host call or steps, buffers for its parameters
+    Kernel   := parameters, scratch, parallel loops, body
+    HostCall := parameters, an operation that Python computes, the programs of its graphs
+    Steps    := parameters, how often, a program
     body     := statement*
     statement:= Let | Load | Store | Gather | Loop | While | Branch | Init | Reduce | Contract
 
@@ -181,54 +182,10 @@ class Scratch:
     shape: Shape
 
 
-@dataclass(frozen=True)
-class Routine:
-    """The reference of an operation, which makes whole arrays of whole arrays in Python."""
+class _Parameters:
+    """What a call runs. Of its parameters those that are read come first, then those that are made and not read."""
 
-    operation: Operation
-    attrs: tuple[tuple[str, Any], ...] = ()
-    several: bool = False  # whether it gives a tuple
-    programs: tuple[Program, ...] = field(default=(), compare=False)  # what runs the graphs among the attributes, in their order
-
-    def __str__(self) -> str:
-        return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
-
-
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """A program that runs `count` times over the memory of a kernel's parameters.
-
-    The program's first inputs are the carries: it updates them, as a program does its variables, and what is in a carry's
-    second memory is the carry when a step has ended. The inputs after those are slices of `sequences`, as its outputs are of the
-    results; the others are the same in every step. The kernel's parameters are x0, x1, ... for the program's inputs (of a carry,
-    what it begins with), y0, y1, ... for the carries and the outputs, and `work`, the program's arena. A carry may be the memory
-    that it begins with: then there is no y for it.
-    """
-
-    program: Program
-    count: Size
-    carries: int
-    sequences: int
-    reverse: bool = False
-
-    def begins(self, given: str, made: str) -> bool:
-        """Whether a parameter is what a carry begins with, and another the carry."""
-        return given[0] == "x" and given[1:] == made[1:] and made[0] == "y" and int(given[1:]) < self.carries
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """Code over buffers: a body that runs for every index of the parallel loops, a routine of Python, or a program's steps."""
-
-    name: str
     params: tuple[Param, ...]
-    parallel: tuple[Axis, ...]
-    body: tuple[Statement, ...]
-    scratch: tuple[Scratch, ...] = ()
-    where: tuple[Where, ...] = field(default=(), compare=False)
-    nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
-    routine: Routine | None = None
-    steps: Steps | None = None
 
     @property
     def inputs(self) -> tuple[Param, ...]:
@@ -238,10 +195,96 @@ class Kernel:
     def outputs(self) -> tuple[Param, ...]:
         return tuple(p for p in self.params if p.mode != "in")
 
+
+@dataclass(frozen=True)
+class HostCall(_Parameters):
+    """Whole arrays made of whole arrays by the reference of an operation, in Python.
+
+    `programs` run the graphs among the attributes, in their order. Where the operation is Sized, they are all that it does: it is
+    native code at a size that is data.
+    """
+
+    name: str
+    params: tuple[Param, ...]
+    operation: Operation
+    attrs: tuple[tuple[str, Any], ...] = ()
+    several: bool = False  # whether it gives a tuple
+    programs: tuple[Program, ...] = field(default=(), compare=False)
+    where: tuple[Where, ...] = field(default=(), compare=False)
+    nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
+
+    @property
+    def invocation(self) -> str:
+        """The operation and its attributes, as Python would call it."""
+        return f"{self.operation.name}({', '.join(f'{key}={value}' for key, value in self.attrs)})"
+
+    def with_programs(self, change: Callable[[Program], Program]) -> HostCall:
+        return replace(self, programs=tuple(map(change, self.programs)))
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether Python only finds a size, and programs do the rest."""
+        return isinstance(self.operation.lowering, Sized)
+
     def __str__(self) -> str:
-        from graphc.ir.text import print_kernel
+        from graphc.ir.program_text import print_host_call
+
+        return print_host_call(self)
+
+
+@dataclass(frozen=True)
+class Kernel(_Parameters):
+    """Code over buffers: a body that runs for every index of the parallel loops."""
+
+    name: str
+    params: tuple[Param, ...]
+    parallel: tuple[Axis, ...]
+    body: tuple[Statement, ...]
+    scratch: tuple[Scratch, ...] = ()
+    where: tuple[Where, ...] = field(default=(), compare=False)
+    nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
+
+    def __str__(self) -> str:
+        from graphc.ir.program_text import print_kernel
 
         return print_kernel(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps(_Parameters):
+    """A program that runs `count` times over the memory of the parameters.
+
+    The program's first inputs are the carries: it updates them, as a program does its variables, and what is in a carry's
+    second memory is the carry when a step has ended. The inputs after those are slices of `sequences`, as its outputs are of the
+    results; the others are the same in every step. The parameters are x0, x1, ... for the program's inputs (of a carry, what it
+    begins with), y0, y1, ... for the carries and the outputs, and `work`, the program's arena. A carry may be the memory that it
+    begins with: then there is no y for it.
+    """
+
+    name: str
+    params: tuple[Param, ...]
+    program: Program
+    count: Size
+    carries: int
+    sequences: int
+    reverse: bool = False
+    where: tuple[Where, ...] = ()
+    nodes: tuple[int, ...] = ()
+
+    def with_programs(self, change: Callable[[Program], Program]) -> Steps:
+        return replace(self, program=change(self.program))
+
+    def begins(self, given: str, made: str) -> bool:
+        """Whether a parameter is what a carry begins with, and another the carry."""
+        return given[0] == "x" and given[1:] == made[1:] and made[0] == "y" and int(given[1:]) < self.carries
+
+    def __str__(self) -> str:
+        from graphc.ir.program_text import print_steps
+
+        return print_steps(self)
+
+
+Called = Kernel | HostCall | Steps
 
 
 @dataclass(frozen=True)
@@ -261,22 +304,28 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Call:
-    """One run of a kernel: the buffers of its parameters, in their order."""
+    """One run of a kernel, or of what Python computes: the buffers of its parameters, in their order."""
 
-    kernel: Kernel
+    kernel: Called
     buffers: tuple[str, ...]
+
+    @property
+    def space(self) -> str:
+        """The extents of its parallel loops, "512 × n"; who computes it where that is Python."""
+        if isinstance(self.kernel, Steps):
+            return f"{self.kernel.count} steps"
+        if isinstance(self.kernel, HostCall):
+            return "" if self.kernel.is_sized else "by Python"
+        return " × ".join(str(a.extent) for a in self.kernel.parallel if a.extent != 1)
 
     def _row(self) -> tuple[str, ...]:
         """What it is, how it is shared out, what it reads and writes, and the user's first line."""
         kernel = self.kernel
         pairs = list(zip(self.buffers, kernel.params, strict=True))
-        axes = " × ".join(str(a.extent) for a in kernel.parallel if a.extent != 1)
         reads, writes = (
             ", ".join(dict.fromkeys(written(name) for name, p in pairs if p.mode != other)) for other in ("out", "in")
         )  # fmt: skip
-        by_python = kernel.routine is not None and not isinstance(kernel.routine.operation.lowering, Sized)
-        what = "by Python" if by_python else axes
-        return kernel.name, what, reads, writes, str(kernel.where[0]) if kernel.where else ""
+        return kernel.name, self.space, reads, writes, str(kernel.where[0]) if kernel.where else ""
 
 
 @dataclass(frozen=True)
@@ -295,36 +344,39 @@ class Program:
     slots: tuple[Size, ...] = ()
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
-        """The program with every kernel of code replaced by `change` of it, those of steps too."""
-        return self.with_programs(lambda inner: inner.with_kernels(change), change)
+        """The program with every kernel replaced by `change` of it, those of the programs within it too."""
 
-    def with_programs(self, inside: Callable[[Program], Program], change: Callable[[Kernel], Kernel] = lambda k: k) -> Program:
-        """The program with `inside` applied to the programs of steps, and `change` to its other kernels."""
+        def changed(called: Called) -> Called:
+            return change(called) if isinstance(called, Kernel) else called.with_programs(lambda p: p.with_kernels(change))
 
-        def changed(kernel: Kernel) -> Kernel:
-            steps = kernel.steps
-            return change(kernel) if steps is None else replace(kernel, steps=replace(steps, program=inside(steps.program)))
+        return self.with_called(changed)
 
-        return replace(self, calls=tuple(replace(c, kernel=changed(c.kernel)) for c in self.calls))
+    def with_programs(self, change: Callable[[Program], Program]) -> Program:
+        """The program with each program that its host calls and steps hold replaced by `change` of it."""
+        return self.with_called(lambda called: called if isinstance(called, Kernel) else called.with_programs(change))
+
+    def with_called(self, change: Callable[[Called], Called]) -> Program:
+        """The program with what its calls run replaced by `change` of it."""
+        return replace(self, calls=tuple(replace(c, kernel=change(c.kernel)) for c in self.calls))
 
     @property
     def programs(self) -> Iterator[Program]:
         """The program, then those of its steps."""
         yield self
         for call in self.calls:
-            if call.kernel.steps is not None:
-                yield from call.kernel.steps.program.programs
+            if isinstance(call.kernel, Steps):
+                yield from call.kernel.program.programs
 
     @property
-    def kernels(self) -> Iterator[Kernel]:
-        """The distinct kernels, those of steps after the kernel of the steps."""
+    def kernels(self) -> Iterator[Called]:
+        """What its calls run, each once; the kernels of steps after the steps."""
         seen: set[str] = set()
         for call in self.calls:
             if call.kernel.name not in seen:
                 seen.add(call.kernel.name)
                 yield call.kernel
-                if call.kernel.steps is not None:
-                    for kernel in call.kernel.steps.program.kernels:
+                if isinstance(call.kernel, Steps):
+                    for kernel in call.kernel.program.kernels:
                         if kernel.name not in seen:
                             seen.add(kernel.name)
                             yield kernel
@@ -333,18 +385,18 @@ class Program:
         """The program with one name for equal kernels: k0, k1, ... in the order of their first call."""
         return self._named({})
 
-    def _named(self, names: dict[Kernel, str]) -> Program:
+    def _named(self, names: dict[Called, str]) -> Program:
         calls = []
         for call in self.calls:
             kernel = call.kernel
             name = names.setdefault(replace(kernel, name="k"), f"k{len(names)}")
-            if kernel.steps is not None:
-                kernel = replace(kernel, steps=replace(kernel.steps, program=kernel.steps.program._named(names)))
+            if isinstance(kernel, Steps):
+                kernel = kernel.with_programs(lambda inner: inner._named(names))
             calls.append(replace(call, kernel=replace(kernel, name=name)))
         return replace(self, calls=tuple(calls))
 
     def __str__(self) -> str:
-        from graphc.ir.text import print_program
+        from graphc.ir.program_text import print_program
 
         return print_program(self)
 
@@ -432,4 +484,5 @@ def copy_kernel(kind: TensorType) -> Kernel:
     i = "i" if "i" not in dims.names(kind.size) else "i_"
     at = (dims.symbol(i),)
     body = (Load("0", kind.dtype, "x0", at), Store("y0", at, Ref("0", kind.dtype)))
-    return Kernel("k", (Param("x0", flat, "in"), Param("y0", flat, "out")), (Axis(i, kind.size),), body)
+    params = Param("x0", flat, "in"), Param("y0", flat, "out")
+    return Kernel("k", params, (Axis(i, kind.size),), body)

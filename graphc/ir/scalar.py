@@ -6,9 +6,8 @@ A rule writes scalar code through a `Scalars`, which records statements; `Value`
     x = k.argument("x", float32)
     y = k.op("exp", x) * 2.0        # records  %0 = exp(%x);  %1 = mul(%0, 2.0)
 
-PRIMITIVES are what every backend implements, exactly: IEEE arithmetic, rounding, comparison, bits, selection. All other
-names (exp, maximum, floor_divide, ...) are expanded into primitives by passes/expand_math.py. The floats that memory alone
-holds (float16, bfloat16) are selected and cast, no more: STORAGE.
+Every backend implements the primitives (primitives.py), exactly: IEEE arithmetic, rounding, comparison, bits, selection. All
+other names (exp, maximum, floor_divide, ...) are expanded into primitives by passes/expand_math.py.
 """
 
 from __future__ import annotations
@@ -24,11 +23,6 @@ from graphc.ir import types as t
 from graphc.ir.dims import NO_RANGES, Ranges, Size, symbol
 from graphc.ir.types import DType, TensorType
 
-PRIMITIVES = frozenset(
-    "add sub mul div neg abs sqrt floor ceil trunc rint fma quot rem "  # quot, rem: C division of integers, divisor != 0
-    "eq ne lt le gt ge and or xor not shl shr select cast bitcast index".split()
-)
-STORAGE = frozenset(("select", "cast"))  # the primitives on types that memory alone holds (float16, bfloat16)
 COMPARISONS = frozenset(
     "eq ne lt le gt ge isnan isinf isfinite signbit logical_and logical_or logical_xor logical_not".split()
 )
@@ -242,6 +236,23 @@ class Scalars:
     def call(self, source: str, *args: Value) -> Value:
         """Scalar code written as text: "mul({0}, exp({1}))"; see `scalar_text`."""
         return scalar_text(source)(self, *args)
+
+
+def implied(op: str, given: Sequence[DType | None]) -> tuple[list[DType | None], DType | None]:
+    """The types of an operation's operands and of its result, as far as they follow from the operands whose type is known.
+
+    >>> implied("lt", [None, t.float32])
+    ([float32, float32], bool)
+    >>> implied("select", [None, None, t.int8])
+    ([bool, int8, int8], int8)
+    """
+    like = next((dtype for dtype in (given[1:] if op == "select" else given) if dtype is not None), None)
+    operands = [like] * len(given)
+    if op == "select":
+        operands[0] = t.bool_
+    if op in ("cast", "bitcast"):
+        return operands, None
+    return operands, t.int64 if op == "index" else t.bool_ if op in COMPARISONS else like
 
 
 def literal(value: Any, dtype: DType) -> Any:

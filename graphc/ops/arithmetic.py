@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
+from graphc.ir import primitives
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
@@ -235,18 +236,6 @@ def clip(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = 
 # --- casts -----------------------------------------------------------------------------------------------------------
 
 
-def _cast(x: Array, dtype: DType) -> Array:
-    """NumPy's cast; float to integer saturates and takes NaN to 0, which NumPy leaves to the C compiler."""
-    if x.dtype.kind != "f" or not dtype.is_integer:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return x.astype(dtype.numpy)
-    info = np.iinfo(dtype.numpy)
-    top = float(info.max) + 1.0 if info.max > 2**53 else float(info.max)
-    high, low = x >= top, x <= float(info.min)
-    inside = np.where(high | low | np.isnan(x), 0, x).astype(dtype.numpy)
-    return np.where(high, info.max, np.where(low, info.min, inside)).astype(dtype.numpy)
-
-
 def _astype_body(k: Scalars, index: tuple[Size, ...], dtype: DType) -> Any:
     return k.cast(k.load(0, index), dtype)
 
@@ -256,8 +245,8 @@ def _cast_gradient(g: Tensor, y: Tensor, x: Tensor, dtype: DType) -> tuple[Node 
 
 
 astype_ = Op(
-    "astype", lambda x, dtype: TensorType(dtype, x.shape), _cast, Pointwise(_astype_body, elementwise=True), _cast_gradient,
-    tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), level=of_all, arity=1, build=build,
+    "astype", lambda x, dtype: TensorType(dtype, x.shape), primitives.cast, Pointwise(_astype_body, elementwise=True),
+    _cast_gradient, tuple(Sample(((3, 4),), {"dtype": d}) for d in t.DTYPES), level=of_all, arity=1, build=build,
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.neutral import declared_code
+from graphc.ir.primitives import PRIMITIVES, STORAGE
 from graphc.ir.program import (
     Axis,
     Contract,
@@ -36,7 +37,7 @@ from graphc.ir.program import (
     walk,
     with_bodies,
 )  # fmt: skip
-from graphc.ir.scalar import PRIMITIVES, STORAGE, Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
+from graphc.ir.scalar import Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod

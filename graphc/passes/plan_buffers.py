@@ -28,13 +28,16 @@ from graphc.ir.program import (
     Branch,
     Buffer,
     Call,
+    Called,
     Contract,
     Gather,
+    HostCall,
     Kernel,
     Load,
     Loop,
     Program,
     Statement,
+    Steps,
     Store,
     While,
     bodies,
@@ -45,7 +48,13 @@ from graphc.ir.scalar import Ref
 
 
 def plan_buffers(program: Program) -> Program:
-    return _assign_slots(in_place(program, exchange=True)).named()
+    """The program with every buffer's place decided, and the programs within it too."""
+
+
+    def planned(called: Called) -> Called:
+        return called.with_programs(plan_buffers) if isinstance(called, HostCall) else called  # steps are planned already
+
+    return _assign_slots(in_place(program.with_called(planned), exchange=True)).named()
 
 
 def in_place(program: Program, exchange: bool) -> Program:
@@ -93,11 +102,8 @@ def accesses_of(kernel: Kernel) -> dict[str, list[Access]]:
 def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> bool:
     """Whether the output `made` may be the memory of the input `given`: each element is read before it is written.
 
-    An output with one store may be loaded again: that was written before, and nothing else writes there. Steps read what a
-    carry begins with before all else.
+    An output with one store may be loaded again: that was written before, and nothing else writes there.
     """
-    if kernel.steps is not None:
-        return kernel.steps.begins(given, made)
     found = accesses_of(kernel) if accesses is None else accesses
     ours = found.get(given, []), found.get(made, [])
     if any(isinstance(access, Gather) for side in ours for _, access, _ in side):
@@ -145,23 +151,30 @@ class _Merging:
 
     @cached_property
     def accesses(self) -> dict[str, list[Access]]:
-        return accesses_of(self.call.kernel)
+        return accesses_of(self.call.kernel) if isinstance(self.call.kernel, Kernel) else {}
 
     def fits(self, given: str, made: str) -> bool:
         """Whether the buffer `made` may be the memory of the buffer `given`."""
-        if self.times[given] != 1 or self.times[made] != 1 or given in self.into.values() or made in self.into:
+        kernel = self.call.kernel
+        if isinstance(kernel, HostCall) or self.times[given] != 1 or self.times[made] != 1:
+            return False
+        if given in self.into.values() or made in self.into:
             return False
         a, b = self.params[given], self.params[made]
         if a.mode != "in" or b.mode != "out" or a.type != b.type:
             return False
-        if can_share(self.call.kernel, a.name, b.name, self.accesses):
-            return True
-        return copied_first(self.call.kernel, a.name, b.name, self.accesses) is not None
+        if isinstance(kernel, Steps):  # they read what a carry begins with before all else
+            return kernel.begins(a.name, b.name)
+        return (
+            can_share(kernel, a.name, b.name, self.accesses)
+            or copied_first(kernel, a.name, b.name, self.accesses) is not None
+        )  # fmt: skip
 
     def done(self, call: Call) -> Call:
         """A call with the same parameters, its outputs where `into` wants them."""
         names = {self.params[made].name: self.params[given].name for made, given in self.into.items()}
-        if not names:
+        kernel = call.kernel
+        if not names or isinstance(kernel, HostCall):
             return call
 
         def change(statement: Statement) -> tuple[Statement, ...]:
@@ -171,11 +184,12 @@ class _Merging:
             return (statement,)
 
         both = set(names.values())
-        kernel = call.kernel
-        idle = {copied_first(kernel, given, made, self.accesses) for made, given in names.items()}
-        body = tuple(s for i, s in enumerate(kernel.body) if i not in idle)
         params = tuple(replace(p, mode="inout") if p.name in both else p for p in kernel.params if p.name not in names)
         buffers = tuple(b for b, p in zip(call.buffers, kernel.params, strict=True) if p.name not in names)
+        if isinstance(kernel, Steps):
+            return Call(replace(kernel, params=params), buffers)
+        idle = {copied_first(kernel, given, made, self.accesses) for made, given in names.items()}
+        body = tuple(s for i, s in enumerate(kernel.body) if i not in idle)
         return Call(replace(kernel, params=params, body=rewrite(body, change)), buffers)
 
 
@@ -198,7 +212,7 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
-    certain = max((i for i, c in enumerate(calls) if c.kernel.routine is not None), default=-1)  # from here on nothing can fail
+    certain = max((i for i, c in enumerate(calls) if isinstance(c.kernel, HostCall)), default=-1)  # from here on nothing can fail
     users = _users(calls)
     merging: dict[int, _Merging] = {}
     writes = [_writes(call) for call in calls]

@@ -17,7 +17,8 @@ from typing import Any
 from graphc.ir.dims import Ranges, Size, symbol
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild
 from graphc.ir.operation import VOCABULARY, Choose, Host, Leaf, Pointwise, Project, Repeat, Scan, Sized
-from graphc.ir.scalar import STORAGE, Arg, Ref, Value
+from graphc.ir.primitives import STORAGE
+from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType
 from graphc.passes.work import NodeScalars
 

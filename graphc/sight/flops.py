@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.ir import dims
-from graphc.ir.program import Axis, Branch, Contract, Gather, Kernel, Loop, Reduce, Statement, While, bodies, walk
+from graphc.ir.program import (
+    Axis,
+    Branch,
+    Called,
+    Contract,
+    Gather,
+    HostCall,
+    Kernel,
+    Loop,
+    Reduce,
+    Statement,
+    Steps,
+    While,
+    bodies,
+    walk,
+)  # fmt: skip
 from graphc.ir.scalar import Let
 
 _OPERATIONS = {"add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1, "fma": 2}
@@ -18,8 +33,8 @@ _TURNS = 1024  # turns of a loop that are looked at where its inner loops depend
 Env = Mapping[str, int]
 
 
-def flops(kernel: Kernel, sizes: Env) -> int:
-    """The floating-point operations of one call of a kernel.
+def flops(kernel: Called, sizes: Env) -> int:
+    """The floating-point operations of one call of a kernel; of what Python computes, none are known.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n", 8), "float32")
@@ -27,13 +42,17 @@ def flops(kernel: Kernel, sizes: Env) -> int:
     >>> flops(f.kernels[0].kernel, {"n": 100}) == 100 * 16 * (2 * 8 + 1)
     True
     """
-    return round(_kernel(kernel, sizes))
+    return round(_called(kernel, sizes))
 
 
-def _kernel(kernel: Kernel, env: Env) -> float:
-    if kernel.steps is None:
-        return _nest(kernel.parallel, kernel.body, env)
-    return dims.evaluate(kernel.steps.count, env) * sum(_kernel(call.kernel, env) for call in kernel.steps.program.calls)
+def _called(called: Called, env: Env) -> float:
+    match called:
+        case Kernel():
+            return _nest(called.parallel, called.body, env)
+        case Steps():
+            return dims.evaluate(called.count, env) * sum(_called(call.kernel, env) for call in called.program.calls)
+        case HostCall():
+            return 0.0
 
 
 def _nest(axes: Sequence[Axis], body: Sequence[Statement], env: Env) -> float:

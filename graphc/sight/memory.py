@@ -11,7 +11,7 @@ from graphc.errors import InputError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.html import html_table
-from graphc.ir.program import Program
+from graphc.ir.program import Kernel, Program
 from graphc.sight.table import table
 
 _LINE = 64  # bytes of a cache line, at which all memory of a program is aligned
@@ -101,6 +101,8 @@ def memory(program: Program, kernels: Sequence[Any]) -> Memory:
 
 def _scratch(kernel: Any) -> Size:
     """What a run of a compiled kernel needs: the backend's own part, then its arrays."""
+    if not isinstance(kernel.kernel, Kernel):
+        return 0
     arrays = (_aligned(dims.mul(dims.product(s.shape), s.dtype.itemsize)) for s in kernel.kernel.scratch)
     return dims.add(kernel.reserve, _sum(arrays))
 

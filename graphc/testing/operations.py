@@ -12,7 +12,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.ir import types as t
-from graphc.ir.text import parse
+from graphc.ir.parser import parse
 from graphc.testing.gradients import check_grads
 from graphc.testing.values import draw, extremes, same, special
 

@@ -19,7 +19,7 @@ from graphc.backends.numba.pool import Pool, native_address, pool, walker
 from graphc.backends.numba.routine import PythonKernel, row_of
 from graphc.errors import GraphError
 from graphc.ir import dims
-from graphc.ir.program import Buffer, Call, Kernel, Program, cost
+from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
@@ -44,17 +44,15 @@ class SteppedKernel:
     """The steps of a program: rows of the table that threads walk again and again, without code of their own."""
 
     name: str
-    kernel: Kernel
+    kernel: Steps
     dims: tuple[str, ...] = ()
     reserve: int = 0
 
     @property
     def source(self) -> str:
         """The order of the kernels of a step."""
-        steps = self.kernel.steps
-        assert steps is not None
-        calls = "".join(f"    {call.kernel.name}\n" for call in steps.program.calls)
-        return f"# not a kernel, but others in turn\nfor step in range({steps.count}):\n{calls}"
+        calls = "".join(f"    {call.kernel.name}\n" for call in self.kernel.program.calls)
+        return f"# not a kernel, but others in turn\nfor step in range({self.kernel.count}):\n{calls}"
 
     def __repr__(self) -> str:
         return f"<steps {self.name}>"
@@ -65,6 +63,8 @@ AnyKernel = CompiledKernel | PythonKernel | SteppedKernel
 
 def extent_of(kernel: AnyKernel, env: Mapping[str, int]) -> int:
     """The parallel extent of a kernel."""
+    if not isinstance(kernel, CompiledKernel):
+        return 1
     return dims.evaluate(dims.product(a.extent for a in kernel.kernel.parallel), env)
 
 
@@ -73,6 +73,8 @@ def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
 
     What is left over of a vector is computed one element after the other, at ten times the cost.
     """
+    if not isinstance(kernel, CompiledKernel):
+        return 1
     bound = {a.var: 0 for a in kernel.kernel.parallel}
     unit = cost(kernel.kernel.body, {**env, **bound})
     tile = max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
@@ -81,6 +83,8 @@ def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
 
 def scratch_offsets(kernel: AnyKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
     """The byte offsets of a kernel's scratch arrays, and the bytes they take."""
+    if not isinstance(kernel, CompiledKernel):
+        return [], 0
     offsets, at = [], kernel.reserve
     for s in kernel.kernel.scratch:
         offsets.append(at)
@@ -159,8 +163,8 @@ class Binding:
         self.free: list[Context] = []
 
     def _row(self, native: Native, call: Call) -> Row:
-        kernel, steps, env = native.by_name[call.kernel.name], call.kernel.steps, self.env
-        if steps is not None:
+        kernel, steps, env = native.by_name[call.kernel.name], call.kernel, self.env
+        if isinstance(steps, Steps):
             inner = [self._row(native, one) for one in steps.program.calls]
             return Row(call, kernel, [], 1, 1, 1, dims.evaluate(steps.count, env), inner, _slots(steps.program, env)[0])
         offsets, need = scratch_offsets(kernel, env)
@@ -207,9 +211,9 @@ class Table:
         begin = self.row
         self.row += 1
         self._put(0, 0, walk.ROW_BYTES * (row.rows - 1), row.turns, 8 * depth, walk.FIRST_ROW)
-        assert row.call.kernel.steps is not None
+        assert isinstance(row.call.kernel, Steps)
         for call in row.inner:
-            self.add(call, row.call.kernel.steps.program.buffers, inner, depth + 1)
+            self.add(call, row.call.kernel.program.buffers, inner, depth + 1)
         first, then = _moves(row, self.env, inner)
         self._put(native_address("advance"), 0, self._words(then), 1, 1, 1)
         self._put(0, 0, -walk.ROW_BYTES * (row.rows - 3), row.turns, 8 * depth, walk.LAST_ROW)
@@ -229,12 +233,11 @@ class Table:
 
 def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) -> tuple[list[int], list[int]]:
     """What `walk.begin` and `walk.advance` do for steps, where the addresses of a step's buffers are to stand at `places`."""
-    kernel = row.call.kernel
-    steps = kernel.steps
-    assert steps is not None
+    steps = row.call.kernel
+    assert isinstance(steps, Steps)
     program = steps.program
-    at = {p.name: i for i, p in enumerate(kernel.params)}
-    types = {p.name: p.type for p in kernel.params}
+    at = {p.name: i for i, p in enumerate(steps.params)}
+    types = {p.name: p.type for p in steps.params}
     second = {carry: row.slots[program.buffers[name].slot or 0] for carry, name in program.updates}
     copies: list[int] = []
     sources: dict[str, tuple[int, int]] = {}  # buffer -> a parameter, and an offset
@@ -394,12 +397,18 @@ class Native:
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
 
-    def _compile(self, kernels: Sequence[Kernel]) -> list[AnyKernel]:
+    def _compile(self, kernels: Sequence[Called]) -> list[AnyKernel]:
         self.compilations += 1
-        compiled = iter(compile_kernels(k for k in kernels if k.routine is None and k.steps is None))
+        compiled = iter(compile_kernels(k for k in kernels if isinstance(k, Kernel)))
         found: list[AnyKernel] = []
         for k in kernels:
-            found.append(SteppedKernel(k.name, k) if k.steps else next(compiled) if k.routine is None else _python(k))
+            match k:
+                case Kernel():
+                    found.append(next(compiled))
+                case HostCall():
+                    found.append(PythonKernel(k.name, k, native=tuple(map(Native, k.programs))))
+                case Steps():
+                    found.append(SteppedKernel(k.name, k))
         return found
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
@@ -437,11 +446,6 @@ class Native:
         if self._repeats and results is not None:
             return [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
         return results
-
-
-def _python(kernel: Kernel) -> PythonKernel:
-    assert kernel.routine is not None
-    return PythonKernel(kernel.name, kernel, native=tuple(map(Native, kernel.routine.programs)))
 
 
 @lru_cache(maxsize=1)

@@ -25,13 +25,14 @@ LINE = 64  # bytes
 
 
 def lay_out_constants(program: Program) -> Program:
-    """The program with its constants as panels where that serves all that read them."""
+    """The program, and those within it, with constants as panels where that serves all that read them."""
     program = program.with_programs(lay_out_constants)
     found: dict[str, TensorType | None] = {}
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):
             if program.buffers[name].role == "constant":
-                kind = param.type if _gains(call.kernel, param) else None
+                gains = isinstance(call.kernel, Kernel) and _gains(call.kernel, param)
+                kind = param.type if gains else None
                 found[name] = kind if found.get(name, kind) == kind else None
     chosen = {name: kind for name, kind in found.items() if kind is not None}
     if not chosen:
@@ -79,7 +80,7 @@ def _call(call: Call, chosen: dict[str, TensorType]) -> Call:
     """The call of a kernel that reads panels."""
     kernel = call.kernel
     read = {p.name: _type(p.type) for p, name in zip(kernel.params, call.buffers, strict=True) if name in chosen}
-    if not read:
+    if not read or not isinstance(kernel, Kernel):
         return call
 
     def body(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:

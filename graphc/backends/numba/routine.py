@@ -14,8 +14,8 @@ from graphc.backends import Executable
 from graphc.backends.interpreter import Body, bind_dims, call_routine
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
-from graphc.ir.operation import Host, Operation, Sized
-from graphc.ir.program import Kernel
+from graphc.ir.operation import Host, Operation
+from graphc.ir.program import HostCall
 from graphc.ir.types import TensorType, TupleType
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +30,7 @@ class PythonKernel:
     """
 
     name: str
-    kernel: Kernel
+    kernel: HostCall
     dims: tuple[str, ...] = ()
     reserve: int = 0
     address: int = 0
@@ -39,20 +39,17 @@ class PythonKernel:
     @property
     def source(self) -> str:
         """The call of the routine."""
-        assert self.kernel.routine is not None
         inside = [k.source for native in self.native for k in native.kernels]
-        if self._is_sized:
+        if self.kernel.is_sized:
             return "\n".join(["# native code, at a size that is data", *inside])
         arguments = ", ".join(p.name for p in self.kernel.inputs)
         results = ", ".join(p.name for p in self.kernel.outputs)
-        return "\n".join([f"# Python, not native code\n{results} = {self.kernel.routine}({arguments})\n", *inside])
-
-    @property
-    def _is_sized(self) -> bool:
-        return self.kernel.routine is not None and isinstance(self.kernel.routine.operation.lowering, Sized)
+        return "\n".join([f"# Python, not native code\n{results} = {self.kernel.invocation}({arguments})\n", *inside])
 
     def __repr__(self) -> str:
-        return f"<kernel {self.name}: {self.kernel.routine}, by Python>" if not self._is_sized else f"<program {self.name}>"
+        if self.kernel.is_sized:
+            return f"<program {self.name}>"
+        return f"<kernel {self.name}: {self.kernel.invocation}, by Python>"
 
 
 def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[BaseException], None]) -> tuple[Any, int]:
@@ -60,16 +57,15 @@ def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[Bas
 
     `failed` is told what it raises.
     """
-    kernel, natives = python.kernel, iter(python.native)
-    assert kernel.routine is not None
-    arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in kernel.params]
-    attrs = {key: _native(bind_dims(value, sizes), natives) for key, value in kernel.routine.attrs}
-    where = kernel.where[0] if kernel.where else None
-    parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(kernel.params, arrays, strict=True) if p.mode == "out")
-    want = TupleType(parts) if kernel.routine.several else parts[0]
-    run = partial(call_routine, kernel.routine.operation, attrs=attrs, want=want, where=where)
-    into = None if any(p.type.dtype.is_storage for p in kernel.params) else _into(kernel.routine.operation)
-    count = len(kernel.inputs)
+    host, natives = python.kernel, iter(python.native)
+    arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in host.params]
+    attrs = {key: _native(bind_dims(value, sizes), natives) for key, value in host.attrs}
+    where = host.where[0] if host.where else None
+    parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(host.params, arrays, strict=True) if p.mode == "out")
+    want = TupleType(parts) if host.several else parts[0]
+    run = partial(call_routine, host.operation, attrs=attrs, want=want, where=where)
+    into = None if any(p.type.dtype.is_storage for p in host.params) else _into(host.operation)
+    count = len(host.inputs)
 
     def call(pointers: int, *_: int) -> None:
         try:

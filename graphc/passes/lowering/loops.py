@@ -32,6 +32,7 @@ from graphc.ir.program import (
     Call,
     Contract,
     Gather,
+    HostCall,
     Index,
     Init,
     Kernel,
@@ -128,9 +129,11 @@ class _Kernel:
     def call(self) -> Call:
         where = () if self.node.where is None else (self.node.where,)
         places = tuple(self.plan.position[n] for n in self.cluster.nodes)
-        body, scratch = tuple(self.body), tuple(self.scratch)
-        kernel = Kernel("k", tuple(self.params), self.parallel, body, scratch, where, places, steps=self.steps)
-        return Call(kernel, tuple(self.buffers))
+        pairs = sorted(zip(self.params, self.buffers, strict=True), key=lambda pair: pair[0].mode == "out")
+        params, buffers = zip(*pairs, strict=True)  # what is read first, constants too, then what is made
+        if self.steps is not None:
+            return Call(replace(self.steps, params=params, where=where, nodes=places), buffers)
+        return Call(Kernel("k", params, self.parallel, tuple(self.body), tuple(self.scratch), where, places), buffers)
 
     # --- the three forms ---
 
@@ -270,18 +273,19 @@ class _Rewriting:
     """A kernel of a body as statements: on other memory, with names of its own."""
 
     def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
+        assert isinstance(call.kernel, Kernel), "a body that calls Python is not written out"
         self.kernel = call.kernel
         self.share, self.turns = kernel.share, turns
         self.number = kernel._number()
-        self.places = {p.name: places[b] for p, b in zip(call.kernel.params, call.buffers, strict=True)}
-        self.shapes = {p.name: p.type.shape for p in call.kernel.params}
-        for s in call.kernel.scratch:
+        self.places = {p.name: places[b] for p, b in zip(self.kernel.params, call.buffers, strict=True)}
+        self.shapes = {p.name: p.type.shape for p in self.kernel.params}
+        for s in self.kernel.scratch:
             self.places[s.name] = kernel._scratch(s.dtype, (dims.product(s.shape),)), ()
             self.shapes[s.name] = s.shape
         ranges: dict[str, set[Axis]] = {}
-        for axis in call.kernel.parallel:
+        for axis in self.kernel.parallel:
             ranges.setdefault(axis.var, set()).add(axis)
-        for statement in walk(call.kernel.body):
+        for statement in walk(self.kernel.body):
             match statement:
                 case Loop(var, stop, _, start):
                     ranges.setdefault(var, set()).add(Axis(var, stop, start))
@@ -372,12 +376,9 @@ class _Rewriting:
 
 def _programs(node: Node) -> tuple[Program, ...]:
     """What runs the graphs of a node that is called in Python, in the order of its attributes."""
-    from graphc.passes.expand_math import expand_math
     from graphc.passes.lowering import lower
-    from graphc.passes.plan_buffers import plan_buffers
 
-    graphs = subgraphs(node, sorted(node.attrs))
-    return tuple(plan_buffers(expand_math(lower(Plan(graph)))) for graph in graphs)
+    return tuple(lower(Plan(graph)) for graph in subgraphs(node, sorted(node.attrs)))
 
 
 def _program(body: Graph, carries: int) -> Program | None:
@@ -394,5 +395,5 @@ def _lowered(body: Graph, carries: int) -> Program | None:
 
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
     program = lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
-    return None if any(call.kernel.routine is not None for call in program.calls) else program
+    return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from graphc.ir.graph import Node
 from graphc.ir.operation import Project
-from graphc.ir.program import Call, Kernel, Param, Program, Routine
+from graphc.ir.program import Call, HostCall, Param, Program
 from graphc.ir.types import TupleType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
@@ -38,7 +38,7 @@ def lower_routine(plan: Plan, cluster: Cluster, names: Mapping[Node, str], progr
     for i, (result, kind) in enumerate(zip(results, types, strict=True)):
         params.append(Param(f"y{i}", kind, "out"))
         buffers.append(f"{names[node]}.{i}" if result is None else names[result])
-    routine = Routine(node.op, tuple(sorted(node.attrs.items())), isinstance(node.type, TupleType), programs)
     where = () if node.where is None else (node.where,)
-    kernel = Kernel("k", tuple(params), (), (), (), where, tuple(plan.position[n] for n in cluster.nodes), routine)
-    return Call(kernel, tuple(buffers))
+    places = tuple(plan.position[n] for n in cluster.nodes)
+    attrs, several = tuple(sorted(node.attrs.items())), isinstance(node.type, TupleType)
+    return Call(HostCall("k", tuple(params), node.op, attrs, several, programs, where, places), tuple(buffers))

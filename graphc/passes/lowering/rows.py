@@ -232,6 +232,7 @@ def _lower_flat(writer: Writer, rows: Rows) -> Call:
         row = Scope(writer, None, {i: size})
         rows.write(row, dims.unravel(dims.symbol(i), rows.outer, {i: size}), no_total)
         call = writer.call([Axis(i, size)], row.body)
+        assert isinstance(call.kernel, Kernel)
         flat = _flatten(call.kernel, i)
         if flat is not None:
             return replace(call, kernel=flat)

@@ -198,6 +198,7 @@ class Writer:
         for param, buffer in partial.items():
             params.append(param)
             buffers[param.name] = buffer
+        params.sort(key=lambda p: p.mode == "out")  # what is read first, then what is made
         scratch = (*self.scratch.values(), *self.spare)
         lines = tuple(dict.fromkeys(n.where for n in self.whole.nodes if n.where is not None))
         places = tuple(self.plan.position[n] for n in self.whole.nodes)

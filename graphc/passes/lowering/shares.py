@@ -68,6 +68,8 @@ def _turns(program: Program, rows: int) -> tuple[Mapping[str, int], ...] | None:
     written = {b for call in program.calls for p, b in zip(call.kernel.params, call.buffers, strict=True) if p.mode != "in"}
     found = []
     for call in program.calls:
+        if not isinstance(call.kernel, Kernel):
+            return None
         own = {p.name: p.type.shape for p, b in zip(call.kernel.params, call.buffers, strict=True) if b in written}
         turns = _Look(call.kernel, own, rows).turns()
         if turns is None:

@@ -1,6 +1,6 @@
 """Loops whose steps are long: each step is a run of the body's own program.
 
-    for t < steps {                        4 steps, carrying 1, over 1 {
+    for t < steps {                        steps 4 (carries=1, sequences=1) {
       the statements of k0, k1      =>       program body { k0 ...; k1 ... }
     }                                      }
 
@@ -16,7 +16,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
-from graphc.ir.program import Axis, Call, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, walk
+from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, walk
 
 LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
 DEPTH = 8  # of steps in steps
@@ -29,8 +29,8 @@ def are_long(program: Program) -> bool:
     return sum(_cost(call.kernel) for call in program.calls) >= LONG and _depth(program) < DEPTH
 
 
-def _cost(kernel: Kernel) -> float:
-    if kernel.steps is not None:
+def _cost(kernel: Called) -> float:
+    if not isinstance(kernel, Kernel):
         return LONG
     axes = list(kernel.parallel)
     for statement in walk(kernel.body):
@@ -46,7 +46,7 @@ def _cost(kernel: Kernel) -> float:
 
 def _depth(program: Program) -> int:
     """How deep there are steps in a program."""
-    inner = (call.kernel.steps.program for call in program.calls if call.kernel.steps is not None)
+    inner = (call.kernel.program for call in program.calls if isinstance(call.kernel, Steps))
     return max((1 + _depth(found) for found in inner), default=0)
 
 
@@ -61,7 +61,7 @@ def steps_of(body: Program, count: Size, carries: int, sequences: int, reverse: 
             buffers[name] = replace(buffer, slot=len(slots))
             slots.append(buffer.type.nbytes)
     program = replace(program, buffers=buffers, slots=tuple(slots))
-    return Steps(program, count, carries, sequences, reverse), _bytes(slots)
+    return Steps("k", (), program, count, carries, sequences, reverse), _bytes(slots)
 
 
 def _once_each(program: Program) -> Program:
