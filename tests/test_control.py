@@ -418,6 +418,31 @@ def test_a_scan_keeps_what_is_made_of_a_product_in_place_of_it() -> None:
     check_gradients(loss, [z, u], [np.linspace(-1, 1, 60).reshape(5, 3, 4), np.linspace(-1, 1, 16).reshape(4, 4)])
 
 
+def test_a_scan_keeps_dear_values_where_they_are_few() -> None:
+    """Of a recurrent layer the gates after their sigmoids; of many exponentials only what the step began with."""
+
+    def backward_of(step: Any, *inputs: Any) -> set[str]:
+        last, _ = gx.scan(step, gx.zeros((3, 4)), inputs[0])
+        loss = gx.sum(last * last)
+        gradients = gx.grad(loss, list(inputs))
+        shapes = [tuple(n if isinstance(n, int) else 3 for n in x.shape) for x in inputs]
+        check_gradients(loss, list(inputs), [np.linspace(-0.5, 0.6, int(np.prod(s))).reshape(s) for s in shapes])
+        f = gx.compile(list(inputs), [loss, *gradients])
+        _, backward = (n for n in f.graph.nodes if isinstance(n.op.lowering, Scan))
+        return {n.op.name for n in backward.attrs["body"].nodes}
+
+    z, u = gx.placeholder("z", (5, 3, 4), "float64"), gx.placeholder("u", (4, 4), "float64")
+    gated = lambda c, x: (gx.sigmoid(c @ u) * x + gx.tanh(c @ u + x),) * 2
+    assert not backward_of(gated, z, u) & {"sigmoid", "tanh"}
+
+    def many(c: Any, x: Any) -> Any:
+        for _ in range(4):
+            c = gx.exp(-c * c) + x
+        return c, c
+
+    assert "exp" in backward_of(many, z)
+
+
 def test_a_scan_writes_over_a_sequence_that_ends_there() -> None:
     """Even where what it writes is read again in the same step."""
     z = gx.placeholder("z", (40, 3, 4), "float32")

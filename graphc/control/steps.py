@@ -10,6 +10,7 @@ import numpy as np
 from graphc import ops
 from graphc.control.bodies import check_body, for_every, leaf_of, spread_flags, with_axis
 from graphc.errors import ShapeError
+from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Scan
@@ -17,6 +18,7 @@ from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, Spread, build, results, spread
 from graphc.ops.tensor import Tensor
 from graphc.passes.differentiate import differentiate
+from graphc.passes.work import is_dear
 
 Array = np.ndarray[Any, Any]
 SHORT = 128  # a weight's gradient of products over at most so many terms a step is one product after the loop
@@ -50,8 +52,8 @@ def _scan_vjp(
 ) -> tuple[Tensor | None, ...]:  # fmt: skip
     """Another scan, from the last step to the first, that carries the cotangents.
 
-    It is given what each step began with. Products, sums and the like are kept from the forward loop; elementwise code is
-    computed again.
+    It is given what each step began with. Products, sums and the like are kept from the forward loop, and what is dear of
+    elementwise code, such as exp, where that takes little more memory; the rest is computed again.
     """
     last = carries + sequences
     leaves = body.inputs
@@ -158,19 +160,34 @@ def _kept(body: Graph, needed: Sequence[Node], carried: set[Node]) -> tuple[list
 
     The carries that it began with, and the results of everything but elementwise code: or in place of one what elementwise code
     makes of it, where a backward step reads nothing else of it. That is as large, and its other operands need not be read again.
+    Dear elementwise results are kept too, if all together is then at most half as large again.
     """
     forward = {n for n in topological(body.outputs) if n.inputs}
 
-    def is_kept(node: Node) -> bool:
-        made = node in forward or (isinstance(node.op.lowering, Project) and node.inputs[0] in forward)
-        return made and not isinstance(node.op.lowering, Pointwise) and not isinstance(node.type, TupleType)
+    def histories(dear: bool) -> tuple[list[Node], list[Node]]:
+        def is_kept(node: Node) -> bool:
+            made = node in forward or (isinstance(node.op.lowering, Project) and node.inputs[0] in forward)
+            cheap = isinstance(node.op.lowering, Pointwise) and not (dear and is_dear(node))
+            return made and not cheap and not isinstance(node.type, TupleType)
 
-    order, readers = _above(needed, lambda n: n in carried or is_kept(n))
-    instead = {_followed(n, readers, forward, set(needed)) for n in order if is_kept(n)}
-    order, _ = _above(needed, lambda n: n in carried or n in instead or is_kept(n))
-    kept = [n for n in order if n in instead or is_kept(n)]
+        order, readers = _above(needed, lambda n: n in carried or is_kept(n))
+        instead = {_followed(n, readers, forward, set(needed)) for n in order if is_kept(n)}
+        order, _ = _above(needed, lambda n: n in carried or n in instead or is_kept(n))
+        return [n for n in order if n in carried], [n for n in order if n in instead or is_kept(n)]
+
+    few, many = histories(dear=False), histories(dear=True)
+    little = dims.sub(dims.mul(3, _bytes(*few)), dims.mul(2, _bytes(*many)))
+    began, kept = many if dims.is_nonnegative(little) else few
     replaced = {n: leaf_of(f"kept{i}", n.type) for i, n in enumerate(kept)}
-    return [*(n for n in order if n in carried), *kept], replaced
+    return [*began, *kept], replaced
+
+
+def _bytes(*several: Sequence[Node]) -> Size:
+    total: Size = 0
+    for nodes in several:
+        for node in nodes:
+            total = dims.add(total, node.type.nbytes)
+    return total
 
 
 def _above(roots: Sequence[Node], ends: Callable[[Node], bool]) -> tuple[list[Node], dict[Node, list[Node]]]:

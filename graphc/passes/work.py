@@ -174,3 +174,20 @@ class Probe(NodeScalars):
     @property
     def ranges(self) -> dims.Ranges:
         return self._ranges
+
+
+class _Nothing:
+    """Nobody is inlined."""
+
+    def inlined(self, node: Node) -> bool:
+        return False
+
+
+def is_dear(node: Node) -> bool:
+    """Whether an element of a pointwise result costs more than to store it and to load it again."""
+    work = work_of(node) if isinstance(node.op.lowering, Pointwise) else None
+    if work is None:
+        return False
+    probe = Probe(_Nothing(), node, {f"d.{a}": n for a, n in enumerate(work.domain)})
+    work_value(probe, work, axis_names(len(work.domain)))
+    return probe.weight >= EXPENSIVE
