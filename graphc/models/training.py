@@ -174,6 +174,8 @@ class Programs:
                 batch = mapped(batch, lambda x: gx.take(x, one, axis=0))
             with calls() as traced:
                 outputs, updates = build(batch) if name == "predict" else build(*(*batch, None)[:3])  # (x, y) or (x, y, weights)
+            if training:  # the first call of a model makes its variables
+                key = (*key[:3], *self._steered())
             if name == "train_many":
                 outputs, updates = in_a_loop(outputs, updates, one, rows)
             self._made[key] = gx.compile(inputs, outputs, updates, name=name, backend=self.backend)
@@ -187,6 +189,7 @@ class Programs:
     def _train(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
         if self.step is not None:
             figures, updates = self.step(self.model, x, y)
+            updates = self.optimizer.with_known_state(updates, list(self.model.variables.values()))
             loss = figures["loss"]
             count = gx.ones((flat(x)[0].shape[0],), "float64")
             for name, value in figures.items():
@@ -272,8 +275,9 @@ class Programs:
         return dict(kept.updates)
 
     def prepare(self) -> None:
-        """Make the state of optimiser and gradients, as the first step would."""
-        self.gradients.prepare(self.model.trainable_variables)
+        """Make the state of optimiser and gradients, as the first step would. Of a step of one's own nobody knows it before."""
+        if self.step is None:
+            self.gradients.prepare(self.model.trainable_variables)
 
     # --- figures ---
 
