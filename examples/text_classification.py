@@ -69,11 +69,11 @@ def baseline(texts: list[str], topics: Any, held: list[str], true: Any) -> tuple
     """The accuracy of scikit-learn's TF-IDF and logistic regression: as they are, and with C chosen by cross-validation."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, KFold
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import make_pipeline
 
     plain = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000))
-    folds = KFold(3, shuffle=True, random_state=0)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
     chosen = GridSearchCV(plain, {"logisticregression__C": [1, 10, 100]}, cv=folds)
     return plain.fit(texts, topics).score(held, true), chosen.fit(texts, topics).score(held, true)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import importlib.util
+import itertools
 import json
 import shutil
 import subprocess
@@ -34,7 +35,8 @@ def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
         "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
-        "segmentation", "speech", "text_classification", "time_series", "two_spirals",
+        "segmentation", "speech", "text_classification", "time_series", "translation",
+        "two_spirals",
     }  # fmt: skip
 
 
@@ -296,9 +298,11 @@ def test_clothing_is_read_from_its_files(tmp_path: Path) -> None:
 def test_a_character_gpt_learns_and_writes(capsys: pytest.CaptureFixture[str]) -> None:
     loss, written, _ = load("generation").main(epochs=3, length=16, width=32, blocks=1, characters=20_000)
     assert loss < 3.0  # as often as the letters stand in the text: 3.2
-    assert written.startswith("The ")
-    assert len(written) == 16
-    assert written in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for start, text in zip(("The ", "If ", "A class "), written, strict=True):
+        assert text.startswith(start)
+        assert len(text) == 16
+        assert text in printed
 
 
 def test_a_token_of_the_cache_is_that_of_the_whole_sequence() -> None:
@@ -313,6 +317,54 @@ def test_a_token_of_the_cache_is_that_of_the_whole_sequence() -> None:
         word, logits = writer.step(said[:, place : place + 1], place)
         np.testing.assert_allclose(logits, expected[place], rtol=1e-4, atol=1e-5)
         assert word == expected[place].argmax()
+
+
+def torch_gpt(p: dict[str, Any], blocks: int, heads: int, words: Any) -> Any:
+    """The logits of `generation.GPT`, in torch, from its weights by path."""
+    F = pytest.importorskip("torch").nn.functional
+    dense = lambda x, at: x @ p[f"{at}/kernel"] + p[f"{at}/bias"]
+    norm = lambda x, at, eps: F.layer_norm(x, x.shape[-1:], p[f"{at}/gamma"], p[f"{at}/beta"], eps)
+    x = p["embed/embeddings"][words] + p["places/positions"][: words.shape[1]]
+    for at in (f"blocks/{i}" for i in range(blocks)):
+        h = norm(x, f"{at}/attention_norm", 1e-5)
+        q, k, v = (dense(h, f"{at}/attention/{name}").unflatten(-1, (heads, -1)) for name in ("query", "key", "value"))
+        y = F.scaled_dot_product_attention(*(a.transpose(1, 2) for a in (q, k, v)), is_causal=True).transpose(1, 2).flatten(2)
+        x = x + dense(y, f"{at}/attention/output")
+        h = norm(x, f"{at}/feed_forward_norm", 1e-5)
+        x = x + dense(F.gelu(dense(h, f"{at}/feed_forward/inner")), f"{at}/feed_forward/outer")
+    return dense(norm(x, "norm", 1e-3), "head")
+
+
+def losses_beside_torchs(steps: int, batch: int, length: int, width: int, blocks: int, heads: int = 4) -> tuple[Any, Any]:
+    """The losses of as many steps of training by graphc and by torch, from the same weights, on the same batches."""
+    torch, generation = pytest.importorskip("torch"), load("generation")
+    text = "\n".join(generation.topics[name] for name in sorted(generation.topics))
+    letters = gx.data.Characters.train(text)
+    numbers = np.array(letters.encode(text[: steps * batch * (length + 1)])).reshape(steps, batch, length + 1)
+    model = generation.GPT(len(letters), length, width, heads, blocks)
+    rate = gx.optim.schedules.warmup(20, gx.optim.schedules.cosine(2e-3, 400))
+    model.compile(gx.models.Optimizer("adamw", rate, clip_norm=1.0), "sparse_categorical_crossentropy")
+    model(gx.placeholder("words", ("batch", length), "int64"))
+    p = {path: torch.tensor(v.value, requires_grad=True) for path, v in model.variables.items()}
+    theirs = torch.optim.AdamW(p.values(), lr=1.0, weight_decay=0.01)
+    rates = gx.compile([step := gx.placeholder("step", (), "int64")], rate(step))
+    found = []
+    for i, words in enumerate(numbers):
+        theirs.param_groups[0]["lr"] = float(rates(i))
+        x, y = torch.from_numpy(words[:, :-1]), torch.from_numpy(words[:, 1:])
+        loss = torch.nn.functional.cross_entropy(torch_gpt(p, blocks, heads, x).flatten(0, 1), y.flatten())
+        theirs.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(p.values(), 1.0)
+        theirs.step()
+        found.append((model.train_on_batch(words[:, :-1], words[:, 1:])["loss"], loss.item()))
+    return tuple(np.array(found).T)
+
+
+def test_a_gpt_has_the_losses_of_torch_s_over_a_hundred_steps() -> None:
+    ours, theirs = losses_beside_torchs(steps=100, batch=8, length=24, width=32, blocks=2)
+    assert ours[-10:].mean() < 0.75 * ours[0]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("options", "kept"), [
@@ -445,6 +497,76 @@ def test_topics_of_texts_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFi
         assert len(words) == len(look) == 11
         assert words[look.argmax()] in telling[topics.index(true)]
     assert f"of 60 texts are told right: {right:.4f}" in capsys.readouterr().out
+
+
+def catalogue(path: Path, pairs: dict[str, str], order: str = "<") -> None:
+    """Write a compiled catalogue, by the GNU gettext manual."""
+    texts = [text.encode() for column in zip(*sorted(pairs.items()), strict=True) for text in column]
+    count, start = len(pairs), 28 + 16 * len(pairs)
+    numbers = [0x950412DE, 0, count, 28, 28 + 8 * count, 0, 0]
+    for text in texts:
+        numbers += [len(text), start]
+        start += len(text) + 1
+    path.write_bytes(np.array(numbers, order + "u4").tobytes() + b"\0".join(texts) + b"\0")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_messages_are_read_from_catalogues(order: str, tmp_path: Path) -> None:
+    head = "Content-Type: text/plain; charset=UTF-8\n"
+    pairs = {
+        "": head, "_Save the file": "En_registrer le fichier", "menu\x04Do not close it": "Ne pas le fermer été",
+        "one file of %d\0%d files": "un\0deux", "pg_dump ends now": "pg_dump finit", "Two\nlines of text": "Deux\nlignes",
+        "Short one": "Court", "left as is": "left as is",
+    }  # fmt: skip
+    catalogue(tmp_path / "b.mo", pairs, order)
+    catalogue(tmp_path / "c.mo", {"": head, "do not close it.": "another"}, order)
+    example = load("translation")
+    assert example.pairs_of(tmp_path) == [
+        ("Do not close it", "Ne pas le fermer été"), ("pg_dump ends now", "pg_dump finit"),
+        ("Save the file", "En_registrer le fichier"),
+    ]  # fmt: skip
+
+
+def test_numbers_are_said_backwards() -> None:
+    assert load("translation").backwards(count=1500, epochs=8, digits=4, width=32, blocks=1, batch=16, verbose=0) > 0.9
+
+
+def test_a_beam_of_all_beginnings_finds_the_best_translation() -> None:
+    """Every sequence of three words is scored by the model without a cache."""
+    example = load("translation")
+    gx.layers.seed(3)
+    model, words, longest = example.Translator(5, width=8, heads=2, blocks=2), 5, 3
+    given, said = gx.placeholder("given", ("n", 4), "int64"), gx.placeholder("said", ("n", "t"), "int64")
+    logs = gx.compile([given, said], gx.nn.log_softmax(model(given, given != 0, said)))
+    for v in model.variables.values():
+        v.value = v.value * 4 if v.value.ndim > 1 else v.value
+    sources = np.array([[3, 4, 0, 0], [4, 4, 3, 4]])
+    search = example.beam_search(model, words, longest, beams=words**longest, penalty=0.6)
+    found = example.translate(search, [[3, 4], [4, 4, 3, 4]])
+    for source, answer in zip(sources, found, strict=True):
+        scores = {}
+        for rest in itertools.product(range(words), repeat=longest):
+            if example.END not in rest:
+                continue
+            rest = rest[: rest.index(example.END) + 1]
+            scores[rest] = sum(logs(source[None], [[example.START, *rest[:-1]]])[0, range(len(rest)), rest]) / len(rest) ** 0.6
+        best = max(scores, key=lambda rest: scores[rest])
+        assert answer == [w for w in best if w not in (example.PAD, example.END)]
+    greedy = example.translate(example.beam_search(model, words, longest, beams=1), [[3, 4]])
+    assert len(greedy[0]) <= longest
+
+
+def test_translations_are_learned_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"the": "le", "small": "petit", "file": "fichier", "folder": "dossier", "is": "est", "open": "ouvert", "old": "vieux"}
+    nouns, kinds = ("file", "folder"), ("small", "open", "old")
+    english = [f"the {a} {b} is {c} %{d}" for a in kinds for b in nouns for c in kinds for d in range(9)]
+    pairs = {text: " ".join(words.get(word, word) for word in text.split()) for text in english}
+    catalogue(tmp_path / "a.mo", {"": "charset=UTF-8", **pairs})
+    bleu, copied, found = load("translation").main(tmp_path, 300, 12, held=12, width=32, blocks=1, batch=8, verbose=0)
+    assert bleu > 0.5 > 0.2 > copied
+    assert len(found) == 12
+    assert {pairs[given] == true for given, true, _ in found} == {True}
+    assert f"150 messages to train; BLEU on 12 others {bleu:.3f}" in capsys.readouterr().out
 
 
 def test_the_page_of_examples_says_what_was_measured() -> None:
