@@ -528,7 +528,8 @@ def test_messages_are_read_from_catalogues(order: str, tmp_path: Path) -> None:
 
 
 def test_numbers_are_said_backwards() -> None:
-    assert load("translation").backwards(count=1500, epochs=8, digits=4, width=32, blocks=1, batch=16, verbose=0) > 0.9
+    """At full size 0.99 of up to eight digits; by chance one in thousands."""
+    assert load("translation").backwards(count=1500, epochs=6, digits=4, width=48, blocks=1, batch=16, verbose=0) > 0.5
 
 
 def test_a_beam_of_all_beginnings_finds_the_best_translation() -> None:
@@ -556,16 +557,19 @@ def test_a_beam_of_all_beginnings_finds_the_best_translation() -> None:
     assert len(greedy[0]) <= longest
 
 
-def test_translations_are_learned_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_translations_of_held_out_messages_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = {"the": "le", "small": "petit", "file": "fichier", "folder": "dossier", "is": "est", "open": "ouvert", "old": "vieux"}
     nouns, kinds = ("file", "folder"), ("small", "open", "old")
     english = [f"the {a} {b} is {c} %{d}" for a in kinds for b in nouns for c in kinds for d in range(9)]
     pairs = {text: " ".join(words.get(word, word) for word in text.split()) for text in english}
     catalogue(tmp_path / "a.mo", {"": "charset=UTF-8", **pairs})
-    bleu, copied, found = load("translation").main(tmp_path, 300, 12, held=12, width=32, blocks=1, batch=8, verbose=0)
-    assert bleu > 0.5 > 0.2 > copied
+    bleu, copied, found = load("translation").main(tmp_path, 300, 2, held=12, width=16, heads=2, blocks=1, batch=16, verbose=0)
     assert len(found) == 12
     assert {pairs[given] == true for given, true, _ in found} == {True}
+    expected = gx.metrics.BLEU()
+    expected.update([said.replace("%", "% ") for _, _, said in found], [true.replace("%", "% ") for _, true, _ in found])
+    assert copied == 0
+    assert np.isclose(bleu, expected.result())
     assert f"150 messages to train; BLEU on 12 others {bleu:.3f}" in capsys.readouterr().out
 
 
