@@ -67,7 +67,7 @@ class Writer:
 
 
 def main(
-    epochs: int = 4, length: int = 128, width: int = 128, blocks: int = 4, characters: int | None = None, batch: int = 16
+    epochs: int = 4, length: int = 128, width: int = 128, blocks: int = 4, characters: int | None = None, batch: int = 32
 ) -> Any:
     """Train; the loss on text that was held out, in nats a character, and what the model writes after some beginnings."""
     text = "\n".join(topics[name] for name in sorted(topics))[:characters]
