@@ -407,6 +407,9 @@ else:
         return importlib.import_module(f"graphc.{name}") if name in _LATER else _unknown(name)
 
 
+ops.numpy_modules["numpy.fft"] = lambda: vars(importlib.import_module("graphc.fft"))
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import Any, TypeVar
 
-from graphc.errors import GraphError, InputError, UnknownNameError, caller
+from graphc.errors import DTypeError, GraphError, InputError, ShapeError, UnknownNameError, caller
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,30 +25,51 @@ _INPUT = "gx.placeholder(name, shape, dtype) is an input, gx.variable(array) is 
 _IMMUTABLE = "symbols never change, so nothing is copied: use it as it is"
 _KEYS = "draws take a key: gx.random.key(seed), or gx.random.Stream(seed) for others at every call"
 
+_TREES = "a program takes lists and dicts as they are: write a comprehension over the parts"
+_CLASS = "gx.Tensor is the class of symbols; what a compiled program gives are NumPy's arrays"
+_OPTIONS = "options are arguments: gx.compile(..., backend=..., progress=...), gx.set_num_threads(1)"
+_FLOATS = 'a type is given where an array is made: gx.placeholder("x", shape, "float32")'
+_MIXED = 'a type is asked for: x.astype("bfloat16"), or dtype="bfloat16" of a layer'
+_SCOPES = 'names are given: gx.variable(array, name="encoder/w")'
+_HOST = "gx.extend.host makes an operation of a function of arrays"
+_COMPLEX = "arrays are real: gx.fft gives pairs of floats, gx.fft.Complex"
+_REAL = "arrays are real: what gx.fft gives has .real and .imag"
+_DTYPES = "a data type is gx.float32, gx.int64, ..., and x.dtype.is_float, x.dtype.is_integer tell its kind"
+_SETS = "gx.isin tells which elements are in another array; gx.unique_values(x, size=n)"
+_LOOPS = "write the whole computation over the axes at once, or use gx.map or gx.scan"
+_READ = "NumPy reads files: its arrays are arguments of a call, or gx.constant(array)"
+_WRITE = "NumPy writes files, of what a call gives; gx.save writes variables"
+_TRIPLETS = "gx.maximum(0, d(a, p) - d(a, n) + margin), where d is gx.linalg.vector_norm of the difference"
+_SMOOTHED = "(1 - a) * gx.one_hot(labels, n) + a / n, as the labels of gx.nn.cross_entropy"
+_SCHEDULE = "a schedule is any function of the step: lr=lambda step: 0.1 / (1 + step)"
+_OWN = "an optimiser is a function (loss, variables) -> updates: write it with gx.grad"
+_LU = "gx.linalg.solve, gx.linalg.inv and gx.linalg.det factorise; factors are gx.linalg.qr's and gx.linalg.cholesky's"
+_STUDENT = "gx.random.normal(key, shape) / gx.sqrt(2 * gx.random.gamma(other, df / 2) / df)"
+_QUANTILE = "the inverse of the distribution function, of gx.random.uniform"
+_REJECTED = "gx.random.bits and gx.while_loop, or NumPy's numbers as an argument of a call"
+_NUMPYS = "np.testing compares what a call gives"
+
 GRAPHC: Mapping[str, str] = {
     # NumPy
     "absolute": "gx.abs", "arccos": "gx.acos", "arccosh": "gx.acosh", "arcsin": "gx.asin", "arcsinh": "gx.asinh",
     "arctan": "gx.atan", "arctan2": "gx.atan2", "arctanh": "gx.atanh", "array": _INPUT, "amax": "gx.max", "amin": "gx.min",
     "around": "gx.round", "concatenate": "gx.concat", "conj": "gx.positive", "cumprod": "gx.cumulative_prod",
-    "cumsum": "gx.cumulative_sum", "degrees": "x * (180 / gx.pi)", "dot": "gx.matmul",
-    "fabs": "gx.abs", "float_power": "gx.pow",
+    "cumsum": "gx.cumulative_sum", "degrees": "x * (180 / gx.pi)", "dot": "gx.matmul", "fabs": "gx.abs", "float_power": "gx.pow",
     "invert": "gx.bitwise_invert", "bitwise_not": "gx.bitwise_invert", "in1d": "gx.isin", "trapz": "gx.trapezoid",
-    "product": "gx.prod", "exp10": "10.0 ** x",
-    "left_shift": "gx.bitwise_left_shift", "right_shift": "gx.bitwise_right_shift", "mod": "gx.remainder", "power": "gx.pow",
-    "radians": "x * (gx.pi / 180)", "ravel": "gx.reshape(x, (-1,))", "rint": "gx.round",
-    "rollaxis": "gx.moveaxis", "true_divide": "gx.divide", "unique": "gx.unique_values",
-    "row_stack": "gx.concat([x, y], axis=0)", "norm": "gx.linalg.norm", "inv": "gx.linalg.inv", "solve": "gx.linalg.solve",
-    "svd": "gx.linalg.svd", "det": "gx.linalg.det", "cholesky": "gx.linalg.cholesky", "eigh": "gx.linalg.eigh",
-    "qr": "gx.linalg.qr", "pinv": "gx.linalg.pinv", "expm": "gx.linalg.expm",
-    "broadcast": "gx.broadcast_arrays", "ndim": "x.ndim", "shape": "x.shape", "size": "x.size",
-    "bool": "gx.bool_", "bool8": "gx.bool_", "double": "gx.float64", "single": "gx.float32",
-    "half": "gx.float16", "apply_along_axis": "gx.vmap", "vectorize": "gx.vmap",
+    "product": "gx.prod", "exp10": "10.0 ** x", "left_shift": "gx.bitwise_left_shift", "right_shift": "gx.bitwise_right_shift",
+    "mod": "gx.remainder", "power": "gx.pow", "radians": "x * (gx.pi / 180)", "ravel": "gx.reshape(x, (-1,))", "rint": "gx.round",
+    "rollaxis": "gx.moveaxis", "true_divide": "gx.divide", "unique": "gx.unique_values", "row_stack": "gx.concat([x, y], axis=0)",
+    "norm": "gx.linalg.norm", "inv": "gx.linalg.inv", "solve": "gx.linalg.solve", "svd": "gx.linalg.svd", "det": "gx.linalg.det",
+    "cholesky": "gx.linalg.cholesky", "eigh": "gx.linalg.eigh", "qr": "gx.linalg.qr", "pinv": "gx.linalg.pinv",
+    "expm": "gx.linalg.expm", "broadcast": "gx.broadcast_arrays", "ndim": "x.ndim", "shape": "x.shape", "size": "x.size",
+    "bool": "gx.bool_", "bool8": "gx.bool_", "double": "gx.float64", "single": "gx.float32", "half": "gx.float16",
+    "apply_along_axis": "gx.vmap", "vectorize": "gx.vmap",
     # scipy
     "expit": "gx.sigmoid", "gammaln": "gx.lgamma", "psi": "gx.digamma", "loggamma": "gx.lgamma",
     # JAX
-    "jit": _COMPILED, "pjit": _COMPILED, "make_jaxpr": "gx.compile(inputs, outputs).graph is the text",
-    "jacfwd": "gx.jacobian", "jacrev": "gx.jacobian", "linearize": "gx.jvp", "remat": "gx.checkpoint",
-    "custom_vjp": "gx.custom_gradient", "custom_jvp": "gx.custom_gradient", "lax": "gx.scan, gx.while_loop and gx.cond are here",
+    "jit": _COMPILED, "pjit": _COMPILED, "make_jaxpr": "gx.compile(inputs, outputs).graph is the text", "jacfwd": "gx.jacobian",
+    "jacrev": "gx.jacobian", "linearize": "gx.jvp", "remat": "gx.checkpoint", "custom_vjp": "gx.custom_gradient",
+    "custom_jvp": "gx.custom_gradient", "lax": "gx.scan, gx.while_loop and gx.cond are here",
     "numpy": "its functions are gx's own: gx.sum, gx.exp", "jnp": "its functions are gx's own: gx.sum, gx.exp",
     "device_put": _DEVICE, "device_get": _SYMBOL, "PRNGKey": "gx.random.key", "pmap": "gx.vmap",
     # torch
@@ -56,36 +77,93 @@ GRAPHC: Mapping[str, str] = {
     "view": "gx.reshape", "permute": "gx.permute_dims", "clamp": "gx.clip", "bmm": "gx.matmul", "mm": "gx.matmul",
     "addmm": "c + a @ b", "gather": "gx.take_along_axis", "index_select": "gx.take", "masked_fill": "gx.where",
     "masked_select": "gx.extract", "scatter_add": "x.at[key].add(y)", "scatter": "x.at[key].set(y)", "topk": "gx.top_k",
-    "t": "gx.matrix_transpose", "rsqrt": "1 / gx.sqrt(x)", "mul": "gx.multiply", "sub": "gx.subtract",
-    "div": "gx.divide", "neg": "gx.negative", "eq": "gx.equal", "ne": "gx.not_equal", "gt": "gx.greater",
-    "ge": "gx.greater_equal",
-    "lt": "gx.less", "le": "gx.less_equal", "no_grad": _WHOLE, "enable_grad": _WHOLE, "inference_mode": _WHOLE,
-    "set_grad_enabled": _WHOLE, "autograd": "gx.grad", "backward": "gx.grad", "manual_seed": _KEYS, "rand": "gx.random.uniform",
-    "randn": "gx.random.normal", "randint": "gx.random.randint", "randperm": "gx.random.permutation", "device": _DEVICE,
-    "cuda": _DEVICE, "Module": "functions of symbols, or gx.layers.Layer", "float": "gx.float32", "int": "gx.int64",
-    "long": "gx.int64", "set_num_interop_threads": "gx.set_num_threads",
-    "cumlogsumexp": "gx.logcumsumexp", "mv": "gx.matmul", "expand": "gx.broadcast_to",
-    "cdist": "gx.linalg.vector_norm(x[:, None] - y, axis=-1)",
-    "lerp": "a + w * (b - a)", "addcmul": "x + value * a * b",
-    "state_dict": "gx.named_variables", "script": _COMPILED, "chunk": "x[i:j], or gx.reshape and gx.unstack",
+    "t": "gx.matrix_transpose", "rsqrt": "1 / gx.sqrt(x)", "mul": "gx.multiply", "sub": "gx.subtract", "div": "gx.divide",
+    "neg": "gx.negative", "eq": "gx.equal", "ne": "gx.not_equal", "gt": "gx.greater", "ge": "gx.greater_equal", "lt": "gx.less",
+    "le": "gx.less_equal", "no_grad": _WHOLE, "enable_grad": _WHOLE, "inference_mode": _WHOLE, "set_grad_enabled": _WHOLE,
+    "autograd": "gx.grad", "backward": "gx.grad", "manual_seed": _KEYS, "rand": "gx.random.uniform", "randn": "gx.random.normal",
+    "randint": "gx.random.randint", "randperm": "gx.random.permutation", "device": _DEVICE, "cuda": _DEVICE,
+    "Module": "functions of symbols, or gx.layers.Layer", "float": "gx.float32", "int": "gx.int64", "long": "gx.int64",
+    "set_num_interop_threads": "gx.set_num_threads", "cumlogsumexp": "gx.logcumsumexp", "mv": "gx.matmul",
+    "expand": "gx.broadcast_to", "cdist": "gx.linalg.vector_norm(x[:, None] - y, axis=-1)", "lerp": "a + w * (b - a)",
+    "addcmul": "x + value * a * b", "state_dict": "gx.named_variables", "script": _COMPILED,
+    "chunk": "x[i:j], or gx.reshape and gx.unstack",
     # TensorFlow and Keras
-    "function": _COMPILED, "GradientTape": "gx.grad", "convert_to_tensor": "gx.constant",
-    "cast": "gx.astype", "reduce_sum": "gx.sum", "reduce_mean": "gx.mean", "reduce_max": "gx.max", "reduce_min": "gx.min",
-    "reduce_prod": "gx.prod", "reduce_any": "gx.any", "reduce_all": "gx.all", "reduce_logsumexp": "gx.nn.logsumexp",
-    "truediv": "gx.divide", "math": "its functions are gx's own: gx.exp, gx.log", "keras": "gx.models",
-    "Session": _COMPILED, "global_variables_initializer": "a variable has its value from its birth: gx.variable(array)",
+    "function": _COMPILED, "GradientTape": "gx.grad", "convert_to_tensor": "gx.constant", "cast": "gx.astype",
+    "reduce_sum": "gx.sum", "reduce_mean": "gx.mean", "reduce_max": "gx.max", "reduce_min": "gx.min", "reduce_prod": "gx.prod",
+    "reduce_any": "gx.any", "reduce_all": "gx.all", "reduce_logsumexp": "gx.nn.logsumexp", "truediv": "gx.divide",
+    "math": "its functions are gx's own: gx.exp, gx.log", "keras": "gx.models", "Session": _COMPILED,
+    "global_variables_initializer": "a variable has its value from its birth: gx.variable(array)",
     "Sequential": "gx.models.Sequential", "Model": "gx.models.Model", "Dense": "gx.layers.Dense",
-    "segment_mean": "gx.segment_sum of x, and of ones", "unsorted_segment_sum": "gx.segment_sum",
-    "boolean_mask": "gx.extract", "gather_nd": "x[i, j]", "tensor_scatter_nd_update": "x.at[key].set(y)", "rank": "x.ndim",
+    "segment_mean": "gx.segment_sum of x, and of ones", "unsorted_segment_sum": "gx.segment_sum", "boolean_mask": "gx.extract",
+    "gather_nd": "x[i, j]", "tensor_scatter_nd_update": "x.at[key].set(y)", "rank": "x.ndim",
     # Theano and PyTensor
     "shared": "gx.variable", "scalar": "gx.placeholder", "dscalar": "gx.placeholder", "fscalar": "gx.placeholder",
     "vector": "gx.placeholder", "dvector": "gx.placeholder", "fvector": "gx.placeholder", "ivector": "gx.placeholder",
     "matrix": "gx.placeholder", "dmatrix": "gx.placeholder", "fmatrix": "gx.placeholder", "imatrix": "gx.placeholder",
     "tensor3": "gx.placeholder", "tensor4": "gx.placeholder", "ifelse": "gx.cond", "dimshuffle": "gx.permute_dims",
-    "foldl": "gx.scan", "foldr": "gx.scan",
-    "disconnected_grad": "gx.stop_gradient", "set_subtensor": "x.at[key].set(y)", "inc_subtensor": "x.at[key].add(y)",
-    "sqr": "gx.square", "sgn": "gx.sign", "input": "gx.placeholder", "parameter": "gx.variable", "Parameter": "gx.variable",
-    "symbol": "gx.placeholder", "Placeholder": "gx.placeholder",
+    "foldl": "gx.scan", "foldr": "gx.scan", "disconnected_grad": "gx.stop_gradient", "set_subtensor": "x.at[key].set(y)",
+    "inc_subtensor": "x.at[key].add(y)", "sqr": "gx.square", "sgn": "gx.sign", "input": "gx.placeholder",
+    "parameter": "gx.variable", "Parameter": "gx.variable", "symbol": "gx.placeholder", "Placeholder": "gx.placeholder",
+    # what is there in parts, or not needed
+    "tree_map": _TREES, "tree": _TREES, "tree_util": _TREES, "pytree": _TREES, "nest": _TREES, "ndarray": _CLASS, "Array": _CLASS,
+    "config": _OPTIONS, "set_default_dtype": _FLOATS, "get_default_dtype": _FLOATS, "default_dtype": _FLOATS, "floatx": _FLOATS,
+    "eval": "y.eval({x: array})", "evaluate": "y.eval({x: array})", "run": _COMPILED, "block_until_ready": _SYMBOL,
+    "disable_jit": 'gx.compile(inputs, outputs, backend="interpreter") computes one operation after the other, in NumPy',
+    "devices": _DEVICE, "local_device_count": _DEVICE, "device_count": _DEVICE, "amp": _MIXED, "autocast": _MIXED,
+    "is_grad_enabled": _WHOLE, "train": "gx.models.Model has fit; a step is gx.compile(inputs, loss, updates=gx.optim.adam(...))",
+    "fit": "model.fit of gx.models.Model", "Trainer": "model.fit of gx.models.Model", "losses": "gx.nn, and gx.models.losses",
+    "DataLoader": "gx.data.Dataset", "utils": "gx.data for batches, gx.checkpoint, gx.optim for norms of gradients",
+    "distributed": "everything runs on this machine's processor", "hub": "gx.load reads .npz and .safetensors files",
+    "image": "gx.nn.resize, and gx.data.augmentation", "init": "gx.layers.initializers", "initializers": "gx.layers.initializers",
+    "associative_scan": "gx.scan; running sums, products and maxima are gx.cumulative_sum, gx.cumulative_prod and gx.cummax",
+    "cumulative_max": "gx.cummax", "cumulative_min": "gx.cummin", "named_scope": _SCOPES, "name_scope": _SCOPES,
+    "variable_scope": _SCOPES, "get_variable": "gx.variable", "eval_shape": "every symbol knows it: f(x).shape, f(x).dtype",
+    "ShapeDtypeStruct": "gx.placeholder", "TensorSpec": "gx.placeholder",
+    "ensure_shape": "gx.placeholder has the shape, and a call checks it", "clone": _IMMUTABLE, "copy": _IMMUTABLE,
+    "copyto": "x.at[key].set(y)", "ascontiguousarray": _IMMUTABLE, "pure_callback": _HOST, "io_callback": _HOST,
+    "py_function": _HOST, "numpy_function": _HOST, "py_func": _HOST,
+    "func": "gx.grad, gx.vjp, gx.jvp, gx.jacobian, gx.hessian and gx.vmap are here", "case": "gx.switch",
+    "switch_case": "gx.switch", "select_n": "gx.where", "map_fn": "gx.map", "vectorized_map": "gx.vmap",
+    "updates": "gx.compile(inputs, outputs, updates={w: new value})",
+    "OrderedUpdates": "gx.compile(inputs, outputs, updates={w: new value})", "assign_add": "updates={w: w + delta} of gx.compile",
+    "assign": "updates={w: new value} of gx.compile", "session": _COMPILED,
+    "theano": "its functions are gx's own: gx.sum, gx.grad", "pytensor": "its functions are gx's own: gx.sum, gx.grad",
+    "tensorflow": "its functions are gx's own: gx.sum, gx.exp", "torch": "its functions are gx's own: gx.sum, gx.exp",
+    "scipy": "gx.stats, gx.linalg, gx.fft, and gx.erf, gx.lgamma, gx.xlogy of scipy.special", "dim_size": "x.shape[axis]",
+    "symbols": "gx.placeholder", "Symbol": "gx.placeholder", "promote_types": "gx.result_type",
+    "is_tensor": "isinstance(x, gx.Tensor)", "broadcast_shapes": "gx.broadcast_arrays", "complex64": _COMPLEX,
+    "complex128": _COMPLEX, "cfloat": _COMPLEX, "real": _REAL, "imag": _REAL, "angle": _REAL, "conjugate": "gx.positive",
+    "number": _DTYPES, "generic": _DTYPES, "floating": _DTYPES, "integer": _DTYPES,
+    "summary": "gx.compile(inputs, outputs).explain()", "profile": "gx.compile(inputs, outputs).profile(array)",
+    "profiler": "gx.compile(inputs, outputs).profile(array)", "timeit": "gx.compile(inputs, outputs).profile(array)",
+    "benchmark": "gx.compile(inputs, outputs).profile(array)", "cost": "gx.compile(inputs, outputs).explain()",
+    "plot": "gx.to_dot", "show": "gx.to_dot", "pp": "gx.debug.print", "pprint": "gx.debug.print",
+    "set_printoptions": "np.set_printoptions: values are NumPy's arrays",
+    "errstate": "nothing is raised or warned of: gx.debug.find_nan looks for what is not finite",
+    "seterr": "nothing is raised or warned of: gx.debug.find_nan looks for what is not finite",
+    # functions in other words
+    "baddbmm": "c + a @ b", "chain_matmul": "a @ b @ c", "multi_dot": "a @ b @ c", "scatter_nd": "x.at[key].set(y)",
+    "index_add": "x.at[key].add(y)", "index_put": "x.at[key].set(y)", "put": "x.at[key].set(y)",
+    "put_along_axis": "x.at[key].set(y)", "place": "gx.where(mask, y, x)", "fill": "gx.full_like(x, value)",
+    "fill_diagonal": "gx.where(gx.eye(n, dtype=bool), value, x)", "clamp_min": "gx.maximum", "clamp_max": "gx.minimum",
+    "fix": "gx.trunc", "frac": "x - gx.trunc(x)", "swapdims": "gx.swapaxes", "movedim": "gx.moveaxis",
+    "adjoint": "gx.matrix_transpose", "repeat_interleave": "gx.repeat", "unbind": "gx.unstack", "tensor_split": "gx.array_split",
+    "diagflat": "gx.diag", "diag_embed": "gx.diag", "set_diag": "gx.where(gx.eye(n, dtype=bool), y, x)",
+    "gradient": "gx.diff(x) for differences, gx.grad(loss, x) for derivatives", "mgrid": "gx.meshgrid",
+    "ogrid": "gx.meshgrid", "ix_": "x[gx.expand_dims(i, 1), j]", "r_": "gx.concat", "c_": "gx.column_stack", "s_": "slice",
+    "mode": "gx.argmax(gx.bincount(x, length=n))", "insert": "gx.concat([x[:i], y, x[i:]])",
+    "delete": "gx.concat([x[:i], x[i + 1:]])", "block": "gx.concat of gx.concat", "partition": "gx.sort, or gx.top_k",
+    "argpartition": "gx.argsort, or gx.top_k", "lexsort": "gx.argsort of one key after the other, the last first: it is stable",
+    "intersect1d": _SETS, "union1d": _SETS, "setdiff1d": _SETS, "setxor1d": _SETS, "piecewise": "gx.select",
+    "polyfit": "gx.linalg.lstsq(gx.vander(x, n), y)", "roots": "np.roots of numbers: they are complex", "poly1d": "gx.polyval",
+    "frompyfunc": _HOST, "fromfunction": "gx.arange, and the function of it", "ndenumerate": _LOOPS, "ndindex": _LOOPS,
+    "nditer": _LOOPS, "loadtxt": _READ, "genfromtxt": _READ, "frombuffer": _READ, "fromfile": _READ, "savetxt": _WRITE,
+    "savez": "gx.save", "asanyarray": "gx.asarray", "may_share_memory": "symbols have no memory",
+    "shares_memory": "symbols have no memory", "iscomplexobj": "arrays are real: gx.fft gives pairs",
+    "isreal": "arrays are real: gx.fft gives pairs", "i0": "gx.extend.host of scipy's", "multigammaln": "sums of gx.lgamma",
+    "zeta": "gx.extend.host of scipy's", "erfcinv": "gx.erfinv(1 - x)",
+    "lu": "gx.linalg.solve, gx.linalg.qr and gx.linalg.cholesky are here", "layer": "gx.layers",
+    "resize": "gx.reshape, or gx.nn.resize for images", "softmax_cross_entropy": "gx.nn.cross_entropy",
 }  # fmt: skip
 
 NN: Mapping[str, str] = {
@@ -113,6 +191,25 @@ NN: Mapping[str, str] = {
     "hard_sigmoid": "gx.nn.hardsigmoid", "hard_swish": "gx.nn.hardswish", "hard_tanh": "gx.nn.hardtanh",
     "soft_sign": "gx.nn.softsign", "Flatten": "gx.layers.Flatten", "flatten": "gx.reshape", "lstm_cell": "gx.nn.lstm",
     "global_average_pool": "gx.nn.global_avg_pool", "normalize": "x / gx.linalg.vector_norm(x, axis=-1, keepdims=True)",
+    "alpha_dropout": "gx.nn.dropout", "local_response_norm": "gx.nn.group_norm", "LocalResponseNorm": "gx.nn.group_norm",
+    "lp_pool2d": "gx.nn.avg_pool(x**p, ...)**(1 / p)", "unfold": "gx.sliding_window_view", "fold": "x.at[key].add(windows)",
+    "pixel_shuffle": "gx.reshape and gx.permute_dims", "LSTMCell": "gx.nn.lstm", "GRUCell": "gx.nn.gru", "gru_cell": "gx.nn.gru",
+    "categorical_crossentropy": "gx.nn.cross_entropy", "sparse_categorical_crossentropy": "gx.nn.cross_entropy",
+    "bce_loss": "gx.nn.binary_cross_entropy", "hinge_embedding_loss": "gx.nn.hinge", "init": "gx.layers.initializers",
+    "cosine_similarity": "gx.vecdot(x, y) / (gx.linalg.vector_norm(x, axis=-1) * gx.linalg.vector_norm(y, axis=-1))",
+    "CosineSimilarity": "gx.vecdot(x, y) / (gx.linalg.vector_norm(x, axis=-1) * gx.linalg.vector_norm(y, axis=-1))",
+    "cosine_embedding_loss": "gx.vecdot of vectors of length 1", "triplet_margin_loss": _TRIPLETS, "TripletMarginLoss": _TRIPLETS,
+    "poisson_nll_loss": "-gx.stats.poisson.logpmf(k, mu)", "gaussian_nll_loss": "-gx.stats.norm.logpdf(x, mean, std)",
+    "grid_sample": "gx.take of the flat image, four times, with weights", "affine_grid": "gx.meshgrid",
+    "ModuleDict": "a dict of functions", "ModuleList": "a list of functions, or gx.models.Sequential",
+    "ParameterList": "a list of gx.variable", "ParameterDict": "a dict of gx.variable",
+    "Bilinear": 'gx.einsum("bi,oij,bj->bo", x, w, y)', "Identity": "x itself", "bilinear": 'gx.einsum("bi,oij,bj->bo", x, w, y)',
+    "Unflatten": "gx.reshape", "standardize": "(x - gx.mean(x)) / gx.std(x)",
+    "gumbel_softmax": "gx.nn.softmax((logits + gx.random.gumbel(key, logits.shape)) / temperature)",
+    "positional_encoding": "gx.layers.SinusoidalPositions, or gx.nn.rope", "label_smoothing": _SMOOTHED,
+    "smooth_labels": _SMOOTHED, "utils": "gx.optim.clip_by_global_norm, gx.optim.global_norm",
+    "adaptive_max_pool2d": "gx.nn.adaptive_max_pool", "Transformer": "gx.layers.TransformerEncoder",
+    "parameters": "gx.named_variables",
 }  # fmt: skip
 
 OPTIM: Mapping[str, str] = {
@@ -126,6 +223,30 @@ OPTIM: Mapping[str, str] = {
     "clip_grad_norm_": "gx.optim.clip_by_global_norm", "cosine_decay_schedule": "gx.optim.schedules.cosine",
     "cosine": "gx.optim.schedules.cosine", "exponential_decay": "gx.optim.schedules.exponential",
     "CosineAnnealingLR": "gx.optim.schedules.cosine", "Optimizer": "a function (loss, variables) -> updates, as gx.optim.sgd",
+    "StepLR": "gx.optim.schedules.piecewise", "MultiStepLR": "gx.optim.schedules.piecewise",
+    "LinearLR": "gx.optim.schedules.linear", "ExponentialLR": "gx.optim.schedules.exponential",
+    "CosineAnnealingWarmRestarts": _SCHEDULE, "LambdaLR": _SCHEDULE,
+    "OneCycleLR": "gx.optim.schedules.warmup of gx.optim.schedules.cosine", "PolynomialLR": _SCHEDULE,
+    "CosineDecay": "gx.optim.schedules.cosine", "ExponentialDecay": "gx.optim.schedules.exponential",
+    "PiecewiseConstantDecay": "gx.optim.schedules.piecewise", "warmup": "gx.optim.schedules.warmup",
+    "constant_schedule": "gx.optim.schedules.constant", "linear_schedule": "gx.optim.schedules.linear",
+    "polynomial_schedule": _SCHEDULE, "schedule": "gx.optim.schedules",
+    "piecewise_constant_schedule": "gx.optim.schedules.piecewise",
+    "join_schedules": "gx.optim.schedules.piecewise, or " + _SCHEDULE,
+    "warmup_cosine_decay_schedule": "gx.optim.schedules.warmup of gx.optim.schedules.cosine", "inject_hyperparams": _SCHEDULE,
+    "LBFGS": "gx.optim.lbfgs", "RAdam": "gx.optim.adam with a rate of gx.optim.schedules.warmup",
+    "radam": "gx.optim.adam with a rate of gx.optim.schedules.warmup", "ASGD": "gx.optim.sgd, and gx.models.EMA",
+    "EMA": "gx.models.EMA", "ema": "gx.models.EMA", "AveragedModel": "gx.models.EMA", "swa_utils": "gx.models.EMA",
+    "Adafactor": "gx.optim.adam", "adafactor": "gx.optim.adam", "lars": "gx.optim.lamb", "LARS": "gx.optim.lamb",
+    "Ftrl": "gx.optim.adagrad", "ftrl": "gx.optim.adagrad", "yogi": "gx.optim.adam", "novograd": "gx.optim.lamb", "sam": _OWN,
+    "SAM": _OWN, "noisy_sgd": _OWN, "lookahead": _OWN, "chain": _OWN, "scale": _OWN, "multi_transform": _OWN,
+    "GradientTransformation": _OWN, "clip": "gx.optim.clip_by_global_norm", "clip_by_value": "gx.clip(g, -limit, limit)",
+    "clip_grad_value_": "gx.clip(g, -limit, limit)", "clip_by_norm": "gx.optim.clip_by_global_norm",
+    "init": "an optimiser makes its state itself: gx.optim.adam(loss, variables)",
+    "update": "gx.compile(inputs, outputs, updates=gx.optim.adam(loss, variables)) applies them",
+    "zero_grad": "gradients are symbols, and nothing is added up: leave it out",
+    "param_groups": "gx.optim.adam of some variables, joined by | with another of the others",
+    "fmin_l_bfgs_b": "gx.optim.minimize", "BFGS": "gx.optim.lbfgs", "bfgs": "gx.optim.lbfgs",
 }  # fmt: skip
 
 LINALG: Mapping[str, str] = {
@@ -134,6 +255,16 @@ LINALG: Mapping[str, str] = {
     "cho_factor": "gx.linalg.cholesky", "inverse": "gx.linalg.inv", "determinant": "gx.linalg.det", "logdet": "gx.linalg.slogdet",
     "einsum": "gx.einsum", "diag": "gx.diag", "kron": "gx.kron", "tril": "gx.tril", "triu": "gx.triu", "eye": "gx.eye",
     "transpose": "gx.linalg.matrix_transpose", "vdot": "gx.linalg.vecdot",
+    "cond": "s = gx.linalg.svdvals(x), and s[..., 0] / s[..., -1]", "lu": _LU, "lu_factor": _LU, "lu_factor_ex": _LU,
+    "lu_solve": "gx.linalg.solve", "cholesky_solve": "gx.linalg.solve_triangular, twice", "cholesky_inverse": "gx.linalg.inv",
+    "logm": "gx.linalg.eigh, and gx.log of the eigenvalues", "sqrtm": "gx.linalg.eigh, and gx.sqrt of the eigenvalues",
+    "matrix_exp": "gx.linalg.expm", "block_diag": "gx.concat of rows of blocks and gx.zeros", "toeplitz": "gx.take(c, i - j)",
+    "hankel": "gx.take(c, i + j)", "schur": "gx.linalg.eigh, for symmetric matrices", "hessenberg": "gx.linalg.qr",
+    "null_space": "gx.linalg.svd", "orth": "gx.linalg.qr", "polar": "gx.linalg.svd", "householder_product": "gx.linalg.qr",
+    "adjoint": "gx.linalg.matrix_transpose", "l2_normalize": "x / gx.linalg.vector_norm(x, axis=-1, keepdims=True)",
+    "tensorinv": "gx.linalg.inv of the matrix that gx.reshape makes",
+    "tensorsolve": "gx.linalg.solve of the matrix that gx.reshape makes", "band_part": "gx.triu(gx.tril(x, upper), -lower)",
+    "set_diag": "gx.where(gx.eye(n, dtype=bool), y, x)", "global_norm": "gx.optim.global_norm", "vander": "gx.vander",
 }  # fmt: skip
 
 RANDOM: Mapping[str, str] = {
@@ -142,8 +273,21 @@ RANDOM: Mapping[str, str] = {
     "RandomStream": "gx.random.Stream", "rand": "gx.random.uniform", "random": "gx.random.uniform",
     "random_sample": "gx.random.uniform", "randn": "gx.random.normal", "standard_normal": "gx.random.normal",
     "integers": "gx.random.randint", "shuffle": "gx.random.permutation", "randperm": "gx.random.permutation",
-    "multinomial": "gx.random.categorical", "binomial": "gx.sum of gx.random.bernoulli", "laplace": "gx.sign of one uniform "
-    "number, times gx.random.exponential", "lognormal": "gx.exp of gx.random.normal",
+    "multinomial": "gx.random.categorical", "binomial": "gx.sum of gx.random.bernoulli",
+    "laplace": "gx.sign of one uniform number, times gx.random.exponential", "lognormal": "gx.exp of gx.random.normal",
+    "multivariate_normal": "mean + gx.random.normal(key, (n, d)) @ gx.linalg.cholesky(cov).T", "student_t": _STUDENT,
+    "t": _STUDENT, "cauchy": _QUANTILE, "rayleigh": _QUANTILE, "weibull_min": _QUANTILE, "weibull": _QUANTILE,
+    "pareto": _QUANTILE, "logistic": "gx.logit of gx.random.uniform", "standard_cauchy": _QUANTILE,
+    "standard_gamma": "gx.random.gamma", "standard_exponential": "gx.random.exponential",
+    "chisquare": "2 * gx.random.gamma(key, df / 2)", "geometric": _QUANTILE, "triangular": _QUANTILE,
+    "get_state": "stream.state of gx.random.Stream, a variable", "set_state": "stream.state of gx.random.Stream, a variable",
+    "key_data": "a key is an array itself", "ranf": "gx.random.uniform", "orthogonal": "gx.linalg.qr of gx.random.normal",
+    "rademacher": "2 * gx.random.bernoulli(key, 0.5) - 1", "random_integers": "gx.random.randint",
+    "negative_binomial": "gx.random.poisson of gx.random.gamma", "bytes": "gx.random.bits",
+    "stateless_normal": "gx.random.normal", "stateless_uniform": "gx.random.uniform",
+    "ball": "gx.random.normal, divided by its length", "sample": "gx.random.uniform, or gx.random.choice",
+    "set_global_seed": _KEYS, "vonmises": _REJECTED, "wald": _REJECTED, "zipf": _REJECTED, "hypergeometric": _REJECTED,
+    "maxwell": "gx.linalg.vector_norm of three of gx.random.normal",
 }  # fmt: skip
 
 TENSOR: Mapping[str, str] = {
@@ -164,7 +308,33 @@ TENSOR: Mapping[str, str] = {
     "softmax": "gx.nn.softmax(x, axis)", "log_softmax": "gx.nn.log_softmax(x, axis)", "norm": "gx.linalg.norm(x)",
     "sort": "gx.sort(x)", "topk": "gx.top_k(x, k)", "fill": "gx.full_like(x, value)", "add_": "x + y", "mul_": "x * y",
     "conj": "x", "register_hook": "gx.custom_gradient", "eq": "x == y", "matmul": "x @ y", "block_until_ready": _SYMBOL,
-    "assign": "updates={w: new value} of gx.compile: only variables are written",
+    "assign": "updates={w: new value} of gx.compile: only variables are written", "asnumpy": _SYMBOL, "as_numpy": _SYMBOL,
+    "tobytes": _SYMBOL, "tofile": _SYMBOL, "nbytes": "x.size * x.dtype.itemsize", "itemsize": "x.dtype.itemsize",
+    "element_size": "x.dtype.itemsize", "strides": "symbols have no memory, and x.shape is all of their layout",
+    "base": "symbols have no memory", "flags": "symbols have no memory", "flat": "x.flatten()", "H": "x.mT", "mH": "x.mT",
+    "A": "x itself", "real": "x itself: it is real", "imag": "gx.zeros_like(x): it is real", "conjugate": "x",
+    "is_complex": "arrays are real: gx.fft gives pairs", "put": "x.at[key].set(y)",
+    "byteswap": "gx.constant(array.byteswap()), before it is a symbol", "is_cuda": _DEVICE,
+    "is_floating_point": "x.dtype.is_float", "grad_fn": "x.op, x.inputs", "owner": "x.op, x.inputs",
+    "retain_grad": "gx.grad(loss, x)", "ndimension": "x.ndim", "unbind": "gx.unstack(x)", "chunk": "gx.array_split(x, n)",
+    "scatter": "x.at[key].set(y)", "index_add": "x.at[key].add(y)", "index_put": "x.at[key].set(y)",
+    "index_fill": "x.at[key].set(value)", "index_copy": "x.at[key].set(y)", "new_zeros": "gx.zeros(shape, x.dtype)",
+    "new_ones": "gx.ones(shape, x.dtype)", "new_full": "gx.full(shape, value, x.dtype)", "new_empty": "gx.zeros(shape, x.dtype)",
+    "new_tensor": "gx.constant(array, x.dtype)", "apply": "gx.map, or gx.vmap", "map": "gx.map(f, x)",
+    "set_shape": "gx.placeholder has the shape, and a call checks it",
+    "values": "the values are x itself: gx.max(x, axis), gx.sort(x)",
+    "indices": "gx.argmax(x, axis), gx.argsort(x), gx.top_k(x, k)",
+    "assign_add": "updates={w: w + delta} of gx.compile: only variables are written", "read_value": _SYMBOL,
+    "split": "gx.split(x, n, axis)", "stack": "gx.stack([x, y])", "add": "x + y", "sub": "x - y", "mul": "x * y", "div": "x / y",
+    "neg": "-x", "subtract": "x - y", "multiply": "x * y", "divide": "x / y", "ne": "x != y", "gt": "x > y", "ge": "x >= y",
+    "lt": "x < y", "le": "x <= y", "pow": "x ** y", "abs": "abs(x)", "resize": "x.reshape(...)",
+    "masked_select": "gx.extract(mask, x, size=n)", "zero": "gx.zeros_like(x)", "copy_": "x = y",
+    "repeat_interleave": "gx.repeat(x, n)", "tile": "gx.tile(x, n)", "diagonal": "gx.diagonal(x)", "roll": "gx.roll(x, n, axis)",
+    "flip": "gx.flip(x, axis)", "take_along_dim": "gx.take_along_axis(x, indices, axis)",
+    "is_contiguous": "symbols have no memory", "stride": "symbols have no memory", "share_memory": "symbols have no memory",
+    "pin_memory": "symbols have no memory", "movedim": "gx.moveaxis(x, a, b)", "unflatten": "x.reshape(...)",
+    "broadcast": "gx.broadcast_to(x, shape)", "argwhere": "gx.argwhere(x, size=n)", "nonzero": "gx.nonzero(x, size=n)",
+    "apply_gradients": "gx.compile(inputs, outputs, updates=...)", "run": "y.eval({x: array})", "compute": "y.eval({x: array})",
 }  # fmt: skip
 
 VARIABLE: Mapping[str, str] = {
@@ -175,6 +345,15 @@ VARIABLE: Mapping[str, str] = {
     "item": "w.value.item()", "tolist": "w.value.tolist()", "detach": "w.value is an array, gx.stop_gradient(w) a symbol",
     "copy": "copy.copy(w)", "clone": "copy.copy(w)", "copy_": "w.update(new)", "fill_": "w.update(new)",
     "zero_grad": "gradients are symbols, and nothing is added up: leave it out", "set": "w.update(new)",
+    "trainable": "gx.stop_gradient(w), or leave it out of the variables of gx.optim.adam(loss, [...])",
+    "requires_grad": "gx.stop_gradient(w), or leave it out of the variables of gx.optim.adam(loss, [...])",
+    "initializer": "it has its value from its birth: w.value", "initialized_value": "w.value", "borrow": "w.value",
+    "container": "w.value", "add_": "w.update(lambda old: old + delta)", "sub_": "w.update(lambda old: old - delta)",
+    "mul_": "w.update(lambda old: old * factor)", "div_": "w.update(lambda old: old / factor)",
+    "zero_": "w.update(lambda old: 0 * old)", "normal_": "w.update(rng.normal(size=w.shape))",
+    "uniform_": "w.update(rng.uniform(size=w.shape))", "clamp_": "w.update(lambda old: old.clip(low, high))",
+    "asnumpy": "w.value", "load": "gx.load(path, [w])", "save": "gx.save(path, [w])", "set_data": "w.value = new",
+    "initialize": "w.value = new", "reset": "w.value = new", "put": "w.update(new)",
 }  # fmt: skip
 
 COMPILED: Mapping[str, str] = {
@@ -183,6 +362,153 @@ COMPILED: Mapping[str, str] = {
     "forward": "call it: f(array)", "predict": "call it: f(array)", "eval": "call it: f(array)", "text": "f.graph",
     "cost_analysis": "f.profile(array)", "memory_analysis": "f.memory", "lower": "f.stages", "jaxpr": "f.graph",
     "source": "f.kernels[0].source", "draw": "f.to_dot(path)", "maker": "f.graph", "time": "f.profile(array)",
+    "trainable_variables": "f.variables", "weights": "f.variables", "named_parameters": "f.variables",
+    "get_weights": "f.variables", "train": "a graph has no modes: compile one for training, one without",
+    "to": "everything runs on this machine's processor: leave it out",
+    "cuda": "everything runs on this machine's processor: leave it out",
+    "cpu": "everything runs on this machine's processor: leave it out",
+    "backward": "gx.grad(loss, [w, b]), before it is compiled",
+    "zero_grad": "gradients are symbols, and nothing is added up: leave it out",
+    "grad": "gx.grad(loss, [w, b]), before it is compiled", "summary": "f.explain()", "as_text": "f.graph",
+    "as_hlo_text": "f.graph", "compile": "it is compiled: f(array)", "compiler_ir": "f.graph",
+    "warmup": "it is compiled: f(array)", "trace": "f.graph",
+    "clear_cache": "a compiled function has no cache of shapes: it is one program", "get_value": "call it: f(array)",
+    "plot": "f.to_dot(path)", "visualize": "f.to_dot(path)", "benchmark": "f.profile(array)", "timeit": "f.profile(array)",
+}  # fmt: skip
+
+LAYERS: Mapping[str, str] = {
+    "Linear": "gx.layers.Dense", "Module": "gx.layers.Layer", "Sequential": "gx.models.Sequential", "Model": "gx.models.Model",
+    "Conv1d": "gx.layers.Conv1D", "Conv2d": "gx.layers.Conv2D", "Conv3d": "gx.layers.Conv3D", "Convolution2D": "gx.layers.Conv2D",
+    "ConvTranspose1d": "gx.layers.Conv1DTranspose", "ConvTranspose2d": "gx.layers.Conv2DTranspose",
+    "ConvTranspose3d": "gx.layers.Conv3DTranspose", "Deconvolution2D": "gx.layers.Conv2DTranspose",
+    "MaxPool1d": "gx.layers.MaxPooling1D", "MaxPool2d": "gx.layers.MaxPooling2D", "MaxPool3d": "gx.layers.MaxPooling3D",
+    "MaxPool1D": "gx.layers.MaxPooling1D", "MaxPool2D": "gx.layers.MaxPooling2D", "MaxPool3D": "gx.layers.MaxPooling3D",
+    "AvgPool1d": "gx.layers.AveragePooling1D", "AvgPool2d": "gx.layers.AveragePooling2D",
+    "AvgPool2D": "gx.layers.AveragePooling2D", "AvgPool3d": "gx.layers.AveragePooling3D",
+    "AvgPool1D": "gx.layers.AveragePooling1D", "AvgPool": "gx.layers.AveragePool",
+    "GlobalAvgPool2D": "gx.layers.GlobalAveragePooling2D", "GlobalMaxPool2D": "gx.layers.GlobalMaxPooling2D",
+    "GlobalAvgPool1D": "gx.layers.GlobalAveragePooling1D",
+    "AdaptiveAvgPool2d": "gx.layers.GlobalAveragePool, or gx.nn.adaptive_avg_pool in a gx.layers.Lambda",
+    "AdaptiveMaxPool2d": "gx.layers.GlobalMaxPool, or gx.nn.adaptive_max_pool in a gx.layers.Lambda",
+    "Dropout1d": "gx.layers.SpatialDropout", "Dropout2d": "gx.layers.SpatialDropout",
+    "SpatialDropout1D": "gx.layers.SpatialDropout", "SpatialDropout2D": "gx.layers.SpatialDropout",
+    "BatchNorm1d": "gx.layers.BatchNorm", "BatchNorm2d": "gx.layers.BatchNorm", "BatchNorm3d": "gx.layers.BatchNorm",
+    "InstanceNorm2d": "gx.layers.GroupNorm", "RNN": "gx.layers.SimpleRNN", "MultiheadAttention": "gx.layers.MultiHeadAttention",
+    "Attention": "gx.layers.MultiHeadAttention", "ReLU": 'gx.layers.Activation("relu")', "GELU": 'gx.layers.Activation("gelu")',
+    "Tanh": 'gx.layers.Activation("tanh")', "Sigmoid": 'gx.layers.Activation("sigmoid")',
+    "Softmax": 'gx.layers.Activation("softmax")', "SiLU": 'gx.layers.Activation("silu")', "ELU": 'gx.layers.Activation("elu")',
+    "LeakyReLU": 'gx.layers.Activation("leaky_relu")', "Softplus": 'gx.layers.Activation("softplus")',
+    "PReLU": "gx.nn.prelu, in a gx.layers.Layer with a variable", "InputLayer": "gx.layers.Input",
+    "Masking": "gx.data.sequence_mask(lengths) makes a mask", "Upsample": "gx.layers.UpSampling",
+    "Normalization": "gx.layers.Rescaling, or gx.layers.BatchNorm", "TextVectorization": "gx.data.Words, gx.data.BytePairs",
+    "StringLookup": "gx.data.Words", "Identity": "gx.layers.Lambda(lambda x: x)", "Transformer": "gx.layers.TransformerEncoder",
+    "TransformerEncoderLayer": "gx.layers.TransformerEncoder", "TransformerDecoderLayer": "gx.layers.TransformerDecoder",
+    "Dot": "gx.vecdot, in a gx.layers.Lambda", "RepeatVector": "gx.repeat, in a gx.layers.Lambda",
+    "Cropping2D": "gx.layers.Lambda(lambda x: x[:, 1:-1, 1:-1])", "Resizing": "gx.nn.resize, in a gx.layers.Lambda",
+    "Parameter": "self.variable(name, shape) of gx.layers.Layer", "Unflatten": "gx.layers.Reshape",
+    "ZeroPad2d": "gx.layers.ZeroPadding2D", "PixelShuffle": "gx.layers.Reshape and gx.layers.Permute",
+}  # fmt: skip
+
+MODELS: Mapping[str, str] = {
+    "load_model": "gx.models.load", "save_model": "model.save(path)", "save": "model.save(path)",
+    "clone_model": "copy.deepcopy(model)", "model_from_json": "gx.models.load", "Functional": "gx.models.Model",
+    "Input": "gx.layers.Input", "Dense": "gx.layers.Dense", "Adam": "gx.models.optimizers.Adam",
+    "AdamW": "gx.models.optimizers.AdamW", "SGD": "gx.models.optimizers.SGD", "RMSprop": "gx.models.optimizers.RMSprop",
+    "Trainer": "model.fit of gx.models.Model", "DataLoader": "gx.data.Dataset", "Checkpoint": "gx.models.ModelCheckpoint",
+    "CosineDecay": "gx.optim.schedules.cosine", "layers": "gx.layers", "schedules": "gx.optim.schedules",
+    "Module": "gx.models.Model", "LightningModule": "gx.models.Model", "train": "model.fit",
+    "CrossEntropyLoss": "gx.models.losses", "MeanSquaredError": "gx.models.losses", "regularizers": "gx.layers.regularizers",
+    "initializers": "gx.layers.initializers",
+}  # fmt: skip
+
+MODEL: Mapping[str, str] = {
+    "parameters": "model.trainable_variables", "named_parameters": "model.variables", "params": "model.variables",
+    "state_dict": "model.save_weights(path), or model.variables", "load_state_dict": "model.load_weights(path)",
+    "train": "model.fit(x, y); a call has training=True", "eval": "model.evaluate(x, y); a call has training=False",
+    "forward": "model.call(x)", "to": _DEVICE, "cuda": _DEVICE, "cpu": _DEVICE,
+    "zero_grad": "gradients are symbols, and nothing is added up: leave it out",
+    "backward": "gx.grad(loss, model.trainable_variables)", "to_json": "model.get_config()", "fit_generator": "model.fit(source)",
+    "predict_proba": "model.predict(x)", "score": "model.evaluate(x, y)", "transform": "model.predict(x)",
+    "load": "gx.models.load(path)", "export": "model.save(path)", "children": "model.parts()", "modules": "model.walk()",
+    "named_modules": "model.walk()", "apply": "model(x), or model.walk() for every layer",
+    "register_buffer": "layer.variable(name, shape, trainable=False)", "register_parameter": "layer.variable(name, shape)",
+    "add_weight": "layer.variable(name, shape)", "weight": "layer.weights", "kernel": "layer.weights, once it is built",
+    "bias": "layer.weights, once it is built", "trainable_weights": "model.trainable_variables",
+    "non_trainable_weights": "model.non_trainable_variables", "numel": "model.count_params()", "half": _MIXED,
+    "requires_grad_": "layer.trainable = False", "freeze": "layer.trainable = False", "output_shape": "model(x).shape",
+     "step": "model.train_on_batch(x, y)",
+}  # fmt: skip
+
+DATA: Mapping[str, str] = {
+    "DataLoader": "gx.data.Arrays(x, y).batch(size), or gx.data.Dataset", "TensorDataset": "gx.data.Arrays",
+    "from_tensor_slices": "gx.data.Arrays", "random_split": "gx.data.train_test_split",
+    "batch": "gx.data.Dataset(made).batch(size)", "shuffle": "gx.data.Dataset(made).shuffle(buffer)", "AUTOTUNE": "leave it out",
+    "KFold": "gx.data.k_fold", "Subset": "x[indices] of the arrays", "ConcatDataset": "itertools.chain",
+    "Sampler": "gx.data.permutation", "RandomSampler": "gx.data.permutation", "WeightedRandomSampler": "gx.random.choice",
+    "collate_fn": "gx.data.pad_sequences", "default_collate": "gx.data.Dataset(made).batch(size)",
+    "transforms": "gx.data.augmentation", "ImageFolder": "gx.data.Dataset of what another package reads",
+    "pad_sequence": "gx.data.pad_sequences", "Generator": "gx.data.Dataset", "IterableDataset": "gx.data.Dataset",
+    "stft": "gx.data.audio.stft",
+}  # fmt: skip
+
+METRICS: Mapping[str, str] = {
+    "accuracy": "gx.metrics.Accuracy", "accuracy_score": "gx.metrics.Accuracy", "auc": "gx.metrics.AUC",
+    "roc_auc_score": "gx.metrics.ExactAUC", "AUROC": "gx.metrics.AUC", "f1_score": "gx.metrics.F1Score",
+    "F1": "gx.metrics.F1Score", "precision": "gx.metrics.Precision", "recall": "gx.metrics.Recall",
+    "confusion_matrix": "gx.metrics.ConfusionMatrix", "mean_squared_error": "gx.metrics.MeanSquaredError",
+    "mse": "gx.metrics.MeanSquaredError", "MSE": "gx.metrics.MeanSquaredError", "mae": "gx.metrics.MeanAbsoluteError",
+    "MAE": "gx.metrics.MeanAbsoluteError", "RMSE": "gx.metrics.RootMeanSquaredError", "rmse": "gx.metrics.RootMeanSquaredError",
+    "r2_score": "gx.metrics.R2Score", "log_loss": "the loss itself is a figure: model.evaluate(x, y)",
+    "top_k_accuracy": "gx.metrics.TopKCategoricalAccuracy", "bleu": "gx.metrics.BLEU", "perplexity": "gx.metrics.Perplexity",
+    "MeanMetric": "gx.metrics.Mean", "ROCAUC": "gx.metrics.AUC", "Dice": "gx.metrics.DiceScore",
+    "WER": "gx.metrics.WordErrorRate", "CER": "gx.metrics.CharacterErrorRate",
+}  # fmt: skip
+
+STATS: Mapping[str, str] = {
+    "normal": "gx.stats.norm", "gaussian": "gx.stats.norm", "Normal": "gx.stats.norm", "Bernoulli": "gx.stats.bernoulli",
+    "exponential": "gx.stats.expon", "Exponential": "gx.stats.expon", "student": "gx.stats.t", "StudentT": "gx.stats.t",
+    "binomial": "gx.stats.binom", "Binomial": "gx.stats.binom", "negative_binomial": "gx.stats.nbinom",
+    "NegativeBinomial": "gx.stats.nbinom", "multinomial": "gx.stats.categorical, or gx.lgamma and gx.xlogy",
+    "MultivariateNormal": "gx.stats.multivariate_normal", "mvn": "gx.stats.multivariate_normal", "LogNormal": "gx.stats.lognorm",
+    "lognormal": "gx.stats.lognorm", "HalfNormal": "gx.stats.halfnorm", "chi2": "gx.stats.gamma.logpdf(x, df / 2, scale=2)",
+    "erlang": "gx.stats.gamma", "invgamma": "gx.stats.gamma.logpdf(1 / x, a) - 2 * gx.log(x)",
+    "halfcauchy": "gx.stats.cauchy.logpdf(x) + gx.log(2)", "logistic": "-x - 2 * gx.softplus(-x)", "gumbel": "-x - gx.exp(-x)",
+    "gumbel_r": "-x - gx.exp(-x)", "entropy": "gx.sum(gx.entr(p))", "kl_divergence": "gx.sum(gx.rel_entr(p, q))",
+    "zscore": "(x - gx.mean(x)) / gx.std(x)", "pearsonr": "gx.corrcoef", "describe": "gx.mean, gx.var, gx.min and gx.max",
+    "skew": "gx.mean(((x - gx.mean(x)) / gx.std(x)) ** 3)", "kurtosis": "gx.mean(((x - gx.mean(x)) / gx.std(x)) ** 4) - 3",
+    "Mixture": "gx.nn.logsumexp of the logarithms of weights and densities",
+    "mixture": "gx.nn.logsumexp of the logarithms of weights and densities",
+    "Independent": "gx.sum of the log density over its axes", "rv_continuous": "a function of symbols",
+    "Distribution": "a function of symbols", "mode": "gx.argmax(gx.bincount(x, length=n))",
+    "OneHotCategorical": "gx.stats.categorical",
+}  # fmt: skip
+
+FFT: Mapping[str, str] = {
+    "fft2": "gx.fft.fft(gx.fft.fft(x, axis=-1), axis=-2); gx.fft.rfft2 for real x",
+    "ifft2": "gx.fft.ifft(gx.fft.ifft(x, axis=-1), axis=-2); gx.fft.irfft2 gives real numbers",
+    "fftn": "gx.fft.fft along one axis after the other", "ifftn": "gx.fft.ifft along one axis after the other",
+    "rfftn": "gx.fft.rfft along the last axis, then gx.fft.fft along the others",
+    "irfftn": "gx.fft.ifft along the first axes, then gx.fft.irfft along the last",
+    "hfft": "gx.fft.irfft of the conjugate, times n", "ihfft": "the conjugate of gx.fft.rfft(x), divided by n",
+    "stft": "gx.data.audio.stft", "istft": "gx.fft.irfft of each frame, and their overlapping sum",
+    "spectrogram": "gx.data.audio.spectrogram", "dct": "gx.fft.rfft of x and its mirror image",
+    "idct": "gx.fft.irfft of the spectrum of x and its mirror image", "dst": "gx.fft.rfft of x and its negative mirror image",
+    "next_fast_len": "scipy.fft.next_fast_len", "fftconvolve": "gx.convolve, or gx.fft.irfft of the product of two gx.fft.rfft",
+}  # fmt: skip
+
+DEBUG: Mapping[str, str] = {
+    "trace": "gx.debug.print", "breakpoint": "gx.debug.print, or y.eval({x: array}) for a value", "callback": "gx.debug.print",
+    "nan": "gx.debug.find_nan", "check_nans": "gx.debug.find_nan", "debug_nans": "gx.debug.find_nan",
+    "check_numerics": "gx.debug.find_nan", "detect_anomaly": "gx.debug.find_nan",
+    "profiler": "gx.compile(inputs, outputs).profile(array)", "visualize": "gx.to_dot", "Print": "gx.debug.print",
+    "inspect": "gx.debug.print",
+}  # fmt: skip
+
+TESTING: Mapping[str, str] = {
+    "assert_allclose": _NUMPYS, "assert_array_equal": _NUMPYS, "assert_close": _NUMPYS, "assert_almost_equal": _NUMPYS,
+    "assert_equal": _NUMPYS, "gradcheck": "gx.testing.check_grads", "gradgradcheck": "gx.testing.check_grads",
+    "check_gradients": "gx.testing.check_grads", "check_vjp": "gx.testing.check_grads", "check_jvp": "gx.testing.check_grads",
+    "verify_grad": "gx.testing.check_grads", "numerical_gradient": "gx.testing.derivative",
 }  # fmt: skip
 
 KEYWORDS: Mapping[str, str] = {
@@ -197,12 +523,14 @@ CLASSES: Mapping[str, tuple[str, str]] = {  # of whom, and what makes one
 }  # fmt: skip
 
 TABLES = {
-    "graphc": GRAPHC, "graphc.nn": NN, "graphc.optim": OPTIM, "graphc.linalg": LINALG, "graphc.random": RANDOM, "Tensor": TENSOR,
-    "Variable": VARIABLE, "Compiled": COMPILED,
+    "graphc": GRAPHC, "graphc.nn": NN, "graphc.optim": OPTIM, "graphc.linalg": LINALG, "graphc.random": RANDOM,
+    "graphc.fft": FFT, "graphc.stats": STATS, "graphc.layers": LAYERS, "graphc.models": MODELS, "graphc.data": DATA,
+    "graphc.metrics": METRICS, "graphc.debug": DEBUG, "graphc.testing": TESTING, "Tensor": TENSOR, "Variable": VARIABLE,
+    "Compiled": COMPILED, "Model": MODEL,
 }  # fmt: skip
 
 
-_ROOMS = ("nn", "linalg", "random", "optim", "layers", "models", "metrics", "debug", "data")
+_ROOMS = ("nn", "linalg", "random", "optim", "layers", "models", "metrics", "debug", "data", "fft", "stats")
 
 
 def unknown_in_module(module: str, names: Iterable[str]) -> Callable[[str], Any]:
@@ -218,16 +546,21 @@ def unknown_in_module(module: str, names: Iterable[str]) -> Callable[[str], Any]
         elif name in elsewhere:
             hint = _said(elsewhere[name])
         else:
-            told = next((table[name] for table in (GRAPHC, NN, OPTIM, LINALG, RANDOM) if name in table), None)
+            told = next((table[name] for table in _FUNCTIONS if name in table), None)
             hint = _said(told) if told is not None else _close(name, here) or _close(name, elsewhere)
         raise UnknownNameError(f"{module} has no {name}", where=caller(), hint=hint)
 
     return answer
 
 
-def of_numpy(name: str) -> str | None:
+_FUNCTIONS = (GRAPHC, NN, OPTIM, LINALG, RANDOM, FFT, STATS, LAYERS, MODELS, DATA, METRICS, DEBUG)
+
+
+def of_numpy(name: str, module: str = "numpy") -> str | None:
     """What to say to who applies a NumPy function that has another name here."""
-    return _said(GRAPHC[name]) if name in GRAPHC else None
+    table = TABLES.get(module.replace("numpy", "graphc", 1), GRAPHC)
+    found = table.get(name, GRAPHC.get(name))
+    return None if found is None else _said(found)
 
 
 def _everywhere() -> dict[str, str]:
@@ -243,6 +576,19 @@ def _public(module: str) -> Iterable[str]:
     return getattr(sys.modules.get(module), "__all__", ())
 
 
+def _of_arrays() -> dict[str, str]:
+    """What a method of that name is as a function of x, or a type that x may have."""
+    found = {}
+    for name, path in _everywhere().items():
+        *room, _ = path.removeprefix("gx.").split(".")
+        thing = vars(sys.modules[".".join(["graphc", *room])]).get(name)
+        if type(thing).__name__ == "DType":
+            found[name] = f'x.astype("{name}")'
+        elif name.islower() and callable(thing) and not isinstance(thing, type):
+            found[name] = f"{path}(x)"
+    return found
+
+
 def unknown_attribute(owner: object, name: str, *tables: Mapping[str, str], functions: bool = False) -> AttributeError:
     """The error for an attribute that an object does not have; with `functions`, those of gx are answers too.
 
@@ -252,10 +598,17 @@ def unknown_attribute(owner: object, name: str, *tables: Mapping[str, str], func
         object.__getattribute__(owner, name)
     if name.startswith("_"):
         return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}")
-    answers = {n: f"{path}(x)" for n, path in _everywhere().items() if n.islower()} if functions else {}
-    found = next((table[name] for table in (*tables, answers) if name in table), None)
     own = {n: f"x.{n}" for n in dir(type(owner)) if not n.startswith("_")}
-    hint = _close(name, {**answers, **own}) if found is None else _said(found)
+    answers = (*tables, _of_arrays(), GRAPHC) if functions else tables
+    found = next((table[name] for table in answers if name in table), None)
+    hint: str | None
+    if found is not None:
+        hint = _said(found)
+    elif name.endswith("_") and functions:  # torch's way to write: in place
+        found = next((table[name[:-1]] for table in (*answers, own) if name[:-1] in table), None)
+        hint = None if found is None else f"nothing is written in place: x = {found}"
+    else:
+        hint = _close(name, {**(answers[-2] if functions else {}), **own})
     return UnknownNameError(f"{type(owner).__name__} has no {name}: {owner!r}", where=caller(), hint=hint)
 
 
@@ -269,46 +622,106 @@ def _said(answer: str) -> str:
 
 def _close(name: str, known: Mapping[str, str]) -> str | None:
     lower = {n.lower(): n for n in known}
-    found = get_close_matches(name.lower(), lower, n=1, cutoff=0.75)
+    found = get_close_matches(name.lower(), lower, n=1, cutoff=0.8)
     return f"did you mean {known[lower[found[0]]]}?" if found else None
 
 
-# --- keywords --------------------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 
 def with_keywords(namespace: dict[str, Any], names: Iterable[str]) -> None:
-    """Let those functions among `names` that know a keyword under another name than elsewhere say so when that one is given."""
+    """Let those functions among `names` that take an axis, a shape, or what has another name elsewhere say what is meant."""
+    prefix = namespace["__name__"].replace("graphc", "gx", 1) + "."
     for name in names:
         function = namespace.get(name)
         if inspect.isfunction(function) and _KNOWN & inspect.signature(function).parameters.keys():
-            namespace[name] = keywords(function)
+            namespace[name] = keywords(function, prefix)
 
 
 def with_keywords_of(kind: type) -> None:
     """The same for the methods of a class."""
     for name, method in list(vars(kind).items()):
-        if inspect.isfunction(method) and _KNOWN & inspect.signature(method).parameters.keys():
-            setattr(kind, name, keywords(method))
+        if inspect.isfunction(method) and (not name.startswith("_")):
+            setattr(kind, name, keywords(method, "x."))
 
 
-_KNOWN = frozenset(KEYWORDS.values())
+_LISTS = frozenset({"shape", "axis", "axes", "arrays", "repetitions"})  # parameters that take several things as one
+_KNOWN = frozenset(KEYWORDS.values()) | _LISTS
+_CALLS = {
+    "flatten": "x.reshape(x.shape[0], -1) keeps the first axis, x.reshape(-1) none",
+    "pad": "pad_width is a number, or a pair for each axis: gx.pad(x, ((1, 1), (0, 0)))",
+}
 
 
-def keywords(function: Function) -> Function:
-    """The function; where a call gives it a keyword that it does not have, the error tells which one is meant."""
+def keywords(function: Function, prefix: str = "gx.") -> Function:
+    """The function; where a call gives it a keyword that it does not have, or one by one what it takes as a tuple, the error
+    tells what is meant."""
+    parameters = inspect.signature(function).parameters
+    known = [name for name in parameters if name != "self"]
+    flag = list(parameters).index("keepdims") if "keepdims" in parameters else sys.maxsize
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
+        if len(args) > flag and type(args[flag]) is int:
+            raise _as_tuple(function, args, prefix) or InputError(f"{function.__name__} takes keepdims=True", where=caller())
         try:
             return function(*args, **options)
-        except TypeError as error:
-            known = inspect.signature(function).parameters
-            unknown = [key for key in options if key not in known]
-            if isinstance(error, GraphError) or not unknown or any(p.kind is p.VAR_KEYWORD for p in known.values()):
-                raise
-            raise unknown_keywords(function.__name__, unknown, [name for name in known if name != "self"]) from None
+        except GraphError as error:
+            if isinstance(error, (DTypeError, ShapeError, InputError)):
+                meant = _meant(function, args, prefix)
+                if meant is not None:
+                    raise meant from None
+            raise
+        except TypeError:
+            kinds = {p.kind for p in parameters.values()}
+            unknown = [key for key in options if key not in parameters]
+            if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+                raise unknown_keywords(function.__name__, unknown, known) from None
+            if len(args) > len(parameters) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+                raise _as_tuple(function, args, prefix) or _too_many(function, args, known) from None
+            raise
 
     return call  # type: ignore[return-value]
+
+
+def _meant(function: Callable[..., Any], args: tuple[Any, ...], prefix: str) -> InputError | None:
+    """What to say where numbers stand in the place of a data type, or an array in that of an axis."""
+    place = dict(zip(inspect.signature(function).parameters, args, strict=False))
+    if isinstance(place.get("dtype"), bool):
+        text = f"{function.__name__}: {place['dtype']} is not a data type"
+        return InputError(text, where=caller(), hint="did you mean keepdims=?")
+    if isinstance(place.get("dtype"), (int, float)) or ("arrays" in place and hasattr(place.get("axis"), "shape")):
+        return _as_tuple(function, args, prefix)
+    return None
+
+
+def _as_tuple(function: Callable[..., Any], args: tuple[Any, ...], prefix: str) -> InputError | None:
+    """The error for a call that gives one by one what is one argument; None if that is not what it does."""
+    parameters = list(inspect.signature(function).parameters)
+    start = next((i for i, name in enumerate(parameters) if name in _LISTS), len(args))
+    if len(args) < start + 2:
+        return None
+    what, name = parameters[start], function.__name__
+    end = len(args) - (parameters[start + 1 :].index("dtype") if what == "shape" and "dtype" in parameters else 0)
+    given, arrays = args[start:end], what == "arrays"
+    if len(given) < 2 or any(hasattr(x, "shape") != arrays or isinstance(x, (bool, float, tuple, list)) for x in given):
+        return None
+    shown = ", ".join("xyzuvw"[i % 6] if arrays else str(x) for i, x in enumerate(given))
+    whole = f"[{shown}]" if arrays else f"({shown})"
+    if what in ("axis", "axes") and parameters[0] in ("x", "self"):
+        hint = f"{what}={whole}"
+    else:
+        before = [p if hasattr(x, "shape") else repr(x) for p, x in zip(parameters, args[:start], strict=False) if p != "self"]
+        call = f"{prefix}{name}({', '.join([*before, whole, *map(repr, args[end:])])})"
+        hint = f"{what} as a {'list' if arrays else 'tuple'}: {call}"
+    return InputError(f"{name} takes its {what} as one argument, got {shown} one by one", where=caller(), hint=hint)
+
+
+def _too_many(function: Callable[..., Any], args: tuple[Any, ...], known: list[str]) -> InputError:
+    name = function.__name__
+    hint = _CALLS.get(name) or (f"it takes {', '.join(known)}" if known else None)
+    count = len(args) - (len(inspect.signature(function).parameters) - len(known))
+    return InputError(f"{name} takes {len(known)} arguments, got {count}", where=caller(), hint=hint)
 
 
 def unknown_keywords(name: str, unknown: Iterable[str], known: list[str]) -> InputError:

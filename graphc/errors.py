@@ -7,6 +7,7 @@ import linecache
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -20,6 +21,10 @@ class Where:
 
     file: str
     line: int
+
+    def __call__(self, *args: object) -> NoReturn:
+        """torch's x.where(condition, other) is not this."""
+        raise InputError("x.where is the line of source where x was made", where=caller(), hint="gx.where(condition, x, other)")
 
     def __str__(self) -> str:
         text = source(self)

@@ -20,10 +20,10 @@ A short-time Fourier transform is rfft of windows:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import graphc as gx
-from graphc import Tensor, TensorLike
+from graphc import Tensor, TensorLike, advice
 
 
 class Complex(NamedTuple):
@@ -295,3 +295,7 @@ def ifftshift(x: TensorLike, axes: Any = None) -> Tensor:
 __all__ = [
     "Complex", "fft", "fftfreq", "fftshift", "ifft", "ifftshift", "irfft", "irfft2", "rfft", "rfft2", "rfftfreq",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

@@ -17,10 +17,12 @@ from graphc import advice
 x = gx.placeholder("x", ("n", 3), "float32")
 w = gx.variable(np.ones(3, "float32"), name="w")
 f = gx.compile([x], x * w)
-OBJECTS = {"x": x, "w": w, "f": f}
+model = gx.models.Sequential([gx.layers.Dense(3)])
+OBJECTS = {"x": x, "w": w, "f": f, "model": model, "layer": model.layers[0]}
+ROOMS = ("nn", "optim", "linalg", "random", "fft", "stats", "layers", "models", "data", "metrics", "debug", "testing")
 OWNERS = {
-    "graphc": gx, "graphc.nn": gx.nn, "graphc.optim": gx.optim, "graphc.linalg": gx.linalg, "graphc.random": gx.random,
-    "Tensor": x, "Variable": w, "Compiled": f,
+    "graphc": gx, **{f"graphc.{room}": getattr(gx, room) for room in ROOMS},
+    "Tensor": x, "Variable": w, "Compiled": f, "Model": model,
 }  # fmt: skip
 ROWS = [(owner, name, answer) for owner, table in advice.TABLES.items() for name, answer in table.items()]
 
@@ -38,14 +40,14 @@ def test_every_row(owner: str, name: str, answer: str) -> None:
         found: Any = gx
         for part in path[1:].split("."):
             found = getattr(found, part)
-    for owner_name, attribute in re.findall(r"(?<![\w.])([xwf])\.(\w+)", answer):
+    for owner_name, attribute in re.findall(r"(?<![\w.])(x|w|f|model|layer)\.(\w+)", answer):
         assert hasattr(OBJECTS[owner_name], attribute), answer
 
 
 def test_no_name_of_the_array_api_is_answered_with_another() -> None:
     """Nothing in the tables is a function that is here under that very name."""
     assert not set(advice.GRAPHC) & set(gx.__all__)
-    for owner in ("nn", "optim", "linalg", "random"):
+    for owner in ROOMS:
         assert not set(advice.TABLES[f"graphc.{owner}"]) & set(getattr(gx, owner).__all__)
 
 
@@ -80,6 +82,62 @@ WANTED: list[tuple[str, Callable[[], Any], str, str]] = [
     ("dim of linalg", lambda: gx.linalg.vector_norm(x, dim=1), "vector_norm takes no dim", "did you mean axis=?"),
     ("learning_rate", lambda: gx.optim.sgd(gx.sum(w), [w], learning_rate=1), "sgd takes no learning_rate", "did you mean lr=?"),
     ("axis misspelt", lambda: gx.sum(x, axs=1), "sum takes no axs", "did you mean axis=?"),
+    ("zeros", lambda: gx.zeros(2, 3), "zeros takes its shape as one argument, got 2, 3 one by one",
+     "shape as a tuple: gx.zeros((2, 3))"),
+    ("ones of sizes", lambda: gx.ones(*x.shape), "ones takes its shape as one argument, got n, 3 one by one",
+     "shape as a tuple: gx.ones((n, 3))"),
+    ("empty", lambda: gx.empty(2, 3, 4), "empty takes its shape as one argument, got 2, 3, 4 one by one",
+     "shape as a tuple: gx.empty((2, 3, 4))"),
+    ("full", lambda: gx.full(2, 3, 0.5), "full takes its shape as one argument, got 2, 3 one by one",
+     "shape as a tuple: gx.full((2, 3), 0.5)"),
+    ("sum over axes", lambda: gx.sum(x, 0, 1), "sum takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("max over axes", lambda: gx.max(x, 0, 1), "max takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("mean over axes", lambda: x.mean(0, 1), "mean takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("keepdims in its place", lambda: x.sum(0, True), "sum: True is not a data type", "did you mean keepdims=?"),
+    ("squeeze", lambda: x.squeeze(0, 1), "squeeze takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("flip", lambda: gx.flip(x, 0, 1), "flip takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("roll", lambda: gx.roll(x, 1, 0, 1), "roll takes its axis as one argument, got 0, 1 one by one", "axis=(0, 1)"),
+    ("reshape", lambda: gx.reshape(x, 3, 2), "reshape takes its shape as one argument, got 3, 2 one by one",
+     "shape as a tuple: gx.reshape(x, (3, 2))"),
+    ("broadcast_to", lambda: gx.broadcast_to(x, 2, 3), "broadcast_to takes its shape as one argument, got 2, 3 one by one",
+     "shape as a tuple: gx.broadcast_to(x, (2, 3))"),
+    ("tile", lambda: gx.tile(x, 2, 2), "tile takes its repetitions as one argument, got 2, 2 one by one",
+     "repetitions as a tuple: gx.tile(x, (2, 2))"),
+    ("transpose", lambda: gx.transpose(x, 1, 0), "transpose takes its axes as one argument, got 1, 0 one by one", "axes=(1, 0)"),
+    ("permute_dims", lambda: gx.permute_dims(x, 1, 0), "permute_dims takes its axes as one argument, got 1, 0 one by one",
+     "axes=(1, 0)"),
+    ("concat", lambda: gx.concat(x, x), "concat takes its arrays as one argument, got x, y one by one",
+     "arrays as a list: gx.concat([x, y])"),
+    ("stack", lambda: gx.stack(x, x), "stack takes its arrays as one argument, got x, y one by one",
+     "arrays as a list: gx.stack([x, y])"),
+    ("vstack", lambda: gx.vstack(x, x, x), "vstack takes its arrays as one argument, got x, y, z one by one",
+     "arrays as a list: gx.vstack([x, y, z])"),
+    ("normal", lambda: gx.random.normal(gx.random.key(0), 2, 3),
+     "normal takes its shape as one argument, got 2, 3 one by one", "shape as a tuple: gx.random.normal(key, (2, 3))"),
+    ("flatten", lambda: x.flatten(1), "flatten takes 0 arguments, got 1",
+     "x.reshape(x.shape[0], -1) keeps the first axis, x.reshape(-1) none"),
+    ("in place", lambda: x.clamp_(0, 1), "Tensor has no clamp_: <Tensor input 'x': f32[n, 3]>",
+     "nothing is written in place: x = x.clip(min, max)"),
+    ("in place, a function", lambda: x.sqrt_(), "Tensor has no sqrt_: <Tensor input 'x': f32[n, 3]>",
+     "nothing is written in place: x = gx.sqrt(x)"),
+    ("type by name", lambda: x.bfloat16(), "Tensor has no bfloat16: <Tensor input 'x': f32[n, 3]>",
+     'did you mean x.astype("bfloat16")?'),
+    ("imag", lambda: x.imag, "Tensor has no imag: <Tensor input 'x': f32[n, 3]>", "gx.zeros_like(x): it is real"),
+    ("condition number", lambda: gx.linalg.cond(x), "graphc.linalg has no cond",
+     "s = gx.linalg.svdvals(x), and s[..., 0] / s[..., -1]"),
+    ("layer of torch", lambda: gx.layers.Linear(3, 4), "graphc.layers has no Linear", "did you mean gx.layers.Dense?"),
+    ("layer misspelt", lambda: gx.layers.Embeding(3, 4), "graphc.layers has no Embeding", "did you mean gx.layers.Embedding?"),
+    ("fft", lambda: gx.fft.fftn(x), "graphc.fft has no fftn", "gx.fft.fft along one axis after the other"),
+    ("parameters of a model", lambda: model.parameters(), f"Sequential has no parameters: {model!r}",
+     "did you mean model.trainable_variables?"),
+    ("attribute of a layer", lambda: gx.layers.Dense(3, name="d").wieghts, "Dense has no wieghts: <Dense 'd'>",
+     "did you mean x.weights?"),
+    ("element of a variable", lambda: w.__setitem__(0, 1), "assignment to elements is not possible: <Variable 'w': f32[3]>",
+
+         "w.at[0].set(value) is a symbol, for updates={w: ...}; at once, w.update(function of the old array), or "
+     "w.value = new array"),
+    ("shape of a symbol", lambda: setattr(x, "shape", (3,)), "shape of a symbol cannot be set",
+     "symbols do not change: x = x.reshape(shape)"),
     ("nothing like it", lambda: gx.sum(x, colour=1), "sum takes no colour", "it takes x, axis, dtype, keepdims"),
 ]  # fmt: skip
 
@@ -90,6 +148,36 @@ def test_what_people_type_first(act: Callable[[], Any], message: str, hint: str)
         act()
     assert (caught.value.message, caught.value.hint) == (message, hint)
     assert caught.value.where is not None and caught.value.where.file == __file__
+
+
+def test_calls_of_others_that_work() -> None:
+    a = gx.constant(np.float64([[0.125, 2.675], [-2.5, 1250.0]]))
+    for places in (-2, -1, 0, 1, 2):
+        np.testing.assert_array_equal(np.round(a, places).eval(), np.round(a.eval(), places))
+        np.testing.assert_array_equal(round(a, places).eval(), np.round(a.eval(), places))
+    whole = np.array([15, 25, -15, 1250, 0], "int16")
+    for places in (-3, -1, 0, 2):
+        found = gx.round(gx.constant(whole), places)
+        np.testing.assert_array_equal(found.eval(), np.round(whole, places))
+        assert found.dtype == gx.int16
+    assert x.astype("float64", copy=False).dtype == gx.float64 and x.reshape(shape=(3, -1)).shape[0] == 3
+    assert a.reshape(shape=4).shape == (4,) and gx.constant(1.0).reshape().shape == ()
+    assert x.dtype == "float32" and x.dtype == np.float32 and x.dtype == np.dtype("f4") and x.dtype != "float64"
+    assert a.dtype == float and x.dtype != "no type" and x.dtype != 4 and x.dtype in {gx.float32: 1}
+    assert gx.sum(a, keepdims=1).shape == (1, 1)  # type: ignore[arg-type]
+    assert isinstance(np.fft.rfft(a), gx.fft.Complex)
+
+
+def test_a_layer_that_is_not_made_yet_says_so() -> None:
+    class Early(gx.layers.Layer):
+        def __init__(self) -> None:
+            assert self.parts  # a method is there
+            self.first = self.trainable_weights
+
+    with pytest.raises(gx.errors.UnknownNameError, match="Early has no trainable_weights yet") as caught:
+        Early()
+    assert caught.value.hint == "call super().__init__() first"
+    assert not hasattr(gx.layers.Dense(3), "no_such_thing") and copy.deepcopy(gx.layers.Dense(3)) is not None
 
 
 def test_a_name_like_no_other_has_no_hint() -> None:

@@ -296,7 +296,25 @@ DTYPES = [
      "give numbers or numeric arrays"),
     ("x + None", lambda: x + None, errors.InputError,
      "NoneType cannot become a symbol",
-     "give numbers or numeric arrays"),
+     "give numbers or numeric arrays; `x is None` asks whether there is a symbol"),
+    ("x + 1j", lambda: x + 1j, errors.InputError,
+     "complex cannot become a symbol",
+     "give numbers or numeric arrays: arrays are real, and gx.fft.Complex is a pair of them"),
+    ("x.where", lambda: x.where(x > 0, 0), errors.InputError,  # type: ignore[misc, operator]
+     "x.where is the line of source where x was made",
+     "gx.where(condition, x, other)"),
+    ("pad by a float", lambda: gx.pad(x, 1.0), errors.InputError,
+     "pad: pad_width must be integers, got 1.0",
+     "gx.pad(x, 1) for every side, ((1, 2), (0, 0)) for each axis; what stands there is constant_values"),
+    ("pad edge", lambda: gx.pad(x, 1, "edge"), errors.ShapeError,
+     "pad: mode 'edge' is not there",
+     "only mode='constant'; along an axis of n elements: gx.take(x, gx.clip(gx.arange(-before, n + after), 0, n - 1), axis)"),
+    ("np.fft", lambda: np.fft.fft2(x), errors.InputError,
+     "numpy.fft.fft2 of a symbol is not there",
+     "gx.fft.fft(gx.fft.fft(x, axis=-1), axis=-2); gx.fft.rfft2 for real x"),
+    ("np.where of one", lambda: np.where(x > 0), errors.ShapeError,
+     "nonzero of bool[12]: the result's size would be data",
+     "give size=..., the number of elements wanted; gx.where keeps the shape"),
     ("full", lambda: gx.full((2,), "a"), errors.DTypeError,
      "full: str of <U1 has no data type of graphc",
      "give numbers or booleans, or an array of them"),
@@ -795,7 +813,14 @@ def test_requirements_that_only_a_call_can_break_name_the_line_of_the_node() -> 
             f(floats(8))
 
     node, line = gx.reshape(q, (2, -1)), here()
-    breaks(node, line, 3, "reshape of f32[n] to [2, n//2] changes the number of elements: 3 is not 2 where n = 3")
+    message = "split of f32[n] along axis 0 into 2 equal parts (a reshape to [2, n//2]) leaves a rest: 3 is not 2 where n = 3"
+    breaks(node, line, 3, message)
+    node, line = gx.split(q, 2)[0], here()
+    message = "split of f32[n] along axis 0 into 2 equal parts (a reshape to [2, n//2]) leaves a rest: 3 is not 2 where n = 3"
+    breaks(node, line, 3, message)
+    node, line = q.reshape(-1, 2), here()
+    message = "split of f32[n] along axis 0 into parts of 2 (a reshape to [n//2, 2]) leaves a rest: 3 is not 2 where n = 3"
+    breaks(node, line, 3, message)
     node, line = gx.reshape(q, (4, 2)), here()
     breaks(node, line, 3, "reshape of f32[n] to [4, 2] changes the number of elements: 3 is not 8 where n = 3")
     node, line = gx.max(q), here()
@@ -822,7 +847,7 @@ def test_variables_refuse_what_does_not_fit_and_keep_what_they_hold() -> None:
         lambda: put(np.zeros(3, complex)), errors.DTypeError, "variable w: ndarray of complex128 has no data type of graphc",
         "give numbers or booleans, or an array of them", setter_line(),
     )  # fmt: skip
-    with pytest.raises(AttributeError, match="name: nodes are immutable"):
+    with pytest.raises(AttributeError, match="name of a symbol cannot be set"):
         w.name = "z"  # type: ignore[misc]
     assert w.value.tolist() == [1.0, 2.0, 3.0]
 
@@ -838,7 +863,7 @@ def test_a_program_of_the_interpreter() -> None:
 
 
 def test_nodes_do_not_change() -> None:
-    with pytest.raises(AttributeError, match="type: nodes are immutable"):
+    with pytest.raises(AttributeError, match="type of a symbol cannot be set"):
         x.type = y.type  # type: ignore[misc]
 
 

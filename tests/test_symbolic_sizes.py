@@ -5,6 +5,7 @@ A table of calls; a name that is not in it fails the test.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -173,3 +174,56 @@ def test_matrices_without_elements(backend: str) -> None:
         made = run(np.zeros((m, n)))
         assert [y.shape for y in made] == [(m, 0), (0, n), (m, 0), (0,), (0, n), (n, m), (), ()]
         assert made[-2] == 0 and made[-1] == 0
+
+
+STRIDED = [
+    # the slice, its length, and what a call must bring
+    ("[: 2 * t : 2]", "t", lambda n, t: 2 * t <= n + 1), ("[:t:2]", "(t+1)//2", lambda n, t: t <= n + (t % 2 == 0)),
+    ("[::2]", "(n+1)//2", None), ("[::-2]", "(n+1)//2", None), ("[t::2]", "max((n-t+1)//2, 0)", None),
+    ("[t : 3 * t : 2]", "t", lambda n, t: 3 * t <= n + 1),
+    ("[1:t:3]", None, lambda n, t: t <= 1 or 3 * ((t + 1) // 3) - 2 < n),
+    ("[t:10:2]", "max((-max(n-10, 0)+n-t+1)//2, 0)", None),
+    ("[t::-1]", "t+1", lambda n, t: t < n),
+    ("[t - 1 :: -1]", "t", lambda n, t: t <= n),
+    ("[t:0:-2]", "(t+1)//2", lambda n, t: t < n),
+    ("[:t:-1]", "max(n-t-1, 0)", None),
+    ("[2 * t : t : -1]", "t", lambda n, t: 2 * t < n),
+    ("[-t::2]", "(t+1)//2", lambda n, t: t <= n),
+    ("[-t::-1]", "max(n-t+1, 0)", lambda n, t: t > 0), ("[:-t:2]", "(max(n-t, 0)+1)//2", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "length", "fits"), STRIDED, ids=[row[0] for row in STRIDED])
+def test_strided_slices_are_as_long_as_their_bounds_say(text: str, length: str | None, fits: Any) -> None:
+    """Values and gradients are NumPy's; where a call brings a size that does not fit, it says so before anything ran."""
+    x, h = gx.placeholder("x", ("n",), "float64"), gx.placeholder("h", ("t",), "float64")
+    y = eval(f"x{text}", {"x": x, "t": h.shape[0]})
+    assert length is None or str(y.shape[0]) == length
+    for backend in ("interpreter", "numba"):
+        f = gx.compile([x, h], [y, gx.grad(gx.sum(y * y), x)], backend=backend)
+        for n, t in itertools.product((0, 1, 2, 5, 12), (0, 1, 2, 3, 7)):
+            a = np.arange(1.0, n + 1)
+            want = eval(f"a{text}", {"a": a, "t": t})
+            if t == 0 and ("-t:" in text.replace(" ", "") or "-1::" in text.replace(" ", "")):
+                continue  # -0 is 0 in NumPy, and -1 the last place; here x[-t:] has t elements
+            try:
+                found, slope = f(a, np.zeros(t))
+            except gx.errors.ShapeError as error:
+                assert fits is not None and not fits(n, t), (n, t)
+                assert "is out of range for axis 0 of f64[n]" in str(error)
+                continue
+            assert fits is None or fits(n, t), (n, t)
+            np.testing.assert_array_equal(found, want)
+            expected = np.zeros(n)
+            np.add.at(expected, eval(f"a{text}", {"a": np.arange(n), "t": t}), 2 * want)
+            np.testing.assert_array_equal(slope, expected)
+
+
+def test_a_strided_slice_of_a_table_meets_what_is_as_long() -> None:
+    table, h = gx.constant(np.arange(128.0)), gx.placeholder("h", ("t",), "float64")
+    f = gx.compile([h], table[: 2 * h.shape[0] : 2] + h)
+    np.testing.assert_array_equal(f(np.ones(5)), np.arange(0.0, 10, 2) + 1)
+    with pytest.raises(gx.errors.ShapeError, match=r"a slice of t is out of range for axis 0 of f64\[128\]"):
+        f(np.ones(65))
+    g = gx.compile([h], table.at[: 3 * h.shape[0] : 3].set(h))
+    np.testing.assert_array_equal(g(np.full(3, -1.0))[:9:3], [-1, -1, -1])

@@ -11,6 +11,9 @@
     trees.py        nested data
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.data import audio, augmentation
 from graphc.data.dataset import Dataset
 from graphc.data.lengths import Buckets, Like, pad_sequences, sequence_mask
@@ -23,3 +26,6 @@ __all__ = [
     "Arrays", "Buckets", "BytePairs", "Characters", "Dataset", "Like", "Source", "Stream", "Tokenizer", "Words", "audio",
     "augmentation", "k_fold", "pad_sequences", "permutation", "sequence_mask", "source", "split", "train_test_split",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

@@ -608,6 +608,25 @@ def _bound(a: Size, ranges: Ranges, up: bool) -> Size:
     return total
 
 
+def at_most(a: Size, by: int) -> Size:
+    """A bound of by * a from above, by > 0, in which what `a` divides by that number is whole.
+
+    >>> at_most(floordiv(dim("n+1"), 2), 2)
+    n+1
+    """
+    total: Size = 0
+    for monomial, factor in _terms(a):
+        match monomial:
+            case (FloorDiv(inner, denominator),) if factor > 0 and denominator == by:
+                term = mul(inner, factor)
+            case (Max0(inner),) if factor > 0:
+                term = mul(maximum(at_most(inner, by), 0), factor)
+            case _:
+                term = _make({monomial: factor * by})
+        total = add(total, term)
+    return total
+
+
 def denominators(*sizes: Size) -> list[Size]:
     """What sizes divide by, as far as only names tell it: each must be at least 1."""
     found: dict[Size, None] = {}

@@ -17,10 +17,18 @@ from typing import Any, NoReturn
 
 import networkx as nx
 
-from graphc.errors import InputError, Where, caller
+from graphc.errors import InputError, UnknownNameError, Where, caller
 from graphc.ir import dims
 from graphc.ir.operation import Host, Leaf, Operation
 from graphc.ir.types import DType, TensorType
+
+_NEW = "symbols do not change: make another one"
+_SETTING = {
+    "shape": "symbols do not change: x = x.reshape(shape)", "dtype": "symbols do not change: x = x.astype(dtype)",
+    "T": "symbols do not change: x = x.T",
+    "name": "a name is given at birth: gx.variable(array, name=...), gx.placeholder(name, ...)",
+    "grad": "gx.grad(loss, x) is a symbol of its own", "data": "w.value = new sets a variable; other symbols have no value yet",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class Node:
             born.append(self)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{name}: nodes are immutable")
+        raise UnknownNameError(f"{name} of a symbol cannot be set", where=caller(), hint=_SETTING.get(name, _NEW))
 
     @property
     def is_leaf(self) -> bool:

@@ -31,10 +31,21 @@ class DType:
     dtype('float32')
     """
 
+    __hash__ = object.__hash__  # there is one object for each
+
     name: str
     short: str
     kind: str  # "b" boolean, "i" signed, "u" unsigned, "f" floating
     itemsize: int
+
+    def __eq__(self, other: object) -> bool:
+        """Whether `other` stands for this type: as in NumPy, x.dtype == "float32" and x.dtype == np.float32 are questions."""
+        if isinstance(other, (str, type, np.dtype)):
+            try:
+                return as_dtype(other) is self
+            except DTypeError:
+                return False
+        return self is other
 
     @property
     def numpy(self) -> np.dtype[Any]:

@@ -18,6 +18,9 @@
 Images have their channels last, [batch, height, width, channels], as in Keras; `layout="NCHW"` where they come first.
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.layers import activations, initializers, logits, regularizers
 from graphc.layers.layer import Call, Input, Layer, Trace, seed, seeded
 from graphc.layers.core import (
@@ -58,3 +61,6 @@ __all__ = [
     "ZeroPadding2D", "activations", "from_data", "initializers", "logits", "register", "regularizers", "seed", "seeded",
     "to_data",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

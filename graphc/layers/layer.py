@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from zlib import crc32
 
 import graphc as gx
@@ -512,6 +512,15 @@ class Layer:
         own = tuple(tuple(shape)[1 if len(shape) and shape[0] is None else 0 :] for shape in given)
         wanted = own or (() if self.input_shape is None else (self.input_shape,))
         self(*(gx.placeholder(f"input{i}", ("batch", *shape), self.dtype) for i, shape in enumerate(wanted)))
+
+    if not TYPE_CHECKING:  # to a type checker a layer has the attributes it has
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if "_key" not in vars(self) and not name.startswith("__"):
+                raise gx.errors.UnknownNameError(
+                    f"{type(self).__name__} has no {name} yet", where=gx.errors.caller(), hint="call super().__init__() first"
+                )
+            raise gx.advice.unknown_attribute(self, name, gx.advice.MODEL)
 
     def __copy__(self) -> NoReturn:
         raise gx.errors.InputError(

@@ -12,6 +12,9 @@ Those of the first three add up in the graph: their state has a fixed size, and 
 divided into batches. Those of the last three keep what they need outside it: `update` with arrays or lists, then `result`.
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.metrics.metric import Mean, Metric
 from graphc.metrics.classification import (
     AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, DiceScore, F1Score, FBetaScore, IoU, MeanIoU, Perplexity,
@@ -31,3 +34,6 @@ __all__ = [
     "R2Score", "Recall", "RootMeanSquaredError", "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy",
     "TopKCategoricalAccuracy", "WordErrorRate",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

@@ -24,6 +24,9 @@
     optimizers.py   optimisers by name
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.models import losses, optimizers
 from graphc.models.averages import EMA
 from graphc.models.callbacks import (
@@ -43,3 +46,6 @@ __all__ = [
     "LearningRateScheduler", "Loss", "Model", "ModelCheckpoint", "Optimizer", "PruningCallback", "ReduceLROnPlateau",
     "Sequential", "TensorBoard", "TerminateOnNaN", "Unfreeze", "load", "losses", "optimizers",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

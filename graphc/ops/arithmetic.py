@@ -14,7 +14,20 @@ from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import DType, TensorType
-from graphc.ops.declare import Op, alike, always, any_type, build, elementwise, numeric, of_all, to_float, true_division
+from graphc.ops.declare import (
+    Op,
+    alike,
+    always,
+    any_type,
+    build,
+    check_flag,
+    elementwise,
+    normalize_integer,
+    numeric,
+    of_all,
+    to_float,
+    true_division,
+)
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -113,7 +126,7 @@ trunc = elementwise(
     vjp=lambda g, y, x: (None,),
     doc="x without its fraction.",
 )
-round = elementwise(
+round_ = elementwise(
     "round",
     dtype=numeric,
     reference=np.round,
@@ -121,6 +134,25 @@ round = elementwise(
     vjp=lambda g, y, x: (None,),
     doc="The nearest whole number, halves to the even one.",
 )
+
+
+def round(x: TensorLike, decimals: int = 0) -> Tensor:
+    """The nearest number with that many decimals, halves to the even one; the gradient is 0.
+
+    decimals: a Python integer; negative ones count places before the point. As NumPy does it, x is multiplied by a power of ten,
+    rounded, and divided by it again: a half is what is one after that. Integers keep their values where decimals is not negative.
+
+    >>> import graphc as gx
+    >>> gx.round(gx.constant([0.125, 2.5, -1250.0]), 1).eval(), gx.round(gx.constant([0.125, 2.5, -1250.0]), -2).eval()
+    (array([ 1.000e-01,  2.500e+00, -1.250e+03]), array([    0.,     0., -1200.]))
+    """
+    places = normalize_integer("round", "decimals", decimals)
+    x = as_tensor(x)
+    if places == 0 or (places > 0 and not x.dtype.is_float):
+        return round_(x)
+    scale = 10.0 ** (places if places > 0 else -places)
+    work = x if x.dtype.is_float else astype(x, t.float64)
+    return astype(round_(work * scale) / scale if places > 0 else round_(work / scale) * scale, x.dtype)
 
 
 def _quiet(function: Any) -> Any:
@@ -144,7 +176,7 @@ remainder = elementwise(
 
 fmod = elementwise(
     "fmod", dtype=numeric, reference=_quiet(np.fmod), scalar="fmod({0}, {1})",
-    vjp=lambda g, y, a, b: (g, -g * round((a - y) / b)), domain=(0.5, 9),
+    vjp=lambda g, y, a, b: (g, -g * round_((a - y) / b)), domain=(0.5, 9),
     doc="a - b * trunc(a / b), with the sign of a; of integers by 0, 0.",
 )  # fmt: skip
 
@@ -250,11 +282,13 @@ astype_ = Op(
 )  # fmt: skip
 
 
-def astype(x: TensorLike, dtype: object) -> Tensor:
+def astype(x: TensorLike, dtype: object, *, copy: bool = True) -> Tensor:
     """x in another data type; x itself if it has it.
 
-    Float to integer truncates and saturates; NaN becomes 0.
+    Float to integer truncates and saturates; NaN becomes 0. copy is NumPy's and the Array API's: symbols do not change, so it
+    makes no difference.
     """
+    check_flag("astype", "copy", copy)
     x = as_tensor(x)
     found = t.as_dtype(dtype)
     return x if x.dtype == found else astype_(x, dtype=found)

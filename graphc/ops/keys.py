@@ -158,21 +158,22 @@ def _slice_range(x: Tensor, axis: int, n: Size, key: slice) -> tuple[Size, int, 
     if by == 0:
         raise ShapeError(f"a slice of axis {axis} of {x.type} has step 0", where=caller())
 
-    def edge(value: Any, default: Size, far: Size | None = None) -> Size:
+    def edge(value: Any, default: Size, starts: bool) -> Size:
         if value is None:
             return default
         at: Size = value if isinstance(value, Dim) else _whole("its edge", value)
         if at != 0 and dims.is_nonnegative(dims.mul(at, -1)):
             at = dims.add(at, n)
-        return at if isinstance(value, Dim) and by == 1 and far is None else dims.maximum(at, 0 if by > 0 else -1)
+        return at if isinstance(value, Dim) and starts else dims.maximum(at, 0 if by > 0 else -1)
 
     # Only the edge far from 0 needs a limit: a start beyond the other end makes the size 0. A size that bounds a slice says how
-    # many elements are wanted, so the axis must have them (`slice_` requires it): x[:t] and x[-t:] are t long.
+    # many elements are wanted, so the axis must have them (`slice_` requires it): x[:t], x[-t:], x[: 2 * t : 2] are t long.
     if by > 0:
-        last = edge(key.stop, n, n)
-        first, last = edge(key.start, 0), last if by == 1 and isinstance(key.stop, Dim) else dims.minimum(last, n)
+        first, last = edge(key.start, 0, True), edge(key.stop, n, False)
+        last = last if isinstance(key.stop, Dim) else dims.minimum(last, n)
     else:
-        first, last = dims.minimum(edge(key.start, dims.sub(n, 1)), dims.sub(n, 1)), edge(key.stop, -1)
+        first, last = edge(key.start, dims.sub(n, 1), True), edge(key.stop, -1, False)
+        first = first if isinstance(key.start, Dim) else dims.minimum(first, dims.sub(n, 1))
     span = dims.sub(last, first) if by > 0 else dims.sub(first, last)
     size = dims.maximum(dims.floordiv(dims.add(span, abs(by) - 1), abs(by)), 0)
     return first, by, size

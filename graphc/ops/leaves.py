@@ -60,6 +60,10 @@ class Variable(Tensor):
         def __getattr__(self, name: str) -> NoReturn:
             raise advice.unknown_attribute(self, name, advice.VARIABLE, advice.TENSOR, functions=True)
 
+    def _instead_of_assignment(self, written: str) -> str:
+        at_once = "w.update(function of the old array), or w.value = new array"
+        return f"w.{written} is a symbol, for updates={{w: ...}}; at once, {at_once}"
+
     @property
     def name(self) -> str:
         return str(self.attrs["name"])
@@ -69,7 +73,8 @@ class Variable(Tensor):
         """A copy of what the variable holds, which is read-only: `w.value[0] = 7` would change the copy.
 
         Setting it writes an array of the same shape: a float64 into a float32 too, but no float into an integer. To change a
-        part, use `update`.
+        part, use `update`. The copy is a plain array, so that what is refused is said in NumPy's words, "assignment destination
+        is read-only" or "output array is read-only", which know nothing of variables: `w.update(function of the old array)`.
         """
         return STATE.read(Variable._copy, self)
 

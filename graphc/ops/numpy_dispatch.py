@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ def _in_order(function: Any) -> Any:
     return call
 
 
+def _where(condition: Any, *xs: Any) -> Any:
+    """np.where; of a condition alone it is np.nonzero, which says itself what its result needs."""
+    return ops.where(condition, *xs) if xs else ops.nonzero(condition)
+
+
 def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A function of np.linalg. Which triangle of a symmetric matrix is stored makes no difference here."""
     name = function.__name__
@@ -58,14 +64,18 @@ def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> An
     return found(*arrays, **given)
 
 
-numpy_modules: dict[str, dict[str, Any]] = {}  # NumPy's modules beside the first, and what serves them
+numpy_modules: dict[str, Callable[[], dict[str, Any]]] = {}  # NumPy's modules beside the first, and the names that serve them
 
 
 def _find(name: str, module: str = "numpy") -> Any:
     if name in ("sort", "argsort"):
         return _in_order(getattr(ops, name))
-    if module in numpy_modules and name in numpy_modules[module].get("__all__", ()):
-        return numpy_modules[module][name]
+    if module in numpy_modules:
+        names = numpy_modules[module]()
+        if name in names["__all__"]:
+            return names[name]
+    if name == "where":
+        return _where
     known = _ALIASES.get(name, name)
     if name == "divmod":
         return lambda a, b: (ops.floor_divide(a, b), ops.remainder(a, b))
@@ -73,8 +83,8 @@ def _find(name: str, module: str = "numpy") -> Any:
         return lambda x: ops.reshape(x, (-1,))
     found = getattr(ops, known, None) if known is not None else None
     if not callable(found) or name.startswith("_") or name in ("build", "elementwise"):
-        hint = advice.of_numpy(name) or "see graphc's own functions"
-        raise InputError(f"numpy.{name} of a symbol is not there", where=caller(), hint=hint)
+        hint = advice.of_numpy(name, module) or "see graphc's own functions"
+        raise InputError(f"{module}.{name} of a symbol is not there", where=caller(), hint=hint)
     return found
 
 

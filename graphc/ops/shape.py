@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import ShapeError, caller
+from graphc.errors import InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
@@ -55,8 +55,17 @@ def _reshape_requires(x: TensorType, shape: Shape) -> list[Requirement]:
     divides = f"reshape of {x} to {list(shape)} divides by a size of 0"
     return [
         *(Requirement(n, ">=", 1, divides) for n in dims.denominators(*shape)),
-        Requirement(x.size, "==", dims.product(shape), f"reshape of {x} to {list(shape)} changes the number of elements"),
+        Requirement(x.size, "==", dims.product(shape), _what_does_not_fit(x, shape)),
     ]
+
+
+def _what_does_not_fit(x: TensorType, shape: Shape) -> str:
+    for a, n in enumerate(x.shape):
+        parts = next((k for k in shape[a : a + 2] if isinstance(k, int)), None) if x.shape[:a] == shape[:a] else None
+        if parts and shape[a + 2 :] == x.shape[a + 1 :] and set(shape[a : a + 2]) == {parts, dims.floordiv(n, parts)}:
+            into = f"{parts} equal parts" if shape[a] == parts else f"parts of {parts}"
+            return f"split of {x} along axis {a} into {into} (a reshape to {list(shape)}) leaves a rest"
+    return f"reshape of {x} to {list(shape)} changes the number of elements"
 
 
 reshape_: Op = Op(
@@ -249,10 +258,8 @@ def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape,
     found = []
     for axis, (n, first, by, count) in enumerate(zip(whole.shape, start, step, size, strict=True)):
         if not isinstance(count, int):
-            room = dims.maximum(dims.sub(n, first), 0)
-            for left, right in ((first, 0), (room, count)) if by == 1 else ():
-                if (right == 0 or dims.sub(n, first) != count) and not dims.is_nonnegative(dims.sub(left, right)):
-                    found.append(Requirement(left, ">=", right, f"a slice of {count} is out of range for axis {axis} of {whole}"))
+            for left, right in _at_sizes(n, first, by, count):
+                found.append(Requirement(left, ">=", right, f"a slice of {count} is out of range for axis {axis} of {whole}"))
             continue
         if count == 0:
             continue
@@ -260,6 +267,21 @@ def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape,
         for left, right in ((first, 0), (last, 0), (n, dims.add(first, 1)), (n, dims.add(last, 1))):
             if not dims.is_nonnegative(dims.sub(left, right)):
                 found.append(Requirement(left, ">=", right, f"{text} is out of range for axis {axis} of {whole}"))
+    return found
+
+
+def _at_sizes(n: Size, first: Size, by: int, count: Size) -> list[tuple[Size, Size]]:
+    """What must not be below what, for a slice of symbolic size to lie within an axis of size n: what is not so by itself.
+
+    Slices backwards end within the axis where they start there, since their size was made of both ends.
+    """
+    if by < 0:
+        return [] if dims.is_nonnegative(dims.sub(dims.sub(n, first), 1)) else [(n, dims.add(first, 1))]
+    found: list[tuple[Size, Size]] = [] if dims.is_nonnegative(first) else [(first, 0)]
+    room = dims.maximum(dims.sub(n, first), 0)
+    most = dims.sub(dims.at_most(count, by), by - 1)  # how far the last element may be behind the first, and one
+    if dims.sub(n, first) != most and not dims.is_nonnegative(dims.sub(room, most)):
+        found.append((room, dims.sub(dims.mul(count, by), by - 1)))
     return found
 
 
@@ -349,6 +371,12 @@ def flip(x: TensorLike, axis: Axis = None) -> Tensor:
     return slice_(x, start=start, step=step, size=x.shape) if axes else x
 
 
+_PADDING = {
+    "edge": "gx.clip(gx.arange(-before, n + after), 0, n - 1)", "wrap": "gx.arange(-before, n + after) % n",
+    "reflect": "n - 1 - abs(n - 1 - abs(gx.arange(-before, n + after)))",
+}  # fmt: skip
+
+
 def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     """x with `pad_width` elements of one number before and after each axis, as in NumPy: n, (before, after), or a pair an axis.
 
@@ -358,8 +386,15 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     """
     x = as_tensor(x)
     if not isinstance(mode, str) or mode != "constant":
-        raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint="only mode='constant'")
+        other = _PADDING.get(mode) if isinstance(mode, str) else None
+        hint = "only mode='constant'" + (f"; along an axis of n elements: gx.take(x, {other}, axis)" if other else "")
+        raise ShapeError(f"pad: mode {mode!r} is not there", where=caller(), hint=hint)
     pad_width = as_option(pad_width)
+    if isinstance(pad_width, float):
+        raise InputError(
+            f"pad: pad_width must be integers, got {pad_width}", where=caller(),
+            hint="gx.pad(x, 1) for every side, ((1, 2), (0, 0)) for each axis; what stands there is constant_values",
+        )  # fmt: skip
     widths: list[Any] = [pad_width] if isinstance(pad_width, (int, Dim)) else listed("pad", "pad_width", pad_width)
     widths = [as_option(w) for w in widths]
     if widths and all(isinstance(w, (int, Dim)) for w in widths):

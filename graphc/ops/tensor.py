@@ -205,11 +205,15 @@ class Tensor(Node):
 
     # --- methods ---
 
-    def astype(self, dtype: object) -> Tensor:
-        return ops.astype(self, dtype)
+    def astype(self, dtype: object, *, copy: bool = True) -> Tensor:
+        return ops.astype(self, dtype, copy=copy)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
+        if shape is None:
+            shape = sizes[0] if len(sizes) == 1 else sizes
+        elif sizes:
+            raise InputError("reshape takes one shape, got two", where=caller(), hint="x.reshape(3, 2)")
+        return ops.reshape(self, shape)
 
     def transpose(self, *axes: Any) -> Tensor:
         if not axes:
@@ -266,11 +270,11 @@ class Tensor(Node):
     def dot(self, other: TensorLike) -> Tensor:
         return ops.matmul(self, other)
 
-    def round(self) -> Tensor:
-        return ops.round(self)
+    def round(self, decimals: int = 0) -> Tensor:
+        return ops.round(self, decimals)
 
-    def __round__(self, ndigits: None = None) -> Tensor:
-        return ops.round(self)
+    def __round__(self, ndigits: int | None = None) -> Tensor:
+        return ops.round(self, ndigits or 0)
 
     # --- NumPy's protocols, and what a symbol cannot do ---
 
@@ -316,10 +320,11 @@ class Tensor(Node):
             raise self._no(f"the format {spec!r} of a symbol", "give an alignment and a width, as in >40") from None
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        name = {"+": "add", "*": "multiply"}.get((re.search(r"\]\s*([-+*/])?=(?!=)", source(caller())) or "  ")[1], "set")
-        raise self._no(
-            "assignment to elements", f"symbols do not change: use x = x.at[{_key_text(key)}].{name}(value), another symbol"
-        )
+        written = f"at[{_key_text(key)}].{_method(source(caller()))}(value)"
+        raise self._no("assignment to elements", self._instead_of_assignment(written))
+
+    def _instead_of_assignment(self, written: str) -> str:
+        return f"symbols do not change: use x = x.{written}, another symbol"
 
     def __delitem__(self, key: Any) -> NoReturn:
         raise self._no("deletion of elements", "symbols do not change: join slices by gx.concat")
@@ -395,6 +400,11 @@ class Weak(Tensor):
         return f"{parts[0]} {sign[self.op.name]} {parts[1]}" if self.op.name in sign else "a number that sizes make"
 
 
+def _method(line: str) -> str:
+    """What `x.at[key]` does in place of the assignment in a line."""
+    return {"+": "add", "*": "multiply"}.get((re.search(r"\]\s*([-+*/])?=(?!=)", line) or "  ")[1], "set")
+
+
 def weakened(x: Tensor) -> Weak:
     """The same node, weak."""
     return Weak(x.op, x.inputs, x.attrs, x.type, x.where, x.gradient, x.forward, x.number)
@@ -457,9 +467,20 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     except ValueError as error:
         raise InputError(f"{type(value).__name__} makes no array: {error}", where=caller()) from None
     if not t.is_number(array.dtype):
-        more = ": float(value) makes one" if isinstance(value, (Decimal, Rational)) else ""
-        raise InputError(f"{_named(value)} cannot become a symbol", where=caller(), hint=f"give numbers or numeric arrays{more}")
+        raise InputError(f"{_named(value)} cannot become a symbol", where=caller(), hint=_NUMBERS.format(_more(value)))
     return ops.constant(array)
+
+
+_NUMBERS = "give numbers or numeric arrays{}"
+
+
+def _more(value: object) -> str:
+    """What helps with a value that is no number of graphc's."""
+    if value is None:
+        return "; `x is None` asks whether there is a symbol"
+    if isinstance(value, complex):
+        return ": arrays are real, and gx.fft.Complex is a pair of them"
+    return ": float(value) makes one" if isinstance(value, (Decimal, Rational)) else ""
 
 
 def _named(value: object) -> str:

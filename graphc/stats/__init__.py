@@ -10,6 +10,9 @@ NaN, outside the support. Numbers of these distributions are drawn by `gx.random
     poisson t uniform
 """
 
+from typing import TYPE_CHECKING
+
+from graphc import advice
 from graphc.stats import (
     bernoulli, beta, binom, categorical, cauchy, dirichlet, expon, gamma, halfnorm, laplace, lognorm, multivariate_normal,
     nbinom, norm, poisson, t, uniform,
@@ -19,3 +22,6 @@ __all__ = [
     "bernoulli", "beta", "binom", "categorical", "cauchy", "dirichlet", "expon", "gamma", "halfnorm", "laplace", "lognorm",
     "multivariate_normal", "nbinom", "norm", "poisson", "t", "uniform",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
