@@ -630,11 +630,11 @@ def _close(name: str, known: Mapping[str, str]) -> str | None:
 
 
 def with_keywords(namespace: dict[str, Any], names: Iterable[str]) -> None:
-    """Let those functions among `names` that take an axis, a shape, or what has another name elsewhere say what is meant."""
+    """Let the functions among `names` say what is meant where a call does not fit."""
     prefix = namespace["__name__"].replace("graphc", "gx", 1) + "."
     for name in names:
         function = namespace.get(name)
-        if inspect.isfunction(function) and _KNOWN & inspect.signature(function).parameters.keys():
+        if inspect.isfunction(function):
             namespace[name] = keywords(function, prefix)
 
 
@@ -646,10 +646,8 @@ def with_keywords_of(kind: type) -> None:
 
 
 _LISTS = frozenset({"shape", "axis", "axes", "arrays", "repetitions"})  # parameters that take several things as one
-_KNOWN = frozenset(KEYWORDS.values()) | _LISTS
 _CALLS = {
     "flatten": "x.reshape(x.shape[0], -1) keeps the first axis, x.reshape(-1) none",
-    "pad": "pad_width is a number, or a pair for each axis: gx.pad(x, ((1, 1), (0, 0)))",
 }
 
 
@@ -677,8 +675,9 @@ def keywords(function: Function, prefix: str = "gx.") -> Function:
             unknown = [key for key in options if key not in parameters]
             if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
                 raise unknown_keywords(function.__name__, unknown, known) from None
-            if len(args) > len(parameters) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-                raise _as_tuple(function, args, prefix) or _too_many(function, args, known) from None
+            placed = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+            if len(args) > len(placed) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+                raise _as_tuple(function, args, prefix) or _too_many(function, args, known, len(placed)) from None
             raise
 
     return call  # type: ignore[return-value]
@@ -717,11 +716,14 @@ def _as_tuple(function: Callable[..., Any], args: tuple[Any, ...], prefix: str) 
     return InputError(f"{name} takes its {what} as one argument, got {shown} one by one", where=caller(), hint=hint)
 
 
-def _too_many(function: Callable[..., Any], args: tuple[Any, ...], known: list[str]) -> InputError:
-    name = function.__name__
-    hint = _CALLS.get(name) or (f"it takes {', '.join(known)}" if known else None)
-    count = len(args) - (len(inspect.signature(function).parameters) - len(known))
-    return InputError(f"{name} takes {len(known)} arguments, got {count}", where=caller(), hint=hint)
+def _too_many(function: Callable[..., Any], args: tuple[Any, ...], known: list[str], placed: int) -> InputError:
+    parameters = list(inspect.signature(function).parameters)
+    name, own = function.__name__, len(parameters) - len(known)
+    named = [f"{n}={x!r}" for n, x in zip(parameters[placed:], args[placed:], strict=False) if not hasattr(x, "shape")]
+    hint = f"by name: {', '.join(named)}" if named else f"it takes {', '.join(known)}" if known else None
+    return InputError(
+        f"{name} takes {placed - own} arguments by place, got {len(args) - own}", where=caller(), hint=_CALLS.get(name, hint)
+    )
 
 
 def unknown_keywords(name: str, unknown: Iterable[str], known: list[str]) -> InputError:

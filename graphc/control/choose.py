@@ -93,7 +93,23 @@ def _where_taken(mine: Tensor, branch: Graph, inputs: Sequence[Spread], size: Si
     return [(y, True) for y in results(made)]
 
 
-choose_: Op = Op("switch", _choose_type, _choose_reference, Choose(), _choose_vjp, every=_choose_every, build=build)
+def _choose_taken(index: Tensor, *inputs: Tensor, branches: tuple[Graph, ...]) -> tuple[Tensor | None, ...]:
+    """Operands that some branches do not read are taken where one runs that does."""
+    number = ops.clip(index, 0, len(branches) - 1)
+    reads = [{*branch.outputs, *(i for node in branch.nodes for i in node.inputs)} for branch in branches]
+    found: list[Tensor | None] = [None]
+    for i, x in enumerate(inputs):
+        by = [b for b, branch in enumerate(branches) if branch.inputs[i] in reads[b]]
+        runs = None if len(by) == len(branches) else ops.full((), False, t.bool_)
+        for b in by if runs is not None else ():
+            runs = ops.logical_or(runs, ops.equal(number, b))
+        found.append(None if runs is None else ops.broadcast_to(runs, x.shape))
+    return tuple(found)
+
+
+choose_: Op = Op(
+    "switch", _choose_type, _choose_reference, Choose(), _choose_vjp, taken=_choose_taken, every=_choose_every, build=build
+)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Tree) -> Any:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from zlib import crc32
 
 import graphc as gx
-from graphc import Tensor, Variable
+from graphc import Tensor, Variable, advice
 from graphc.layers.initializers import Initializer, initializer
 from graphc.layers.regularizers import Regularizer, named_regularizer
 
@@ -520,7 +520,7 @@ class Layer:
                 raise gx.errors.UnknownNameError(
                     f"{type(self).__name__} has no {name} yet", where=gx.errors.caller(), hint="call super().__init__() first"
                 )
-            raise gx.advice.unknown_attribute(self, name, gx.advice.MODEL)
+            raise advice.unknown_attribute(self, name, advice.MODEL)
 
     def __copy__(self) -> NoReturn:
         raise gx.errors.InputError(
