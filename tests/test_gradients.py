@@ -877,3 +877,75 @@ def test_optimisers_name_a_variable_that_the_loss_does_not_depend_on(name: str) 
     updates = optimise(gx.sum(w * w), [w, forgotten], unconnected="zero")
     assert {w, forgotten} <= updates.keys()
     optimise(gx.sum(w * w), [w], unconnected="error")
+
+
+# --- the tables of docs/gradients.md: what is seen, and what is written instead of what is not ---------------------------
+
+
+def _summed(x: gx.Tensor) -> gx.Tensor:
+    return gx.scan(lambda c, e: (c + e * e, None), gx.zeros((), "float64"), x)[0]
+
+
+def _gram(x: gx.Tensor) -> gx.Tensor:
+    s = gx.sum(x * x, axis=1)
+    return s[:, None] + s - 2 * x @ x.T
+
+
+WRITTEN_OTHERWISE: dict[str, tuple[Function, Function, Any]] = {
+    "trace": (lambda x: gx.sqrt(gx.trace(x.T @ x)), gx.linalg.norm, [[0.0, 0.0], [0.0, 0.0]]),
+    "diagonal": (lambda x: gx.sqrt(gx.diagonal(x @ x.T)), lambda x: gx.sqrt(gx.sum(x * x, axis=1)), [[3.0, 4.0], [0.0, 0.0]]),
+    "distances": (
+        lambda x: gx.sqrt(_gram(x)), lambda x: gx.linalg.vector_norm(x[:, None] - x, axis=-1),
+        [[1.0, 2.0], [1.0, 2.0], [0.0, 1.0]],
+    ),
+    "distances, chosen": (
+        lambda x: gx.sqrt(gx.maximum(_gram(x), 0)), lambda x: gx.where(_gram(x) > 0, gx.sqrt(_gram(x)), 0),
+        [[1.0, 2.0], [1.0, 2.0]],
+    ),
+    "cosine": (lambda x: gx.sqrt(1 - gx.cos(x)), lambda x: 2**0.5 * abs(gx.sin(x / 2)), [0.0, 1.0, -1.0]),
+    "exp of log": (lambda x: gx.exp(0.5 * gx.log(gx.sum(x * x))), lambda x: gx.sum(x * x) ** 0.5, [0.0, 0.0]),
+    "loop": (lambda x: gx.sqrt(_summed(x)), lambda x: gx.sqrt(gx.sum(x * x)), [0.0, 0.0]),
+    "map": (lambda x: gx.map(gx.sqrt, x)[1:], lambda x: gx.map(gx.sqrt, x[1:]), [0.0, 1.0, 4.0]),
+    "last of a scan": (
+        lambda x: gx.scan(lambda c, e: (c, 2 * e), gx.zeros((), "float64"), gx.sqrt(x))[1][-1],
+        lambda x: gx.scan(lambda c, e: (c, 2 * e), gx.zeros((), "float64"), gx.sqrt(x)[-1:])[1][-1], [0.0, 1.0, 4.0],
+    ),
+    "choice": (
+        lambda x: gx.cond(gx.sum(x) > 0, lambda: gx.sqrt(x), lambda: x)[1:],
+        lambda x: gx.cond(gx.sum(x) > 0, lambda: gx.sqrt(x)[1:], lambda: x[1:]), [0.0, 1.0, 4.0],
+    ),
+    "pool": (
+        lambda x: gx.nn.max_pool(gx.sqrt(x)[None, None], 2), lambda x: gx.sqrt(gx.nn.max_pool(x[None, None], 2)),
+        [0.0, 1.0, 4.0, 0.0],
+    ),
+    "product": (
+        lambda x: (gx.sqrt(x) @ gx.ones((2, 2), "float64"))[0, 0], lambda x: gx.sqrt(x)[0] @ gx.ones((2, 2), "float64")[:, 0],
+        [[1.0, 4.0], [0.0, 1.0]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("blind", "seen", "at"), WRITTEN_OTHERWISE.values(), ids=WRITTEN_OTHERWISE)
+def test_what_is_not_seen_to_be_least_or_unread_can_be_written_so(blind: Function, seen: Function, at: Any) -> None:
+    """Both are one function; the gradient of the first is NaN somewhere, that of the second finite, and equal elsewhere."""
+    x = gx.placeholder("x", np.shape(at), "float64")
+    point = {x: np.array(at)}
+    np.testing.assert_allclose(blind(x).eval(point), seen(x).eval(point), atol=1e-8)
+    first, second = (gx.grad(gx.sum(f(x)), x) for f in (blind, seen))
+    lost, right = first.eval(point), second.eval(point)
+    assert np.isnan(lost).any() and np.isfinite(right).all()
+    np.testing.assert_allclose(lost[~np.isnan(lost)], right[~np.isnan(lost)], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+def test_what_the_branch_that_runs_does_not_read_has_the_gradient_0(backend: str) -> None:
+    x, i = gx.placeholder("x", (3,), "float64"), gx.placeholder("i", (), "int64")
+    root = gx.sqrt(x)
+    one = gx.cond(i > 0, lambda: x * 2, lambda: root)
+    many = gx.switch(i, [lambda r: r, lambda r: gx.ones_like(r), lambda r: 3 * r], root)
+    f = gx.compile([x, i], [gx.grad(gx.sum(y), x) for y in (one, many)], backend=backend)
+    values = np.array([0.0, 1.0, 4.0])
+    slopes = np.array([np.inf, 0.5, 0.25])
+    for index, expected in ((0, (slopes, slopes)), (1, (np.full(3, 2.0), np.zeros(3))), (5, (np.full(3, 2.0), 3 * slopes))):
+        for found, wanted in zip(f(values, index), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)

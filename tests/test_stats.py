@@ -127,6 +127,22 @@ def test_dirichlet() -> None:
     assert np.isnan(gx.stats.dirichlet.logpdf(gx.constant([0.5, 0.5]), gx.constant([1.0, 0.0])).eval())
 
 
+def test_categorical_of_probabilities() -> None:
+    """As torch's and distrax's Categorical(probs=...): up to a factor; -inf for a class of probability 0."""
+    p = gx.placeholder("p", ("n", 3), "float64")
+    k = gx.placeholder("k", ("n",), "int64")
+    y = gx.stats.categorical.logpmf(k, p=p)
+    f = gx.compile([k, p], [y, gx.grad(gx.sum(y), p)])
+    given = np.array([[1.0, 0.0, 3.0], [0.2, 0.3, 0.5], [1.0, 0.0, 3.0]])
+    value, slope = f(np.array([2, 0, 1]), given)
+    np.testing.assert_allclose(value, [np.log(0.75), np.log(0.2), -np.inf], rtol=1e-15)
+    np.testing.assert_allclose(slope[:2], [[-0.25, -0.25, 1 / 3 - 0.25], [4.0, -1.0, -1.0]], rtol=1e-14)
+    logits = gx.stats.categorical.logpmf(k, gx.log(p))
+    np.testing.assert_allclose(gx.compile([k, p], logits)(np.array([2, 0, 1]), given), value, rtol=1e-14)
+    for odd in ([[0.5, -0.5, 1.0]], [[0.0, 0.0, 0.0]]):
+        assert np.isnan(f(np.array([0]), np.array(odd))[0]).all()
+
+
 def test_categorical() -> None:
     logits = np.random.default_rng(2).normal(size=(4, 3))
     x, k = gx.placeholder("x", ("n", 3), "float64"), gx.placeholder("k", ("n",), "int64")
@@ -150,6 +166,9 @@ BAD: tuple[tuple[str, Callable[[], Any], type[gx.GraphError], str], ...] = (
     ("neither", lambda: mvn([1.0], [1.0]), E.InputError, "one of the two"),
     ("matrix", lambda: mvn([1.0], [1.0], gx.eye(2)), E.ShapeError, "for vectors of 1"),
     ("vectors", lambda: mvn(1.0, [1.0], gx.eye(1)), E.ShapeError, "needs vectors"),
+    ("no probabilities", lambda: gx.stats.categorical.logpmf(0), E.InputError, "takes logits or p, got neither"),
+    ("logits and p", lambda: gx.stats.categorical.logpmf(0, [1.0], p=[1.0]), E.InputError, "takes logits or p, got both"),
+    ("p of no classes", lambda: gx.stats.categorical.logpmf(0, p=1.0), E.ShapeError, r"needs p \[..., classes\]"),
     ("classes", lambda: gx.stats.categorical.logpmf(0.5, [1.0]), E.DTypeError, "needs integers"),
     ("simplex", lambda: gx.stats.dirichlet.logpdf([0.5, 0.5], [1.0]), E.ShapeError, "alpha"),
     ("broadcast", lambda: gx.stats.norm.logpdf(gx.zeros(2), gx.zeros(3)), E.ShapeError, "cannot broadcast"),

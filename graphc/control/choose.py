@@ -100,10 +100,13 @@ def _choose_taken(index: Tensor, *inputs: Tensor, branches: tuple[Graph, ...]) -
     found: list[Tensor | None] = [None]
     for i, x in enumerate(inputs):
         by = [b for b, branch in enumerate(branches) if branch.inputs[i] in reads[b]]
-        runs = None if len(by) == len(branches) else ops.full((), False, t.bool_)
-        for b in by if runs is not None else ():
+        if len(by) == len(branches):
+            found.append(None)
+            continue
+        runs = ops.full((), False, t.bool_)
+        for b in by:
             runs = ops.logical_or(runs, ops.equal(number, b))
-        found.append(None if runs is None else ops.broadcast_to(runs, x.shape))
+        found.append(ops.broadcast_to(runs, x.shape))
     return tuple(found)
 
 

@@ -20,7 +20,9 @@ def print(x: Any, label: str = "value", *, summarize: int = 3) -> Tensor:
     What is computed does not change, and gradients pass. It prints where what it gives is needed, so go on with that: a print
     that nothing reads is left out, as everything is. Two prints are two, also of one value; of two that depend on each other
     the first prints first, others print in any order, the same in every call. In a loop it prints in every step, in the branch of
-    a choice where that branch runs, under `gx.vmap` the whole batch. What a gradient computes again does not print again.
+    a choice where that branch runs, under `gx.vmap` the whole batch. There a branch or a step that some elements alone take
+    prints in the places of the others a copy of one that takes it. What a gradient computes again does not print again, and where
+    only a gradient is compiled, a value that the gradient does not read (as that of a sum) is not computed, and not printed.
 
     A compiled program calls Python for it, and so takes longer: `profile` and `step.program` say so.
 
