@@ -432,11 +432,16 @@ MODEL: Mapping[str, str] = {
     "load": "gx.models.load(path)", "export": "model.save(path)", "children": "model.parts()", "modules": "model.walk()",
     "named_modules": "model.walk()", "apply": "model(x), or model.walk() for every layer",
     "register_buffer": "layer.variable(name, shape, trainable=False)", "register_parameter": "layer.variable(name, shape)",
-    "add_weight": "layer.variable(name, shape)", "weight": "layer.weights", "kernel": "layer.weights, once it is built",
+    "weight": "layer.weights", "kernel": "layer.weights, once it is built",
     "bias": "layer.weights, once it is built", "trainable_weights": "model.trainable_variables",
     "non_trainable_weights": "model.non_trainable_variables", "numel": "model.count_params()", "half": _MIXED,
     "requires_grad_": "layer.trainable = False", "freeze": "layer.trainable = False", "output_shape": "model(x).shape",
      "step": "model.train_on_batch(x, y)",
+    "append": "model.add(layer)", "push": "model.add(layer)", "extend": "model.add(layer), for each", "pop": "model.layers[:-1]",
+    "loss": "model.compile(optimizer, loss)", "metrics": "model.compile(optimizer, loss, metrics)",
+    "history": "history = model.fit(x, y)", "predict_classes": "model.predict(x).argmax(-1)", "fc": "model.layers",
+    "get_submodule": "model.get_layer(name)", "named_children": "model.parts()", "buffers": "model.non_trainable_variables",
+    "numpy": "layer.get_weights()", "detach": "gx.stop_gradient(model(x))", "share_memory": "variables are in this process",
 }  # fmt: skip
 
 DATA: Mapping[str, str] = {
@@ -511,11 +516,34 @@ TESTING: Mapping[str, str] = {
     "verify_grad": "gx.testing.check_grads", "numerical_gradient": "gx.testing.derivative",
 }  # fmt: skip
 
-KEYWORDS: Mapping[str, str] = {
-    "dim": "axis", "dims": "axis", "axes": "axis", "reduction_indices": "axis", "keepdim": "keepdims", "keep_dims": "keepdims",
+KEYWORDS: Mapping[str, str] = {  # several where functions differ
+    "dim": "axis", "dims": "axis axes", "axes": "axis", "reduction_indices": "axis", "keepdim": "keepdims",
+    "keep_dims": "keepdims",
     "ddof": "correction", "unbiased": "correction", "other": "x2", "a_min": "min", "a_max": "max", "learning_rate": "lr",
     "parameters": "variables", "params": "variables", "b1": "beta1", "b2": "beta2", "epsilon": "eps", "betas": "beta1",
-    "data_format": "layout", "strides": "stride", "p": "rate",
+    "data_format": "layout", "strides": "stride", "stride": "strides", "p": "rate ord", "size": "shape", "shifts": "shift",
+    "value": "fill_value", "negative_slope": "slope alpha", "argnums": "wrt", "argnum": "wrt", "in_dims": "in_axes",
+    "out_dims": "out_axes", "low": "minval", "high": "maxval", "bias": "use_bias bias", "act": "activation",
+    "nonlinearity": "activation", "out_features": "units", "out_channels": "filters", "hidden_size": "units",
+    "num_embeddings": "input_dim", "embedding_dim": "output_dim", "num_heads": "heads", "dropout_p": "dropout",
+    "probs": "p", "is_causal": "causal", "attn_mask": "mask", "attention_mask": "mask",
+    "batchsize": "batch_size", "n_epochs": "epochs",
+    "num_epochs": "epochs", "nb_epoch": "epochs", "return_seq": "return_sequences", "kernel": "kernel_size",
+    "ksize": "kernel_size", "in_features": "input_shape", "input_dim": "input_shape", "input_size": "input_shape",
+    "in_channels": "input_shape", "start": "init", "initial": "init", "initializer": "init", "lengths": "length",
+}  # fmt: skip
+
+WITHOUT: Mapping[str, str] = {  # keywords that nothing here takes, and what is there
+    "inplace": "nothing is written in place: leave it out", "out": "results are symbols, and nothing is written: leave it out",
+    "device": _DEVICE, "requires_grad": "a variable is trained where an optimiser is given it: gx.optim.adam(loss, [w])",
+    "trainable": "a variable is trained where an optimiser is given it: gx.optim.adam(loss, [w])",
+    "weight_decay": "did you mean gx.optim.adamw?", "momentum": "did you mean gx.optim.momentum, or gx.optim.nesterov?",
+    "nesterov": "did you mean gx.optim.nesterov?", "training": "a graph has no modes: leave it out where nothing is trained",
+    "is_training": "a graph has no modes: leave it out where nothing is trained", "order": "arrays have no order: leave it out",
+    "static_argnums": "sizes are symbols or integers: leave it out", "mode": "did you mean backend=, or passes=?",
+    "mean": "scale and shift the numbers: mean + std * x", "std": "scale and shift the numbers: mean + std * x",
+    "normalized_shape": "axis=-1 names what is normalised; the size is the input's", "num_features": "the size is the input's",
+    "mask_zero": "gx.data.sequence_mask(lengths) makes a mask", "generator": _KEYS, "seed": _KEYS,
 }  # fmt: skip
 
 CLASSES: Mapping[str, tuple[str, str]] = {  # of whom, and what makes one
@@ -638,11 +666,11 @@ def with_keywords(namespace: dict[str, Any], names: Iterable[str]) -> None:
             namespace[name] = keywords(function, prefix)
 
 
-def with_keywords_of(kind: type) -> None:
+def with_keywords_of(kind: type, prefix: str = "x.") -> None:
     """The same for the methods of a class."""
     for name, method in list(vars(kind).items()):
-        if inspect.isfunction(method) and (not name.startswith("_")):
-            setattr(kind, name, keywords(method, "x."))
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(kind, name, keywords(method, prefix))
 
 
 _LISTS = frozenset({"shape", "axis", "axes", "arrays", "repetitions"})  # parameters that take several things as one
@@ -654,9 +682,8 @@ _CALLS = {
 def keywords(function: Function, prefix: str = "gx.") -> Function:
     """The function; where a call gives it a keyword that it does not have, or one by one what it takes as a tuple, the error
     tells what is meant."""
-    parameters = inspect.signature(function).parameters
-    known = [name for name in parameters if name != "self"]
-    flag = list(parameters).index("keepdims") if "keepdims" in parameters else sys.maxsize
+    parameters = list(inspect.signature(function).parameters)
+    flag = parameters.index("keepdims") if "keepdims" in parameters else sys.maxsize
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -670,17 +697,43 @@ def keywords(function: Function, prefix: str = "gx.") -> Function:
                 if meant is not None:
                     raise meant from None
             raise
-        except TypeError:
-            kinds = {p.kind for p in parameters.values()}
-            unknown = [key for key in options if key not in parameters]
-            if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
-                raise unknown_keywords(function.__name__, unknown, known) from None
-            placed = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-            if len(args) > len(placed) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-                raise _as_tuple(function, args, prefix) or _too_many(function, args, known, len(placed)) from None
+        except TypeError as error:
+            wrong = _wrong_call(function, args, options, str(error), prefix)
+            if wrong is not None:
+                raise wrong from None
             raise
 
     return call  # type: ignore[return-value]
+
+
+def _wrong_call(
+    function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any], text: str, prefix: str
+) -> InputError | None:
+    """The error for a call that does not fit a function; None if it does."""
+    parameters = inspect.signature(function).parameters
+    kinds = {p.kind for p in parameters.values()}
+    known = [name for name in parameters if name != "self"]
+    unknown = [key for key in options if key not in parameters]
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        return unknown_keywords(function.__name__, unknown, known)
+    placed = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    if len(args) > len(placed) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return _as_tuple(function, args, prefix) or _too_many(function, args, known, len(placed))
+    name = function.__name__
+    if text.startswith(f"{name}() missing"):
+        needed = [n for n, p in parameters.items() if p.default is p.empty and "VAR" not in p.kind.name and n != "self"]
+        return InputError(text, where=caller(), hint=_MISSING.get(name, f"{prefix}{name}({', '.join(needed)})"))
+    return None
+
+
+_MISSING = {
+    "compile": "gx.compile(inputs, outputs): placeholders, and symbols made of them",
+    "grad": "gx.grad(loss, variables) is a symbol, of symbols: no function is needed",
+    "value_and_grad": "gx.value_and_grad(loss, variables) are symbols, of symbols: no function is needed",
+    "where": "gx.where(condition, x1, x2) chooses elements; gx.nonzero(x, size=n) gives places",
+    "dropout": "gx.nn.dropout(x, rate, key): " + _KEYS,
+    "batch_norm": "gx.nn.batch_norm(x, mean, variance) of known figures, gx.nn.batch_norm_training(x) of the batch's own",
+}
 
 
 def _meant(function: Callable[..., Any], args: tuple[Any, ...], prefix: str) -> InputError | None:
@@ -730,8 +783,10 @@ def unknown_keywords(name: str, unknown: Iterable[str], known: list[str]) -> Inp
     """The error for keywords that a function does not have."""
     meant = []
     for key in unknown:
-        close = KEYWORDS[key] if KEYWORDS.get(key) in known else next(iter(get_close_matches(key, known, n=1, cutoff=0.75)), None)
+        named = [name for name in KEYWORDS.get(key, "").split() if name in known]
+        close = next(iter(named or get_close_matches(key, known, n=1, cutoff=0.75)), None)
         if close is not None and f"{close}=" not in meant:
             meant.append(f"{close}=")
-    hint = f"did you mean {' and '.join(meant)}?" if meant else f"it takes {', '.join(known)}"
+    told = next((WITHOUT[key] for key in unknown if key in WITHOUT), f"it takes {', '.join(known)}")
+    hint = f"did you mean {' and '.join(meant)}?" if meant else told
     return InputError(f"{name} takes no {' and no '.join(unknown)}", where=caller(), hint=hint)

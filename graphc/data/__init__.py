@@ -29,3 +29,4 @@ __all__ = [
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has
     __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

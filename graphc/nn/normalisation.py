@@ -184,6 +184,11 @@ def _scaled(name: str, x: Tensor, weight: TensorLike | None, bias: TensorLike | 
 
 
 def _affine(x: Tensor, weight: TensorLike | None, bias: TensorLike | None) -> Tensor:
+    if isinstance(weight, tuple) and all(isinstance(n, (int, gx.Dim)) for n in weight):
+        raise gx.errors.InputError(
+            f"a norm's weight is an array of numbers, got the sizes {weight}", where=gx.errors.caller(),
+            hint="axis=-1 names what is normalised, weight= and bias= are what it is multiplied by and what is added",
+        )  # fmt: skip
     if weight is not None:
         x = x * weight
     return x if bias is None else x + bias

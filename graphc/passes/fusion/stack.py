@@ -35,9 +35,10 @@ def stack(plan: Plan, own: Cluster) -> None:
         if not plan.acyclic(first, own):
             plan.note(first, own.nodes, "another kernel must run in between")
             continue
-        stages = _in_order(plan, [*(first.stages or [first]), *(own.stages or [own])])
-        if not any(stage.form == "contract" for stage in stages):
+        parts = [*(first.stages or [first]), *(own.stages or [own])]
+        if not any(stage.form == "contract" for stage in parts):
             continue
+        stages = _in_order(plan, parts)
         prefix = _common(plan, stages)
         if prefix is None:
             plan.note(first, own.nodes, plan.rule)
@@ -49,14 +50,14 @@ def stack(plan: Plan, own: Cluster) -> None:
 
 def _in_order(plan: Plan, stages: list[Cluster]) -> list[Cluster]:
     """Stages in the order of their data."""
-    place = {node: stage for stage in stages for node in stage.nodes}
-    result: list[Cluster] = []
+    place = {node: i for i, stage in enumerate(stages) for node in stage.nodes}
+    needs = [{place.get(read.node, i) for node in stage.nodes for read in plan.reads[node]} for i, stage in enumerate(stages)]
+    result: dict[int, Cluster] = {}
     while len(result) < len(stages):
-        for stage in stages:
-            needs = [place.get(read.node, stage) for node in stage.nodes for read in plan.reads[node]]
-            if stage not in result and all(s is stage or s in result for s in needs):
-                result.append(stage)
-    return result
+        for i, stage in enumerate(stages):
+            if i not in result and all(other == i or other in result for other in needs[i]):
+                result[i] = stage
+    return list(result.values())
 
 
 def _common(plan: Plan, stages: list[Cluster]) -> int | None:
