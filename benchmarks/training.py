@@ -4,6 +4,7 @@
     --contenders NAMES    of graphc jax torch torch.compile onnxruntime; all by default
     --threads N ...       threads of every contender, each number in turn (1 2)
     --turns N             how often each contender is timed (4)
+    --busy                one thread alone, and by its processor time: where others use the machine
 
 As in `benchmarks/peers.py`, every contender runs in a process of its own, in turns with the others, and results are compared
 before anything is timed. The figure of a peer is its median time over graphc's, of one run: over 1 means that graphc is ahead.
@@ -38,7 +39,8 @@ def cells(row: dict[str, Any]) -> list[str]:
     name, *others, best, ratio, _, limit = report.cells(row, PEERS)
     own, (count, counted) = row["figures"].get("graphc"), COUNTED[row["name"]]
     rate = f"{count / own:,.0f} {counted}" if own else ""
-    return [name, str(row["threads"]), others[0], rate, *others[1:], best, ratio, limit]
+    threads = f"{row['threads']}{' busy' if row['busy'] else ''}"
+    return [name, threads, others[0], rate, *others[1:], best, ratio, limit]
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -52,6 +54,14 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join([said, "", *(f"| {' | '.join(line)} |" for line in body)])
 
 
+def save(file: Path | None, versions: dict[str, str], measured: dict[tuple[str, int], dict[str, Any]]) -> None:
+    """Write the figures, in the order of the rows; rows that there are no more are left out."""
+    if file is not None:
+        kept = [measured[r.name, n] for r in ROWS for n in (1, 2) if (r.name, n) in measured]
+        machine = {"cpu": cpu(), "python": platform.python_version(), "versions": versions}
+        file.write_text(json.dumps({"machine": machine, "rows": kept}, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Training and inference through layers, against the peers.")
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -59,6 +69,7 @@ def main() -> int:
     parser.add_argument("--contenders", nargs="+", default=["graphc", *PEERS], choices=["graphc", *PEERS], metavar="NAME")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--busy", action="store_true", help="one thread, and its processor time: where others use the machine")
     parser.add_argument("--patience", type=float, default=150.0, help="seconds that building may take")
     given = parser.parse_args()
     rows = [r for r in ROWS if not given.only or any(text.lower() in r.name.lower() for text in given.only)]
@@ -72,22 +83,19 @@ def main() -> int:
         versions = before["machine"]["versions"]
     if note := load_note():
         print(note)
-    for threads in given.threads:
-        with Conductor(given.contenders, threads, given.turns, 0.05, given.patience) as conductor:
+    for threads in [1] if given.busy else given.threads:
+        with Conductor(given.contenders, threads, given.turns, 0.05, given.patience, given.busy) as conductor:
             limits = conductor.limits(PEAK, BANDWIDTH, ("graphc", "numpy"))
             for row in rows:
                 found = report.judge(conductor.measure(row), limits)
-                found |= {"threads": threads, "date": datetime.datetime.now().isoformat(timespec="seconds")}
+                found |= {"threads": threads, "busy": given.busy, "date": datetime.datetime.now().isoformat(timespec="seconds")}
                 measured[row.name, threads] = found
                 print(" | ".join(cells(found)), flush=True)
                 for name, why in found["notes"].items():
                     if why not in ("not served", "not installed"):
                         print(f"    {name}: {why}")
-            versions |= conductor.versions
-    if given.json is not None:
-        machine = {"cpu": cpu(), "python": platform.python_version(), "versions": versions}
-        kept = [measured[r.name, n] for r in ROWS for n in (1, 2) if (r.name, n) in measured]
-        given.json.write_text(json.dumps({"machine": machine, "rows": kept}, indent=1) + "\n", encoding="utf-8")
+                versions |= conductor.versions
+                save(given.json, versions, measured)
     return 0
 
 

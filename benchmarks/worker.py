@@ -2,7 +2,7 @@
 
     {"do": "import"}                                -> {"version": text}, or {"missing": text}
     {"do": "build", "row": name, "save": file}      -> {"seconds": of building and of the first call}; results go to the file
-    {"do": "turn", "seconds": s}                    -> {"samples": [seconds of a call, ...]}
+    {"do": "turn", "seconds": s, "busy": bool}      -> {"samples": [seconds of a call, ...]}, busy: of the processor
     {"do": "peak"}                                  -> {"memory": peak of resident memory, "added": less what the imports took}
 
 An error is answered with {"error": text}.
@@ -48,7 +48,7 @@ class Worker:
             case "build":
                 return self.build(self.workloads[request["row"]], request.get("save"))
             case "turn":
-                return {"samples": turn(self.run, request["seconds"])}
+                return {"samples": turn(self.run, request["seconds"], request.get("busy", False))}
             case "peak":
                 peak = memory("VmHWM")
                 return {"memory": peak, "added": peak - self.held}
@@ -85,10 +85,13 @@ class Worker:
         return {"seconds": time.perf_counter() - start}
 
 
-def turn(run: Run | None, seconds: float) -> list[float]:
-    """The seconds of a call, sample by sample: at least two samples after some calls that do not count."""
+def turn(run: Run | None, seconds: float, busy: bool = False) -> list[float]:
+    """The seconds of a call, sample by sample: at least two samples after some calls that do not count.
+
+    busy: the processor's seconds in all threads of this process, which others that use the machine do not lengthen.
+    """
     assert run is not None
-    call, clock = run.call, time.perf_counter
+    call, clock = run.call, time.process_time if busy else time.perf_counter
     start = clock()
     calls = 0
     while not calls or clock() - start < WARM:

@@ -4,7 +4,7 @@
     docs/operations.md     the vocabulary, from its declarations
     docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
     README.md              its block `bench`, from docs/bench.json
-    docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json
+    docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/sight.md          its blocks `program`, `explain`, `memory`, `loop` and `found`
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
@@ -12,8 +12,8 @@
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
 
 With --check nothing is written: the exit code is 1 if a text differs from what would be written. Pictures are not compared,
-since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json and docs/peers.json,
-which are not measured again.
+since every version of graphviz draws a little differently; the measured numbers are those of docs/bench.json, docs/peers.json and
+docs/training.json, which are not measured again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
-from benchmarks import report  # noqa: E402
+from benchmarks import report, training  # noqa: E402
 from graphc.backends import load_backend  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
@@ -443,12 +443,12 @@ def bench_block() -> str:
 
 
 def performance() -> str:
-    """The text of docs/performance.md, its tables from what `python benchmarks/peers.py --json docs/peers.json` measured."""
+    """The text of docs/performance.md, its tables from what `benchmarks/peers.py` and `benchmarks/training.py` measured."""
     figures = json.loads((DOCS / "peers.json").read_text(encoding="utf-8"))
     text = (DOCS / "performance.md").read_text(encoding="utf-8")
     for name, block in (("peers", report.table), ("short", report.shortfalls), ("growth", report.growth)):
         text = fill(text, name, block(figures))
-    return text
+    return fill(text, "training", training.table(json.loads((DOCS / "training.json").read_text(encoding="utf-8"))))
 
 
 def fill(text: str, name: str, block: str) -> str:

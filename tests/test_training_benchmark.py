@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,9 +74,18 @@ def test_every_row_is_tested_and_served() -> None:
 
 def test_a_line_of_the_table() -> None:
     row = {
-        "name": ROWS[0].name, "kind": "call", "threads": 2, "wanted": 1.2, "figures": {"graphc": 0.5, "torch": 1.0, "jax": 2.0},
-        "notes": {"onnxruntime": "not served"}, "best": "torch", "ratio": 2.0, "limit_s": 0.25,
+        "name": ROWS[0].name, "kind": "call", "threads": 2, "busy": False, "wanted": 1.2,
+        "figures": {"graphc": 0.5, "torch": 1.0, "jax": 2.0}, "notes": {"onnxruntime": "not served"}, "best": "torch",
+        "ratio": 2.0, "limit_s": 0.25,
     }  # fmt: skip
     assert training.cells(row) == [
         ROWS[0].name, "2", "500 ms", "8,000 images", "4.00", "2.00", "", "–", "torch", "2.00", "50 %",
     ]  # fmt: skip
+    assert training.cells({**row, "threads": 1, "busy": True})[1] == "1 busy"
+
+
+def test_the_committed_figures_are_of_these_rows() -> None:
+    committed = Path(__file__).parent.parent / "docs" / "training.json"
+    found = [(r["name"], r["threads"]) for r in json.loads(committed.read_text(encoding="utf-8"))["rows"]]
+    assert found
+    assert found == [(r.name, n) for r in ROWS for n in (1, 2) if (r.name, n) in found]

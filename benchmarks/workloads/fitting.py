@@ -23,7 +23,7 @@ from benchmarks.workloads.gpt import Shape, jax_logits, torch_logits
 
 Parameters = Mapping[str, Array]
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-EPOCHS, BATCHES = 2, 6.5  # that are compared
+EPOCHS, BATCHES = 2, 3.5  # that are compared
 
 
 def example(name: str) -> Any:

@@ -33,7 +33,7 @@ def writing(shape: Shape | None = None, loop: bool = False) -> Workload:
 
 def _run(write: Callable[[], tuple[Any, Any]]) -> Run:
     """write() -> the letters, and the scores after the last but one."""
-    return Run(write, lambda: [np.array(a) for a in write()])
+    return Run(write, lambda: [np.asarray(a) for a in write()])
 
 
 # --- graphc ----------------------------------------------------------------------------------------------------------
