@@ -340,7 +340,7 @@ RUNS = (
     Run("time_series", "time_series.py", "carbon dioxide, a year ahead", "weeks from 1958 to 2001 in the package statsmodels",
         "better than the year before", series, lambda: find_spec("statsmodels") is not None, ("network", "main"), 40),
     Run("speech", "speech.py", "spoken words", "made here by espeak-ng (Debian's package); voices not heard in training",
-        "words 0.95", speech, lambda: bool(shutil.which("espeak-ng"))),
+        "words 0.95", speech, lambda: bool(shutil.which("espeak-ng")), ("bands", "network", "train", "read", "main")),
 )  # fmt: skip
 
 

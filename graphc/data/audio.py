@@ -78,8 +78,8 @@ def stft(
     an array of win_length; it is put into the middle of n_fft elements. center: whether n_fft // 2 elements are put before and
     behind the signal, by `pad_mode` of `gx.pad`, so that frame k has its middle at k * hop_length. method: "fft" is
     `gx.fft.rfft`, a call of the host; "product" multiplies frames by a matrix of cosines and sines, all within kernels, which is
-    as exact (1e-6 of the largest magnitude in float32), a little faster up to n_fft = 256, and slower the longer frames are:
-    twice at 400 to 512, eight times at 2048 (`log_mel` and its gradient on two cores).
+    as exact (1e-6 of the largest magnitude in float32), about as fast up to n_fft = 256, and slower the longer frames are: three
+    times at 400, ten times at 1024 (`log_mel` on one core; more cores help the product alone).
 
     >>> import numpy as np, graphc as gx
     >>> x = np.sin(2 * np.pi * 8 * np.arange(256) / 64)  # 8 of 64
