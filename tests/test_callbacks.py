@@ -200,6 +200,31 @@ def test_averages_move_with_every_step(many: int) -> None:
         assert np.allclose(a, b, rtol=1e-6)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_callbacks_see_averages_at_the_end_of_an_epoch(first: bool, tmp_path: Path) -> None:
+    """The figures, the best weights and the files are of the same weights; steps go on from others."""
+    model, seen, stepped = regressor(), [], []
+    average = gx.models.EMA(0.9)
+    keep = gx.models.ModelCheckpoint(tmp_path / "best", monitor="val_loss", save_best_only=True)
+    stop = gx.models.EarlyStopping(patience=50, restore_best_weights=True)
+    note = gx.models.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append((model.get_weights(), logs["val_loss"])),
+        on_train_batch_end=lambda batch, logs: stepped.append(model.get_weights()),
+    )
+    callbacks = [average, keep, stop, note] if first else [note, keep, stop, average]
+    model.fit(X, Y, batch_size=40, epochs=6, verbose=0, callbacks=callbacks, validation_data=(X, Y))
+    expected = regressor().get_weights()
+    for (weights, loss), after in zip(seen, stepped, strict=True):
+        expected = [0.9 * old + 0.1 * new for old, new in zip(expected, after, strict=True)]
+        assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(weights, expected, strict=True))
+        again = regressor()
+        again.set_weights(weights)
+        assert abs(again.evaluate(X, Y)["loss"] - loss) < 1e-9
+    best = min(seen, key=lambda one: one[1])[0]
+    for weights in (model.get_weights(), gx.models.load(tmp_path / "best").get_weights()):
+        assert all((a == b).all() for a, b in zip(weights, best, strict=True))
+
+
 # --- layers that are trained for a while -----------------------------------------------------------------------------
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +16,7 @@ import pytest
 import graphc as gx
 from graphc.layers import Dense
 from graphc.models import Sequential
+from graphc.models.optimizers import schedules
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 5)).astype("float32")
@@ -253,3 +260,213 @@ def test_training_that_is_finite_is_left_alone() -> None:
     plain.fit(X, Y, verbose=0)
     looked_at.fit(X, Y, verbose=0, find_nan=True)
     assert alike(plain, looked_at, rtol=0, atol=0)
+
+
+# --- rates that change -----------------------------------------------------------------------------------------------
+
+
+def cosine(start: float, part: float, alpha: float) -> float:
+    return start * ((1 - alpha) * 0.5 * (1 + math.cos(math.pi * part)) + alpha)
+
+
+def restarts(step: int) -> float:
+    """Periods of 4, 8, 16, ... steps, each from half the height of the one before."""
+    length, height = 4, 0.2
+    while step >= length:
+        step, length, height = step - length, 2 * length, height / 2
+    return 0.2 * (0.9 * (height / 0.2) * 0.5 * (1 + math.cos(math.pi * step / length)) + 0.1)
+
+
+RATES: list[tuple[str, dict[str, Any], Callable[[int], float]]] = [
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5}, lambda s: 0.1 * 0.5 ** (s / 4)),
+    (
+        "ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5, "staircase": True},
+        lambda s: 0.1 * 0.5 ** (s // 4),
+    ),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5}, lambda s: 0.1 / (1 + 0.5 * s / 4)),
+    (
+        "InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5, "staircase": True},
+        lambda s: 0.1 / (1 + 0.5 * (s // 4)),
+    ),
+    (
+        "PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "end_learning_rate": 0.01, "power": 2.0},
+        lambda s: 0.09 * (1 - min(s, 8) / 8) ** 2 + 0.01,
+    ),
+    (
+        "PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "end_learning_rate": 0.01, "cycle": True},
+        lambda s: 0.09 * (1 - s / (8 * max(1, math.ceil(s / 8)))) + 0.01,
+    ),
+    (
+        "PiecewiseConstantDecay", {"boundaries": [3, 7], "values": [0.1, 0.05, 0.01]},
+        lambda s: 0.1 if s <= 3 else 0.05 if s <= 7 else 0.01,
+    ),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "alpha": 0.1}, lambda s: cosine(0.1, min(s, 8) / 8, 0.1)),
+    (
+        "CosineDecay", {"initial_learning_rate": 0.0, "decay_steps": 8, "warmup_target": 0.1, "warmup_steps": 4, "alpha": 0.1},
+        lambda s: 0.1 * s / 4 if s < 4 else cosine(0.1, min(s - 4, 8) / 8, 0.1),
+    ),
+    (
+        "CosineDecay", {"initial_learning_rate": 0.5, "decay_steps": 8, "warmup_target": 0.1, "warmup_steps": 0},
+        lambda s: cosine(0.1, min(s, 8) / 8, 0.0),
+    ),
+    (
+        "CosineDecayRestarts", {"initial_learning_rate": 0.2, "first_decay_steps": 4, "t_mul": 2.0, "m_mul": 0.5, "alpha": 0.1},
+        restarts,
+    ),
+    (
+        "CosineDecayRestarts", {"initial_learning_rate": 0.2, "first_decay_steps": 4, "t_mul": 1.0},
+        lambda s: cosine(0.2, s % 4 / 4, 0.0),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options", "formula"), RATES, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(RATES)])
+def test_schedules_of_keras_are_their_formulas(name: str, options: dict[str, Any], formula: Callable[[int], float]) -> None:
+    schedule = getattr(schedules, name)(**options)
+    step = gx.placeholder("step", (), "int64")
+    rate = gx.compile([step], schedule(step))
+    for s in range(40):
+        np.testing.assert_allclose(rate(s), formula(s), rtol=1e-9, atol=1e-15, err_msg=f"step {s}")
+    assert schedule.from_config({**schedule.get_config(), "name": name}) == schedule
+
+
+def test_a_schedule_may_be_data_and_is_in_files(tmp_path: Any) -> None:
+    data = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 20, "name": "CosineDecay"}}
+    plain = classifier(gx.models.optimizers.SGD(gx.optim.schedules.cosine(0.1, 20)))
+    named = classifier({"class_name": "SGD", "config": {"learning_rate": data, "momentum": 0.0, "name": "SGD"}})
+    for model in (plain, named):
+        model.fit(X, Y, batch_size=10, verbose=0)
+    assert alike(plain, named, rtol=0, atol=0)
+    named.save(tmp_path / "model")
+    again = gx.models.load(tmp_path / "model")
+    assert again.optimizer.rate == schedules.CosineDecay(0.1, 20)
+    for model in (plain, again):
+        model.fit(X, Y, batch_size=10, verbose=0)  # goes on at the step where it was
+    assert alike(plain, again, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: schedules.CosineDecay(0.1, 0), "CosineDecay: decay_steps is 0"),
+        (lambda: schedules.ExponentialDecay("high", 10, 0.5), "initial_learning_rate"),
+        (lambda: schedules.PiecewiseConstantDecay([3, 1], [1.0, 0.5, 0.1]), "piecewise needs rising boundaries"),
+        (lambda: gx.models.optimizers.Adam({"class_name": "Cosine"}), "no schedule 'Cosine'\n.*\n  hint: one of CosineDecay,"),
+        (lambda: classifier({"class_name": "Adan"}), "no optimiser 'Adan'"),
+        (lambda: classifier({"class_name": "Adam", "config": {"use_ema": True}}), "has no option use_ema"),
+    ],
+)
+def test_schedules_refuse(make: Callable[[], Any], says: str) -> None:
+    with pytest.raises(gx.errors.GraphError, match=says):
+        make()
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+
+class Pressed(gx.models.Callback):
+    """Ctrl-C at a place of the training: a method's name, and how often that is called before."""
+
+    def __init__(self, where: str, after: int) -> None:
+        self.left, self.seen = after, 0
+        setattr(self, where, self.press)
+
+    def press(self, *_: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def set_state(self, state: Any) -> None:
+        self.seen = state["seen"]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        self.seen += 1
+
+
+def steps_taken(model: Sequential) -> int:
+    return int(next(v for name, v in model.state.items() if name.endswith("step")).value)
+
+
+def test_ctrl_c_right_after_the_native_step_finds_counters_that_know_it(monkeypatch: Any, tmp_path: Any) -> None:
+    def run(press: int) -> tuple[Sequential, Any]:
+        model, calls = classifier(steps_per_call=2), []
+        made = type(model.programs)._program
+
+        def pressing(self: Any, name: str, *given: Any) -> Any:
+            program = made(self, name, *given)
+
+            def call(*arguments: Any) -> Any:
+                found = program(*arguments)
+                calls.append(0)
+                if len(calls) == press:
+                    signal.raise_signal(signal.SIGINT)  # the step is done, and nobody has counted it
+                return found
+
+            return call if name == "train_many" else program
+
+        monkeypatch.setattr(type(model.programs), "_program", pressing)
+        history = model.fit(X, Y, batch_size=10, epochs=2, verbose=0, checkpoints=tmp_path / str(press))
+        monkeypatch.undo()
+        return model, history
+
+    for press in range(1, 7):
+        model, history = run(press)
+        assert steps_taken(model) == 2 * press + (press > 4)  # 9 steps an epoch: the last of an epoch stands alone
+        assert model.stop_training and len(history.epoch) == (press > 4)
+        position = gx.models.Checkpoints(tmp_path / str(press)).latest()
+        assert position is not None and position.state["step"] == steps_taken(model)
+
+
+@pytest.mark.parametrize("where", ["on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_test_end", "on_epoch_end"])
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_ctrl_c_anywhere_goes_on_to_the_same_bits(where: str, after: int, tmp_path: Any) -> None:
+    def fit(model: Sequential, press: int, **options: Any) -> Any:
+        callbacks = [Pressed(where, press), gx.models.EMA(0.5, at_end=False), gx.models.EarlyStopping(patience=9)]
+        found = model.fit(
+            X, Y, batch_size=10, epochs=4, verbose=0, callbacks=callbacks, validation_data=(X[:20], Y[:20]), **options
+        )
+        return found.history, callbacks[0].seen, callbacks[2].get_state()
+
+    whole, stopped, again = (classifier(accumulate=2) for _ in range(3))
+    want = fit(whole, 0)
+    fit(stopped, after, checkpoints=tmp_path)
+    assert stopped.stop_training
+    got = fit(again, 0, checkpoints=tmp_path)
+    assert want == got
+    assert alike(whole, again, rtol=0, atol=0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_ends_waiting_for_data() -> None:
+    waited = threading.Event()
+
+    def batches() -> Any:
+        yield X[:10], Y[:10]
+        yield X[:10], Y[:10]
+        time.sleep(0.3)  # until the loop waits
+        os.kill(os.getpid(), signal.SIGINT)
+        waited.wait(20)
+        yield X[:10], Y[:10]
+
+    model, start = classifier(), time.perf_counter()
+    try:
+        model.fit(batches(), verbose=0)
+    finally:
+        waited.set()
+    assert time.perf_counter() - start < 15
+    assert steps_taken(model) == 2
+
+
+def test_a_second_ctrl_c_ends_anything() -> None:
+    class Twice(gx.models.Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("the second ends the callback")
+
+    model = classifier()
+    model.fit(X, Y, batch_size=10, epochs=50, verbose=0, callbacks=[Twice()])
+    assert steps_taken(model) == 1

@@ -166,6 +166,27 @@ def test_labels_of_validation_are_looked_at_too() -> None:
         model_of(C, "sparse_categorical_crossentropy").fit(X, KINDS, validation_data=(X, KINDS + 1), verbose=0)
 
 
+@pytest.mark.parametrize("call", ["fit", "evaluate"])
+def test_labels_of_batches_are_looked_at_as_they_come(call: str) -> None:
+    model = Sequential([Dense(C, input_shape=(3,))])
+    model.compile("sgd", "sparse_categorical_crossentropy", backend="interpreter")
+    good = np.ones((2, 3), "float32"), np.array([0, C - 1])
+    options = {"verbose": 0} if call == "fit" else {}
+    getattr(model, call)(iter([good, good]), **options)
+    used = []
+
+    def batches() -> Any:
+        for labels in ([0, 1], [C - 1, 0], [0, C]):
+            used.append(labels)
+            yield np.ones((2, 3), "float32"), np.array(labels)
+
+    with pytest.raises(gx.errors.InputError, match=f"the largest label is {C}, and the model's output has {C} classes"):
+        getattr(model, call)(batches(), **options)
+    assert len(used) == 3
+    with pytest.raises(gx.errors.InputError, match="the smallest label is -1"):
+        getattr(model, call)(np.ones((2, 3), "float32"), np.array([0, -1]), **options)
+
+
 def test_ignored_labels_may_be_any() -> None:
     model = model_of(C, losses.SparseCategoricalCrossentropy(ignore_class=255))
     history = model.fit(X, np.where(KINDS == 1, 255, KINDS), verbose=0)

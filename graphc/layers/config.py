@@ -119,7 +119,7 @@ def _named(name: str) -> Any:
 
 def _own() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
-    for home in (gx.layers, gx.models, gx.models.losses, gx.models.optimizers, gx.metrics):
+    for home in (gx.layers, gx.models, gx.models.losses, gx.models.optimizers, gx.models.optimizers.schedules, gx.metrics):
         for name in home.__all__:
             thing = getattr(home, name)
             if isinstance(thing, type):

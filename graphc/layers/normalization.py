@@ -14,8 +14,9 @@ class BatchNorm(Layer):
 
     x: floats [batch, channels], or images [batch, ..., channels] (layout "NCHW": [batch, channels, ...]). While training by the
     batch's own mean and variance, which move the running ones: momentum * old + (1 - momentum) * the batch's; else, and where
-    `trainable` is False, by the running ones (Ioffe and Szegedy 2015, arXiv:1502.03167). Weights: gamma, beta [channels]; state:
-    moving_mean, moving_variance [channels].
+    `trainable` is False, by the running ones (Ioffe and Szegedy 2015, arXiv:1502.03167). Those need some 5 / (1 - momentum) steps
+    to forget what they began as, 500 by default: give 0.9 for trainings that are shorter. Weights: gamma, beta [channels];
+    state: moving_mean, moving_variance [channels].
 
     >>> import graphc as gx
     >>> layer = gx.layers.BatchNorm()

@@ -13,6 +13,7 @@
     history.py      what the epochs gave
     summary.py      the table of a model's layers, and its drawing
     finite.py       steps that stop at what is not finite
+    interrupts.py   Ctrl-C, when what is begun is whole
     progress.py     what is shown
     saving.py       models as files
     structure.py    how a model of symbols is connected, as data
@@ -22,6 +23,7 @@
     labels.py       what labels in memory are checked for
     metrics.py      metrics by name
     optimizers.py   optimisers by name
+    schedules.py    learning rates that change, by name
 """
 
 from typing import TYPE_CHECKING

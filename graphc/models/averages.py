@@ -11,8 +11,10 @@ from graphc.models.callbacks import Callback, Logs
 
 
 class EMA(Callback):
-    """Averages of the weights: decay * average + (1 - decay) * weight after every step. Validation is by them.
+    """Averages of the weights: decay * average + (1 - decay) * weight after every step.
 
+    The model has them as its weights in validations and in every callback's `on_epoch_end`: so ModelCheckpoint writes, and
+    EarlyStopping restores, what the figures are of. Steps go on from the weights, which are what checkpoints have as the model's.
     at_end: whether the model keeps the averages when training ends. The averages begin as the weights, are moved inside the
     compiled step, and are in checkpoints (Polyak and Juditsky 1992, SIAM J. Control Optim. 30).
     """
@@ -34,20 +36,13 @@ class EMA(Callback):
                 self.averages[v] = gx.variable(v.value, name="average", of=v)
         return {self.averages[v]: self.decay * self.averages[v] + (1 - self.decay) * updates[v] for v in trained}
 
-    def swap(self) -> None:
-        """Exchange weights and averages."""
+    def exchange(self) -> None:
         for v, average in self.averages.items():
             v.value, average.value = average.value, v.value
 
-    def on_test_begin(self) -> None:
-        self.swap()
-
-    def on_test_end(self, logs: Logs) -> None:
-        self.swap()
-
     def on_train_end(self, logs: Logs) -> None:
         if self.at_end:
-            self.swap()
+            self.exchange()
 
     def get_state(self) -> Mapping[str, Any]:
         paths = {v: path for path, v in self.model.variables.items()}

@@ -60,6 +60,12 @@ class Callback:
     def on_test_end(self, logs: Logs) -> None:
         """After the validation; where it was broken off, `logs` is empty."""
 
+    def exchange(self) -> None:
+        """Exchange the weights with others: before an epoch's validation, and again after `on_epoch_end`.
+
+        All callbacks see the others in `on_epoch_end`, wherever they stand in the list.
+        """
+
     def in_step(self, updates: Mapping[Variable, Tensor]) -> Mapping[Variable, Tensor]:
         """What a training step is to change besides, given the new values of all that it changes: traced once, then compiled."""
         return {}

@@ -14,7 +14,7 @@ from graphc.data.trees import leaves, mapped
 from graphc.models.callbacks import Callback, listed, written
 from graphc.models.checkpoint import Checkpoints
 from graphc.models.history import Figures, History
-from graphc.models.labels import check_labels
+from graphc.models.labels import checked
 from graphc.models.loop import Loop, score
 from graphc.models.progress import progress
 
@@ -68,7 +68,8 @@ def fit(
     held_out = held_out or rest
     for given in (training, held_out):
         _not_empty("fit", given)
-    check_labels(model, training, held_out)
+    training = checked(model, training)
+    held_out = None if held_out is None else checked(model, held_out)
     kept = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
     loop = Loop(model, training, held_out, listed(callbacks), progress(verbose), epochs, kept, find_nan)
     return loop.run(initial_epoch)
@@ -161,7 +162,7 @@ def evaluate(
     _targets_of("evaluate", x, y)
     given = source(x if y is None else (x, y, sample_weight), batch_size, shuffle=False, steps=steps)
     _not_empty("evaluate", given)
-    check_labels(model, given)
+    given = checked(model, given)
     for callback in called:
         callback.model = model
     for method in written(called, "on_test_begin"):

@@ -15,6 +15,7 @@ from graphc.models.callbacks import Callback, Logs, written
 from graphc.models.checkpoint import Checkpoint, Checkpoints
 from graphc.models.finite import watched
 from graphc.models.history import History
+from graphc.models.interrupts import Interrupts
 from graphc.models.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Loop:
         self.shown, self.epochs, self.checkpoints, self.find_nan = shown, epochs, checkpoints, find_nan
         self.history = History()
         self.epoch = self.batch = self.step = 0
+        self.stepped = False  # whether the epoch's steps are done, and what follows them is not
+        self.logs: Logs = {}
+        self.interrupts = Interrupts()
+        self._told = sorted(callbacks, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
         for callback in callbacks:
             callback.model = model
 
@@ -44,12 +49,20 @@ class Loop:
         programs = self.model.programs
         programs.besides = tuple(c for c in self.callbacks if written([c], "in_step"))
         self._tell("on_train_begin")
-        logs: Logs = {}
+        with self.interrupts:
+            self._epochs()
+        self._tell("on_train_end", self.logs)
+        return self.history
+
+    def _epochs(self) -> None:
+        programs = self.model.programs
         try:
             self._resume()
             while self.epoch < self.epochs and not self.model.stop_training:
-                logs = self._epoch()
+                self._epoch()
+            self.interrupts.check()
         except KeyboardInterrupt:
+            self.interrupts.close()
             self._save()
             again = "the same call goes on" if self.checkpoints else f"fit(..., initial_epoch={self.epoch}) goes on"
             self.shown.say(f"stopped in epoch {self.epoch + 1} after {self.batch} steps; the model is whole: {again}")
@@ -57,14 +70,13 @@ class Loop:
         finally:
             self.shown.close()
             programs.besides = ()
-        self._tell("on_train_end", logs)
-        return self.history
 
     def _tell(self, name: str, *given: Any) -> None:
-        for method in written(self.callbacks, name):
+        for method in written(self._told, name):
             method(*given)
 
-    def _epoch(self) -> Logs:
+    def _epoch(self) -> None:
+        """The steps of an epoch, its figures, and what callbacks do with them."""
         programs = self.model.programs
         self._tell("on_epoch_begin", self.epoch)
         if not self.batch:
@@ -72,24 +84,32 @@ class Loop:
             programs.gradients.reset()
             programs.turn = 0
         self.shown.begin(self.epoch, self.epochs, steps_of(self.training), self.batch)
-        begun = self.batch
-        self._steps()
-        steps = steps_of(self.training)
-        if self.batch < (steps or 1) and not self.model.stop_training:
-            self._warn_of_end(steps)
-            if self.batch == begun:
-                self.model.stop_training = True
-                return {}
-        logs: Logs = programs.figures()
-        if self.held_out is not None:
-            logs.update({f"val_{name}": value for name, value in self._validation(self.held_out).items()})
-        self._tell("on_epoch_end", self.epoch, logs)
+        if not self.stepped:
+            begun = self.batch
+            self._steps()
+            steps = steps_of(self.training)
+            if self.batch < (steps or 1) and not self.model.stop_training:
+                self._warn_of_end(steps)
+                if self.batch == begun:
+                    self.model.stop_training, self.logs = True, {}
+                    return
+            self.stepped = True
+        self.logs = logs = dict[str, Any](programs.figures())
+        exchanges = written(self._told, "exchange")
+        for exchange in exchanges:
+            exchange()
+        try:
+            if self.held_out is not None:
+                logs.update({f"val_{name}": value for name, value in self._validation(self.held_out).items()})
+            self._tell("on_epoch_end", self.epoch, logs)
+        finally:
+            for exchange in reversed(exchanges):
+                exchange()
         self.history.add(self.epoch, logs)
         self.shown.end(logs)
-        self.epoch, self.batch = self.epoch + 1, 0
+        self.epoch, self.batch, self.stepped = self.epoch + 1, 0, False
         if self.checkpoints is not None and self.checkpoints.every is None:
             self._save()
-        return logs
 
     def _warn_of_end(self, steps: int | None) -> None:
         of = "" if steps is None else f" of {steps}"
@@ -113,7 +133,10 @@ class Loop:
         before, after = written(self.callbacks, "on_train_batch_begin"), written(self.callbacks, "on_train_batch_end")
         every = self.checkpoints.every if self.checkpoints else None
         k = programs.accumulate
+        interrupts = self.interrupts
+        interrupts.open()
         for arguments, count in self._calls():
+            interrupts.is_open = False
             for method in before:
                 method(self.batch)
             if count > 1:
@@ -133,6 +156,8 @@ class Loop:
                 self._save()
             if model.stop_training:
                 break
+            interrupts.open()
+        interrupts.close()
         if self.batch % k:
             apply()
 
@@ -142,8 +167,17 @@ class Loop:
     def _validation(self, held_out: Source) -> dict[str, Any]:
         self._tell("on_test_begin")
         found: dict[str, Any] = {}
+        trained = self._metrics()
+        kept = [v.value for v in trained.values()]
         try:
+            self.interrupts.open()
             found = score(self.model, held_out)
+            self.interrupts.close()
+        except BaseException:
+            self.interrupts.close()
+            for variable, value in zip(trained.values(), kept, strict=True):
+                variable.value = value  # a checkpoint has the epoch's
+            raise
         finally:
             self._tell("on_test_end", found)
         return found
@@ -160,7 +194,7 @@ class Loop:
             for name in [name for name, value in state.items() if isinstance(value, np.ndarray)]:
                 arrays[f"callbacks/{i}/{name}"] = gx.variable(state.pop(name))
             states.append(state)
-        position = {"epoch": self.epoch, "batch": self.batch, "step": self.step}
+        position = {"epoch": self.epoch, "batch": self.batch, "step": self.step, "stepped": self.stepped}
         history = {"epoch_list": self.history.epoch, "history": self.history.history}
         self.checkpoints.save(self.step, {**position, **history, "callbacks": states}, arrays)
 
@@ -182,13 +216,16 @@ class Loop:
             variable.value = own[name]
         state = found.state
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
+        self.stepped = state.get("stepped", False)
         self.history.epoch, self.history.history = list(state["epoch_list"]), dict(state["history"])
 
     def _arrays(self) -> dict[str, gx.Variable]:
         """Every variable that training changes, by name."""
+        return {**{f"model/{name}": v for name, v in self.model.state.items()}, **self._metrics()}
+
+    def _metrics(self) -> dict[str, gx.Variable]:
         metrics = self.model.programs.metrics
-        found = {f"metrics/{name}/{path}": v for name, metric in metrics.items() for path, v in metric.variables.items()}
-        return {**{f"model/{name}": v for name, v in self.model.state.items()}, **found}
+        return {f"metrics/{name}/{path}": v for name, metric in metrics.items() for path, v in metric.variables.items()}
 
     def _calls(self) -> Iterator[tuple[tuple[Any, ...], int]]:
         """The arguments of each call of a program, and how many steps it takes."""

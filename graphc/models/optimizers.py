@@ -4,6 +4,7 @@
     model.compile(Optimizer(gx.optim.adamw, learning_rate=3e-4, weight_decay=0.1), ...)
     model.compile(gx.optim.sgd, ...)
     model.compile(gx.models.optimizers.Adam(learning_rate=1e-3, beta_1=0.95), ...)
+    model.compile(gx.models.optimizers.SGD(gx.models.optimizers.schedules.CosineDecay(0.1, 1000)), ...)
 
 The classes have the names, and take the options, of Keras's; the formulas and the rates where none is given are those of the
 functions.
@@ -21,6 +22,7 @@ import numpy as np
 
 import graphc as gx
 from graphc import Tensor, Variable
+from graphc.models import schedules
 
 Key = tuple[Variable | None, str, int]  # whose state, what it is called, and which of those that are called so
 Function = Callable[..., dict[Variable, Tensor]]
@@ -29,9 +31,9 @@ Function = Callable[..., dict[Variable, Tensor]]
 class Optimizer:
     """A function (loss, variables, lr=, **options) -> updates, and the values to call it with.
 
-    function: or its name. learning_rate: a number, or a schedule of `gx.optim.schedules`; by default the function's own. A
-    number lives in the variable `learning_rate`, so it can be changed between steps. options: the function's; Keras's names of
-    them serve too.
+    function: or its name. learning_rate: a number, or a schedule of `schedules` (Keras's names) or `gx.optim.schedules`; by
+    default the function's own. A number lives in the variable `learning_rate`, so it can be changed between steps. options: the
+    function's; Keras's names of them serve too.
 
     >>> import graphc as gx
     >>> gx.models.Optimizer("adam", beta_1=0.8, epsilon=1e-7).options
@@ -45,7 +47,7 @@ class Optimizer:
         if self.rate is inspect.Parameter.empty:
             self.rate = 0.001
         if learning_rate is not None:
-            self.rate = learning_rate
+            self.rate = schedules.named_rate(learning_rate)
         if not callable(self.rate) and (gx.ir.types.number_of(self.rate) is None or float(self.rate) < 0):
             raise gx.errors.InputError(
                 f"the learning rate is {self.rate!r}", where=gx.errors.caller(),
@@ -158,6 +160,8 @@ ABSENT: Mapping[str, str] = {
     "use_ema": "leave it out: no optimiser here has it",
     "weight_decay": "adam, adamw, lamb and lion have it",
 }
+
+_SAYS_NOTHING = ("name", "jit_compile", "ema_momentum", "ema_overwrite_frequency")  # the last two of `use_ema`, which is refused
 
 
 def named_function(value: Function | str) -> Function:
@@ -293,9 +297,15 @@ class Rprop(Named):
 
 
 def named_optimizer(value: object) -> Optimizer:
-    """The optimiser that a name, a class, a function of `gx.optim`, a partial of one, or an Optimizer stands for."""
+    """The optimiser that a name, a class, a function of `gx.optim`, a partial of one, or an Optimizer stands for.
+
+    {"class_name": ..., "config": ...}, as Keras writes an optimiser, stands for the one of that name.
+    """
     if isinstance(value, Optimizer):
         return value
+    if isinstance(value, Mapping):
+        config = {key: given for key, given in value.get("config", {}).items() if key not in _SAYS_NOTHING}
+        return Optimizer(str(value.get("class_name")), **config)
     if isinstance(value, type) and issubclass(value, Named):
         return value()
     if isinstance(value, str):
@@ -311,4 +321,5 @@ def named_optimizer(value: object) -> Optimizer:
 
 __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Nadam", "Optimizer", "RMSprop", "Rprop",
+    "schedules",
 ]  # fmt: skip
