@@ -227,3 +227,47 @@ def test_a_strided_slice_of_a_table_meets_what_is_as_long() -> None:
         f(np.ones(65))
     g = gx.compile([h], table.at[: 3 * h.shape[0] : 3].set(h))
     np.testing.assert_array_equal(g(np.full(3, -1.0))[:9:3], [-1, -1, -1])
+
+
+# --- places in an axis that may be empty -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+def test_nothing_is_read_from_nothing(backend: str) -> None:
+    """A batch of 0 has no elements, and no places."""
+    x = gx.placeholder("x", ("b", 3, 4), "float32")
+    i, j = (gx.placeholder(name, ("b",), "int64") for name in "ij")
+    batch = gx.arange(x.shape[0])
+    many = gx.placeholder("many", ("b", "k"), "int64")
+    picked = x[batch, i, j]
+    outputs = [
+        picked, x[batch, i], x[batch[:, None], i[:, None]], gx.grad(gx.sum(picked * picked), x), x.at[batch, i, j].add(1.0),
+        gx.take(x, gx.concat([i, j]), axis=0), x[many], gx.take_along_axis(x[:, 0, 0], many[:, 0], axis=0),
+    ]  # fmt: skip
+    f = gx.compile([x, i, j, many], outputs, backend=backend)
+    for b, k in ((0, 2), (1, 2), (2, 1), (5, 3)):
+        rng = np.random.default_rng(b)
+        a = rng.normal(size=(b, 3, 4)).astype("f")
+        rows, columns, places = rng.integers(0, 3, b), rng.integers(0, 4, b), rng.integers(0, max(b, 1), (b, k))
+        rows[rows >= max(b, 1)] = 0
+        columns[columns >= max(b, 1)] = 0
+        n = np.arange(b)
+        got = f(a, rows, columns, places)
+        slope, added = np.zeros_like(a), a.copy()
+        slope[n, rows, columns] = 2 * a[n, rows, columns]
+        added[n, rows, columns] += 1
+        want = [
+            a[n, rows, columns], a[n, rows], a[n[:, None], rows[:, None]], slope, added,
+            a[np.concatenate([rows, columns])], a[places], a[:, 0, 0][places[:, 0]],
+        ]  # fmt: skip
+        for y, z in zip(got, want, strict=True):
+            np.testing.assert_array_equal(y, z)
+
+
+def test_something_cannot_be_read_from_nothing() -> None:
+    x, i = gx.placeholder("x", ("b", 3), "float32"), gx.placeholder("i", ("n",), "int64")
+    for node, says in ((x[i, i], "gather at places of an empty axis"), (gx.take(x, i, axis=0), "take from an empty axis")):
+        f = gx.compile([x, i], node)
+        assert f(np.ones((0, 3), "f"), np.zeros(0, "i8")).shape[0] == 0
+        with pytest.raises(gx.errors.ShapeError, match=f"{says}: .*0 is less than 1 where b = 0, n = 2"):
+            f(np.ones((0, 3), "f"), np.zeros(2, "i8"))

@@ -13,7 +13,7 @@ import numpy as np
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import types as t
-from graphc.ir.dims import Size
+from graphc.ir.dims import Size, minimum
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
@@ -41,7 +41,8 @@ def _nonempty(name: str) -> Any:
     def requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
         if x.shape[axis] in indices.shape or indices.size == 0:
             return []  # where there is nothing to take from, nothing is taken
-        return [Requirement(x.shape[axis], ">=", 1, f"{name} from an empty axis: {x} along {axis}")]
+        least = minimum(indices.size, 1)
+        return [Requirement(x.shape[axis], ">=", least, f"{name} from an empty axis: {x} along {axis}")]
 
     return requires
 
@@ -134,17 +135,11 @@ def _along_body(k: Scalars, index: tuple[Size, ...], axis: int) -> Any:
     return k.load(0, (*index[:axis], at, *index[axis + 1 :]))
 
 
-def _along_requires(x: TensorType, indices: TensorType, axis: int) -> list[Requirement]:
-    if x.shape[axis] == indices.shape[axis]:  # nothing is read from nothing
-        return []
-    return [Requirement(x.shape[axis], ">=", 1, f"take_along_axis from an empty axis: {x} along {axis}")]
-
-
 along_ = Op(
     "take_along_axis", _along_type, lambda x, indices, axis: np.take_along_axis(x, safe(indices, x.shape[axis]), axis),
     Pointwise(_along_body), lambda g, y, x, indices, axis: (put_along_add(g, indices, axis=axis, size=x.shape[axis]), None),
     (Sample(((3, 4), (3, 2)), {"axis": 1}, ("", "int64"), (-5, 5)), Sample(((2, 0), (2, 0)), {"axis": 1}, ("", "int64"))),
-    requires=_along_requires, partial=some, level=of_first, arity=2, build=build,
+    requires=_nonempty("take_along_axis"), partial=some, level=of_first, arity=2, build=build,
 )  # fmt: skip
 
 

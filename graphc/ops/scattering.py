@@ -15,7 +15,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
-from graphc.ir.dims import Size, product
+from graphc.ir.dims import Size, minimum, product
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
@@ -49,9 +49,11 @@ def _check(name: str, x: TensorType, indices: tuple[TensorType, ...], axes: Axes
 
 
 def _wants(name: str, x: TensorType, indices: tuple[TensorType, ...], axes: Axes) -> list[Requirement]:
-    if product(indices[0].shape) == 0:
+    places = product(indices[0].shape)
+    if places == 0:
         return []
-    return [Requirement(x.shape[a], ">=", 1, f"{name} at places of an empty axis: {x} along {a}") for a in axes]
+    least = minimum(places, 1)  # where there are no places, the axis may be empty
+    return [Requirement(x.shape[a], ">=", least, f"{name} at places of an empty axis: {x} along {a}") for a in axes]
 
 
 def _source(
