@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -364,6 +364,14 @@ def test_schedules_refuse(make: Callable[[], Any], says: str) -> None:
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler, also where the tests were started with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Pressed(gx.models.Callback):
     """Ctrl-C at a place of the training: a method's name, and how often that is called before."""
 
@@ -390,6 +398,7 @@ def steps_taken(model: Sequential) -> int:
     return int(next(v for name, v in model.state.items() if name.endswith("step")).value)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_right_after_the_native_step_finds_counters_that_know_it(monkeypatch: Any, tmp_path: Any) -> None:
     def run(press: int) -> tuple[Sequential, Any]:
         model, calls = classifier(steps_per_call=2), []
@@ -420,6 +429,7 @@ def test_ctrl_c_right_after_the_native_step_finds_counters_that_know_it(monkeypa
         assert position is not None and position.state["step"] == steps_taken(model)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("where", ["on_epoch_begin", "on_train_batch_end", "on_test_begin", "on_test_end", "on_epoch_end"])
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_ctrl_c_anywhere_goes_on_to_the_same_bits(where: str, after: int, tmp_path: Any) -> None:
@@ -440,6 +450,7 @@ def test_ctrl_c_anywhere_goes_on_to_the_same_bits(where: str, after: int, tmp_pa
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_waiting_for_data() -> None:
     waited = threading.Event()
 
@@ -460,6 +471,7 @@ def test_ctrl_c_ends_waiting_for_data() -> None:
     assert steps_taken(model) == 2
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_ends_anything() -> None:
     class Twice(gx.models.Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
