@@ -194,6 +194,36 @@ def test_items_by_number_are_batches() -> None:
     assert alike(one, other)
 
 
+def test_a_short_last_batch_compiles_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    compiled = gx.compile
+
+    def noted(*given: Any, **options: Any) -> Any:
+        made.append(options["name"])
+        return compiled(*given, **options)
+
+    monkeypatch.setattr("graphc.models.training.gx.compile", noted)
+    model = classifier()
+    for size in (5, 7, 24):  # 24 samples
+        model.fit(X, Y, batch_size=size, validation_data=(X[:11], Y[:11]), verbose=0)
+        model.fit(batches(2), verbose=0)
+        model.predict(X[:size], batch_size=3)
+    assert sorted(made) == ["figures", "predict", "test", "train", "train"]  # to train on arrays, and on batches
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_files_in_memory_are_read_where_they_lie(tmp_path: Any, dtype: str) -> None:
+    data = (10 * np.abs(X)).astype(dtype)
+    np.save(tmp_path / "x.npy", data)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert np.shares_memory(gx.data.Arrays((mapped, Y)).data[0], mapped)
+    one, other = classifier(), classifier()
+    one.fit(mapped, Y, epochs=2, verbose=0, validation_split=0.25)
+    other.fit(data, Y, epochs=2, verbose=0, validation_split=0.25)
+    assert alike(one, other)
+    assert (one.predict(mapped) == one.predict(data)).all()
+
+
 # --- what does not fit -----------------------------------------------------------------------------------------------
 
 NAN = np.where(np.arange(24) == 7, np.nan, R)

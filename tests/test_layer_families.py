@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,25 @@ SHAPES: list[tuple[Layer, tuple[int, ...], tuple[int, ...], list[tuple[str, tupl
     (layers.Conv2DTranspose(8, 3, strides=2, padding="same"), (7, 7, 4), (14, 14, 8), [("kernel", (3, 3, 8, 4)), ("bias", (8,))]),
     (layers.Conv2DTranspose(8, 3, strides=2), (7, 7, 4), (15, 15, 8), [("kernel", (3, 3, 8, 4)), ("bias", (8,))]),
     (layers.Conv1DTranspose(8, 2, strides=3), (7, 4), (21, 8), [("kernel", (2, 8, 4)), ("bias", (8,))]),
+    (layers.Conv(2, 3), (9, 4), (7, 2), [("kernel", (3, 4, 2)), ("bias", (2,))]),
+    (layers.ConvTranspose(2, 2, strides=2), (3, 4), (6, 2), [("kernel", (2, 2, 4)), ("bias", (2,))]),
+    (layers.Conv3DTranspose(2, 2, strides=2), (2, 3, 2, 3), (4, 6, 4, 2), [("kernel", (2, 2, 2, 2, 3)), ("bias", (2,))]),
+    (layers.DepthwiseConv1D(3), (9, 4), (7, 4), [("kernel", (3, 1, 4)), ("bias", (4,))]),
     (layers.MaxPooling2D(), (9, 9, 4), (4, 4, 4), []),
+    (layers.MaxPooling3D(2), (4, 4, 5, 2), (2, 2, 2, 2), []),
+    (layers.AveragePooling1D(3), (9, 4), (3, 4), []),
+    (layers.AveragePooling3D(2), (4, 4, 5, 2), (2, 2, 2, 2), []),
+    (layers.GlobalAveragePooling1D(), (9, 4), (4,), []),
+    (layers.GlobalMaxPooling2D(), (9, 9, 4), (4,), []),
+    (layers.ZeroPadding(2), (3, 4), (7, 4), []),
+    (layers.UpSampling(3), (3, 4), (9, 4), []),
+    (layers.Lambda(gx.exp), (3, 4), (3, 4), []),
+    (layers.GroupNormalization(2), (3, 3, 4), (3, 3, 4), [("gamma", (4,)), ("beta", (4,))]),
+    (layers.RMSNormalization(), (3, 4), (3, 4), [("scale", (4,))]),
+    (
+        layers.FeedForward(8), (3, 4), (3, 4),
+        [("inner/kernel", (4, 8)), ("inner/bias", (8,)), ("outer/kernel", (8, 4)), ("outer/bias", (4,))],
+    ),
     (layers.AveragePooling2D(2, padding="same"), (9, 9, 4), (5, 5, 4), []),
     (layers.MaxPooling1D(3), (9, 4), (3, 4), []),
     (layers.GlobalAveragePooling2D(), (9, 9, 4), (4,), []),
@@ -234,3 +254,56 @@ def test_whole_numbers_are_taken_as_floats() -> None:
     x = Input((5, 5, 1), dtype="uint8")
     assert layer(x).dtype == gx.float32
     assert layers.Rescaling(1 / 255)(x).dtype == gx.float32
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_windows_are_numpys(axes: int) -> None:
+    x = drawn(2, *(4, 6, 2)[:axes], 3)
+    cut = x.reshape(2, *(n for size in x.shape[1:-1] for n in (size // 2, 2)), 3)
+    inside = tuple(range(2, 2 + 2 * axes, 2))
+    assert np.allclose(run(layers.MaxPool(2), x), cut.max(inside))
+    assert np.allclose(run(layers.AveragePool(2), x), cut.mean(inside), atol=1e-6)
+    every = tuple(range(1, 1 + axes))
+    assert np.allclose(run(layers.GlobalMaxPool(), x), x.max(every))
+    assert np.allclose(run(layers.GlobalAveragePool(), x), x.mean(every), atol=1e-6)
+    assert (run(layers.UpSampling(2), x) == np.kron(x, np.ones((1, *(2,) * axes, 1), "float32"))).all()
+
+
+def test_a_depthwise_convolution_of_sequences_takes_each_channel_by_itself() -> None:
+    layer, x = layers.DepthwiseConv1D(3, use_bias=False), drawn(2, 8, 4)
+    found = run(layer, x)
+    kernel = layer.variables["kernel"].value[:, 0]
+    assert np.allclose(found, sum(x[:, i : i + 6] * kernel[i] for i in range(3)), atol=1e-5)
+
+
+def test_a_transposed_convolution_of_volumes_is_the_gradient_of_one() -> None:
+    layer, x = layers.Conv3DTranspose(2, 2, strides=2, use_bias=False), drawn(1, 2, 2, 3, 3)
+    found = run(layer, x)
+    kernel = layer.variables["kernel"].value  # [d, h, w, out, in], windows side by side
+    expected = np.einsum("bdhwi,xyzoi->bdxhywzo", x, kernel).reshape(1, 4, 4, 6, 2)
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_noise_and_dropped_channels_are_there_only_while_training() -> None:
+    x = np.ones((64, 10, 8), "float32")
+    for layer in (layers.GaussianNoise(0.5), layers.SpatialDropout(0.25)):
+        assert (run(layer, x) == x).all()
+    noise = run(layers.GaussianNoise(0.5), x, training=True) - 1
+    assert abs(noise.std() - 0.5) < 0.02
+    assert abs(noise.mean()) < 0.03
+    kept = run(layers.SpatialDropout(0.25), x, training=True)
+    assert (kept == kept[:, :1]).all()  # a channel is kept or dropped as a whole
+    assert set(np.unique(kept).round(5)) == {0.0, np.float32(4 / 3).round(5)}
+    assert abs((kept[:, 0] == 0).mean() - 0.25) < 0.08
+
+
+def test_concat_is_concatenate() -> None:
+    x = drawn(2, 3)
+    a, b = Input((3,)), Input((3,))
+    for layer in (layers.Concat(), layers.Concatenate()):
+        assert (gx.compile([a, b], layer([a, b]))(x, -x) == np.concatenate([x, -x], -1)).all()
+
+
+def test_every_layer_is_tested() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert not [name for name in layers.__all__ if not re.search(rf"\b{name}\b", text)]

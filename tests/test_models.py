@@ -293,7 +293,7 @@ def test_a_layer_without_a_model_is_a_function() -> None:
 
 # --- optimisers by name ----------------------------------------------------------------------------------------------
 
-FUNCTIONS = list(optimizers.NAMED)
+FUNCTIONS = [name for name in optimizers.NAMED if name != "lbfgs"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -304,6 +304,20 @@ def test_every_optimiser_by_name_makes_the_loss_small(name: str) -> None:
     model.compile(gx.models.Optimizer(name, learning_rate=rate), "sparse_categorical_crossentropy", backend="interpreter")
     losses = model.fit(X, Y, epochs=6, batch_size=200 if name == "rprop" else 20, verbose=0).history["loss"]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_an_optimiser_without_a_rate_goes_by_steps_of_its_own(tmp_path: Any) -> None:
+    x, y = X, (X @ np.array([1.0, -2.0, 0.5, 3.0, 0.0]) + 4).astype("float32")
+    model = Sequential([Dense(1, input_shape=(5,))])
+    model.compile(gx.models.Optimizer("lbfgs", steps=10), "mse", backend="interpreter")
+    losses = model.fit(x, y, batch_size=len(x), epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < 1e-8
+    assert repr(model.optimizer) == "<lbfgs, steps=10>"
+    model.save(tmp_path / "model")
+    again = gx.models.load(tmp_path / "model")
+    assert again.fit(x, y, batch_size=len(x), verbose=0).history["loss"][0] < 1e-8
+    with pytest.raises(gx.errors.InputError, match="lbfgs has no learning rate"):
+        gx.models.Optimizer("lbfgs", learning_rate=0.1)
 
 
 CLASSES: list[tuple[Any, Any, dict[str, Any]]] = [

@@ -24,8 +24,8 @@ from graphc import advice
 from graphc.layers import activations, initializers, logits, regularizers
 from graphc.layers.layer import Call, Input, Layer, Trace, seed, seeded
 from graphc.layers.core import (
-    Activation, Add, Average, Concatenate, Dense, Dropout, Flatten, GaussianNoise, Lambda, Maximum, Multiply, Permute, Rescaling,
-    Reshape, Residual, SpatialDropout, Subtract,
+    Activation, Add, Average, Concat, Concatenate, Dense, Dropout, Flatten, GaussianNoise, Lambda, Maximum, Multiply, Permute,
+    Rescaling, Reshape, Residual, SpatialDropout, Subtract,
 )  # fmt: skip
 from graphc.layers.convolution import (
     Conv, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvTranspose, DepthwiseConv1D,
@@ -49,17 +49,17 @@ from graphc.layers.config import from_data, register, to_data
 
 __all__ = [
     "GRU", "LSTM", "Activation", "Add", "Average", "AveragePool", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
-    "BatchNorm", "BatchNormalization", "Bidirectional", "Call", "Concatenate", "Conv", "Conv1D", "Conv1DTranspose", "Conv2D",
-    "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvTranspose", "Cutout", "Dense", "DepthwiseConv1D", "DepthwiseConv2D",
-    "Dropout", "Embedding", "FeedForward", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D", "GlobalMaxPool", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNorm", "GroupNormalization",
-    "Input", "Lambda", "Layer", "LayerNorm", "LayerNormalization", "MaxPool", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
-    "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm", "RMSNormalization",
-    "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
-    "Rescaling", "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout", "Subtract",
-    "TimeDistributed", "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D", "ZeroPadding",
-    "ZeroPadding2D", "activations", "from_data", "initializers", "logits", "register", "regularizers", "seed", "seeded",
-    "to_data",
+    "BatchNorm", "BatchNormalization", "Bidirectional", "Call", "Concat", "Concatenate", "Conv", "Conv1D", "Conv1DTranspose",
+    "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "ConvTranspose", "Cutout", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dropout", "Embedding", "FeedForward", "Flatten", "GaussianNoise", "GlobalAveragePool",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalMaxPool", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GroupNorm", "GroupNormalization", "Input", "Lambda", "Layer", "LayerNorm", "LayerNormalization", "MaxPool", "MaxPooling1D",
+    "MaxPooling2D", "MaxPooling3D", "Maximum", "MultiHeadAttention", "Multiply", "Permute", "PositionEmbedding", "RMSNorm",
+    "RMSNormalization", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation",
+    "RandomZoom", "Rescaling", "Reshape", "Residual", "SeparableConv2D", "SimpleRNN", "SinusoidalPositions", "SpatialDropout",
+    "Subtract", "TimeDistributed", "Trace", "TransformerDecoder", "TransformerEncoder", "UpSampling", "UpSampling2D",
+    "ZeroPadding", "ZeroPadding2D", "activations", "from_data", "initializers", "logits", "register", "regularizers", "seed",
+    "seeded", "to_data",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

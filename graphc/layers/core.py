@@ -246,6 +246,10 @@ class Concatenate(Layer):
         return gx.concat(parts, axis=self.axis)
 
 
+class Concat(Concatenate):
+    """`Concatenate`, by the name of `gx.concat`."""
+
+
 class Residual(Layer):
     """x plus what a layer makes of it (He et al. 2016, arXiv:1512.03385)."""
 

@@ -43,6 +43,12 @@ class Optimizer:
     def __init__(self, function: Function | str, learning_rate: Any = None, **options: Any) -> None:
         self.function, self.options = _chosen(named_function(function), options)
         known = _parameters(self.function)
+        self.rated = "lr" in known or not known or any(p.kind is p.VAR_KEYWORD for p in known.values())  # whether it takes a rate
+        if not self.rated and learning_rate is not None:
+            raise gx.errors.InputError(
+                f"{getattr(self.function, '__name__', 'the optimiser')} has no learning rate", where=gx.errors.caller(),
+                hint="it has " + ", ".join(n for n in known if n not in ("loss", "variables")),
+            )  # fmt: skip
         self.rate = self.options.pop("lr", known["lr"].default if "lr" in known else 0.001)
         if self.rate is inspect.Parameter.empty:
             self.rate = 0.001
@@ -59,17 +65,20 @@ class Optimizer:
     def __repr__(self) -> str:
         given = "".join(f", {key}={value!r}" for key, value in self.options.items())
         rate = "a schedule" if callable(self.rate) else self.learning_rate
-        return f"<{getattr(self.function, '__name__', 'optimiser')}, learning rate {rate}{given}>"
+        rated = f", learning rate {rate}" if self.rated else ""
+        return f"<{getattr(self.function, '__name__', 'optimiser')}{rated}{given}>"
 
     def get_config(self) -> dict[str, Any]:
         """The options that make such an optimiser again."""
+        if not self.rated:
+            return {"function": self.function, **self.options}
         rate = self.rate if callable(self.rate) else self.learning_rate
         return {"function": self.function, "learning_rate": rate, **self.options}
 
     @property
     def learning_rate(self) -> float | None:
-        """The rate of the next step; None where a schedule gives it."""
-        if callable(self.rate):
+        """The rate of the next step; None where a schedule gives it, or there is none."""
+        if callable(self.rate) or not self.rated:
             return None
         return float(self.rate if self.variable is None else self.variable.value)
 
@@ -87,6 +96,8 @@ class Optimizer:
         """The new values of the variables, and of the optimiser's state."""
         if not variables:
             return {}
+        if not self.rated:
+            return self._with_known_state(self.function(loss, variables, **self.options), variables)
         if self.variable is None and not callable(self.rate):
             self.variable = gx.variable(np.float64(self.rate), name="learning_rate")
         rate = self.rate if self.variable is None else self.variable
@@ -139,6 +150,7 @@ NAMED: Mapping[str, Function] = {
     "lamb": gx.optim.lamb,
     "lion": gx.optim.lion,
     "rprop": gx.optim.rprop,
+    "lbfgs": gx.optim.lbfgs,
 }
 
 # Keras's name of an option -> those that functions may have for it.
