@@ -94,6 +94,12 @@ def test_the_rate_falls_on_a_plateau() -> None:
     assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2]
 
 
+def test_a_rate_that_follows_a_schedule_does_not_fall_on_a_plateau() -> None:
+    model = regressor(optimizer=gx.models.optimizers.SGD(gx.optim.schedules.cosine(0.1, 9)))
+    with pytest.raises(gx.errors.InputError, match="the optimiser's learning rate is no number that could fall"):
+        model.fit(X, Y, verbose=0, callbacks=[gx.models.ReduceLROnPlateau("loss")])
+
+
 def test_a_schedule_of_epochs_sets_the_rate() -> None:
     model = regressor()
     history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[gx.models.LearningRateScheduler(lambda epoch, rate: rate / 2)])

@@ -347,6 +347,13 @@ def test_evaluate_gives_a_dict_or_a_list_and_calls_callbacks() -> None:
     assert classifier().evaluate(X, Y, return_dict=False) == found["loss"]
 
 
+def test_layers_by_name_and_number() -> None:
+    model = classifier()
+    assert model.get_layer("0") is model.get_layer(index=-1) is model.layers[0]
+    with pytest.raises(gx.errors.InputError, match="has 1 layers, and none of number 1"):
+        model.get_layer(index=1)
+
+
 def test_methods_of_callbacks_may_take_logs_where_there_are_none() -> None:
     told: list[Any] = []
 

@@ -234,6 +234,11 @@ class ReduceLROnPlateau(Watching):
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         optimizer, found = self.model.optimizer, self.figure(logs)
+        if optimizer.learning_rate is None:
+            raise gx.errors.InputError(
+                "ReduceLROnPlateau: the optimiser's learning rate is no number that could fall", where=gx.errors.caller(),
+                hint="give compile an optimiser with a number instead of a schedule",
+            )  # fmt: skip
         logs["learning_rate"] = optimizer.learning_rate
         if self.resting:
             self.resting, self.wait = self.resting - 1, 0

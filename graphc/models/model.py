@@ -115,8 +115,15 @@ class Model(Layer):
         inputs, outputs = restored(config["structure"])
         return Model(inputs, outputs, **{key: value for key, value in config.items() if key != "structure"})
 
-    def get_layer(self, name: str) -> Layer:
-        """The layer of a path or a name."""
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of a path or a name, or of a number among `layers`."""
+        if name is None:
+            if index is None or not -len(self.layers) <= index < len(self.layers):
+                raise gx.errors.InputError(
+                    f"{self.name} has {len(self.layers)} layers, and none of number {index}", where=gx.errors.caller()
+                )
+            found_by_number: Layer = self.layers[index]
+            return found_by_number
         found = dict(self.walk())
         for path, layer in found.items():
             if name == path or name == layer.path:
