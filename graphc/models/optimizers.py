@@ -97,7 +97,7 @@ class Optimizer:
         if not variables:
             return {}
         if not self.rated:
-            return self._with_known_state(self.function(loss, variables, **self.options), variables)
+            return self.with_known_state(self.function(loss, variables, **self.options), variables)
         if self.variable is None and not callable(self.rate):
             self.variable = gx.variable(np.float64(self.rate), name="learning_rate")
         rate = self.rate if self.variable is None else self.variable
