@@ -223,9 +223,11 @@ def search(trials: int = 30, database: Path | None = None, **sizes: Any) -> Foun
         by_size.plot([parameters], [hand], "*", color="C1", markersize=12, label="by hand")
         by_size.plot([found["halving"][2]], [found["halving"][0]], "D", color="C2", label="successive halving")
         by_number.set(xlabel="trial", ylabel="accuracy on held-out images")
-        by_size.set(xlabel="parameters", xscale="log")
-        by_number.legend(loc="lower right")
-        by_size.legend(loc="lower right")
+        by_size.set(xlabel="parameters, thousands", xscale="log")
+        by_size.set_xticks([30_000, 100_000, 300_000], ["30", "100", "300"])
+        by_size.minorticks_off()
+        by_number.legend(loc="center right")
+        by_size.legend(loc="center right")
         figure.tight_layout()
 
     counts = f"{len(ended)} trials, {pruned} ended early, killed after {killed} and gone on"
