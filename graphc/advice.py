@@ -415,7 +415,7 @@ MODELS: Mapping[str, str] = {
     "Input": "gx.layers.Input", "Dense": "gx.layers.Dense", "Adam": "gx.models.optimizers.Adam",
     "AdamW": "gx.models.optimizers.AdamW", "SGD": "gx.models.optimizers.SGD", "RMSprop": "gx.models.optimizers.RMSprop",
     "Trainer": "model.fit of gx.models.Model", "DataLoader": "gx.data.Dataset", "Checkpoint": "gx.models.ModelCheckpoint",
-    "CosineDecay": "gx.optim.schedules.cosine", "layers": "gx.layers", "schedules": "gx.optim.schedules",
+    "CosineDecay": "gx.optim.schedules.cosine", "layers": "gx.layers",
     "Module": "gx.models.Model", "LightningModule": "gx.models.Model", "train": "model.fit",
     "CrossEntropyLoss": "gx.models.losses", "MeanSquaredError": "gx.models.losses", "regularizers": "gx.layers.regularizers",
     "initializers": "gx.layers.initializers",

@@ -40,6 +40,13 @@ def test_every_example_is_tested() -> None:
     }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def same_beginnings() -> Iterator[None]:
+    """What layers begin with does not depend on which tests ran before."""
+    with gx.layers.seeded(0):
+        yield
+
+
 @pytest.fixture
 def vocabulary() -> Iterator[None]:
     """What an example declares is gone when its test ends."""

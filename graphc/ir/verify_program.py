@@ -189,10 +189,11 @@ class _Scope:
 class _Checker:
     def __init__(self, kernel: Kernel, sizes: set[str] | None) -> None:
         self.kernel = kernel
-        self.sizes = sizes
+        self.sizes = sizes  # of the program too: a kernel that needs none of them may call its own variables so
         types = {p.name: p.type for p in kernel.params} | {s.name: TensorType(s.dtype, s.shape) for s in kernel.scratch}
         self.shapes = {name: kind.shape for name, kind in types.items()}
         self.dtypes = {name: kind.dtype for name, kind in types.items()}
+        self.own_sizes = dims.names(*(n for kind in types.values() for n in kind.shape))
         self.made = {p.name for p in kernel.params if p.mode != "in"}
         self.own = {s.name for s in kernel.scratch}
 
@@ -303,7 +304,7 @@ class _Checker:
         for axis in axes:
             self.size(axis.start, scope)
             self.size(axis.stop, scope)
-            if axis.var in scope.loops or (self.sizes is not None and axis.var in self.sizes):
+            if axis.var in scope.loops or axis.var in self.own_sizes:
                 raise self.wrong(f"the loop variable {axis.var} has another meaning around its loop")
         return scope.inner(axes)
 

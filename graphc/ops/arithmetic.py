@@ -144,7 +144,7 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
 
     >>> import graphc as gx
     >>> gx.round(gx.constant([0.125, 2.5, -1250.0]), 1).eval(), gx.round(gx.constant([0.125, 2.5, -1250.0]), -2).eval()
-    (array([ 1.000e-01,  2.500e+00, -1.250e+03]), array([    0.,     0., -1200.]))
+    (array([ 1.00e-01,  2.50e+00, -1.25e+03]), array([    0.,     0., -1200.]))
     """
     places = normalize_integer("round", "decimals", decimals)
     x = as_tensor(x)
