@@ -152,13 +152,33 @@ REFUSED: list[tuple[str, int, str | None, Any, Array, str]] = [
 
 @pytest.mark.parametrize("units, activation, loss, y, message", [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
 def test_traps_are_errors_before_anything_is_trained(units: int, activation: Any, loss: Any, y: Array, message: str) -> None:
-    model = model_of(units, loss, activation)
+    model = Sequential([Dense(units, activation=activation, input_shape=(3,))])
     before = model.get_weights()
     with pytest.raises(gx.GraphError, match=message) as caught:
+        model.compile("sgd", loss, backend="interpreter")
         model.fit(X, y, verbose=0)
     assert caught.value.where is not None
     assert caught.value.where.file == __file__
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_output_that_does_not_fit_its_loss_is_an_error_of_compile_where_inputs_are_known(known: bool) -> None:
+    def twice(x: gx.Tensor) -> dict[str, gx.Tensor]:
+        return {"kind": Dense(C, activation="softmax")(x), "yes": Dense(1)(x)}
+
+    wrong = losses.SparseCategoricalCrossentropy(from_logits=True)
+    x = gx.layers.Input((3,))
+    with pytest.raises(gx.GraphError, match="softmax already") as caught:
+        gx.models.Model(x, twice(x)).compile("sgd", {"yes": "binary_crossentropy", "kind": wrong})
+    assert caught.value.where is not None and caught.value.where.file == __file__
+    gx.models.Model(x, twice(x)).compile("sgd", {"kind": "sparse_categorical_crossentropy", "yes": "binary_crossentropy"})
+    model = Sequential([Dense(C, activation="softmax", **({"input_shape": (3,)} if known else {}))])
+    if not known:
+        model.compile("sgd", wrong, backend="interpreter")
+    with pytest.raises(gx.GraphError, match="softmax already"):
+        model.compile("sgd", wrong, backend="interpreter")
+        model.fit(X, KINDS, verbose=0)
 
 
 def test_labels_of_validation_are_looked_at_too() -> None:

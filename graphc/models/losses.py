@@ -47,6 +47,14 @@ class Loss:
     def check(self, y_true: Array, y_pred: Tensor) -> None:
         """Raise InputError for an array of all targets that this loss does not take."""
 
+    def look(self, y_pred: Tensor) -> None:
+        """Raise GraphError for an output that can be seen not to fit, whatever the targets: before there are any."""
+        check_output(self.name, y_pred)
+        if self.link == "softmax":
+            logits_for(self.name, y_pred, self.from_logits)
+        elif self.link == "sigmoid":
+            binary_parts(self.name, y_pred, self.from_logits, warn=False)
+
     def get_config(self) -> dict[str, Any]:
         """The options that make such a loss again."""
         return {name: value for name, value in vars(self).items() if name != "name"}
@@ -253,7 +261,9 @@ def logits_for(name: str, y_pred: Tensor, from_logits: bool | None) -> Tensor:
     return y_pred
 
 
-def binary_parts(name: str, y_pred: Tensor, from_logits: bool | None) -> tuple[Tensor | None, Tensor]:
+def binary_parts(
+    name: str, y_pred: Tensor, from_logits: bool | None, warn: bool = True
+) -> tuple[Tensor | None, Tensor]:  # fmt: skip
     """An output's logits, or None where it has none, and its probabilities, without 0 and 1 where there are no logits."""
     found = before_sigmoid(y_pred)
     if found is not None:
@@ -263,13 +273,14 @@ def binary_parts(name: str, y_pred: Tensor, from_logits: bool | None) -> tuple[T
     if before_softmax(y_pred) is not None:
         if from_logits or y_pred.shape[-1] == 1:
             raise _twice(name, "softmax")
-        warnings.warn(
-            gx.errors.GraphWarning(
-                f"{name} takes each class of a softmax for itself\n  hint: categorical_crossentropy, or a sigmoid where several "
-                "classes hold at once"
-            ),
-            stacklevel=2,
-        )
+        if warn:
+            warnings.warn(
+                gx.errors.GraphWarning(
+                    f"{name} takes each class of a softmax for itself\n  hint: categorical_crossentropy, or a sigmoid where "
+                    "several classes hold at once"
+                ),
+                stacklevel=2,
+            )
     elif from_logits is not False:
         return y_pred, gx.sigmoid(y_pred)
     elif is_linear(y_pred):

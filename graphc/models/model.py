@@ -206,7 +206,7 @@ class Model(Layer):
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba", clip_norm: float | None = None,
         clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, **unknown: Any,
     ) -> None:  # fmt: skip
-        """Say how the model is trained.
+        """Say how the model is trained. Where its inputs are known, an output that does not fit its loss is an error here.
 
         optimizer: a name, a function of `gx.optim`, or an `Optimizer`. loss: a name, a Loss or a function (y_true, y_pred); a
         list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs).
@@ -226,6 +226,17 @@ class Model(Layer):
             self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate,
             mixed_precision,
         )  # fmt: skip
+        outputs = self._outputs_in_sight()
+        if outputs is not None:
+            self._programs.look(outputs)
+
+    def _outputs_in_sight(self) -> Any:
+        """The outputs as symbols, where inputs are known before there are data."""
+        if self.inputs is not None:
+            return self.outputs
+        if self.input_shape is None:
+            return None
+        return self(gx.placeholder("input0", ("batch", *self.input_shape), self.dtype))
 
     @property
     def programs(self) -> Programs:

@@ -252,6 +252,13 @@ class Programs:
                 added.update(self._added(name, metric, t, p, counted))
         return loss, added
 
+    def look(self, outputs: Any) -> None:
+        """Raise GraphError where an output can be seen not to fit its loss."""
+        predictions = flat(outputs)
+        if self.losses and len(self.losses) in (1, len(predictions)):
+            for loss, p in zip(self.losses_of(outputs), predictions, strict=True):
+                loss.look(p)
+
     def losses_of(self, outputs: Any) -> list[Loss]:
         """A loss for each output."""
         names, given = output_names(self.model, outputs), self.given["loss"]
