@@ -96,8 +96,8 @@ TWO = ["mse", "sparse_categorical_crossentropy"]
 )
 def test_losses_and_metrics_of_no_output_are_refused(options: dict[str, Any], message: str) -> None:
     model = two_headed()
-    model.compile("sgd", backend="interpreter", **options)
     with pytest.raises(gx.errors.InputError, match=message):
+        model.compile("sgd", backend="interpreter", **options)
         model.fit([X, X[:, :3]], [R, Y], verbose=0)
 
 
