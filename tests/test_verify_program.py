@@ -205,3 +205,14 @@ def test_steps_read_back_and_run_statement_by_statement(monkeypatch: pytest.Monk
         arrays = rng.normal(size=(length, 3, 4)), rng.normal(size=(4, 4))
         for got, want in zip(f(*arrays), gx.compile([xs, w], [h, total, ys], backend="interpreter")(*arrays), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_a_scatter_whose_places_are_worked_out_first_stays_inside_its_array() -> None:
+    """Its places count elements, whatever axes the array has: found by the fuzzer as an index of [0, 17] into [9, 3]."""
+    base, update = gx.placeholder("base", ("n", "m")), gx.placeholder("update", ("k",))
+    rows, columns = gx.placeholder("rows", ("k",), "int64"), gx.placeholder("columns", ("k",), "int64")
+    inputs, sum_ = [base, update, rows, columns], base.at[rows, columns].add(update)
+    arrays = np.zeros((9, 3), "float32"), np.ones(3, "float32"), np.array([-4, 1, -3]), np.array([2, 2, 2])
+    wanted = gx.compile(inputs, sum_, backend="interpreter")(*arrays)
+    for backend in ("program", "numba"):
+        assert np.array_equal(gx.compile(inputs, sum_, backend=backend)(*arrays), wanted)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
-from graphc.ir.dims import Size
+from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
-from graphc.ir.program import Axis, Block, Call, Contract, Gather, Load, Param, Store
+from graphc.ir.program import Axis, Block, Call, Contract, Gather, Kernel, Load, Param, Statement, Store, rewrite
 from graphc.ir.scalar import Arg, Const, Ref, Value
 from graphc.ir.types import TensorType, int64
 from graphc.passes.lowering.columns import epilogue
@@ -155,8 +155,7 @@ def lower_scatter(writer: Writer) -> Call:
         scope.body.append(Store(kept, here, linear.arg))
 
     def use(scope: Scope) -> None:
-        linear = Code(scope, node).as_index(Value(Code(scope, node), scope.load(kept, int64, here)))
-        put(scope, (*(0 for _ in node.type.shape[1:]), linear))
+        put(scope, (Code(scope, node).as_index(Value(Code(scope, node), scope.load(kept, int64, here))),))
 
     def both(scope: Scope) -> None:
         scope.ranges = {**scope.ranges, last.var: last.extent}
@@ -164,4 +163,22 @@ def lower_scatter(writer: Writer) -> Call:
         scope.loops([run], use)
 
     body.loops([*axes[:-1], block], both)
-    return writer.call((), body.body)
+    return _flat(writer.call((), body.body), node.type.shape)
+
+
+def _flat(call: Call, shape: Shape) -> Call:
+    """The call of a kernel whose arrays of a shape have one axis, as the places that were worked out count."""
+    kernel = call.kernel
+    assert isinstance(kernel, Kernel)
+    chosen = {p.name for p in kernel.params if p.type.shape == shape}
+
+    def change(statement: Statement) -> tuple[Statement, ...]:
+        match statement:
+            case Load(buffer=buffer, index=index) | Store(buffer=buffer, index=index) | Gather(buffer=buffer, index=index):
+                if buffer in chosen and len(index) == len(shape):
+                    return (replace(statement, index=(dims.ravel(index, shape),)),)
+        return (statement,)
+
+    size = dims.product(shape)
+    params = tuple(replace(p, type=TensorType(p.type.dtype, (size,))) if p.name in chosen else p for p in kernel.params)
+    return replace(call, kernel=replace(kernel, params=params, body=rewrite(kernel.body, change)))
