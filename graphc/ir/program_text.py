@@ -186,6 +186,3 @@ def _combine(combine: str) -> str:
 
 def _place(buffer: str, index: Sequence[Size]) -> str:
     return f"{written(buffer)}[{', '.join(map(str, index))}]"
-
-
-
