@@ -17,7 +17,7 @@ _ALIASES = {
     "rint": "round", "around": "round", "invert": "bitwise_invert", "left_shift": "bitwise_left_shift",
     "right_shift": "bitwise_right_shift", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "concatenate": "concat", "amax": "max", "amin": "min",
-    "ravel": "_flatten", "dot": "matmul", "conjugate": "positive", "cumsum": "cumulative_sum",
+    "dot": "matmul", "conjugate": "positive", "cumsum": "cumulative_sum",
     "cumprod": "cumulative_prod", "convolve": "convolve_vectors", "degrees": "rad2deg", "radians": "deg2rad", "fix": "trunc",
 }  # fmt: skip
 _REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_or": "any", "logical_and": "all"}
@@ -27,12 +27,13 @@ _ACCUMULATE = {
 _DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "subok": True, "mode": "raise", "initial": None}
 
 
-def _in_order(function: Any) -> Any:
+def _in_order(name: str) -> Any:
     """np.sort or np.argsort, whose axis may be None; every kind is the same here."""
 
     def call(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> Any:
         if order is not None:
-            raise InputError(f"numpy.{function.__name__} of a symbol: the option order is not possible", where=caller())
+            raise InputError(f"numpy.{name} of a symbol: the option order is not possible", where=caller())
+        function = getattr(ops, name)
         return function(ops.reshape(a, (-1,))) if axis is None else function(a, axis=axis)
 
     return call
@@ -41,6 +42,20 @@ def _in_order(function: Any) -> Any:
 def _where(condition: Any, *xs: Any) -> Any:
     """np.where; of a condition alone it is np.nonzero, which says itself what its result needs."""
     return ops.where(condition, *xs) if xs else ops.nonzero(condition)
+
+
+def _divmod(a: Any, b: Any) -> Any:
+    return ops.floor_divide(a, b), ops.remainder(a, b)
+
+
+def _ravel(x: Any) -> Any:
+    return ops.reshape(x, (-1,))
+
+
+# NumPy's functions that take, or give, something else than graphc's of the name.
+_UNLIKE: dict[str, Callable[..., Any]] = {
+    "sort": _in_order("sort"), "argsort": _in_order("argsort"), "where": _where, "divmod": _divmod, "ravel": _ravel,
+}  # fmt: skip
 
 
 def _linalg(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -68,20 +83,13 @@ numpy_modules: dict[str, Callable[[], dict[str, Any]]] = {}  # NumPy's modules b
 
 
 def _find(name: str, module: str = "numpy") -> Any:
-    if name in ("sort", "argsort"):
-        return _in_order(getattr(ops, name))
     if module in numpy_modules:
         names = numpy_modules[module]()
         if name in names["__all__"]:
             return names[name]
-    if name == "where":
-        return _where
-    known = _ALIASES.get(name, name)
-    if name == "divmod":
-        return lambda a, b: (ops.floor_divide(a, b), ops.remainder(a, b))
-    if known == "_flatten":
-        return lambda x: ops.reshape(x, (-1,))
-    found = getattr(ops, known, None) if known is not None else None
+    if name in _UNLIKE:
+        return _UNLIKE[name]
+    found = getattr(ops, _ALIASES.get(name, name), None)
     if not callable(found) or name.startswith("_") or name in ("build", "elementwise"):
         hint = advice.of_numpy(name, module) or "see graphc's own functions"
         raise InputError(f"{module}.{name} of a symbol is not there", where=caller(), hint=hint)
