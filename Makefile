@@ -43,7 +43,7 @@ peers-training: $(STAMP)
 
 truth: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
-	$(RUN) -m pytest tests/test_peers_truth.py tests/test_torch.py
+	$(RUN) -m pytest tests/test_peers_truth.py tests/nn/test_torch.py
 
 examples: $(STAMP)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[examples]'

@@ -187,8 +187,8 @@ class Clock:
 def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
     """Seconds by pass of one graph, in this process."""
     from graphc import passes
-    from graphc.backends.numba import compile as native
-    from graphc.backends.numba import executor, frontend
+    from graphc.backends.llvm import compile as native
+    from graphc.backends.llvm import executor, frontend
     from graphc.ir.graph import subgraphs
 
     clock = Clock()
@@ -201,7 +201,7 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
         run.__name__ = change.__name__
         return run
 
-    import graphc.backends.numba as numba
+    import graphc.backends.llvm as numba
 
     passes.LOWERING = tuple(map(timed, passes.LOWERING))
     numba.steps = tuple(map(timed, numba.steps))

@@ -6,7 +6,7 @@
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
-    docs/sight.md          its blocks `program`, `explain`, `memory`, `loop` and `found`
+    docs/inspection.md          its blocks `program`, `explain`, `memory`, `loop` and `found`
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
@@ -212,7 +212,7 @@ def _lowering(op: o.Operation) -> str:
             return "call of the host"
         case o.Project():
             return "one of several results"
-        case o.Scan() | o.Repeat() | o.Choose():
+        case o.Scan() | o.While() | o.Switch():
             return "sub-graphs"
         case o.Composite():
             return "composite"
@@ -220,7 +220,7 @@ def _lowering(op: o.Operation) -> str:
             return "routine of Python"
         case o.Project():
             return "one of several results"
-        case o.Scan() | o.Repeat() | o.Choose() | o.Sized():
+        case o.Scan() | o.While() | o.Switch() | o.Sized():
             return "control flow"
 
 
@@ -341,9 +341,9 @@ print(gx.debug.find_nan(run, [1.0, 4.0, 1.0]))
 '''
 
 
-def sight() -> str:
-    """The text of docs/sight.md."""
-    path = DOCS / "sight.md"
+def inspection() -> str:
+    """The text of docs/inspection.md."""
+    path = DOCS / "inspection.md"
     names: dict[str, Any] = {}
     linecache.cache["step.py"] = (len(SIGHT), None, SIGHT.splitlines(keepends=True), "step.py")
     exec(compile(SIGHT, "step.py", "exec"), names)
@@ -472,7 +472,7 @@ def pages() -> dict[Path, str]:
         DOCS / "operations.md": vocabulary(),
         readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
         DOCS / "performance.md": performance(),
-        DOCS / "sight.md": sight(),
+        DOCS / "inspection.md": inspection(),
         DOCS / "extend.md": extend(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }

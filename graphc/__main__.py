@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _cache(clear: bool) -> None:
-    from graphc.backends.numba import cache
+    from graphc.backends.llvm import cache
 
     folder = cache.directory()
     if folder is None:

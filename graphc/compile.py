@@ -30,9 +30,9 @@ from graphc.progress import Progress
 from graphc.progress import progress as shown
 
 if TYPE_CHECKING:
-    from graphc.sight.explain import Explanation
-    from graphc.sight.memory import Memory
-    from graphc.sight.profile import Profile
+    from graphc.inspection.explain import Explanation
+    from graphc.inspection.memory import Memory
+    from graphc.inspection.profile import Profile
 
 Array = np.ndarray[Any, Any]
 Result = TypeVar("Result")
@@ -451,7 +451,7 @@ class Compiled:
         >>> f.memory.peak, f.memory.at(batch=64).peak
         (800*batch, 51200)
         """
-        from graphc.sight.memory import memory
+        from graphc.inspection.memory import memory
 
         return memory(self.program, self.kernels)
 
@@ -464,7 +464,7 @@ class Compiled:
         >>> [(row.kernel, row.bytes, row.flops) for row in found.rows]
         [('k0', 4004, 2000), ('k1', 8, 1)]
         """
-        from graphc.sight.profile import profile
+        from graphc.inspection.profile import profile
 
         arrays, sizes, key = self._checked(self._by_name(args, named))
         times = self._held(lambda given: self._executable.times(given, sizes, key), arrays)
@@ -493,7 +493,7 @@ class Compiled:
         >>> [(b.writer, b.reader, str(b.bytes)) for b in f.explain()]
         [('k0', 'k1', '256*n')]
         """
-        from graphc.sight.explain import explain
+        from graphc.inspection.explain import explain
 
         program = self.program
         fused = next(stage for _, stage in self.stages if isinstance(stage, Program))

@@ -65,7 +65,7 @@ def _package(name: str) -> Callable[[], str]:
 
 
 def _processor() -> str:
-    from graphc.backends.numba.llvm import processor
+    from graphc.backends.llvm.objects import processor
 
     name, features = processor()
     return f"{_model()}, to LLVM {name}: {', '.join(f for f in FEATURES if f in features) or 'no features that are known here'}"
@@ -82,7 +82,7 @@ def _model() -> str:
 
 
 def _vectors() -> str:
-    from graphc.backends.numba.contraction import this_machine
+    from graphc.backends.llvm.contraction import this_machine
 
     machine = this_machine()
     fused = "with" if machine.fused else "without"
@@ -104,7 +104,7 @@ def _threads() -> str:
 
 def _cache() -> str:
     """The directory of compiled kernels, and an entry that is written, read and removed."""
-    from graphc.backends.numba import cache
+    from graphc.backends.llvm import cache
 
     path = cache.wanted()
     if path is None:
@@ -129,7 +129,7 @@ def _cache() -> str:
 
 def _semaphores() -> str:
     """A worker thread that sleeps on a semaphore and is woken to end."""
-    from graphc.backends.numba.pool import Pool
+    from graphc.backends.llvm.pool import Pool
 
     Pool(1).stop()
     return "a worker thread was started, woken and ended: OK"

@@ -48,7 +48,7 @@ from test_walk import ULP  # noqa: E402
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
 from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
-from graphc.backends.numba import panels  # noqa: E402
+from graphc.backends.llvm import panels  # noqa: E402
 from graphc.backends.program import evaluate_program  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
@@ -57,7 +57,7 @@ from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, R
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 from graphc.ir.verify_program import verify_program  # noqa: E402
-from graphc.passes.lowering import shares  # noqa: E402
+from graphc.passes.lowering import partition_carries  # noqa: E402
 
 STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
 SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
@@ -1156,7 +1156,7 @@ def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
     """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
     graphs = [c.graph for c in cases]
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
-    shares.ROWS, shares.ELEMENTS = (1, 1) if small else (8, 512)
+    partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.LENGTH = 1 if small else 64
     panels.ROWS = 1 if small else 7
     run = gx.compile(
@@ -1366,7 +1366,7 @@ def report(mismatch: Mismatch, seed: int, seconds: float) -> None:
 
 def has_native() -> bool:
     try:
-        from graphc.backends.numba import build as _  # noqa: F401
+        from graphc.backends.llvm import build as _  # noqa: F401
     except ImportError:
         return False
     return True

@@ -28,9 +28,9 @@ FLOORS = {
     "ops": {"errors", "advice", "ir", "ops"},
     "passes": {"errors", "ir", "passes"},
     "backends": {"errors", "ir", "backends"},
-    "sight": {"errors", "ir", "ops", "passes", "backends", "sight"},
+    "inspection": {"errors", "ir", "ops", "passes", "backends", "inspection"},
     "progress": set(),
-    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "sight", "progress"},
+    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress"},
     "saving": {"errors", "ir", "ops", "compile"},
     "gradients": {"errors", "ir", "ops", "passes"},
     "control": {"errors", "ir", "ops", "passes", "control"},
@@ -64,8 +64,8 @@ FLOORS = {
 ELSEWHERE = {
     "networkx": ("ir/", "passes/"),
     "opt_einsum": ("ops/einsum",),
-    "numba": ("backends/numba/",),
-    "llvmlite": ("backends/numba/",),
+    "numba": ("backends/llvm/",),
+    "llvmlite": ("backends/llvm/",),
     "matplotlib": ("demo", "bench", "models/history"),
     "mlxtend": ("demo",),
     "tqdm": ("demo", "bench", "models/progress", "progress.py"),
@@ -144,14 +144,14 @@ def test_every_room_has_a_floor_and_every_floor_a_room() -> None:
 def test_the_check_of_imports_sees_what_it_must(tmp_path: Path) -> None:
     text = (
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numba\n"
-        "def f():\n    from graphc import ops\n    import graphc.backends.numba\n    from graphc.passes.fuse import fuse\n"
+        "def f():\n    from graphc import ops\n    import graphc.backends.llvm\n    from graphc.passes.fuse import fuse\n"
     )
     found = sorted(ast.unparse(s) for s in statements(ast.parse(text)))
     assert found == [
         "from graphc import ops",
         "from graphc.passes.fuse import fuse",
         "from typing import TYPE_CHECKING",
-        "import graphc.backends.numba",
+        "import graphc.backends.llvm",
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
-from graphc.ir.program import Contract, walk
+from graphc.ir.program import Contract, statements_of
 
 GOLDEN = Path(__file__).parent / "golden"
 X, Y = gx.placeholder("x", ("batch", 64)), gx.placeholder("y", ("batch", 64))
@@ -55,7 +55,7 @@ def test_golden(name, request):
     f = PROGRAMS[name]()
     text = str(f.program) + "\n"
     for kernel in f.kernels:
-        if not any(isinstance(s, Contract) for s in walk(kernel.kernel.body)):
+        if not any(isinstance(s, Contract) for s in statements_of(kernel.kernel.body)):
             text += "\n" + kernel.source
     file = GOLDEN / f"{name}.txt"
     if request.config.getoption("--update"):

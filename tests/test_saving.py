@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_names import NAMES
-from values import same_bits
+from values import NAMES, same_bits
 
 import graphc as gx
 from graphc.ir.types import DTYPES

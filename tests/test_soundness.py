@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT)]
 
 import graphc as gx  # noqa: E402
-from graphc.backends.numba import cache, compile  # noqa: E402
+from graphc.backends.llvm import cache, compile  # noqa: E402
 
 RNG = np.random.default_rng(3)
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -113,7 +113,7 @@ def test_compilations_leave_their_machine_code_alone_behind():
 
 
 def test_memory_of_sizes_that_left_is_free_at_once():
-    from graphc.backends.numba import executor
+    from graphc.backends.llvm import executor
 
     x = gx.placeholder("x", ("n",))
     f = gx.compile([x], gx.sum(x * gx.sum(x)))

@@ -21,7 +21,6 @@ import graphc as gx
 from graphc.errors import GraphError
 from graphc.ir import types as t
 from graphc.ir.operation import (
-    Choose,
     Composite,
     Contraction,
     Leaf,
@@ -30,11 +29,12 @@ from graphc.ir.operation import (
     Prefix,
     Project,
     Reduction,
-    Repeat,
     Sample,
     Scan,
     Scatter,
     Sized,
+    Switch,
+    While,
     operations,
 )  # fmt: skip
 from graphc.ir.types import DType, TensorType, TupleType
@@ -42,7 +42,7 @@ from graphc.ops.declare import results as taken_apart
 
 Array = np.ndarray[Any, Any]
 
-GRAPHS = (Scan, Repeat, Choose, Sized)  # whose attributes are graphs: test_control.py
+GRAPHS = (Scan, While, Switch, Sized)  # whose attributes are graphs: test_control.py
 OPERATIONS = [op for op in operations() if not isinstance(op.lowering, (Leaf, Project, *GRAPHS))]
 ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name != "astype"]
 

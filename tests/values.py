@@ -111,3 +111,11 @@ def same_bits(a: Array, b: Array) -> bool:
     if is_float(a.dtype):
         a, b = (np.where(np.isnan(v), v.dtype.type(np.nan), v) for v in (a, b))
     return a.tobytes() == b.tobytes()
+
+
+# Names that a model from elsewhere may have.
+NAMES = (
+    "0.ln1.g", "encoder/0/w:0", "two words", " ", "größe", "重み", "w'", 'say "so"', "back\\slash", "\\", '"', "%0",
+    "0", "1", "7.part", "7.0", "w.copy", "w.old", "w", "class", "return", "a,b", "{x}", "[3]", "#", "\u00a0",
+    "\U0001f9ee", "x" * 500, "n", "nan", "-0", "w: f32[3]", "a=b", "//", "$HOME", "../up", "v", "v_1",
+)  # fmt: skip

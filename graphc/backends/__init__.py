@@ -76,7 +76,7 @@ def load_backend(name: str) -> Backend:
 
         return Backend(name, True, InterpretedProgram)
     if name == "numba":
-        from graphc.backends.numba import build, steps
+        from graphc.backends.llvm import build, steps
 
         return Backend(name, True, build, steps)
     raise InputError(

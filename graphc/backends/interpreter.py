@@ -69,12 +69,12 @@ def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> 
         case Project():
             return operands[0][attrs["index"]]
         case Host():
-            return call_routine(node.op, operands, attrs, node.type, node.where)
+            return call_host(node.op, operands, attrs, node.type, node.where)
     value = node.op.reference(*operands, **attrs)
     return tuple(map(np.asarray, value)) if isinstance(node.type, TupleType) else np.asarray(value)
 
 
-def call_routine(
+def call_host(
     op: Operation, operands: Sequence[Array], attrs: Mapping[str, Any], want: TensorType, where: Where | None,
     run: Callable[..., Any] | None = None,
 ) -> Any:  # fmt: skip

@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 
 from graphc.backends import Timing
-from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_routine
+from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_host
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.combines import declared_code, neutral
 from graphc.ir.dims import Size
-from graphc.ir.neutral import declared_code, neutral
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Block,
     Branch,
     Call,
     Contract,
-    Gather,
     HostCall,
     Init,
     Kernel,
@@ -220,7 +220,7 @@ class _Iteration:
                 self.values[name] = self.load(buffer, index) if reads else dtype.numpy.type(0)
             case Store(buffer, index, value):
                 self.store(buffer, index, self.arg(value))
-            case Gather(buffer, index, combine, value):
+            case Accumulate(buffer, index, combine, value):
                 self.store(buffer, index, combined(combine, self.load(buffer, index), self.arg(value)))
             case Init(name, dtype, combine):
                 start = neutral(combine, dtype)
@@ -290,7 +290,7 @@ _COMBINES: Mapping[str, Callable[..., Any]] = {
 
 
 def combined(combine: str, old: Any, new: Any) -> Any:
-    """What a combination (ir/neutral.py) makes of two values."""
+    """What a combination (ir/combines.py) makes of two values."""
     code = declared_code(combine)
     if code is None:
         return _COMBINES[combine](old, new)
@@ -361,7 +361,7 @@ def _run_host_call(call: HostCall, memory: Sequence[Memory], sizes: Mapping[str,
     results = [m for m, p in zip(memory, call.params, strict=True) if p.mode != "in"]
     kinds = tuple(TensorType(t.as_dtype(m.array.dtype), m.array.shape) for m in results)
     want = TupleType(kinds) if call.several else kinds[0]
-    made = call_routine(call.operation, operands, attrs, want, call.where[0] if call.where else None)
+    made = call_host(call.operation, operands, attrs, want, call.where[0] if call.where else None)
     for m, value in zip(results, made if call.several else (made,), strict=True):
         m.array[...], m.holds[...] = value, True
 

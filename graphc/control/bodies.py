@@ -10,7 +10,7 @@ from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, has_effect, subgraphs, topological, without_effects
-from graphc.ir.operation import Host, Leaf, Repeat, Sized
+from graphc.ir.operation import Host, Leaf, Sized, While
 from graphc.ir.types import TensorType
 from graphc.ops.batched import vectorize
 from graphc.ops.declare import Spread, spread
@@ -155,7 +155,7 @@ def spread_flags(body: Graph, flags: Sequence[bool], carries: int, size: Size) -
 def is_partial(body: Graph) -> bool:
     """Whether a body may fail, or never end, for what it is not meant for: it calls routines, or repeats something."""
     return any(
-        isinstance(n.op.lowering, Host | Repeat | Sized) or any(is_partial(inner) for inner in subgraphs(n)) for n in body.nodes
+        isinstance(n.op.lowering, Host | While | Sized) or any(is_partial(inner) for inner in subgraphs(n)) for n in body.nodes
     )
 
 

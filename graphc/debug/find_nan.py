@@ -19,7 +19,7 @@ from graphc.errors import InputError, Where, caller
 from graphc.ir import types as t
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import written
-from graphc.ir.operation import Choose, Scan
+from graphc.ir.operation import Scan, Switch
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
 
@@ -256,7 +256,7 @@ def _place(node: Node, attrs: Mapping[str, Any], key: str, at: int, branch: int)
     """A step or a branch in words."""
     line = "" if node.where is None else f"   {node.where}"
     match node.op.lowering:
-        case Choose():
+        case Switch():
             return f"branch {branch} of {node.op.name}{line}"
         case Scan():
             at = attrs["steps"] - 1 - at if attrs["reverse"] else at

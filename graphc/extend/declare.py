@@ -16,9 +16,9 @@ from graphc.errors import DTypeError, GradientError, GraphError, ShapeError, cal
 from graphc.extend.scalars import arity, derived_gradient, folded, on_arrays, result_type
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.combines import declared, neutral
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.neutral import declared, neutral
 from graphc.ir.operation import VOCABULARY, Host, Operation, Sample
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops import declare

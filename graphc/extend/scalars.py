@@ -10,9 +10,9 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import GraphError
+from graphc.ir.combines import declared_code, neutral
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, origin, rebuild
-from graphc.ir.neutral import declared_code, neutral
 from graphc.ir.operation import VOCABULARY, Operation, Pointwise
 from graphc.ir.program import Kernel, Load, Param, Statement, Store
 from graphc.ir.scalar import Arg, Const, Recorder, Ref, Scalars, Value, scalar_text

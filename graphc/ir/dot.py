@@ -32,7 +32,6 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.names import written
 from graphc.ir.operation import (
-    Choose,
     Composite,
     Contraction,
     Host,
@@ -42,10 +41,11 @@ from graphc.ir.operation import (
     Prefix,
     Project,
     Reduction,
-    Repeat,
     Scan,
     Scatter,
     Sized,
+    Switch,
+    While,
 )  # fmt: skip
 from graphc.ir.program import Buffer, Call, Kernel, Program
 from graphc.ir.text import names_of, print_attr, print_node
@@ -358,7 +358,7 @@ def _look(node: Node) -> Look:
 
 def _strength(lowering: Lowering) -> int:
     match lowering:
-        case Contraction() | Composite() | Host() | Scan() | Repeat() | Choose() | Sized():
+        case Contraction() | Composite() | Host() | Scan() | While() | Switch() | Sized():
             return 2
         case Reduction() | Scatter() | Prefix():
             return 1

@@ -11,7 +11,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Prefix        out[i] = the elements along an axis, combined up to i
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
     Project       one result of an operation that has several
-    Scan, Repeat, Choose, Sized    sub-graphs: run for every step, while one of them says so, one of several, or at a size
+    Scan, While, Switch, Sized    sub-graphs: run for every step, while one of them says so, one of several, or at a size
                   that is data
     Composite     what other operations make of the operands: `expand_composites` replaces it by them
 """
@@ -58,7 +58,7 @@ class Pointwise:
 class Reduction:
     """Combine one operand over `axes(attrs)`; what is left keeps its order.
 
-    `combine` is one of add, mul, max, min, and, or, argmax, argmin, or a text of scalar code (ir/neutral.py).
+    `combine` is one of add, mul, max, min, and, or, argmax, argmin, or a text of scalar code (ir/combines.py).
     """
 
     combine: str
@@ -127,12 +127,12 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class While:
     """A `body`, run while `test` gives true: both of the `carries` and of values that every step sees."""
 
 
 @dataclass(frozen=True)
-class Choose:
+class Switch:
     """One of `branches`, by the number that is the first input; the others are the inputs of each."""
 
 
@@ -154,7 +154,7 @@ class Sized:
     """
 
 
-Whole = Host | Scan | Repeat | Choose | Sized  # what reads and makes whole arrays
+Whole = Host | Scan | While | Switch | Sized  # what reads and makes whole arrays
 Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Composite | Project | Whole
 
 
@@ -191,7 +191,7 @@ class Operation:
     float16 and bfloat16 it is run in float32, and its result rounded once);
     vjp(g, y, *inputs, **attrs) gives a cotangent (or None) for every input; where it is None, the operation has no
     gradient and its inputs get none. requires(*types, **attrs) lists what only the sizes of a call can show.
-    taken(*inputs, **attrs) gives for every input of an operation that chooses elements the condition under which it takes one.
+    masks(*inputs, **attrs) gives for every input of an operation that chooses elements the condition under which it takes one.
     partial(*inputs, **attrs): what one that only moves elements reads of its first operand: everything (False), something
     (True), or what lies between two places of each axis; its vjp applied to ones counts how often an element is read.
     level(*inputs, **attrs): the operands that must be level for the result to be; None where it is not (passes/level.py).
@@ -208,7 +208,7 @@ class Operation:
     vjp: Callable[..., tuple[Node | None, ...]] | None = None
     samples: tuple[Sample, ...] = ()
     requires: Callable[..., list[Requirement]] | None = None
-    taken: Callable[..., tuple[Node | None, ...]] | None = None
+    masks: Callable[..., tuple[Node | None, ...]] | None = None
     partial: Callable[..., bool | Box] | None = None
     level: Callable[..., Sequence[Node] | None] | None = None
     root: bool = False
@@ -222,7 +222,7 @@ class Operation:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
-        if not isinstance(self.lowering, Leaf | Project | Scan | Repeat | Choose | Sized):
+        if not isinstance(self.lowering, Leaf | Project | Scan | While | Switch | Sized):
             object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
             object.__setattr__(self, "__doc__", self.doc)
@@ -261,7 +261,27 @@ def operations() -> Iterator[Operation]:
 
 
 __all__ = [
-    "VOCABULARY", "Attrs", "Box", "Choose", "Composite", "Contraction", "DType", "Host", "Leaf", "Lowering", "Operation",
-    "Pointwise", "Prefix", "Project", "Reduction", "Repeat", "Requirement", "Sample", "Scan", "Scatter", "Sized", "Whole",
+    "VOCABULARY",
+    "Attrs",
+    "Box",
+    "Composite",
+    "Contraction",
+    "DType",
+    "Host",
+    "Leaf",
+    "Lowering",
+    "Operation",
+    "Pointwise",
+    "Prefix",
+    "Project",
+    "Reduction",
+    "Requirement",
+    "Sample",
+    "Scan",
+    "Scatter",
+    "Sized",
+    "Switch",
+    "While",
+    "Whole",
     "operations",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.names import PLAIN, QUOTED, unquoted, written
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Block,
     Branch,
@@ -30,7 +31,6 @@ from graphc.ir.program import (
     Call,
     Called,
     Contract,
-    Gather,
     HostCall,
     Init,
     Kernel,
@@ -536,7 +536,7 @@ class _Parser:
         self.expect("into")
         buffer, index = self.place()
         self.expect(",")
-        return Gather(buffer, index, combine, self.arg(self.dtypes[buffer]))
+        return Accumulate(buffer, index, combine, self.arg(self.dtypes[buffer]))
 
     def contract(self) -> Contract:
         m = self.axis()

@@ -6,7 +6,7 @@
     HostCall := parameters, an operation that Python computes, the programs of its graphs
     Steps    := parameters, how often, a program
     body     := statement*
-    statement:= Let | Load | Store | Gather | Loop | While | Branch | Init | Reduce | Contract
+    statement:= Let | Load | Store | Accumulate | Loop | While | Branch | Init | Reduce | Contract
 
 The body of a kernel runs once for every index of its parallel loops, in any order and on any thread. Its statements are
 its stages: loops over scalar code, reductions, contractions. Scratch is private to one run of the body.
@@ -83,7 +83,7 @@ class Reduce:
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
+class Accumulate:
     """buffer[index] = combine(buffer[index], value): an accumulator in memory."""
 
     buffer: str
@@ -161,7 +161,7 @@ class Contract:
     epilogue: tuple[Statement, ...]
 
 
-Statement = Let | Load | Store | Init | Reduce | Gather | Loop | While | Branch | Contract
+Statement = Let | Load | Store | Init | Reduce | Accumulate | Loop | While | Branch | Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +439,7 @@ def with_bodies(statement: Statement, change: Callable[[tuple[Statement, ...]], 
     return statement
 
 
-def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:
+def statements_of(body: tuple[Statement, ...]) -> Iterator[Statement]:
     """Every statement of a body, outer ones first."""
     todo = list(reversed(body))
     while todo:

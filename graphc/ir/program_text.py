@@ -24,16 +24,16 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from graphc.ir import types as t
+from graphc.ir.combines import declared_code
 from graphc.ir.dims import Size
 from graphc.ir.names import quoted, written
-from graphc.ir.neutral import declared_code
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Block,
     Branch,
     Called,
     Contract,
-    Gather,
     HostCall,
     Init,
     Kernel,
@@ -139,7 +139,7 @@ class _Body:
                 at = "" if position is None else f" at {position}"
                 given = _arg(value, self.dtypes.get(name))
                 return [f"{indent}{written(name)} = reduce {_combine(combine)}({written(name)}, {given}){at}"]
-            case Gather(buffer, index, combine, value):
+            case Accumulate(buffer, index, combine, value):
                 given = _arg(value, self.dtypes.get(buffer))
                 return [f"{indent}{_combine(combine)} into {_place(buffer, index)}, {given}"]
             case Loop(var, stop, inner, start):

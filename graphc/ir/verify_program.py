@@ -27,12 +27,12 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.names import written
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Block,
     Branch,
     Buffer,
     Contract,
-    Gather,
     HostCall,
     Index,
     Init,
@@ -268,7 +268,7 @@ class _Checker:
                 if dtype != self.dtypes[buffer]:
                     raise self.wrong(f"{written(name)} is {dtype}, and {written(buffer)} holds {self.dtypes[buffer]}")
                 self.define(name, dtype, scope)
-            case Store(buffer, index, value) | Gather(buffer, index, _, value):
+            case Store(buffer, index, value) | Accumulate(buffer, index, _, value):
                 self.store(buffer, index, value, scope)
             case Init(name, dtype, combine):
                 self.define(name, t.int64 if combine.startswith("arg") else dtype, scope)

@@ -43,7 +43,7 @@ from graphc.ops.functions import (
 )  # fmt: skip
 from graphc.ops.incomplete import betainc, gammainc, gammaincc  # isort: skip (stands on custom.py, and on what is above)
 from graphc.ops.indexing import one_hot, put_add, put_along_add, take, take_along_axis
-from graphc.ops.keys import Place, Places, getitem
+from graphc.ops.subscripts import Place, Places, getitem
 from graphc.ops.leaves import (
     Variable, arange, asarray, constant, full, full_like, input_, ones, ones_like, placeholder, variable, zeros, zeros_like,
 )  # fmt: skip

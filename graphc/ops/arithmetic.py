@@ -193,13 +193,13 @@ def _tie(g: Tensor, a: Tensor, b: Tensor, first: Tensor) -> Tensor:
 maximum = elementwise(
     "maximum", dtype=any_type, scalar="maximum({0}, {1})", reference=lambda a, b: _choose(a > b, a, b),
     vjp=lambda g, y, a, b: (_tie(g, a, b, a > b), _tie(g, a, b, b > a)), level=of_all,
-    taken=lambda a, b: (ops.logical_not(a < b), ops.logical_not(b < a)),
+    masks=lambda a, b: (ops.logical_not(a < b), ops.logical_not(b < a)),
     doc="The larger of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", dtype=any_type, scalar="minimum({0}, {1})", reference=lambda a, b: _choose(a < b, a, b),
     vjp=lambda g, y, a, b: (_tie(g, a, b, a < b), _tie(g, a, b, b < a)), level=of_all,
-    taken=lambda a, b: (ops.logical_not(a > b), ops.logical_not(b > a)),
+    masks=lambda a, b: (ops.logical_not(a > b), ops.logical_not(b > a)),
     doc="The smaller of a and b; NaN if one is. Where both are equal, each gets half the gradient.",
 )  # fmt: skip
 copysign: Op = elementwise(

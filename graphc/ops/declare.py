@@ -338,7 +338,7 @@ def elementwise(
     domain: tuple[float, float] = (-3.0, 3.0),
     free: int = 0,
     later: bool = False,
-    taken: Callable[..., tuple[Node | None, ...]] | None = None,
+    masks: Callable[..., tuple[Node | None, ...]] | None = None,
     level: Level = None,
     root: bool = False,
     doc: str = "",
@@ -387,7 +387,7 @@ def elementwise(
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
     return Op(
-        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, taken=taken, level=level, root=root,
+        name, infer, reference, Pointwise(body, elementwise=True, later=later), vjp, samples, masks=masks, level=level, root=root,
         arity=arity, build=apply,
         doc=f"{doc}\n\nElement by element: operands broadcast and promote as NumPy 2's do; gives a symbol of their common shape.",
     )  # fmt: skip
@@ -460,7 +460,7 @@ def reduction(
     vjp: Callable[..., tuple[Node | None, ...]] | None,
     identity: bool = True,
     domain: tuple[float, float] = (-3.0, 3.0),
-    taken: Callable[..., tuple[Node | None, ...]] | None = None,
+    masks: Callable[..., tuple[Node | None, ...]] | None = None,
     level: Level = None,
     apply: Callable[..., Tensor] = build,
     doc: str = "",
@@ -486,7 +486,7 @@ def reduction(
         if len(axes) == 1 or not combine.startswith("arg")
     )
     return Op(
-        name, infer, reference, Reduction(combine), vjp, samples, requires=requires, taken=taken, level=level, arity=1,
+        name, infer, reference, Reduction(combine), vjp, samples, requires=requires, masks=masks, level=level, arity=1,
         build=apply, doc=doc,
     )  # fmt: skip
 

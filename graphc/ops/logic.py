@@ -120,7 +120,7 @@ def _where_types(name: str, operands: Operands) -> tuple[Operands, t.DType]:
 select = elementwise(
     "where", dtype=_where_types, reference=np.where, scalar="select({0}, {1}, {2})", free=1,
     vjp=lambda g, y, c, a, b: (None, _select(c, g, True), _select(c, g, False)),
-    taken=lambda c, a, b: (None, c, logical_not(c)), level=lambda c, a, b: (a, b),
+    masks=lambda c, a, b: (None, c, logical_not(c)), level=lambda c, a, b: (a, b),
 )  # fmt: skip
 
 

@@ -80,11 +80,11 @@ prod_ = reduction(
 )
 max_: Op = reduction(
     "max", combine="max", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes),
-    taken=lambda x, axes: (ops.logical_not(x < _spread(max_(x, axes=axes), x, axes)),), level=of_all,
+    masks=lambda x, axes: (ops.logical_not(x < _spread(max_(x, axes=axes), x, axes)),), level=of_all,
 )
 min_: Op = reduction(
     "min", combine="min", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes),
-    taken=lambda x, axes: (ops.logical_not(x > _spread(min_(x, axes=axes), x, axes)),), level=of_all,
+    masks=lambda x, axes: (ops.logical_not(x > _spread(min_(x, axes=axes), x, axes)),), level=of_all,
 )
 any_ = reduction(
     "any", combine="or", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.any(x, axis=axes)

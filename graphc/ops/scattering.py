@@ -15,9 +15,9 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
+from graphc.ir.combines import neutral
 from graphc.ir.dims import Size, minimum, product
 from graphc.ir.graph import Node
-from graphc.ir.neutral import neutral
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
 from graphc.ir.scalar import Scalars
 from graphc.ir.types import TensorType
@@ -108,7 +108,7 @@ gather: Op = Op(
 
 
 def _scatter(
-    name: str, combine: str, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any], taken: Any = None
+    name: str, combine: str, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any], masks: Any = None
 ) -> Op:  # fmt: skip
     """A copy of the second operand in which the first is combined into the places that the others name."""
 
@@ -146,7 +146,7 @@ def _scatter(
     )
     return Op(
         name, infer, reference, Scatter(combine, where, base=1), vjp, samples,
-        requires=lambda update, base, *indices, axes, at: _wants(name, base, indices, axes), taken=taken,
+        requires=lambda update, base, *indices, axes, at: _wants(name, base, indices, axes), masks=masks,
         partial=some if combine == "set" else None, level=lambda update, base, *indices, **where: (update, base), build=build,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@
                                   %3 = multiply(%2, %0)         cotangent of %x
 
 Afterwards every wanted node has a cotangent of its own type, or None where the outputs do not depend on it. A cotangent is zero
-where a choice did not take the value and where nothing reads it, even if a derivative is infinite there (passes/taken.py), and
+where a choice did not take the value and where nothing reads it, even if a derivative is infinite there (passes/masks.py), and
 so is that of a root at 0, of what is least there (passes/level.py). Nodes made here are marked as gradient and carry the line of
 the node they come from. The rule of an operation with several results is given tuples: of their cotangents, None where there is
 none, and of the results.
@@ -24,7 +24,7 @@ from graphc.ir.graph import Node, origin, topological
 from graphc.ir.operation import VOCABULARY, Pointwise, Project
 from graphc.ir.types import TupleType
 from graphc.passes.level import is_level
-from graphc.passes.taken import Conditions, Taken, select
+from graphc.passes.masks import Conditions, Mask, select
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Cotangent:
     """A cotangent, what is taken of its value (None: everything), and whether it may be no number where nothing is."""
 
     node: Any  # a tuple for an operation with several results
-    taken: Taken | None = None
+    mask: Mask | None = None
     open: bool = False
 
     def settled(self) -> Cotangent:
         """The same with zeros where nothing is taken."""
-        if not self.open or self.taken is None:
+        if not self.open or self.mask is None:
             return self
-        return replace(self, node=select(self.taken, self.node), open=False)
+        return replace(self, node=select(self.mask, self.node), open=False)
 
 
 def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> list[Node | None]:
@@ -99,7 +99,7 @@ def _parts(
             hint="cut it off with gx.stop_gradient, or build the value from operations that have one",
         )  # fmt: skip
     parts = node.op.vjp(g.node, y, *node.inputs, **node.attrs)
-    choice = (None,) * len(parts) if node.op.taken is None else node.op.taken(*node.inputs, **node.attrs)
+    choice = (None,) * len(parts) if node.op.masks is None else node.op.masks(*node.inputs, **node.attrs)
     found = []
     for operand, (given, part, chosen) in enumerate(zip(node.inputs, parts, choice, strict=True)):
         if part is None or given not in active or not given.type.dtype.is_float:
@@ -108,12 +108,12 @@ def _parts(
         if node.op.root and operand == 0 and is_level(given, leaves):
             zero = VOCABULARY["full"](shape=y.type.shape, value=0.0, dtype=y.type.dtype)
             part = VOCABULARY["where"](VOCABULARY["equal"](y, zero), zero, part)
-        taken = conditions.read(node, operand) if g.taken is None else conditions.before(g.taken, node, operand)
+        mask = conditions.read(node, operand) if g.mask is None else conditions.before(g.mask, node, operand)
         if chosen is not None:
             own = conditions.all(chosen)
-            taken = own if taken is None else conditions.both(taken, own)
-        opened = taken is not None and (g.open or _multiplies(part, g.node, node))
-        found.append((given, Cotangent(part, taken, opened)))
+            mask = own if mask is None else conditions.both(mask, own)
+        opened = mask is not None and (g.open or _multiplies(part, g.node, node))
+        found.append((given, Cotangent(part, mask, opened)))
     return found
 
 
@@ -132,6 +132,6 @@ def _multiplies(part: Node, g: Node, node: Node) -> bool:
 
 
 def _sum(a: Cotangent, b: Cotangent, conditions: Conditions) -> Cotangent:
-    if a.taken is not b.taken:
+    if a.mask is not b.mask:
         a, b = a.settled(), b.settled()
-    return Cotangent(operator.add(a.node, b.node), conditions.join(a.taken, b.taken, a.node.type.shape), a.open or b.open)
+    return Cotangent(operator.add(a.node, b.node), conditions.join(a.mask, b.mask, a.node.type.shape), a.open or b.open)

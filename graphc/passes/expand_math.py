@@ -18,12 +18,12 @@ from dataclasses import replace
 
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.neutral import declared_code
+from graphc.ir.combines import declared_code
 from graphc.ir.primitives import PRIMITIVES, STORAGE
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Contract,
-    Gather,
     Index,
     Init,
     Kernel,
@@ -34,14 +34,14 @@ from graphc.ir.program import (
     Statement,
     Store,
     bodies,
-    walk,
+    statements_of,
     with_bodies,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
-from graphc.passes.lanes import in_lanes
+from graphc.passes.in_lanes import in_lanes
 
 _SIGNED = {8: t.int8, 16: t.int16, 32: t.int32, 64: t.int64}
 
@@ -85,7 +85,7 @@ class _Names:
         self._taken = {p.name for p in kernel.params} | {s.name for s in kernel.scratch}
         shapes: list[Index] = [p.type.shape for p in kernel.params] + [s.shape for s in kernel.scratch]
         axes = list(kernel.parallel)
-        for statement in walk(kernel.body):
+        for statement in statements_of(kernel.body):
             match statement:
                 case Let(name=name, index=size):
                     self._taken |= {name, *dims.names(size)}
@@ -119,14 +119,14 @@ def _body(body: tuple[Statement, ...], names: _Names) -> tuple[Statement, ...]:
             case Reduce(name=name, dtype=dtype, combine=combine, value=value) if declared_code(combine) is not None:
                 value = recorder.combine(result, combine, Ref(name, dtype), value)
                 statement = replace(statement, combine="set", value=value)
-            case Gather(buffer=buffer, index=index, combine=combine, value=value) if declared_code(combine) is not None:
+            case Accumulate(buffer=buffer, index=index, combine=combine, value=value) if declared_code(combine) is not None:
                 there = Ref(names.fresh(), value.dtype)
                 result.append(Load(there.name, there.dtype, buffer, index))
                 statement = Store(buffer, index, recorder.combine(result, combine, there, value))
                 recorder = _Expander(names)
             case _:
                 statement = with_bodies(statement, lambda inner: _body(inner, names))
-        if bodies(statement) or isinstance(statement, (Init, Reduce, Gather)):  # what was made of accumulators is old
+        if bodies(statement) or isinstance(statement, (Init, Reduce, Accumulate)):  # what was made of accumulators is old
             recorder = _Expander(names)
         result.append(statement)
     return tuple(result)

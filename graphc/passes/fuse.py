@@ -12,7 +12,7 @@ Every node is inlined (moving elements costs no more than loading them), or belo
     scatter   one scatter
     prefix    one running reduction, and elementwise code on its result
     stages    several of the first three under common outer loops: attention's products and its softmax between them
-    margins   rows, and sums down the columns of what passes by: parts of them from each block of rows, joined by a second kernel
+    row_partials   rows, and sums down their columns: parts of them from each block of rows, joined by a second kernel
 
 A node joins a cluster of a producer if it needs nothing from that cluster but the same row, and if no path leaves the
 cluster and returns. Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has.

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild, subgraphs, topological
-from graphc.ir.operation import VOCABULARY, Contraction, Host, Pointwise, Repeat, Scan, Sized
+from graphc.ir.operation import VOCABULARY, Contraction, Host, Pointwise, Scan, Sized, While
 
 
 @nested
 def hoist_invariants(graph: Graph) -> Graph:
-    return rebuild(graph, lambda node: _hoisted(node) if isinstance(node.op.lowering, (Scan, Repeat)) else node)
+    return rebuild(graph, lambda node: _hoisted(node) if isinstance(node.op.lowering, (Scan, While)) else node)
 
 
 def _hoisted(loop: Node) -> Node:
@@ -83,7 +83,7 @@ def _may_fail(node: Node) -> bool:
     todo = [node]
     while todo:
         top = todo.pop()
-        if isinstance(top.op.lowering, (Host, Repeat, Sized)):
+        if isinstance(top.op.lowering, (Host, While, Sized)):
             return True
         todo += [inner for graph in subgraphs(top) for inner in graph.nodes]
     return False

@@ -25,12 +25,12 @@ from functools import cached_property
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import (
+    Accumulate,
     Branch,
     Buffer,
     Call,
     Called,
     Contract,
-    Gather,
     HostCall,
     Kernel,
     Load,
@@ -82,7 +82,7 @@ def _accesses(body: tuple[Statement, ...], path: tuple[int, ...] = ()) -> Iterat
                     for _, access, _ in _accesses(operand.body):
                         yield (*path, i), access, True
                 yield from _accesses(epilogue, (*path, i))
-            case Load() | Store() | Gather():
+            case Load() | Store() | Accumulate():
                 yield (*path, i), statement, False
 
 
@@ -94,7 +94,7 @@ def accesses_of(kernel: Kernel) -> dict[str, list[Access]]:
     found: dict[str, list[Access]] = {}
     for access in _accesses(kernel.body):
         match access[1]:
-            case Gather(buffer=buffer) | Store(buffer=buffer) | Load(buffer=buffer):
+            case Accumulate(buffer=buffer) | Store(buffer=buffer) | Load(buffer=buffer):
                 found.setdefault(buffer, []).append(access)
     return found
 
@@ -106,7 +106,7 @@ def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list
     """
     found = accesses_of(kernel) if accesses is None else accesses
     ours = found.get(given, []), found.get(made, [])
-    if any(isinstance(access, Gather) for side in ours for _, access, _ in side):
+    if any(isinstance(access, Accumulate) for side in ours for _, access, _ in side):
         return False
     stores = [(path, access.index) for path, access, _ in ours[1] if isinstance(access, Store)]
     if len(stores) != 1 or any(operand for _, access, operand in ours[0] if isinstance(access, Load)):
@@ -179,7 +179,7 @@ class _Merging:
 
         def change(statement: Statement) -> tuple[Statement, ...]:
             match statement:
-                case Store(buffer=buffer) | Load(buffer=buffer) | Gather(buffer=buffer) if buffer in names:
+                case Store(buffer=buffer) | Load(buffer=buffer) | Accumulate(buffer=buffer) if buffer in names:
                     return (replace(statement, buffer=names[buffer]),)
             return (statement,)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from graphc.ir.graph import Graph, Node, origin, topological, within
-from graphc.ir.operation import VOCABULARY, Choose, Project, Repeat, Scan
+from graphc.ir.operation import VOCABULARY, Project, Scan, Switch, While
 
 
 def prune_loops(graph: Graph) -> Graph:
@@ -27,7 +27,7 @@ def prune_loops(graph: Graph) -> Graph:
             new[node] = results[node.inputs[0]][node.attrs["index"]]
             continue
         new[node] = node if node.is_leaf else node.with_inputs(tuple(new[i] for i in node.inputs))
-        if isinstance(node.op.lowering, (Scan, Repeat, Choose)) and node in wanted:
+        if isinstance(node.op.lowering, (Scan, While, Switch)) and node in wanted:
             found = _Loop(new[node]).pruned(wanted[node])
             if found is not None:
                 results[node] = found
@@ -43,9 +43,9 @@ class _Loop:
         self.slices = range(self.carries, self.carries + node.attrs.get("sequences", 0))
         self.tests: list[Graph] = []
         match node.op.lowering:
-            case Choose():
+            case Switch():
                 self.given, self.bodies = node.inputs[1:], list(node.attrs["branches"])
-            case Repeat():
+            case While():
                 self.given, self.bodies, self.tests = node.inputs, [node.attrs["body"]], [node.attrs["test"]]
             case _:
                 self.given, self.bodies = node.inputs, [node.attrs["body"]]
@@ -110,9 +110,9 @@ class _Loop:
         node = self.node
         made: Node
         match node.op.lowering:
-            case Choose():
+            case Switch():
                 made = node.op(node.inputs[0], *given, branches=bodies)
-            case Repeat():
+            case While():
                 made = node.op(*given, test=tests[0], body=bodies[0], carries=carries)
             case _:
                 made = node.op(*given, **{**node.attrs, "body": bodies[0], "carries": carries, "sequences": slices})

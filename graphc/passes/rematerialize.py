@@ -24,9 +24,9 @@ from networkx.algorithms.flow import boykov_kolmogorov
 
 from graphc.ir.graph import Graph, Node, origin
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
+from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.fusion.plan import Plan
-from graphc.passes.work import core_shape
 
 WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
 STORED = 0.25  # the weight of a byte that the forward side stores anyway

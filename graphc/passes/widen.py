@@ -16,11 +16,11 @@ from typing import Any
 
 from graphc.ir.dims import Ranges, Size, symbol
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild
-from graphc.ir.operation import VOCABULARY, Choose, Host, Leaf, Pointwise, Project, Repeat, Scan, Sized
+from graphc.ir.operation import VOCABULARY, Host, Leaf, Pointwise, Project, Scan, Sized, Switch, While
 from graphc.ir.primitives import STORAGE
 from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType
-from graphc.passes.work import NodeScalars
+from graphc.passes.domains import NodeScalars
 
 
 @nested
@@ -56,7 +56,7 @@ def _computes(node: Node) -> bool:
     if not any(n.type.dtype.is_storage for n in (node, *node.inputs)):
         return False
     match node.op.lowering:
-        case Leaf() | Project() | Host() | Scan() | Repeat() | Choose() | Sized():  # bodies are widened themselves
+        case Leaf() | Project() | Host() | Scan() | While() | Switch() | Sized():  # bodies are widened themselves
             return False
         case Pointwise(body):
             watch = _Watch(node)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from graphc.ir import dims
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
-from graphc.passes.work import core_shape
+from graphc.passes.domains import core_shape
 
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
@@ -19,13 +19,13 @@ class Cluster:
     """Nodes that share a kernel."""
 
     number: int
-    form: str  # rows, columns, contract, scatter, stages, margins
+    form: str  # rows, columns, contract, scatter, stages, row_partials
     shape: Shape  # the shape its rows are cut from: outer space = shape[:prefix]
     prefix: int
     nodes: list[Node] = field(default_factory=list)
     totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
-    margins: set[Node] = field(default_factory=set)  # sums down the columns of which every block of rows makes a part
-    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages; if it is margins, rows and columns
+    row_partials: set[Node] = field(default_factory=set)  # sums down the columns of which every block of rows makes a part
+    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages or row_partials: its rows and columns
     before: int = 0  # bits of the clusters that must run before this one; of those that have become one, any
     reads: int = 0  # bits of those among them that it reads
     readers: int = 0  # bits of those that read it

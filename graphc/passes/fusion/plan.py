@@ -9,12 +9,12 @@ from typing import Any
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Choose, Contraction, Host, Leaf, Pointwise, Prefix, Project, Repeat, Scan, Scatter, Sized, Whole
+from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Prefix, Project, Scan, Scatter, Sized, Switch, While, Whole
+from graphc.passes.domains import Probe, Read, Work, axis_names, core_shape, work_of, work_value
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of, numbers_of
-from graphc.passes.fusion.margins import join_margins
-from graphc.passes.fusion.sink import sink
+from graphc.passes.fusion.move_to_reader import move_to_reader
+from graphc.passes.fusion.row_partials import join_row_partials
 from graphc.passes.fusion.stack import stack
-from graphc.passes.work import Probe, Read, Work, axis_names, core_shape, work_of, work_value
 
 MAX_INLINE = 12  # nested inlined nodes
 TINY = 1024  # bytes whose lifetime does not matter
@@ -74,11 +74,11 @@ class Plan:
                 self._place(node)
         self._pair_columns()
         for cluster in self.order():
-            sink(self, cluster)
+            move_to_reader(self, cluster)
         for cluster in self.order():
             stack(self, cluster)
         for cluster in tuple(self.clusters.values()):
-            join_margins(self, cluster)
+            join_row_partials(self, cluster)
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -206,7 +206,7 @@ class Plan:
         else:
             rank = node.inputs[0].type.rank if node.inputs else 0  # a loop may be given nothing
             match node.op.lowering:
-                case Host() | Scan() | Repeat() | Choose() | Sized():
+                case Host() | Scan() | While() | Switch() | Sized():
                     for operand, given in enumerate(node.inputs):
                         probe.load(operand, axis_names(given.type.rank))
                 case Contraction():
@@ -291,7 +291,7 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return "scatter"
-            case Host() | Scan() | Repeat() | Choose() | Sized() | Project():
+            case Host() | Scan() | While() | Switch() | Sized() | Project():
                 return "whole"
             case Prefix():
                 return "prefix"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
+from graphc.passes.domains import axis_names, core_index, core_shape
 from graphc.passes.fusion.cluster import Cluster
-from graphc.passes.work import axis_names, core_index, core_shape
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan

@@ -1,15 +1,15 @@
 """Write the kernels of the clusters that `fuse` chose: a file for each form of cluster.
 
-scope.py       statements in nested blocks, and the memory of values
-rows.py        elementwise code and reductions, row by row
-columns.py     reductions over leading or scattered axes
-products.py    contractions and scatters
-prefixes.py    running reductions
-stages.py      several of these under common outer loops
-loops.py       loops and choices: the kernels of a body as statements of one
-steps.py       loops whose steps are long: each a run of the body's own program
-shares.py      which rows of a loop's carries threads can share out
-routines.py    routines of Python
+scope.py               statements in nested blocks, and the memory of values
+rows.py                elementwise code and reductions, row by row
+columns.py             reductions over leading or scattered axes
+products.py            contractions and scatters
+prefixes.py            running reductions
+stages.py              several of these under common outer loops
+loops.py               loops and choices: the kernels of a body as statements of one
+steps.py               loops whose steps are long: each a run of the body's own program
+partition_carries.py   which rows of a loop's carries go to which thread
+host_calls.py          routines of Python
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.prefixes import lower_prefix
 from graphc.passes.lowering.products import lower_contract, lower_scatter
 from graphc.passes.lowering.loops import lower_whole
-from graphc.passes.lowering.routines import results_of
+from graphc.passes.lowering.host_calls import results_of
 from graphc.passes.lowering.rows import lower_rows, split_tail
-from graphc.passes.lowering.scope import Writer
+from graphc.passes.lowering.scope import KernelWriter
 from graphc.passes.lowering.stages import lower_stages
 
 
@@ -50,15 +50,15 @@ def lower(plan: Plan) -> Program:
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue
-        writer = Writer(plan, cluster, crossing, names)
+        writer = KernelWriter(plan, cluster, crossing, names)
         match cluster.form:
             case "rows":
                 parts = [] if cluster.totals else split_tail(writer)
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case "columns":
                 calls.append(lower_columns(writer))
-            case "margins":
-                calls += _lower_margins(writer)
+            case "row_partials":
+                calls += _lower_row_partials(writer)
             case "contract":
                 calls += lower_contract(writer)
             case "prefix":
@@ -90,9 +90,9 @@ def lower(plan: Plan) -> Program:
     return program.named()
 
 
-def _lower_margins(writer: Writer) -> list[Call]:
+def _lower_row_partials(writer: KernelWriter) -> list[Call]:
     """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
-    rows, *columns = (Writer(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
+    rows, *columns = (KernelWriter(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
     return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
 
 

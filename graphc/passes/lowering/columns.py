@@ -7,21 +7,21 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from graphc.ir import dims
+from graphc.ir.combines import neutral
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
-from graphc.ir.neutral import neutral
-from graphc.ir.program import Axis, Call, Gather, Init, Loop, Param, Reduce, Store
+from graphc.ir.program import Accumulate, Axis, Call, Init, Loop, Param, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
 from graphc.ir.types import bool_
-from graphc.passes.lowering.scope import Scope, Writer
-from graphc.passes.work import core_shape
+from graphc.passes.domains import core_shape
+from graphc.passes.lowering.scope import KernelWriter, Scope
 
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 BLOCK = 64  # rows added up before their sum joins the compensated total
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
-def epilogue(writer: Writer, scope: Scope, made: Mapping[Node, Arg], index: tuple[Size, ...]) -> None:
+def epilogue(writer: KernelWriter, scope: Scope, made: Mapping[Node, Arg], index: tuple[Size, ...]) -> None:
     """The elementwise code on what a contraction or column reductions made, all of one shape."""
     shape = core_shape(next(iter(made)))
     for node in writer.cluster.nodes:
@@ -32,7 +32,7 @@ def epilogue(writer: Writer, scope: Scope, made: Mapping[Node, Arg], index: tupl
             scope.store(node, at, found)
 
 
-def lower_columns(writer: Writer, parts: Mapping[Node, Param] = NO_PARTS) -> Call:
+def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) -> Call:
     """The kernel of a cluster; `parts` has its sums of blocks of rows, if another kernel has made them."""
     plan = writer.plan
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
@@ -61,7 +61,7 @@ def lower_columns(writer: Writer, parts: Mapping[Node, Param] = NO_PARTS) -> Cal
 
 
 def _lower_lanes(
-    writer: Writer, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
+    writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
 ) -> Call:  # fmt: skip
     """Reductions over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows, or their parts, go by."""
     node = nodes[0]
@@ -94,7 +94,7 @@ def _lower_lanes(
     def add(scope: Scope) -> None:
         def gather(s: Scope) -> None:
             for acc, n in zip(sums, nodes, strict=True):
-                s.body.append(Gather(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
+                s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
 
         lanes(scope, gather)
 

@@ -9,7 +9,7 @@ A body is lowered as a graph of its own, its carries as variables that are updat
 out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
 Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
 carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
-out by rows (shares.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
+out by rows (partition_carries.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
 
 A step that is long by itself stays a program (steps.py): threads share each of its kernels.
 """
@@ -19,19 +19,18 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
-from graphc.ir import dims
+from graphc.ir import dims, operation
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, subgraphs
-from graphc.ir.operation import Choose, Repeat, Scan
 from graphc.ir.program import (
+    Accumulate,
     Axis,
     Block,
     Branch,
     Buffer,
     Call,
     Contract,
-    Gather,
     HostCall,
     Index,
     Init,
@@ -46,15 +45,15 @@ from graphc.ir.program import (
     Steps,
     Store,
     While,
-    walk,
+    statements_of,
     with_bodies,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
-from graphc.passes.lowering.routines import lower_routine, results_of
-from graphc.passes.lowering.shares import Share, share_of
+from graphc.passes.lowering.host_calls import lower_host_call, results_of
+from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
 
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
@@ -65,16 +64,16 @@ def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers
     node = results_of(cluster)[0]
     kernel = _Kernel(plan, cluster, names)
     match node.op.lowering:
-        case Scan():
+        case operation.Scan():
             written = kernel.scan(**node.attrs)
-        case Repeat():
+        case operation.While():
             written = kernel.repeat(**node.attrs)
-        case Choose():
+        case operation.Switch():
             written = kernel.choose(**node.attrs)
         case _:
             written = False
     if not written:
-        return lower_routine(plan, cluster, names, _programs(node))
+        return lower_host_call(plan, cluster, names, _programs(node))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -97,7 +96,7 @@ class _Kernel:
         ]
         self.parallel: tuple[Axis, ...] = ()
         self.steps: Steps | None = None
-        self.share: Share | None = None
+        self.partition: Partition | None = None
         self.body: list[Statement] = []
         self.scratch: list[Scratch] = []
         self.constants: list[Buffer] = []
@@ -145,15 +144,15 @@ class _Kernel:
             return False
         program = in_place(lowered, exchange=False)
         step = self.fresh("t")
-        self.share = share_of(program, carries, self.fresh("part")) if carries else None
-        if carries and self.share is None and are_long(program):
+        self.partition = partition_of(program, carries, self.fresh("part")) if carries else None
+        if carries and self.partition is None and are_long(program):
             self.steps, arena = steps_of(lowered, steps, carries, sequences, reverse)
             if arena != 0:
                 self.params.append(Param("work", TensorType(t.uint8, (arena,)), "out"))
                 self.buffers.append(f"{self.names[self.node]}.work")
             return True
-        if self.share is not None:
-            self.parallel = (self.share.axis,)
+        if self.partition is not None:
+            self.parallel = (self.partition.axis,)
         at: Size = dims.symbol(step)
         if reverse:
             at = dims.sub(dims.sub(steps, 1), at)
@@ -226,10 +225,10 @@ class _Kernel:
         if once:
             return list(copy)
         whole = Axis(i, kind.size)
-        if self.share is not None:
-            turns = dims.divide_exactly(kind.size, self.share.rows)
+        if self.partition is not None:
+            turns = dims.divide_exactly(kind.size, self.partition.rows)
             assert isinstance(turns, int)
-            whole = self.share.limited(whole, turns)
+            whole = self.partition.limited(whole, turns)
         return [Loop(i, whole.stop, copy, whole.start)]
 
     def _number(self) -> int:
@@ -263,7 +262,7 @@ class _Kernel:
                 else:
                     known[name] = self._scratch(buffer.type.dtype, (buffer.type.size,)), ()
         statements: list[Statement] = []
-        turns: Sequence[Mapping[str, int]] = [{}] * len(program.calls) if self.share is None else self.share.turns
+        turns: Sequence[Mapping[str, int]] = [{}] * len(program.calls) if self.partition is None else self.partition.turns
         for call, counting in zip(program.calls, turns, strict=True):
             statements += _Rewriting(self, call, known, counting).statements()
         return statements + copies
@@ -275,7 +274,7 @@ class _Rewriting:
     def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
         assert isinstance(call.kernel, Kernel), "a body that calls Python is not written out"
         self.kernel = call.kernel
-        self.share, self.turns = kernel.share, turns
+        self.partition, self.turns = kernel.partition, turns
         self.number = kernel._number()
         self.places = {p.name: places[b] for p, b in zip(self.kernel.params, call.buffers, strict=True)}
         self.shapes = {p.name: p.type.shape for p in self.kernel.params}
@@ -285,7 +284,7 @@ class _Rewriting:
         ranges: dict[str, set[Axis]] = {}
         for axis in self.kernel.parallel:
             ranges.setdefault(axis.var, set()).add(axis)
-        for statement in walk(self.kernel.body):
+        for statement in statements_of(self.kernel.body):
             match statement:
                 case Loop(var, stop, _, start):
                     ranges.setdefault(var, set()).add(Axis(var, stop, start))
@@ -327,9 +326,9 @@ class _Rewriting:
 
     def axis(self, axis: Axis) -> Axis:
         renamed = Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
-        if self.share is None or axis.var not in self.turns:
+        if self.partition is None or axis.var not in self.turns:
             return renamed
-        return self.share.limited(renamed, self.turns[axis.var])
+        return self.partition.limited(renamed, self.turns[axis.var])
 
     def at(self, buffer: str, index: Index) -> Place:
         name, first = self.places[buffer]
@@ -356,8 +355,8 @@ class _Rewriting:
                 return Load(self.name(name), dtype, *self.at(buffer, index), None if guard is None else self.arg(guard))
             case Store(buffer, index, value):
                 return Store(*self.at(buffer, index), self.arg(value))
-            case Gather(buffer, index, combine, value):
-                return Gather(*self.at(buffer, index), combine, self.arg(value))
+            case Accumulate(buffer, index, combine, value):
+                return Accumulate(*self.at(buffer, index), combine, self.arg(value))
             case Init(name):
                 return replace(statement, name=self.name(name))
             case Reduce(name, dtype, combine, value, position):

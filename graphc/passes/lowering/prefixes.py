@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
+from graphc.ir.combines import neutral
 from graphc.ir.dims import Size
-from graphc.ir.neutral import neutral
 from graphc.ir.operation import Prefix
 from graphc.ir.program import Axis, Call, Init, Loop, Param, Reduce, Store
 from graphc.ir.scalar import Arg, Ref, Value, scalar_text
 from graphc.ir.types import TensorType
+from graphc.passes.domains import core_index
 from graphc.passes.lowering.columns import TILE, epilogue
-from graphc.passes.lowering.scope import Code, Scope, Writer
-from graphc.passes.work import core_index
+from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 
 BLOCK = 1024  # elements that follow each other in one chain
 GROUP = 4  # elements of a row combined with each other before the accumulator waits for them
@@ -38,7 +38,7 @@ _STEPS = {
 class _Run:
     """A kernel that walks along the axis of a node: its loops, and the accumulators of one row or of a tile of lanes."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: KernelWriter) -> None:
         self.writer = writer
         self.node = writer.plan.product_of(writer.cluster)
         lowering = self.node.op.lowering
@@ -153,7 +153,7 @@ class _Run:
         return found
 
 
-def lower_prefix(writer: Writer) -> list[Call]:
+def lower_prefix(writer: KernelWriter) -> list[Call]:
     run = _Run(writer)
     if run.combine == "recurrence" or (isinstance(run.length, int) and run.length <= BLOCK):
         body = run.results(0, run.length, lambda s: run.start)
@@ -177,8 +177,8 @@ def lower_prefix(writer: Writer) -> list[Call]:
     return [*calls, writer.call(run.parallel, body.body, {replace(sums, mode="in"): f"{name}.before"})]
 
 
-def _fresh(writer: Writer) -> _Run:
-    return _Run(Writer(writer.plan, writer.cluster, writer.crossing, writer.names))
+def _fresh(writer: KernelWriter) -> _Run:
+    return _Run(KernelWriter(writer.plan, writer.cluster, writer.crossing, writer.names))
 
 
 def _blocks(run: _Run, before: Size, parts: Param, name: str) -> Call:

@@ -6,23 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
+from graphc.ir.combines import neutral
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.neutral import neutral
 from graphc.ir.operation import Scatter
-from graphc.ir.program import Axis, Block, Call, Contract, Gather, Kernel, Load, Param, Statement, Store, rewrite
+from graphc.ir.program import Accumulate, Axis, Block, Call, Contract, Kernel, Load, Param, Statement, Store, rewrite
 from graphc.ir.scalar import Arg, Const, Ref, Value
 from graphc.ir.types import TensorType, int64
+from graphc.passes.domains import core_index
 from graphc.passes.lowering.columns import epilogue
-from graphc.passes.lowering.scope import Code, Scope, Writer
+from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 from graphc.passes.lowering.tiling import outer_tiles, split_length
-from graphc.passes.work import core_index
 
 PLACES = 256  # places of a scatter that are worked out together
 Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what becomes of an element, and of its index in the product's core
 
 
-def lower_contract(writer: Writer) -> list[Call]:
+def lower_contract(writer: KernelWriter) -> list[Call]:
     node = writer.plan.product_of(writer.cluster)
     left = node.inputs[0]
     *outer, rows, columns = node.type.shape
@@ -47,7 +47,7 @@ def lower_contract(writer: Writer) -> list[Call]:
     return [writer.call((*batch, *tiles), [contraction(writer, ranges, at, m, n, k)])]
 
 
-def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
+def _lower_split(writer: KernelWriter, node: Node, length: int) -> list[Call]:
     """Partial sums of equal length, and then their sums."""
     rows, columns = node.type.shape[-2:]
     size = node.inputs[0].type.shape[-1]
@@ -64,7 +64,7 @@ def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
     contract = contraction(writer, {part: count, k: size}, (), Axis(m, rows), Axis(n, columns), run, store)
     calls = [writer.call([Axis(part, count)], [contract], {partial: name})]
     # One row at a time: a row of sums in scratch, to which the rows of all parts are added in turn.
-    writer = Writer(writer.plan, writer.cluster, writer.crossing, writer.names)
+    writer = KernelWriter(writer.plan, writer.cluster, writer.crossing, writer.names)
     sums = writer.new_scratch(node.type.dtype, (columns,))
     index = (dims.symbol(m), dims.symbol(n))
     row = Scope(writer, None, {m: rows, part: count, n: columns})
@@ -73,7 +73,7 @@ def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
 
     def add(scope: Scope) -> None:
         value = scope.load("p0", node.type.dtype, (dims.symbol(part), *index))
-        scope.body.append(Gather(sums, index[1:], "add", value))
+        scope.body.append(Accumulate(sums, index[1:], "add", value))
 
     row.loops([Axis(part, count), Axis(n, columns)], add)
     row.loops([Axis(n, columns)], lambda s: epilogue(writer, s, {node: s.load(sums, node.type.dtype, index[1:])}, index))
@@ -81,7 +81,7 @@ def _lower_split(writer: Writer, node: Node, length: int) -> list[Call]:
 
 
 def contraction(
-    writer: Writer, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis, finish: Finish | None = None
+    writer: KernelWriter, ranges: dims.Ranges, at: tuple[Size, ...], m: Axis, n: Axis, k: Axis, finish: Finish | None = None
 ) -> Contract:
     """The contraction of a cluster at a place in its batch, over a part of its rows and columns."""
     node = writer.plan.product_of(writer.cluster)
@@ -106,7 +106,7 @@ def contraction(
     return Contract(m, n, k, a, b, result.name, node.type.dtype, tuple(end.body))
 
 
-def lower_scatter(writer: Writer) -> Call:
+def lower_scatter(writer: KernelWriter) -> Call:
     node = writer.cluster.nodes[0]
     lowering = node.op.lowering
     assert isinstance(lowering, Scatter)
@@ -133,7 +133,7 @@ def lower_scatter(writer: Writer) -> Call:
 
     def put(scope: Scope, place: tuple[Size, ...]) -> None:
         value = scope.value(node.inputs[0], at)
-        scope.body.append(Store(buffer, place, value) if combine == "set" else Gather(buffer, place, combine, value))
+        scope.body.append(Store(buffer, place, value) if combine == "set" else Accumulate(buffer, place, combine, value))
 
     def place(scope: Scope) -> tuple[Size, ...]:
         return lowering.place(Code(scope, node), at, **node.attrs)
@@ -174,7 +174,7 @@ def _flat(call: Call, shape: Shape) -> Call:
 
     def change(statement: Statement) -> tuple[Statement, ...]:
         match statement:
-            case Load(buffer=buffer, index=index) | Store(buffer=buffer, index=index) | Gather(buffer=buffer, index=index):
+            case Load(buffer=buffer, index=index) | Store(buffer=buffer, index=index) | Accumulate(buffer=buffer, index=index):
                 if buffer in chosen and len(index) == len(shape):
                     return (replace(statement, index=(dims.ravel(index, shape),)),)
         return (statement,)

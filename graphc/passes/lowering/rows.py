@@ -12,17 +12,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
+from graphc.ir.combines import neutral
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
-from graphc.ir.neutral import neutral
-from graphc.ir.program import Axis, Call, Gather, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
+from graphc.ir.program import Accumulate, Axis, Call, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
+from graphc.passes.domains import EXPENSIVE, core_shape, full_index
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.columns import BLOCK
-from graphc.passes.lowering.scope import Scope, Writer
-from graphc.passes.work import EXPENSIVE, core_shape, full_index
+from graphc.passes.lowering.scope import KernelWriter, Scope
 
 CHUNK = 8192  # elements of a total that one thread adds up
 HEAVY = 2 * EXPENSIVE  # the weight of code once a row from which vectors of rows pay
@@ -34,7 +34,7 @@ Stage = tuple[int, Shape, bool]  # level, axes inside the row, whether it search
 class Rows:
     """The body of a rows kernel."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: KernelWriter) -> None:
         self.writer = writer
         self.plan = writer.plan
         self.cluster = writer.cluster
@@ -58,7 +58,7 @@ class Rows:
 
     def is_scalar(self, node: Node) -> bool:
         """Whether a member has one value a row."""
-        return len(core_shape(node)) <= self.prefix and node not in self.cluster.margins
+        return len(core_shape(node)) <= self.prefix and node not in self.cluster.row_partials
 
     def _set_level(self, node: Node) -> None:
         level = 0
@@ -79,7 +79,7 @@ class Rows:
         for user in self.readers.get(node, ()):
             later |= self.again[user]
         later -= stages
-        if node in self.cluster.margins:
+        if node in self.cluster.row_partials:
             return
         if work.is_reduction:
             self.writer.keep_in_scratch(node)
@@ -142,7 +142,7 @@ class Rows:
                 accumulator[node] = Ref(self.writer.fresh(), node.type.dtype)
                 combine_type = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
                 scopes[depth[node]].body.append(Init(accumulator[node].name, combine_type, work.combine))
-            elif node not in self.cluster.margins:
+            elif node not in self.cluster.row_partials:
                 self.clear(row, node, index)
         inner = scopes[-1]
         for node in nodes:
@@ -153,7 +153,7 @@ class Rows:
                 inner.body.append(Reduce(accumulator[node].name, node.type.dtype, work.combine, value, position))
             elif work.is_reduction:
                 buffer, at = self.writer.place(node, tuple(full[a] for a in work.free))
-                inner.body.append(Gather(buffer, at, work.combine, value))
+                inner.body.append(Accumulate(buffer, at, work.combine, value))
             else:
                 inner.know((node, full), value)
                 if self.level[node] == level and (self.writer.keeps(node) or node in self.writer.scratch):
@@ -187,7 +187,7 @@ def no_total(scope: Scope, node: Node, value: Arg) -> None:
     raise AssertionError("a total outside a chunked kernel")
 
 
-def split_tail(writer: Writer) -> list[Cluster]:
+def split_tail(writer: KernelWriter) -> list[Cluster]:
     """A cluster's rows, and apart from them what is computed from their results once a row, if that is much: many rows at a time
     it is vector code. Empty if there is nothing to gain."""
     cluster, plan = writer.cluster, writer.plan
@@ -202,7 +202,7 @@ def split_tail(writer: Writer) -> list[Cluster]:
     if sum(plan.weight[n] for n in tail) < HEAVY:
         return []
     return [
-        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & set(nodes), cluster.margins & set(nodes))
+        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & {*nodes}, cluster.row_partials & {*nodes})
         for shape, nodes in (
             (cluster.shape, rest),
             (cluster.shape[: cluster.prefix], [n for n in cluster.nodes if n in tail]),
@@ -210,9 +210,9 @@ def split_tail(writer: Writer) -> list[Cluster]:
     ]
 
 
-def lower_rows(writer: Writer) -> list[Call]:
+def lower_rows(writer: KernelWriter) -> list[Call]:
     rows = Rows(writer)
-    if writer.cluster.totals or writer.cluster.margins:
+    if writer.cluster.totals or writer.cluster.row_partials:
         return _lower_totals(writer, rows)
     if rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes):
         return [_lower_flat(writer, rows)]
@@ -223,7 +223,7 @@ def lower_rows(writer: Writer) -> list[Call]:
     return [writer.call(axes, row.body)]
 
 
-def _lower_flat(writer: Writer, rows: Rows) -> Call:
+def _lower_flat(writer: KernelWriter, rows: Rows) -> Call:
     """Purely elementwise code: one long loop if every access allows it, else a loop over the last axis."""
     rank = rows.prefix
     size = dims.product(rows.outer)
@@ -277,12 +277,12 @@ def _flatten(kernel: Kernel, i: str) -> Kernel | None:
     return replace(kernel, params=params, body=tuple(body))
 
 
-def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
-    """Rows in chunks, a partial result of every total and margin from each; a kernel a total that combines its partials."""
+def _lower_totals(writer: KernelWriter, rows: Rows) -> list[Call]:
+    """Rows in chunks, a partial result of every total and column sum from each; a kernel a total that combines its partials."""
     outer = dims.product(rows.outer)
     length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
     chunk = max(1, CHUNK // max(1, length)) if isinstance(length, int) else 16
-    if writer.cluster.margins:
+    if writer.cluster.row_partials:
         chunk = BLOCK
     count = dims.floordiv(dims.add(outer, chunk - 1), chunk)
     t, r = writer.loop("t"), writer.loop("r")
@@ -296,7 +296,7 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
 
     partial: dict[Param, str] = {}
     writer.block = dims.symbol(t)
-    for node in sorted(writer.cluster.margins, key=writer.plan.position.__getitem__):
+    for node in sorted(writer.cluster.row_partials, key=writer.plan.position.__getitem__):
         param = Param(f"p{len(partial)}", TensorType(node.type.dtype, (count, *rows.rest(node))), "out")
         partial[param] = f"{writer.names[node]}.part"
         writer.parts[node] = param
@@ -326,7 +326,7 @@ def _lower_totals(writer: Writer, rows: Rows) -> list[Call]:
     return calls
 
 
-def _combine_partials(writer: Writer, node: Node, count: Size) -> Call:
+def _combine_partials(writer: KernelWriter, node: Node, count: Size) -> Call:
     t = writer.loop("t")
     combine, dtype = writer.plan.work[node].combine, node.type.dtype
     acc, part = Ref("0", dtype), Ref("1", dtype)

@@ -11,9 +11,9 @@ from graphc.ir.graph import Node
 from graphc.ir.program import Axis, Call, Kernel, Load, Loop, Param, Scratch, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref, Value
 from graphc.ir.types import DType
+from graphc.passes.domains import NodeScalars, core_index, core_shape, full_index, work_value
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
-from graphc.passes.work import NodeScalars, core_index, core_shape, full_index, work_value
 
 NO_PARTIALS: Mapping[Param, str] = {}
 _LETTERS = "ijklmnopqrst"
@@ -22,7 +22,7 @@ _LETTERS = "ijklmnopqrst"
 class Scope:
     """Statements under construction in one block of a kernel; looks up values in the blocks around it."""
 
-    def __init__(self, writer: Writer, parent: Scope | None = None, ranges: Ranges = dims.NO_RANGES) -> None:
+    def __init__(self, writer: KernelWriter, parent: Scope | None = None, ranges: Ranges = dims.NO_RANGES) -> None:
         self.writer = writer
         self.parent = parent
         self.ranges: Ranges = {**(parent.ranges if parent else {}), **ranges}
@@ -110,7 +110,7 @@ class Code(NodeScalars):
         return self.scope.ranges
 
 
-class Writer:
+class KernelWriter:
     """One kernel under construction."""
 
     def __init__(self, plan: Plan, cluster: Cluster, crossing: set[Node], names: Mapping[Node, str]) -> None:
@@ -124,7 +124,7 @@ class Writer:
         self.given: dict[Node, str] = {}
         self.made: dict[Node, str] = {}
         self.scratch: dict[Node, Scratch] = {}
-        self.parts: dict[Node, Param] = {}  # memory of margins: the part of the block of rows at hand has the index `block` there
+        self.parts: dict[Node, Param] = {}  # memory of row_partials: a part for each block of rows, at index `block`
         self.block: Size = 0
         self.handed: dict[Node, tuple[str, tuple[Size, ...]]] = {}  # to later stages: where, and the first place of it there
         self.spare: list[Scratch] = []

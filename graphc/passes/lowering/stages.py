@@ -14,18 +14,18 @@ from __future__ import annotations
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Axis, Call, Scratch
+from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.products import contraction
 from graphc.passes.lowering.rows import Rows, no_total
-from graphc.passes.lowering.scope import Scope, Writer
-from graphc.passes.work import core_shape
+from graphc.passes.lowering.scope import KernelWriter, Scope
 
 TILE = 64  # rows that one thread takes through all stages
 WHOLE = 128  # a batch's rows up to this many are one tile
 
 
-def lower_stages(writer: Writer, stages: list[Cluster]) -> Call:
+def lower_stages(writer: KernelWriter, stages: list[Cluster]) -> Call:
     """The kernel of a cluster, by its stages."""
     cluster = writer.whole
     prefix = cluster.prefix
@@ -65,7 +65,7 @@ def lower_stages(writer: Writer, stages: list[Cluster]) -> Call:
     return writer.call(parallel, body.body)
 
 
-def _share(writer: Writer, stages: list[Cluster], axis: int, tile: Size | None = None, start: Size = 0) -> None:
+def _share(writer: KernelWriter, stages: list[Cluster], axis: int, tile: Size | None = None, start: Size = 0) -> None:
     """Give scratch to the values that one stage hands to another: all of their axes from `axis` on, or a tile of rows.
 
     Values that are never needed at the same time share it.

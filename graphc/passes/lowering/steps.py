@@ -16,7 +16,7 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
-from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, walk
+from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
 
 LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
 DEPTH = 8  # of steps in steps
@@ -33,7 +33,7 @@ def _cost(kernel: Called) -> float:
     if not isinstance(kernel, Kernel):
         return LONG
     axes = list(kernel.parallel)
-    for statement in walk(kernel.body):
+    for statement in statements_of(kernel.body):
         match statement:
             case Loop(var, stop, _, start):
                 axes.append(Axis(var, stop, start))

@@ -1,0 +1,211 @@
+"""Source to machine code, once in a process, and once on a machine while the cache lasts.
+
+    text of kernels  ->  LLVM (frontend.py)  ->  an object (objects.py), or one from the cache  ->  addresses
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from llvmlite import binding
+
+from graphc.backends.llvm import cache
+from graphc.backends.llvm.intrinsics import Intrinsic
+from graphc.backends.llvm.objects import Assistant, apart, compile_text, machine, optimised
+from graphc.backends.llvm.source import Source, print_source
+from graphc.backends.threads import available
+from graphc.ir.program import Kernel
+
+T = TypeVar("T")
+ASSISTED = 4  # texts from which on a second process compiles too
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
+_KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
+
+
+def _alone(work: Callable[[], T]) -> T:
+    """The result of work with LLVM, while no other thread does any but those that it starts."""
+
+    def locked() -> T:
+        with _LOCK:
+            return work()
+
+    return apart(locked)
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """Machine code of a kernel: its address, and the source it was made from."""
+
+    name: str
+    kernel: Kernel
+    source: str
+    dims: tuple[str, ...]
+    reserve: int  # bytes of scratch before its own arrays
+    address: int
+
+    @property
+    def llvm(self) -> str:
+        """What LLVM made of the source: its text after optimisation."""
+        return _alone(lambda: str(self._module()))
+
+    @property
+    def assembly(self) -> str:
+        """The instructions of this processor."""
+        return _alone(lambda: str(machine().emit_assembly(self._module())))
+
+    def _module(self) -> Any:
+        return optimised(Text(self.source, print_source(self.kernel).names).llvm(""))
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A source text of functions, and what the names in it mean: intrinsics and constants."""
+
+    text: str
+    names: Mapping[str, Any]
+
+    @property
+    def used(self) -> dict[str, Any]:
+        return {name: v for name, v in sorted(self.names.items()) if isinstance(v, (Intrinsic, int, float, np.uint64))}
+
+    @property
+    def key(self) -> str:
+        meanings = (f"{name} = {v.name if isinstance(v, Intrinsic) else v!r}" for name, v in self.used.items())
+        return cache.key_of("\n".join((self.text, *meanings)))
+
+    def llvm(self, prefix: str) -> str:
+        from graphc.backends.llvm.frontend import translate
+
+        return translate(self.text, self.names, prefix)
+
+
+def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
+    """The machine code of kernels; equal sources are compiled once."""
+    sources = [(kernel, print_source(kernel)) for kernel in kernels]
+    texts = [Text(_anonymous(s), s.names) for _, s in sources]
+    if os.environ.get("GRAPHC_FRONT_END") == "numba":
+        from graphc.backends.llvm.oracle import by_numba
+
+        addresses = [by_numba(text.text, text.names) for text in texts]
+    else:
+        addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
+    return [
+        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
+        for (kernel, s), address in zip(sources, addresses, strict=True)
+    ]
+
+
+def _anonymous(source: Source) -> str:
+    """The source of a kernel without its own name and those of its sizes: what is alike but for names is compiled once."""
+    text = source.text.replace(f"def {source.name}(", "def kernel(", 1)
+    if not source.dims:
+        return text
+    numbers = {name: f"size_{i}" for i, name in enumerate(source.variables)}
+    return re.sub(rf"\b(?:{'|'.join(numbers)})\b", lambda found: numbers[found.group()], text)
+
+
+def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
+    """For each text, the addresses of its functions by name."""
+    return _alone(lambda: _functions(list(texts)))
+
+
+def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
+    keyed = [(text.key, text) for text in texts]
+    used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
+    libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
+    _load({key: text.llvm for key, text in keyed}, libraries)
+    return [partial(_address, _KNOWN[key]) for key, _ in keyed]
+
+
+def _load(texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]]) -> None:
+    """Have the code of keys in memory, and the libraries that they call.
+
+    The values of `texts` write the LLVM text, with a prefix for the names of functions.
+    """
+    symbols = {cache.key_of(f"library {symbol}"): symbol for symbol in libraries}
+    writers = {key: partial(_without_prefix, libraries[symbol]) for key, symbol in symbols.items()} | dict(texts)
+    entries = {key: cache.get(key) for key in writers if key not in _KNOWN}
+    for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}).items():
+        entries[key] = made = cache.Entry(_prefix(key), code)
+        cache.put(key, made)
+    for key, entry in entries.items():  # libraries first: kernels are linked to them as soon as they come
+        assert entry is not None
+        _add(key, entry)
+        if key in symbols:
+            binding.add_symbol(symbols[key], _address("", symbols[key]))
+
+
+def _without_prefix(write: Callable[[], str], prefix: str) -> str:
+    return write()
+
+
+def _prefix(key: str) -> str:
+    return f"graphc_{key[:32]}_"
+
+
+def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
+    """The object of each text; the second process and this one take the next text as soon as they are done with one."""
+    todo, done = deque(texts), {}
+
+    def work(compile_one: Callable[[str], bytes]) -> None:
+        while todo:
+            try:
+                key = todo.popleft()
+            except IndexError:  # the other was faster
+                return
+            try:
+                done[key] = compile_one(texts[key](_prefix(key)))
+            except Exception:
+                todo.append(key)
+                raise
+
+    def assist() -> None:
+        with suppress(Exception):  # what fails there is tried here, and fails here
+            work(assistant.compile_text)
+
+    if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
+        assistant = Assistant()
+        thread = threading.Thread(target=assist)
+        thread.start()
+        try:
+            work(compile_text)
+            thread.join()
+        finally:
+            assistant.close()
+    work(compile_text)
+    return done
+
+
+def _add(key: str, entry: cache.Entry) -> None:
+    engine = _engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
+    engine.finalize_object()
+    _KNOWN[key] = entry.symbol
+
+
+def _address(prefix: str, name: str) -> int:
+    return _alone(lambda: int(_engine().get_function_address(prefix + name)))
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """What holds all machine code of the process."""
+    machine()
+    own = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), own)

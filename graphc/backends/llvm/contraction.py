@@ -1,0 +1,634 @@
+"""Contractions as source: loops over strips of the result that call the library of register tiles.
+
+    for column0 in range(n_start, n_stop, COLUMNS):
+        for row0 in range(m_start, m_stop, ROWS):
+            for step0 in range(k_start, k_stop, run):
+                the right operand's panels: packed by the library where it is plain memory, else through its scalar code
+                for strip in range(strips):
+                    the left operand's rows: in place where it is plain memory, or has places, else through its scalar code
+                    the library's strip
+                    after the last run: the epilogue over the strip
+                or, where neighbours among the results lie in memory along m: they are turned, and the epilogue goes over all rows
+
+Every result is a sum over fixed runs of k, each of them one chain in ascending order: its bits depend on the operands alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import gcd
+from typing import TYPE_CHECKING
+
+from llvmlite import binding
+
+from graphc.backends.llvm import intrinsics
+from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
+from graphc.backends.llvm.objects import apart
+from graphc.backends.llvm.packing import Packing, Pieces, Walk, piece
+from graphc.backends.llvm.places import Placed, placed
+from graphc.backends.llvm.tiles.library import TileFunction, native
+from graphc.backends.llvm.tiles.machine import STEPS, Machine, host
+from graphc.backends.llvm.tiles.pack import HEADER, few
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.dims import Size
+from graphc.ir.program import Block, Contract, Load, Store
+from graphc.ir.scalar import Const, Let, Ref
+from graphc.ir.types import DType
+
+if TYPE_CHECKING:
+    from graphc.backends.llvm.source import Printer
+
+FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth a strip
+ROWS = 512  # rows of the left operand that share packed panels
+TURNED_BYTES = 1 << 16  # of results that are kept to be turned: they stay in the second level of cache
+COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
+
+
+@cache
+def this_machine() -> Machine:
+    features, triple = apart(lambda: (dict(binding.get_host_cpu_features()), binding.get_process_triple()))
+    return host(features, triple.split("-")[0])
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An operand that is memory: its buffer, its address and the distances of neighbours along its two axes.
+
+    `source` is the type of 16 bits that it is read from; None where it is the contraction's own.
+    """
+
+    buffer: str
+    address: Size
+    outer: Size
+    inner: Size
+    source: DType | None = None
+
+
+def single_load(block: Block, dtype: DType) -> Load | None:
+    """The load that is all of an operand's code."""
+    match block:
+        case Block((Load(name, held, _, _, None) as load,), Ref(value)) if name == value and held == dtype:
+            return load
+    return None
+
+
+def widened_load(block: Block, dtype: DType) -> Load | None:
+    """The load of 16 bits that is all of an operand's code but for the cast to the contraction's type."""
+    match block:
+        case Block((Load(name, held, _, _, None) as load, Let(made, to, "cast", (Ref(given),))), Ref(value)):
+            if (name, made, to) == (given, value, dtype) and held.is_storage and (held != t.float16 or this_machine().halves):
+                return load
+    return None
+
+
+def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
+    """The memory that an operand is, if it is one load whose address is linear in both axes."""
+    load = single_load(block, dtype)
+    return None if load is None else _linear(printer, load.buffer, load.index, outer, inner)
+
+
+def plain_source(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
+    """The memory that an operand is, of the contraction's type or of 16 bits."""
+    found, load = plain(printer, block, outer, inner, dtype), widened_load(block, dtype)
+    if found is not None or load is None or dtype != t.float32:
+        return found
+    place = _linear(printer, load.buffer, load.index, outer, inner)
+    return None if place is None else replace(place, source=printer.dtypes[load.buffer])
+
+
+def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
+    address = dims.ravel(index, printer.shapes[buffer])
+    steps = [dims.sub(dims.substitute(address, {v: dims.add(dims.symbol(v), 1)}), address) for v in (outer, inner)]
+    if {outer, inner} & dims.names(*steps):
+        return None
+    return Plain(buffer, address, steps[0], steps[1])
+
+
+def panel_width(dtype: DType) -> int:
+    """The columns of a panel of the right operand: two vectors."""
+    return 2 * this_machine().lanes(dtype.itemsize)
+
+
+def panel_index(k: str, n: str, width: int) -> tuple[Size, Size, Size]:
+    """Where element [k, n] lies in memory that is laid out as panels."""
+    panel = dims.floordiv(dims.symbol(n), width)
+    return panel, dims.symbol(k), dims.sub(dims.symbol(n), dims.mul(panel, width))
+
+
+def in_panels(printer: Printer, block: Block, k: str, n: str, dtype: DType) -> Plain | None:
+    """The panels that an operand is (see panels.py); `inner` is the distance between them."""
+    width, load = panel_width(dtype), single_load(block, dtype)
+    if load is None or load.index != panel_index(k, n, width):
+        return None
+    length = printer.shapes[load.buffer][1]
+    address = dims.add(dims.mul(length, dims.symbol(n)), dims.mul(width, dims.symbol(k)))  # where n begins a panel
+    return Plain(load.buffer, address, width, dims.mul(width, length))
+
+
+def run_length(k: Size, piece: int = 1) -> int | None:
+    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows.
+
+    The parts are whole pieces, where k is made of pieces.
+
+    >>> run_length(1000), run_length(576, 64), run_length(27, 3)
+    (512, 320, 27)
+    """
+    if not isinstance(k, int):
+        return None
+    if piece == 1 or k % piece or piece > STEPS:
+        parts = max(1, -(-k // STEPS))
+        return max(16, (-(-k // parts) + 15) // 16 * 16)
+    pieces = k // piece
+    parts = -(-pieces // (STEPS // piece))
+    return -(-pieces // parts) * piece
+
+
+def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
+    """Print the loops of a contraction.
+
+    All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
+    call of the library, across which nothing moves.
+    """
+    if is_better_turned(printer, contract):
+        contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
+    printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
+
+
+def is_better_turned(printer: Printer, contract: Contract) -> bool:
+    """Whether to compute the transposed product.
+
+    So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
+    is scalar code, where the other is memory, stays on the right: there one packing serves many rows. And one that is read
+    where it lies on the left, and would be packed by scalar code on the right, is on the left.
+    """
+    m, n, k = contract.m.var, contract.n.var, contract.k.var
+    left, right = plain(printer, contract.left, m, k, contract.dtype), plain(printer, contract.right, k, n, contract.dtype)
+    if left is not None and right is None:
+        if in_panels(printer, contract.right, k, n, contract.dtype) is not None:
+            return False
+        through = _placed_on_left(printer, contract.right, n, contract)
+        return through is not None and not _is_packed(through)
+    if right is not None and left is None:
+        through = _placed_on_left(printer, contract.left, m, contract)
+        if through is not None and not _is_packed(through):
+            return False
+    return _stores_along_rows(printer, contract)
+
+
+def _stores_along_rows(printer: Printer, contract: Contract) -> bool:
+    """Whether neighbours among the results lie in memory along m."""
+    for statement in contract.epilogue:
+        if isinstance(statement, Store):
+            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
+            if place is not None and 1 in (place.outer, place.inner):
+                return place.inner != 1
+    return False
+
+
+def _placed_on_left(printer: Printer, block: Block, axis: str, contract: Contract) -> Placed | None:
+    """How an operand is read through places, were it on the left."""
+    through = placed(printer, block, single_load(block, contract.dtype), axis, contract.k.var)
+    return None if through is not None and 0 < through.length < FEW_NEIGHBOURS else through
+
+
+def _is_packed(through: Placed) -> bool:
+    """Whether the library packs an operand that is read through places, were it on the right."""
+    return not through.length and through.distance == 1
+
+
+class _Contraction:
+    """Prints one contraction. Scratch holds the panels, then the results, then the rows of a packed left operand."""
+
+    def __init__(self, printer: Printer, contract: Contract, depth: int) -> None:
+        self.printer, self.contract, self.depth = printer, contract, depth
+        self.dtype = contract.dtype
+        self.machine = this_machine()
+        itemsize = self.dtype.itemsize
+        self.lanes = self.machine.lanes(itemsize)
+        self.panel = panel_width(self.dtype)
+        self.m, self.n, self.k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
+        self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
+        if self.left is not None and 1 not in (self.left.outer, self.left.inner):
+            self.left = None
+        self.placed = None
+        if self.left is None:
+            self.placed = _placed_on_left(printer, contract.left, contract.m.var, contract)
+        self.right = plain_source(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
+        if self.right is not None and 1 not in (self.right.outer, self.right.inner):
+            self.right = None
+        self.spots = None
+        if self.right is None:
+            load = single_load(contract.right, self.dtype)
+            self.spots = placed(printer, contract.right, load, contract.n.var, contract.k.var)
+            if self.spots is not None and not _is_packed(self.spots):
+                self.spots = None
+        self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
+        self.out = self._kept()
+
+        self.columns = COLUMN_BYTES // itemsize
+        n = contract.n.extent
+        if isinstance(n, int):
+            self.columns = min(self.columns, max(1, -(-n // self.panel)) * self.panel)
+        self.rows = ROWS
+        self.turned_out = None if self.out is not None else self._kept(turned=True)
+        self.turned = self.turned_out is not None or (self.out is None and _stores_along_rows(printer, contract))
+        if self.turned:
+            self.rows = min(self.rows, max(self.lanes, TURNED_BYTES // itemsize // self.columns // self.lanes * self.lanes))
+        if isinstance(contract.m.extent, int):
+            self.rows = min(self.rows, max(1, contract.m.extent))
+        pieces = [piece(printer, operand, contract.k.var) for operand in (contract.left, contract.right)]
+        run = run_length(contract.k.extent, next((n for n in pieces if isinstance(n, int)), 1))
+        self.run = STEPS if run is None else run
+        self.fixed_run = run
+        self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
+        self.height = self.machine.rows
+
+    def _kept(self, turned: bool = False) -> Plain | None:
+        """Where results go as they are, or turned, if storing them there is the whole epilogue."""
+        contract = self.contract
+        match contract.epilogue:
+            case (Store(buffer, index, Ref(contract.result)),) if self.printer.dtypes[buffer] == self.dtype:
+                place = _linear(self.printer, buffer, index, contract.m.var, contract.n.var)
+                return place if place is not None and (place.outer if turned else place.inner) == 1 else None
+        return None
+
+    @property
+    def whole_panels(self) -> bool:
+        """Whether no panel has columns beyond the last."""
+        return dims.divisor(self.contract.n.extent) % self.panel == 0
+
+    @property
+    def whole_vectors(self) -> bool:
+        """Whether no vector has columns beyond the last, so that all results can be stored where they are wanted."""
+        return dims.divisor(self.contract.n.extent) % self.lanes == 0
+
+    # --- scratch ---
+
+    @property
+    def result_rows(self) -> int:
+        """Results are kept for one strip, or for all rows while runs are added up or to be turned."""
+        if self.turned:
+            return -(-self.rows // self.lanes) * self.lanes
+        return min(self.height, self.rows) if self.by_strip else self.rows
+
+    @property
+    def by_strip(self) -> bool:
+        """Whether the epilogue follows each strip, so that results of one are all that is kept."""
+        return self.runs_once and not self.turned
+
+    @property
+    def result_width(self) -> int:
+        return self.columns if self.out is None else self.panel
+
+    @property
+    def left_stride(self) -> int:
+        """Of a packed left operand: the distance of rows, or of columns."""
+        return self.run + 16 if self.left_by_row else 16
+
+    @property
+    def left_by_row(self) -> bool:
+        if self.left is not None:
+            return self.left.inner == 1
+        return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
+
+    def offsets(self) -> tuple[int, ...]:
+        """Byte offsets of panels, results, packed rows or the places of k on the left, those on the right, turned results; the
+        end."""
+        itemsize = self.dtype.itemsize
+        panels = HEADER
+        if self.panels is None:
+            panels += (self.run * self.columns + self.lanes * self.panel) * itemsize
+        results = self.result_rows * self.result_width * itemsize
+        packed = 0
+        if self.placed is not None:
+            packed = self.run * t.int64.itemsize
+        elif self.left is None:
+            packed = (min(self.height, self.rows) if self.left_by_row else self.run) * self.left_stride * itemsize
+        first = _aligned(panels)
+        second = first + _aligned(results)
+        third = second + _aligned(packed)
+        fourth = third + _aligned(self.run * t.int64.itemsize if self.spots is not None else 0)
+        return 0, first, second, third, fourth, fourth + (results if self.turned and self.turned_out is None else 0)
+
+    @property
+    def way(self) -> str:
+        """How the library reads the left operand."""
+        if self.placed is not None:
+            return "beside" if self.placed.distance == 1 else "apart"
+        return "rows" if self.left_by_row else "columns"
+
+    def _parts(self) -> tuple[str, ...]:
+        """The functions of a strip that its columns need."""
+        n = self.contract.n.extent
+        if self.whole_panels:
+            return ("strip",)
+        if not isinstance(n, int):
+            return "strip", "last"
+        if 0 < n <= self.lanes:
+            return ("last",)
+        return ("strip", "last") if 0 < n % self.panel <= self.lanes else ("strip",)
+
+    # --- source ---
+
+    def line(self, level: int, text: str) -> None:
+        self.printer.line(self.depth + level, text)
+
+    def call(self, name: str, *args: str, source: DType | None = None) -> str:
+        """A call of the library; `source` is what a right operand of 16 bits is read from."""
+        function = native(name, self.dtype.itemsize, this_machine(), "" if source is None else source.short)
+        called = f"{name}_{self.dtype.short}" if source is None else f"{name}_{source.short}_{self.dtype.short}"
+        return f"{self.printer.use(called, library_function(function, self.dtype, source))}({', '.join(args)})"
+
+    def memory(self, place: Plain) -> str:
+        """A pointer into an operand, where its axes are at the start of this strip and run."""
+        return self._pointer(place.buffer, place.address)
+
+    def _pointer(self, buffer: str, address: Size) -> str:
+        axes = self.contract
+        starts = {axes.m.var: "%top", axes.n.var: "%column0", axes.k.var: "%step0"}
+        address = dims.substitute(address, {var: dims.symbol(name) for var, name in starts.items()})
+        return f"{self.printer.intrinsic('forward')}({buffer}, {self.printer.size(address)})"
+
+    def print(self) -> int:
+        printer, contract, size = self.printer, self.contract, self.printer.size
+        line, dtype = self.line, self.dtype
+        least, udiv = printer.intrinsic("minimum"), printer.intrinsic("udiv")
+        at = printer.use(f"{dtype.short}_at", intrinsics.pointer(dtype))
+        forward = printer.intrinsic("forward")
+        panels_at, results_at, packed_at, spots_at, turned_at, end = self.offsets()
+        panels, results, packed = (f"{name}_{dtype.short}" for name in ("panels", "results", "packed"))
+        line(0, f"{panels} = {at}(scratch + {panels_at})")
+        line(0, f"{results} = {at}(scratch + {results_at})")
+        if self.spots is not None:
+            line(0, f"spots = {printer.use('i64_at', intrinsics.pointer(t.int64))}(scratch + {spots_at})")
+        if self.placed is not None:
+            line(0, f"places = {printer.use('i64_at', intrinsics.pointer(t.int64))}(scratch + {packed_at})")
+        elif self.left is None:
+            line(0, f"{packed} = {at}(scratch + {packed_at})")
+        line(0, f"m_stop = {size(contract.m.stop)}")
+        line(0, f"n_stop = {size(contract.n.stop)}")
+        line(0, f"k_start = {size(contract.k.start)}")
+        line(0, f"k_stop = {size(contract.k.stop)}")
+        run = str(self.fixed_run)
+        if self.fixed_run is None:
+            run = "run"
+            most = printer.intrinsic("maximum")
+            line(0, f"parts = {most}({udiv}(k_stop - k_start + {STEPS - 1}, {STEPS}), 1)")
+            line(0, f"run = {most}({udiv}({udiv}(k_stop - k_start + parts - 1, parts) + 15, 16)*16, 16)")
+        line(0, f"for column0 in range({size(contract.n.start)}, n_stop, {self.columns}):")
+        line(1, f"columns = {least}(n_stop - column0, {self.columns})")
+        line(1, f"for row0 in range({size(contract.m.start)}, m_stop, {self.rows}):")
+        line(2, f"rows = {least}(m_stop - row0, {self.rows})")
+        length = 0 if self.placed is None else self.placed.length
+        if not length:
+            line(2, f"strips = {udiv}(rows + {self.height - 1}, {self.height})")
+        line(2, f"for step0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {run}):")
+        line(3, f"steps = {least}(k_stop - step0, {run})")
+        self._print_right(panels)
+        if self.placed is not None:
+            self._print_places("places", self.placed.term)
+        if length:
+            self._print_pieces_of_rows(length)
+        else:
+            line(3, "for strip in range(strips):")
+            line(4, f"top = row0 + {udiv}(strip*rows, strips)")
+            line(4, f"bottom = row0 + {udiv}((strip + 1)*rows, strips)")
+        left, stride = self._print_left(packed)
+        first = "" if self.by_strip else f"(top - row0)*{self.result_width}"
+        scratch = f"{forward}({results}, {first})" if first else results
+        width = str(self.result_width)
+        if self.out is not None:
+            there = (self.memory(self.out), size(self.out.outer))
+            places = (*there, scratch, width)
+            if self.whole_vectors:
+                last = f"{forward}({there[0]}, {udiv}(columns, {self.panel})*{self.panel})"
+                places = (*there, there[0] if self._parts() == ("last",) else last, there[1])
+        else:
+            whole = f"{udiv}(columns, {self.panel})*{self.panel}"
+            first = f"{first} + {whole}" if first else whole
+            places = (scratch, width, f"{forward}({results}, {first})", width)
+        ahead = self._print_ahead()
+        table = () if self.placed is None else ("places",)
+        for part in self._parts():
+            of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead, *table)
+            line(4, self.call(f"{part}_{self.way}", *of, source=self._in_place() if part == "strip" else None))
+        if not self.turned:
+            self._print_epilogue(results, run)
+        else:
+            self.depth -= bool(length)
+            self._print_turned(results, run, turned_at)
+        return end
+
+    def _in_place(self) -> DType | None:
+        """The type of a right operand of 16 bits that strips may read where it lies."""
+        return self.right.source if self.panels is None and self.right is not None and self.right.inner == 1 else None
+
+    def _print_ahead(self) -> str:
+        """How far behind what it reads of the right operand a strip has memory fetched.
+
+        The first strips fetch a line each of what the next run reads in place: it comes while all strips are computed.
+        """
+        read = self.panels or self.right
+        if read is None or self.runs_once or (self.panels is None and read.inner != 1) or self.placed is not None:
+            return "0"
+        select = self.printer.intrinsic("select")
+        beyond = f"steps*{self.printer.factor(read.outer)} + strip*{self.lanes}"
+        in_place = "" if self.panels else f"(rows <= {few('' if read.source is None else read.source.short)}) and "
+        self.line(4, f"ahead = {select}({in_place}(strip < 2), {beyond}, 0)")
+        return "ahead"
+
+    def _print_right(self, panels: str) -> None:
+        contract, line, printer = self.contract, self.line, self.printer
+        if self.panels is not None:
+            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), panels))
+            return
+        if self.right is not None:
+            by_rows = self.right.inner == 1
+            stride = printer.size(self.right.outer if by_rows else self.right.inner)
+            source = self.memory(self.right)
+            name = "pack_rows" if by_rows else "pack_columns"
+            line(3, self.call(name, source, stride, "steps", "columns", "rows", panels, source=self.right.source))
+            return
+        if self.spots is not None:
+            self._print_places("spots", self.spots.term)
+            source = self._pointer(self.spots.buffer, self.spots.start)
+            line(3, self.call("pack_places", source, "spots", "steps", "columns", panels))
+            return
+        least = printer.intrinsic("minimum")
+        forward = printer.intrinsic("forward")
+        write = self._write()
+        zero = printer.const(Const(0.0, self.dtype))
+        line(3, self.call("lay_out", "steps", "columns", panels))
+        line(3, f"for panel0 in range(0, columns, {self.panel}):")
+        whole = self.whole_panels
+        wide = str(self.panel)
+        if not whole:
+            wide = "wide"
+            line(4, f"wide = {least}(columns - panel0, {self.panel})")
+        row = wide if whole else "row"
+        if not whole:
+            line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
+        panel = self.panel_name
+        line(4, f"{panel} = {forward}({panels}, {HEADER // self.dtype.itemsize} + panel0*steps)")
+        spot = f"({contract.k.var}_here - step0)*{row} + ({contract.n.var}_here - column0 - panel0)"
+        first = "column0 + panel0"
+        exact = self.panel if whole else 0
+        columns = Walk(contract.n.var, first, f"{first} + {wide}", contract.n.start, exact, exact)
+        steps = self._steps()
+        block = single_load(contract.right, self.dtype) or widened_load(contract.right, self.dtype)
+        if block is not None and self._print_pieces(block, steps, first, wide, row):
+            return
+        order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
+        self._pack(contract.right, order, lambda value: f"{write}({panel}, {spot}, {value})", 4)
+        if whole:
+            return
+        spot = f"({self.k} - step0)*{row} + ({self.n} - column0 - panel0)"
+        line(4, f"for {self.k} in range(step0, step0 + steps):")
+        line(5, f"for {self.n} in range(column0 + panel0 + wide, column0 + panel0 + row):")
+        line(6, f"{write}({panel}, {spot}, {zero})")
+
+    def _print_pieces(self, block: Load, steps: Walk, first: str, wide: str, row: str) -> bool:
+        """Pack a panel by the library, piece by piece of k, if every piece is memory whose neighbours lie along k."""
+        printer, contract = self.printer, self.contract
+        pieces = Pieces(printer, contract.right, steps)
+        if pieces.length is None:
+            return False
+        place = _linear(printer, block.buffer, pieces.index(block), contract.k.var, contract.n.var)
+        if place is None or place.outer != 1:
+            return False
+        depth = pieces.open(self.depth + 4) - self.depth
+        start, count = pieces.ends()
+        self.line(depth, f"first = {start}")
+        at = dims.substitute(place.address, {contract.k.var: dims.symbol("%first"), contract.n.var: dims.symbol("%column0")})
+        source = f"{printer.intrinsic('forward')}({place.buffer}, {printer.size(at)} + panel0*{printer.factor(place.inner)})"
+        target = f"{printer.intrinsic('forward')}({self.panel_name}, (first - step0)*{row})"
+        held = None if block.dtype == self.dtype else block.dtype
+        self.line(depth, self.call("pack_piece", source, printer.size(place.inner), count, wide, "rows", target, source=held))
+        return True
+
+    @property
+    def panel_name(self) -> str:
+        """The panel being packed, of a type of its own."""
+        return f"panel_{self.dtype.short}"
+
+    def _steps(self) -> Walk:
+        """The walk along a run of k; its pieces have equal length where only whole ones occur."""
+        k, run = self.contract.k, self.fixed_run
+        whole = gcd(run, k.extent) if run is not None and isinstance(k.extent, int) else 0
+        return Walk(k.var, "step0", "step0 + steps", k.start, whole)
+
+    def _print_left(self, packed: str) -> tuple[str, str]:
+        """The pointer and the stride of a strip's rows, after they are packed if need be."""
+        contract = self.contract
+        if self.placed is not None:
+            return self._pointer(self.placed.buffer, self.placed.start), self.printer.size(self.placed.distance)
+        if self.left is not None:
+            stride = self.left.outer if self.left_by_row else self.left.inner
+            return self.memory(self.left), self.printer.size(stride)
+        write = self._write()
+        rows, steps = f"({contract.m.var}_here - top)", f"({contract.k.var}_here - step0)"
+        order = (Walk(contract.m.var, "top", "bottom", contract.m.start), self._steps())
+        spot = f"{rows}*{self.left_stride} + {steps}"
+        if not self.left_by_row:
+            order = order[::-1]
+            spot = f"{steps}*{self.left_stride} + {rows}"
+        self._pack(contract.left, order, lambda value: f"{write}({packed}, {spot}, {value})", 4)
+        return packed, str(self.left_stride)
+
+    def _print_places(self, table: str, term: Size) -> None:
+        """The table of k's places, for this run."""
+        k = self.contract.k.var
+        block = Block((Let("place", t.int64, "index", (), term),), Ref("place", t.int64))
+        write = self._write()
+        self._pack(block, (self._steps(),), lambda value: f"{write}({table}, {k}_here - step0, {value})", 3)
+
+    def _print_pieces_of_rows(self, length: int) -> None:
+        """The loop over strips, none of which goes beyond a piece of the rows."""
+        line, udiv = self.line, self.printer.intrinsic("udiv")
+        least, most = self.printer.intrinsic("minimum"), self.printer.intrinsic("maximum")
+        number = f"{self.contract.m.var}_piece"
+        line(3, f"for {number} in range({udiv}(row0, {length}), {udiv}(row0 + rows + {length - 1}, {length})):")
+        self.depth += 1
+        line(3, f"piece0 = {most}({number}*{length}, row0)")
+        line(3, f"piece = {least}({number}*{length} + {length}, row0 + rows) - piece0")
+        line(3, f"strips = {udiv}(piece + {self.height - 1}, {self.height})")
+        line(3, "for strip in range(strips):")
+        line(4, f"top = piece0 + {udiv}(strip*piece, strips)")
+        line(4, f"bottom = piece0 + {udiv}((strip + 1)*piece, strips)")
+
+    def _print_epilogue(self, results: str, run: str) -> None:
+        contract, line, printer = self.contract, self.line, self.printer
+        if self.out is not None and self.whole_vectors:
+            return
+        level = 4
+        if not self.runs_once:
+            line(level, f"if step0 + {run} >= k_stop:")
+            level += 1
+        start = "column0"
+        if self.out is not None:
+            start = "tail0"
+            line(level, f"tail0 = column0 + {printer.intrinsic('udiv')}(columns, {self.panel})*{self.panel}")
+        top = "top" if self.by_strip else "row0"
+        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
+        line(level, f"for {self.m} in range(top, bottom):")
+        line(level + 1, f"for {self.n} in range({start}, column0 + columns):")
+        place = f"({self.m} - {top})*{self.result_width} + ({self.n} - {start})"
+        line(level + 2, f"{printer.variable(contract.result)} = {read}({results}, {place})")
+        printer.body(contract.epilogue, self.depth + level + 2)
+
+    def _print_turned(self, results: str, run: str, turned_at: int) -> None:
+        """The epilogue over all rows, column by column: neighbours among what it stores lie along the rows."""
+        contract, line, printer = self.contract, self.line, self.printer
+        level = 3
+        if not self.runs_once:
+            line(level, f"if step0 + {run} >= k_stop:")
+            level += 1
+        of = (results, str(self.result_width), "rows", "columns")
+        if self.turned_out is not None:
+            axes = {contract.m.var: "%row0", contract.n.var: "%column0"}
+            address = dims.substitute(self.turned_out.address, {var: dims.symbol(name) for var, name in axes.items()})
+            there = f"{printer.intrinsic('forward')}({self.turned_out.buffer}, {printer.size(address)})"
+            line(level, self.call("turn", *of, there, printer.size(self.turned_out.inner)))
+            return
+        turned = f"turned_{self.dtype.short}"
+        line(level, f"{turned} = {printer.use(f'{self.dtype.short}_at', intrinsics.pointer(self.dtype))}(scratch + {turned_at})")
+        line(level, self.call("turn", *of, turned, str(self.result_rows)))
+        read = printer.use(f"load{len(printer.scope)}", intrinsics.load(len(printer.scope)))
+        line(level, f"for {self.n} in range(column0, column0 + columns):")
+        line(level + 1, f"for {self.m} in range(row0, row0 + rows):")
+        place = f"({self.n} - column0)*{self.result_rows} + ({self.m} - row0)"
+        line(level + 2, f"{printer.variable(contract.result)} = {read}({turned}, {place})")
+        printer.body(contract.epilogue, self.depth + level + 2)
+
+    def _pack(self, block: Block, order: Sequence[Walk], write: Callable[[str], str], level: int) -> None:
+        Packing(self.printer, block, order, write).print(self.depth + level)
+
+    def _write(self) -> str:
+        number = len(self.printer.scope) + 1
+        return self.printer.use(f"store{number}", intrinsics.store(number))
+
+
+def _along(block: Block, first: str, second: str) -> bool:
+    """Whether neighbours in memory lie along the first of two axes, as far as the loads of a block tell."""
+    for statement in block.body:
+        if isinstance(statement, Load) and statement.index:
+            last = dims.names(statement.index[-1])
+            if (first in last) != (second in last):
+                return first in last
+    return True
+
+
+def _aligned(n: int) -> int:
+    return (n + 63) // 64 * 64
+
+
+@cache
+def library_function(function: TileFunction, dtype: DType, source: DType | None) -> Intrinsic:
+    """A function of the library as kernels call it."""
+    kinds: dict[str, DType | Pointer] = {
+        "p": Pointer(dtype), "s": Pointer(source or dtype), "t": Pointer(t.int64), "i": t.int64,
+    }  # fmt: skip
+    return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

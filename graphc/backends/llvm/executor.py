@@ -1,0 +1,475 @@
+"""Run a program: bind its sizes once, then for each call fill a table of addresses and walk it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from graphc.backends import Timing
+from graphc.backends.llvm import runtime, stopwatch
+from graphc.backends.llvm.compile import CompiledKernel, compile_kernels
+from graphc.backends.llvm.host_call import PythonKernel, row_of
+from graphc.backends.llvm.pool import Pool, native_address, pool, walker
+from graphc.errors import GraphError
+from graphc.ir import dims
+from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
+
+Array = np.ndarray[Any, Any]
+GRAIN = 200_000  # statements that one tile executes at least
+MAX_TILES = 256
+VECTORS = 64  # elements that the longest loop of vectors takes at once
+_READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
+MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first
+
+
+def _aligned(n: int) -> int:
+    return (n + 63) // 64 * 64
+
+
+def _empty(size: int) -> tuple[Array, int]:
+    """Memory for `size` bytes and its first address that is a multiple of a cache line."""
+    memory = np.empty(size + 64, np.uint8)
+    return memory, _aligned(memory.ctypes.data)
+
+
+@dataclass(frozen=True)
+class SteppedKernel:
+    """The steps of a program: rows of the table that threads walk again and again, without code of their own."""
+
+    name: str
+    kernel: Steps
+    dims: tuple[str, ...] = ()
+    reserve: int = 0
+
+    @property
+    def source(self) -> str:
+        """The order of the kernels of a step."""
+        calls = "".join(f"    {call.kernel.name}\n" for call in self.kernel.program.calls)
+        return f"# not a kernel, but others in turn\nfor step in range({self.kernel.count}):\n{calls}"
+
+    def __repr__(self) -> str:
+        return f"<steps {self.name}>"
+
+
+AnyKernel = CompiledKernel | PythonKernel | SteppedKernel
+
+
+def extent_of(kernel: AnyKernel, env: Mapping[str, int]) -> int:
+    """The parallel extent of a kernel."""
+    if not isinstance(kernel, CompiledKernel):
+        return 1
+    return dims.evaluate(dims.product(a.extent for a in kernel.kernel.parallel), env)
+
+
+def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
+    """How much of the extent one tile takes: enough work, no more tiles than needed, and whole vectors where it is many.
+
+    What is left over of a vector is computed one element after the other, at ten times the cost.
+    """
+    if not isinstance(kernel, CompiledKernel):
+        return 1
+    bound = {a.var: 0 for a in kernel.kernel.parallel}
+    unit = cost(kernel.kernel.body, {**env, **bound})
+    tile = max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
+    return tile if tile < VECTORS else -(-tile // VECTORS) * VECTORS
+
+
+def scratch_offsets(kernel: AnyKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
+    """The byte offsets of a kernel's scratch arrays, and the bytes they take."""
+    if not isinstance(kernel, CompiledKernel):
+        return [], 0
+    offsets, at = [], kernel.reserve
+    for s in kernel.kernel.scratch:
+        offsets.append(at)
+        at += _aligned(dims.evaluate(dims.product(s.shape), env) * s.dtype.itemsize)
+    return offsets, at
+
+
+_binding = threading.Lock()
+
+
+def _forget() -> None:
+    """In a forked child: the thread that held the lock is gone."""
+    global _binding
+    _binding = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+@dataclass
+class Row:
+    """A call at given sizes; of steps, with the calls of a step."""
+
+    call: Call
+    kernel: AnyKernel
+    sizes: list[int]
+    extent: int
+    tile: int
+    tiles: int
+    turns: int = 0
+    inner: list[Row] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)  # where the slots of a step's arena begin
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the table it takes."""
+        return 4 + sum(row.rows for row in self.inner) if isinstance(self.kernel, SteppedKernel) else 1
+
+    @property
+    def pointers(self) -> int:
+        return len(self.call.buffers) + sum(row.pointers for row in self.inner)
+
+    @property
+    def most(self) -> int:
+        """The most tiles of a kernel."""
+        return max([self.tiles, *(row.most for row in self.inner)])
+
+
+def _slots(program: Program, env: Mapping[str, int]) -> tuple[list[int], int]:
+    """Where the slots of an arena begin, and its bytes."""
+    slots, at = [], 0
+    for size in program.slots:
+        slots.append(at)
+        at += _aligned(dims.evaluate(size, env))
+    return slots, at
+
+
+class Binding:
+    """A program at given sizes: everything but the addresses of inputs, outputs, variables and the arena."""
+
+    def __init__(self, native: NativeProgram, env: Mapping[str, int]) -> None:
+        program = native.program
+        self.env = dict(env)
+        self.slots, self.arena_bytes = _slots(program, env)
+        self.inputs, self.outputs = (
+            [
+                (b, tuple(dims.evaluate(n, env) for n in program.buffers[b].type.shape), program.buffers[b].type.dtype.numpy)
+                for b in names
+            ]
+            for names in (program.inputs, native.output_buffers)
+        )
+        self.scratch_bytes = 0
+        self.rows = [self._row(native, call) for call in program.calls]
+        self.parallel = any(row.most > 1 for row in self.rows)
+        self.free: list[Context] = []
+
+    def _row(self, native: NativeProgram, call: Call) -> Row:
+        kernel, steps, env = native.by_name[call.kernel.name], call.kernel, self.env
+        if isinstance(steps, Steps):
+            inner = [self._row(native, one) for one in steps.program.calls]
+            return Row(call, kernel, [], 1, 1, 1, dims.evaluate(steps.count, env), inner, _slots(steps.program, env)[0])
+        offsets, need = scratch_offsets(kernel, env)
+        self.scratch_bytes = max(self.scratch_bytes, need)
+        extent = extent_of(kernel, env)
+        tile = tile_of(kernel, env, extent)
+        return Row(call, kernel, [env[d] for d in kernel.dims] + offsets, extent, tile, -(-extent // tile))
+
+
+class Table:
+    """The rows of calls, and the words that they point to."""
+
+    def __init__(self, rows: Sequence[Row], env: Mapping[str, int], failed: Callable[[BaseException], None]) -> None:
+        self.rows = np.zeros((sum(row.rows for row in rows), runtime.ROW_BYTES // 8), np.int64)
+        self.pointers = np.zeros(max(1, sum(row.pointers for row in rows)), np.int64)
+        self.calls: list[tuple[slice, slice]] = []  # for each call its rows, and its pointers
+        self.kept: list[Any] = []  # what the rows refer to
+        self.env, self.failed = env, failed
+        self.row = self.pointer = 0
+
+    def add(self, row: Row, buffers: Mapping[str, Buffer], places: dict[str, list[int]], depth: int = 0) -> None:
+        """Rows for a call. Where the addresses of its buffers are to stand is added to `places`; those of constants do."""
+        start = self.row, self.pointer
+        at = self.pointers.ctypes.data + 8 * self.pointer
+        for i, name in enumerate(row.call.buffers):
+            if buffers[name].role == "constant":
+                self.pointers[self.pointer + i] = buffers[name].value.ctypes.data
+            else:
+                places.setdefault(name, []).append(at + 8 * i)
+        self.pointer += len(row.call.buffers)
+        if isinstance(row.kernel, SteppedKernel):
+            self._add_steps(row, at, depth)
+        else:
+            address = row.kernel.address
+            if isinstance(row.kernel, PythonKernel):
+                keep, address = row_of(row.kernel, self.env, self.failed)
+                self.kept.append(keep)
+            self._put(address, at, self._words(row.sizes), row.extent, row.tile, row.tiles)
+        if depth == 0:
+            self.calls.append((slice(start[0], self.row), slice(start[1], self.pointer)))
+
+    def _add_steps(self, row: Row, at: int, depth: int) -> None:
+        inner: dict[str, list[int]] = {}
+        begin = self.row
+        self.row += 1
+        self._put(0, 0, runtime.ROW_BYTES * (row.rows - 1), row.turns, 8 * depth, runtime.FIRST_ROW)
+        assert isinstance(row.call.kernel, Steps)
+        for call in row.inner:
+            self.add(call, row.call.kernel.program.buffers, inner, depth + 1)
+        first, then = _moves(row, self.env, inner)
+        self._put(native_address("advance"), 0, self._words(then), 1, 1, 1)
+        self._put(0, 0, -runtime.ROW_BYTES * (row.rows - 3), row.turns, 8 * depth, runtime.LAST_ROW)
+        end, self.row = self.row, begin
+        self._put(native_address("begin"), at, self._words(first), 1, 1, 1)
+        self.row = end
+
+    def _put(self, *words: int) -> None:
+        self.rows[self.row, :6] = words
+        self.row += 1
+
+    def _words(self, words: Sequence[int]) -> int:
+        """The address of words."""
+        self.kept.append(np.array(words or [0], np.int64))
+        return int(self.kept[-1].ctypes.data)
+
+
+def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) -> tuple[list[int], list[int]]:
+    """What `runtime.begin` and `runtime.advance` do for steps; the addresses of a step's buffers are to stand at `places`."""
+    steps = row.call.kernel
+    assert isinstance(steps, Steps)
+    program = steps.program
+    at = {p.name: i for i, p in enumerate(steps.params)}
+    types = {p.name: p.type for p in steps.params}
+    second = {carry: row.slots[program.buffers[name].slot or 0] for carry, name in program.updates}
+    copies: list[int] = []
+    sources: dict[str, tuple[int, int]] = {}  # buffer -> a parameter, and an offset
+    moved: dict[str, int] = {}  # buffer -> what its address grows by in a step
+    for i, name in enumerate(program.inputs):
+        given = at[f"x{i}"]
+        if i < steps.carries:
+            own = at.get(f"y{i}", given)
+            twice = name in second and row.turns % 2 == 1  # it ends where it began but for an odd number of changes
+            sources[name] = (at["work"], second[name]) if twice else (own, 0)
+            if name in second:
+                sources[dict(program.updates)[name]] = (own, 0) if twice else (at["work"], second[name])
+            copies += (given, *sources[name], dims.evaluate(types[f"x{i}"].nbytes, env))
+        elif i < steps.carries + steps.sequences:
+            stride = dims.evaluate(program.buffers[name].type.nbytes, env)
+            sources[name] = given, stride * (row.turns - 1) if steps.reverse else 0
+            moved[name] = -stride if steps.reverse else stride
+        else:
+            sources[name] = given, 0
+    for i, name in enumerate(program.outputs, steps.carries):
+        stride = dims.evaluate(program.buffers[name].type.nbytes, env)
+        sources[name] = at[f"y{i}"], stride * (row.turns - 1) if steps.reverse else 0
+        moved[name] = -stride if steps.reverse else stride
+    for name, buffer in program.buffers.items():
+        if buffer.slot is not None and name not in sources:
+            sources[name] = at["work"], row.slots[buffer.slot]
+    settings = [word for name, there in places.items() for place in there for word in (place, *sources[name])]
+    shifts = [word for name, by in moved.items() for place in places.get(name, ()) for word in (place, by)]
+    changes = [(places.get(carry, []), places[new]) for carry, new in program.updates]
+    swaps = [word for old, new in changes for word in (len(old), len(new), *old, *new)]
+    return (
+        [len(copies) // 4, *copies, len(settings) // 3, *settings],
+        [len(shifts) // 2, *shifts, len(changes), *swaps],
+    )
+
+
+class Context:
+    """The memory of one running call: arena, scratch, tables; kept for the next call.
+
+    It does not refer to its binding, which refers to it: memory goes as soon as nobody needs it.
+    """
+
+    def __init__(self, native: NativeProgram, binding: Binding) -> None:
+        program = native.program
+        self.raised: list[BaseException] = []
+        self.parallel, self.results = binding.parallel, binding.outputs
+        self.scratch_bytes = runtime.COUNTERS + binding.scratch_bytes
+        self.pool: Pool | None = None
+        self.job: Array = np.zeros(runtime.JOB_WORDS, np.int64)
+        self.arena, arena = _empty(binding.arena_bytes)
+        self.scratch, scratch = _empty(self.scratch_bytes)
+        places: dict[str, list[int]] = {}
+        self.table = Table(binding.rows, binding.env, self._failed)
+        for row in binding.rows:
+            self.table.add(row, program.buffers, places)
+        for name, there in places.items():
+            slot = program.buffers[name].slot
+            if slot is not None:
+                for place in there:
+                    self.table.pointers[(place - self.table.pointers.ctypes.data) // 8] = arena + binding.slots[slot]
+        self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
+        self.inputs = ArrayChecks(binding.inputs, places, _READABLE)
+        self.outputs = ArrayChecks(binding.outputs, places, _WRITABLE)
+        self.states = States(program, places)
+        self.job[runtime.TABLE], self.job[runtime.CALLS] = self.table.rows.ctypes.data, len(self.table.rows)
+        self.job[runtime.SCRATCH] = scratch
+        self.job[runtime.FRAME] = id(self.frame)
+        self.job[runtime.INPUTS], self.job[runtime.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
+        self.job[runtime.OUTPUTS], self.job[runtime.OUTPUT_COUNT] = self.outputs.address, len(binding.outputs)
+        self.job[runtime.STATES], self.job[runtime.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count
+        self.job[runtime.EXCHANGES], self.job[runtime.EXCHANGE_COUNT] = self.states.exchanges.ctypes.data, len(program.updates)
+        self.job_at = self.job.ctypes.data
+        self.walk = walker("call")
+
+    def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
+        frame = self.frame
+        frame[0] = arguments
+        if self.parallel:
+            self._join_pool()
+        status = self.walk(self.job_at)
+        if status == runtime.NO_RESULT:
+            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
+            status = self.walk(self.job_at)
+        frame[0] = ()
+        if self.raised:
+            self.job[runtime.FAILED] = 0
+            raise self.raised.pop()
+        return None if status == runtime.OTHER_ARGUMENTS else frame[1 + status][:]
+
+    @property
+    def _failed(self) -> Callable[[BaseException], None]:
+        """What a routine tells its error: no call follows then, and nothing that this refers to refers to it."""
+        job, raised = self.job, self.raised
+
+        def failed(error: BaseException) -> None:
+            raised.append(error)
+            job[runtime.FAILED] = 1
+
+        return failed
+
+    def _join_pool(self) -> None:
+        """Have the worker threads that there are now take part."""
+        workers = pool()
+        if workers is not self.pool:
+            self.pool = workers
+            self.job[runtime.POOL] = 0 if workers is None else workers.state_at
+        if workers is not None and workers.scratch_bytes < self.scratch_bytes:
+            workers.reserve(self.scratch_bytes)
+
+
+class ArrayChecks:
+    """What `runtime.call` compares arrays with, and where it puts their addresses."""
+
+    def __init__(self, arrays: Sequence[tuple[str, tuple[int, ...], Any]], places: Mapping[str, list[int]], flags: int) -> None:
+        self.shapes = np.array([n for _, shape, _ in arrays for n in shape] or [0], np.int64)
+        self.places = np.array([place for name, *_ in arrays for place in places.get(name, ())] or [0], np.int64)
+        self.rows = np.zeros((max(1, len(arrays)), runtime.ARRAY_WORDS), np.int64)
+        self.address = self.rows.ctypes.data
+        shape_at, place_at = self.shapes.ctypes.data, self.places.ctypes.data
+        for row, (name, shape, dtype) in zip(self.rows, arrays, strict=False):
+            last = place_at + 8 * len(places.get(name, ()))
+            row[:] = (id(np.ndarray), id(dtype), len(shape), shape_at, flags, place_at, last)
+            shape_at, place_at = shape_at + 8 * len(shape), last
+
+
+class States:
+    """Where `runtime.call` finds the memories of variables, and where it puts their addresses: variables move."""
+
+    def __init__(self, program: Program, places: Mapping[str, list[int]]) -> None:
+        held = [b for b in program.buffers.values() if b.role in ("variable", "next") and b.name in places]
+        self.count = len(held)
+        self.places = np.array([place for b in held for place in places[b.name]] or [0], np.int64)
+        self.rows = np.zeros((max(1, len(held)), runtime.MEMORY_WORDS), np.int64)
+        at = self.places.ctypes.data
+        for row, buffer in zip(self.rows, held, strict=False):
+            last = at + 8 * len(places[buffer.name])
+            row[:] = (buffer.value.places.ctypes.data + 8 * (buffer.role == "next"), at, last)
+            at = last
+        moved = [program.buffers[variable].value.places.ctypes.data for variable, _ in program.updates]
+        self.exchanges = np.array(moved or [0], np.int64)
+
+
+class NativeProgram:
+    """A program as machine code."""
+
+    def __init__(self, program: Program) -> None:
+        _check_objects()
+        self.program = program
+        self.compilations = 0
+        self.kernels = self._compile(list(program.kernels))
+        self.by_name = {k.name: k for k in self.kernels}
+        for variable, _ in program.updates:
+            program.buffers[variable].value.add_memory()
+        self.output_buffers = list(dict.fromkeys(program.outputs))
+        self._order = [self.output_buffers.index(b) for b in program.outputs]
+        self._repeats = len(self.output_buffers) != len(self._order)
+        self._bindings: dict[Any, Binding] = {}
+        self._last: Binding | None = None
+
+    def _compile(self, kernels: Sequence[Called]) -> list[AnyKernel]:
+        self.compilations += 1
+        compiled = iter(compile_kernels(k for k in kernels if isinstance(k, Kernel)))
+        found: list[AnyKernel] = []
+        for k in kernels:
+            match k:
+                case Kernel():
+                    found.append(next(compiled))
+                case HostCall():
+                    found.append(PythonKernel(k.name, k, native=tuple(map(NativeProgram, k.programs))))
+                case Steps():
+                    found.append(SteppedKernel(k.name, k))
+        return found
+
+    def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
+        with _binding:
+            binding = self._bindings.get(key)
+            if binding is None:
+                while len(self._bindings) >= MAX_BINDINGS:
+                    del self._bindings[next(iter(self._bindings))]
+                binding = self._bindings[key] = Binding(self, sizes)
+            return binding
+
+    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
+        """The outputs; variables are updated."""
+        self._last = binding = self._bindings.get(key) or self.bind(sizes, key)
+        ready = [a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C") for a in arrays]
+        results = self._run(binding, tuple(ready))
+        assert results is not None, "these are arrays of the sizes that were bound"
+        return results
+
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The outputs, if the arguments are contiguous arrays of the sizes of the last call; else None, and nothing has run."""
+        return None if self._last is None else self._run(self._last, arguments)
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        """The time of each call; variables are not changed."""
+        return stopwatch.times(self, arrays, sizes, key)
+
+    def _run(self, binding: Binding, arguments: tuple[Any, ...]) -> list[Array] | None:
+        try:
+            context = binding.free.pop()
+        except IndexError:
+            context = Context(self, binding)
+        results = context.run(arguments)
+        binding.free.append(context)
+        if self._repeats and results is not None:
+            return [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
+        return results
+
+
+@lru_cache(maxsize=1)
+def _check_objects() -> None:
+    """Make sure that Python and NumPy keep arrays as `runtime.call` reads them."""
+
+    def words(value: Any) -> Any:
+        return (ctypes.c_int64 * 9).from_address(id(value))
+
+    held = [np.zeros((2, 3), np.float32)]
+    row = words(held[0])
+    once = row[runtime.OBJECT_COUNT] & runtime.HALF
+    array, pair = held[0], (1, held)
+    twice = row[runtime.OBJECT_COUNT] & runtime.HALF
+    axes = tuple((ctypes.c_int64 * 2).from_address(row[runtime.ARRAY_SHAPE]))
+    read = (
+        (once, twice, row[runtime.OBJECT_CLASS], row[runtime.ARRAY_DATA], row[runtime.ARRAY_DTYPE]),
+        (row[runtime.ARRAY_RANK] & runtime.HALF, axes, row[runtime.ARRAY_FLAGS] & 0x507),
+        (words(held)[runtime.SIZE], words(pair)[runtime.SIZE], words(pair)[runtime.TUPLE_ITEMS + 1]),
+        ctypes.c_int64.from_address(words(held)[runtime.LIST_ITEMS]).value,
+    )
+    known = (1, 2, id(np.ndarray), array.ctypes.data, id(array.dtype)), (2, (2, 3), 0x505), (1, 2, id(held)), id(array)
+    if read != known:
+        raise GraphError(
+            "this Python or NumPy keeps arrays in a way that native programs cannot read", hint='use backend="interpreter"'
+        )

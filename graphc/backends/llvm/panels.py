@@ -1,0 +1,100 @@
+"""Constants in the order in which register tiles read them: Program -> Program.
+
+    %0 = load %x1[k, n]  of f32[K, N]      =>      %0 = load %x1[n//32, k, n-32*(n//32)]  of f32[N//32, K, 32]
+
+A strip of results reads a few columns of the right operand for all k. Of rows, each line of memory comes from another place; of
+panels, one comes after the other, and none is copied. What does not change is brought into that order once: constants all of
+whose readers are products that gain by it, with whole panels, and with rows enough that no tile is wider than a panel. Values
+and sums are the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from graphc.backends.llvm.contraction import is_better_turned, panel_index, panel_width, single_load
+from graphc.backends.llvm.source import Printer
+from graphc.ir import dims
+from graphc.ir.program import Block, Buffer, Call, Contract, Kernel, Load, Param, Program, Statement, statements_of, with_bodies
+from graphc.ir.types import TensorType
+
+ROWS = 7  # of the left operand: with fewer, tiles join panels that lie side by side
+LINE = 64  # bytes
+
+
+def lay_out_constants(program: Program) -> Program:
+    """The program, and those within it, with constants as panels where that serves all that read them."""
+    program = program.with_programs(lay_out_constants)
+    found: dict[str, TensorType | None] = {}
+    for call in program.calls:
+        for param, name in zip(call.kernel.params, call.buffers, strict=True):
+            if program.buffers[name].role == "constant":
+                gains = isinstance(call.kernel, Kernel) and _gains(call.kernel, param)
+                kind = param.type if gains else None
+                found[name] = kind if found.get(name, kind) == kind else None
+    chosen = {name: kind for name, kind in found.items() if kind is not None}
+    if not chosen:
+        return program if sum(1 for _ in program.programs) == 1 else program.named()
+    buffers = {name: _buffer(b, chosen[name]) if name in chosen else b for name, b in program.buffers.items()}
+    return replace(program, buffers=buffers, calls=tuple(_call(call, chosen) for call in program.calls)).named()
+
+
+def _gains(kernel: Kernel, param: Param) -> bool:
+    """Whether all that a kernel does with a matrix is one product that reads it better as panels."""
+    loads = [s for s in statements_of(kernel.body) if isinstance(s, Load) and s.buffer == param.name]
+    products = [s for s in statements_of(kernel.body) if isinstance(s, Contract) and single_load(s.right, s.dtype) in loads]
+    if len(loads) != 1 or len(products) != 1:
+        return False
+    (contract,) = products
+    m, n, k = contract.m, contract.n, contract.k
+    if loads[0].index != (dims.symbol(k.var), dims.symbol(n.var)):
+        return False
+    width = panel_width(contract.dtype)
+    if any(dims.divisor(size) % width for size in (param.type.shape[1], n.start, n.extent)):
+        return False
+    rows = dims.substitute(m.extent, {axis.var: 0 for axis in kernel.parallel})
+    return isinstance(rows, int) and rows >= ROWS and not is_better_turned(Printer(kernel), contract)
+
+
+def _type(matrix: TensorType) -> TensorType:
+    rows, columns = matrix.shape
+    width = panel_width(matrix.dtype)
+    return TensorType(matrix.dtype, (dims.floordiv(columns, width), rows, width))
+
+
+def _buffer(buffer: Buffer, matrix: TensorType) -> Buffer:
+    """The matrix of a constant as panels, at a line of the cache: a vector is within one then."""
+    kind = _type(matrix)
+    count, rows, width = kind.shape
+    values = buffer.value.reshape(rows, count, width).transpose(1, 0, 2)
+    memory = np.empty(values.nbytes + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    laid_out = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    laid_out[...] = values
+    return replace(buffer, type=kind, value=laid_out)
+
+
+def _call(call: Call, chosen: dict[str, TensorType]) -> Call:
+    """The call of a kernel that reads panels."""
+    kernel = call.kernel
+    read = {p.name: _type(p.type) for p, name in zip(kernel.params, call.buffers, strict=True) if name in chosen}
+    if not read or not isinstance(kernel, Kernel):
+        return call
+
+    def body(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(statement(s) for s in statements)
+
+    def statement(s: Statement) -> Statement:
+        s = with_bodies(s, body)
+        if not isinstance(s, Contract):
+            return s
+        match s.right:
+            case Block((Load(buffer=name) as load,), value) if name in read:
+                index = panel_index(s.k.var, s.n.var, panel_width(s.dtype))
+                return replace(s, right=Block((replace(load, index=index),), value))
+        return s
+
+    params = tuple(replace(p, type=read.get(p.name, p.type)) for p in kernel.params)
+    return replace(call, kernel=replace(kernel, params=params, body=body(kernel.body)))

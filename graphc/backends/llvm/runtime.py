@@ -1,0 +1,335 @@
+"""A call from Python, and the walk over its table of kernels by one or more threads; in the words of kernels (`frontend.py`).
+
+A row of the table is one call: [code, pointers, sizes, extent, tile, tiles, claimed, done].
+Every thread walks the whole table; it claims tiles of a call until none is left, waits until all are done, and goes on. So any
+number of threads, also one, makes progress, and nothing stands between two kernels but that wait. Some threads claim tiles from
+the first one on and others from the last one back: what a thread reads in the next call, it mostly wrote itself, and has in its
+cache.
+
+Steps are rows between two rows that are no calls, where each thread counts for itself how often it has gone back:
+
+    begin             sets the pointers of the rows below, and copies what carries begin with
+    first             no turn: go on after the last row
+      ...             the calls of a step
+      advance         sets the pointers for the next step
+    last              go back, or on
+
+A thread numbers its turns through rows of whatever loop, and so do all others in the same way. What a row counts is of its
+newest turn: a thread that was asleep finds newer ones, and goes past what is done. Rows never wait for a thread.
+"""
+
+from typing import Any
+
+from graphc.backends.llvm.intrinsics import (
+    add,
+    compare_exchange,
+    exchange,
+    external,
+    iand,
+    maximum,
+    minimum,
+    pause,
+    read,
+    run_kernel,
+    udiv,
+    write,
+)
+from graphc.ir.types import int32, int64
+
+Word = Any
+ROW_BYTES = 64
+CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
+FRONT, BACK, TURN = 1, 1 << 10, 1 << 20  # what a claim adds: to the count of tiles from the front, or from the back; a turn
+COUNT = 1023
+
+# Rows that are no calls: what `tiles` is there, and words for how often, where the thread counts, and how many rows to go on or
+# back.
+FIRST_ROW, LAST_ROW = -1, -2
+TURNS, COUNTER, DISTANCE = 3, 4, 2
+COUNTERS = 64  # bytes for what a thread counts, before its scratch memory
+
+# Words of a worker: its scratch memory, and what it adds.
+WORKER_SCRATCH, WORKER_END = 0, 1
+
+# Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
+# results], the rows of its arguments and results, those of the memories of variables, and the variables whose two memories
+# change places in the end; each with how many there are; and whether a call has failed, so that
+# none follows.
+TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
+STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED = 9, 10, 11, 12, 13
+JOB_WORDS = 14
+
+# Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
+# have stand, and a first and a last place for places that its data's address is written to.
+CLASS, DTYPE, RANK, SHAPE, FLAGS, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
+ARRAY_WORDS = 7
+
+# Words of the row of a variable's memory: where its address stands, and a first and a last place as above.
+ADDRESS, FIRST_USE, LAST_USE = 0, 1, 2
+MEMORY_WORDS = 3
+
+# Words of Python's objects, and of NumPy's arrays (`PyArrayObject_fields` of NumPy 1 and 2); `executor` checks that they are so.
+OBJECT_COUNT, OBJECT_CLASS, SIZE, LIST_ITEMS, TUPLE_ITEMS = 0, 1, 2, 3, 3
+ARRAY_DATA, ARRAY_RANK, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 2, 3, 4, 7, 8
+HALF = 0xFFFFFFFF  # these words hold 32 bits that matter: the count of references, the rank and the flags
+
+RAN, RAN_OTHER, NO_RESULT, OTHER_ARGUMENTS = 0, 1, 2, 3  # what `call` gives
+
+# Words of the pool's state, a cache line each.
+SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56
+STATE_WORDS = 72  # a sem_t takes the last 16
+SPINS = 20_000  # looks for work before a worker sleeps: about half a millisecond
+YIELD = 2_000  # looks before a waiting thread gives its processor away
+
+memcpy = external("memcpy", int64, int64, int64, int64)
+sem_wait = external("sem_wait", int32, int64)
+sem_post = external("sem_post", int32, int64)
+sched_yield = external("sched_yield", int32)
+
+
+def call(job: Word) -> int:
+    """Run a job on the arguments and results in its frame, if they are what they must be and nobody else holds the results."""
+    frame = job[FRAME][LIST_ITEMS]
+    arguments = frame[0]
+    if arguments[SIZE] != job[INPUT_COUNT]:
+        return OTHER_ARGUMENTS
+    for i in range(job[INPUT_COUNT]):
+        if fits(arguments[TUPLE_ITEMS + i], job[INPUTS] + i * 8 * ARRAY_WORDS) == 0:
+            return OTHER_ARGUMENTS
+    used = 0
+    if are_free(job, frame[1]) == 0:
+        used = 1
+        if are_free(job, frame[2]) == 0:
+            return NO_RESULT
+    for i in range(job[INPUT_COUNT]):
+        row = job[INPUTS] + i * 8 * ARRAY_WORDS
+        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
+    for i in range(job[OUTPUT_COUNT]):
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        place(frame[1 + used][LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
+    for i in range(job[STATE_COUNT]):
+        row = job[STATES] + i * 8 * MEMORY_WORDS
+        place(row[ADDRESS][0], row[FIRST_USE], row[LAST_USE])
+    if job[POOL] == 0:
+        run_alone(job)
+    else:
+        lead(job[POOL], job)
+    if job[FAILED] != 0:
+        return used
+    for i in range(job[EXCHANGE_COUNT]):
+        places = job[EXCHANGES][i]
+        now = places[0]
+        write(places, 0, places[1])
+        write(places, 1, now)
+    return used
+
+
+def fits(array: Word, row: Word) -> int:
+    """Whether an object is the array that a row describes."""
+    if array[OBJECT_CLASS] != row[CLASS]:
+        return 0
+    if array[ARRAY_DTYPE] != row[DTYPE] or iand(array[ARRAY_RANK], HALF) != row[RANK]:
+        return 0
+    if iand(array[ARRAY_FLAGS], row[FLAGS]) != row[FLAGS]:
+        return 0
+    for axis in range(row[RANK]):
+        if array[ARRAY_SHAPE][axis] != row[SHAPE][axis]:
+            return 0
+    return 1
+
+
+def are_free(job: Word, results: Word) -> int:
+    """Whether a list has all results, and nobody else has any of them."""
+    if results[SIZE] != job[OUTPUT_COUNT]:
+        return 0
+    for i in range(job[OUTPUT_COUNT]):
+        array = results[LIST_ITEMS][i]
+        if iand(array[OBJECT_COUNT], HALF) != 1:
+            return 0
+        if fits(array, job[OUTPUTS] + i * 8 * ARRAY_WORDS) == 0:
+            return 0
+    return 1
+
+
+def place(address: Word, first: Word, last: Word) -> None:
+    for at in range(first, last, 8):
+        write(read(at, 0), 0, address)
+
+
+def run_alone(job: Word) -> None:
+    counters = read(job, SCRATCH)
+    row = read(job, TABLE)
+    end = row + read(job, CALLS) * ROW_BYTES
+    while row < end:
+        if read(row, TILES) < 0:
+            row = row + jump(row, counters)
+        else:
+            extent = read(row, EXTENT)
+            if read(job, FAILED) != 0:
+                return
+            if extent > 0:
+                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, counters + COUNTERS)
+            row = row + ROW_BYTES
+
+
+def walk(job: Word, counters: Word, end: Word) -> None:
+    turn = 0
+    row = read(job, TABLE)
+    last = row + read(job, CALLS) * ROW_BYTES
+    while row < last:
+        if read(job, FAILED) != 0:
+            return
+        tiles = read(row, TILES)
+        if tiles < 0:
+            distance = jump(row, counters)
+            if distance < 0:
+                turn = turn + TURN
+            row = row + distance
+        else:
+            if tiles > 0:
+                share(row, turn, tiles, counters + COUNTERS, end)
+            row = row + ROW_BYTES
+
+
+def jump(row: Word, counters: Word) -> Word:
+    """How far it is to the row after the first or the last one of a loop."""
+    counter = read(row, COUNTER)
+    if read(row, TILES) == FIRST_ROW:
+        write(counters + counter, 0, 0)
+        if read(row, TURNS) == 0:
+            return read(row, DISTANCE)
+        return ROW_BYTES
+    turns = read(counters + counter, 0) + 1
+    write(counters + counter, 0, turns)
+    if turns < read(row, TURNS):
+        return read(row, DISTANCE)
+    return ROW_BYTES
+
+
+def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word) -> None:
+    """Run tiles of a call until none is left, and wait until all are done."""
+    extent = read(row, EXTENT)
+    tile = read(row, TILE)
+    left = 1
+    while left != 0:
+        now = read(row, CLAIMED)
+        claimed = maximum(now, turn)
+        if claims(claimed - turn) >= tiles:
+            left = 0
+        else:
+            if compare_exchange(row, CLAIMED, now, claimed + end) == now:
+                lo = iand(claimed, COUNT) * tile
+                if end == BACK:
+                    lo = (tiles - 1 - iand(udiv(claimed, BACK), COUNT)) * tile
+                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
+                finished = 0
+                while finished == 0:
+                    now = read(row, DONE)
+                    if compare_exchange(row, DONE, now, maximum(now, turn) + 1) == now:
+                        finished = 1
+    spins = 0
+    while read(row, DONE) < turn + tiles:
+        pause()
+        spins += 1
+        if spins > YIELD:
+            sched_yield()
+
+
+def claims(claimed: Word) -> Word:
+    """How many tiles are claimed; of a newer turn more than there are."""
+    if claimed >= TURN:
+        return claimed
+    return iand(claimed, COUNT) + udiv(claimed, BACK)
+
+
+def begin(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """Before the first step: what carries begin with is where they are, and rows have the addresses of the first step.
+
+    sizes: how many copies, and for each a source, a target, the target's offset, and bytes; how many places, and for each its
+    address, the pointer that is written there, and an offset to add.
+    """
+    at = sizes + 8
+    for _ in range(read(sizes, 0)):
+        source = read(pointers, read(at, 0))
+        target = read(pointers, read(at, 1)) + read(at, 2)
+        if source != target:
+            memcpy(target, source, read(at, 3))
+        at = at + 32
+    count = read(at, 0)
+    at = at + 8
+    for _ in range(count):
+        write(read(at, 0), 0, read(pointers, read(at, 1)) + read(at, 2))
+        at = at + 24
+
+
+def advance(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """After a step: slices are the next ones, and carries change places with their second memories.
+
+    sizes: how many places, and for each its address and what to add; how many carries, and for each how many places have its
+    memory, how many the second one, and the places.
+    """
+    at = sizes + 8
+    for _ in range(read(sizes, 0)):
+        write(read(at, 0), 0, read(read(at, 0), 0) + read(at, 1))
+        at = at + 16
+    count = read(at, 0)
+    at = at + 8
+    for _ in range(count):
+        first = read(at, 0)
+        second = read(at, 1)
+        at = at + 16
+        now = read(read(at, 0), 0)
+        then = read(read(at, first), 0)
+        for i in range(first):
+            write(read(at, i), 0, then)
+        for i in range(first, first + second):
+            write(read(at, i), 0, now)
+        at = at + 8 * (first + second)
+
+
+def lead(state: Word, job: Word) -> None:
+    """Run a job with the workers' help, or alone while they are busy with another."""
+    if exchange(state, BUSY, 1) != 0:
+        run_alone(job)
+        return
+    table = read(job, TABLE)
+    calls = read(job, CALLS)
+    for call in range(calls):
+        write(table + call * ROW_BYTES, CLAIMED, 0)
+        write(table + call * ROW_BYTES, DONE, 0)
+    write(state, JOB, job)
+    write(state, OPEN, 1)
+    add(state, SEQUENCE, 1)
+    for _ in range(read(state, ASLEEP)):
+        sem_post(state + 8 * SEMAPHORE)
+    walk(job, read(job, SCRATCH), FRONT)
+    write(state, OPEN, 0)
+    spins = 0
+    while read(state, INSIDE) != 0:
+        pause()
+        spins += 1
+        if spins > YIELD:
+            sched_yield()
+    write(state, BUSY, 0)
+
+
+def work(state: Word, worker: Word) -> None:
+    """The life of a worker."""
+    last = 0
+    while read(state, STOP) == 0:
+        spins = 0
+        while read(state, SEQUENCE) == last and read(state, STOP) == 0:
+            pause()
+            spins += 1
+            if spins > SPINS:
+                add(state, ASLEEP, 1)
+                if read(state, SEQUENCE) == last and read(state, STOP) == 0:
+                    sem_wait(state + 8 * SEMAPHORE)
+                add(state, ASLEEP, -1)
+                spins = 0
+        last = read(state, SEQUENCE)
+        add(state, INSIDE, 1)
+        if read(state, OPEN) != 0:
+            job = read(state, JOB)
+            walk(job, read(worker, WORKER_SCRATCH), read(worker, WORKER_END))
+        add(state, INSIDE, -1)

@@ -1,0 +1,461 @@
+"""Print a kernel as Python source: readable, over pointers and sizes.
+
+    def k0(pointers, sizes, lo, hi, scratch):
+        x0 = f32_at(pointers[0])
+        y0 = f32_at(pointers[1])
+        for i in range(lo, hi):
+            v0 = load0(x0, i)
+            ...
+            store1(y0, i, v0)
+
+`pointers` holds the parameters' addresses, then nothing else; `sizes` the kernel's dimensions in alphabetical order, then the
+byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent. Scratch of one element is a name, so a register.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.backends.llvm import intrinsics
+from graphc.backends.llvm.contraction import print_contract
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.combines import neutral
+from graphc.ir.dims import Size
+from graphc.ir.program import (
+    Accumulate,
+    Branch,
+    Contract,
+    Init,
+    Kernel,
+    Load,
+    Loop,
+    Reduce,
+    Statement,
+    Store,
+    While,
+    bodies,
+    statements_of,
+)  # fmt: skip
+from graphc.ir.scalar import Arg, Const, Let
+from graphc.ir.types import DType
+
+BLOCK = 512  # elements summed in vector lanes before the sum joins the compensated total
+_SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
+_PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge select".split())
+
+
+_TAKEN = re.compile(  # names that the source gives to other things
+    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
+    + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of one kernel, and the names it needs."""
+
+    name: str
+    text: str
+    names: dict[str, Any]
+    dims: tuple[str, ...]  # the order of its sizes
+    variables: tuple[str, ...]  # their names in the text
+    reserve: int = 0  # bytes of scratch that the contractions need before the kernel's own arrays
+
+
+def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
+    """The symbolic dimensions a kernel depends on, in the order of its sizes."""
+    bound = {a.var for a in kernel.parallel}
+    sizes: list[Size] = [a.extent for a in kernel.parallel]
+    for p in kernel.params:
+        sizes += p.type.shape
+    for s in kernel.scratch:
+        sizes += s.shape
+    for statement in statements_of(kernel.body):
+        match statement:
+            case Loop(var, stop, _, start):
+                bound.add(var)
+                sizes += [start, stop]
+            case Let(index=index):
+                sizes.append(index)
+            case Load(index=index) | Store(index=index) | Accumulate(index=index):
+                sizes += index
+            case Reduce(position=position) if position is not None:
+                sizes.append(position)
+            case Contract():
+                for axis in (statement.m, statement.n, statement.k):
+                    bound.add(axis.var)
+                    sizes += [axis.start, axis.stop]
+    return tuple(sorted(n for n in dims.names(*sizes) - bound if not n.startswith("%")))
+
+
+class Printer:
+    """Prints one kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {}
+        self.dims = kernel_dims(kernel)
+        self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
+        self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
+        self.cells = _cells(kernel)
+        self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
+        self.combines: dict[str, Init] = {}
+        self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
+        self.reserve = 0
+        self.block: set[str] = set()  # accumulators that the loop being printed adds up in a block of their own
+
+    def line(self, depth: int, text: str) -> None:
+        self.lines.append("    " * depth + text)
+
+    # --- names and expressions ---
+
+    def use(self, name: str, value: Any) -> str:
+        self.names[name] = value
+        return name
+
+    def intrinsic(self, name: str) -> str:
+        return self.use(name, getattr(intrinsics, name))
+
+    def value(self, name: str) -> str:
+        """A value as a Python name; no dimension is meant."""
+        return f"v{name}" if name[0].isdigit() else name
+
+    def variable(self, name: str) -> str:
+        """A value, loop variable or dimension as a Python name."""
+        if name[0].isdigit():
+            return self.value(name)
+        return f"dim_{name}" if name in self.dims and (keyword.iskeyword(name) or _TAKEN.fullmatch(name)) else name
+
+    def size(self, size: Size) -> str:
+        """An index expression as Python over int64."""
+        if isinstance(size, int):
+            return str(size)
+        text = ""
+        for monomial, factor in size.terms:
+            parts = [self.atom(a) for a in monomial]
+            if abs(factor) != 1 or not monomial:
+                parts.insert(0, str(abs(factor)))
+            text += (" - " if factor < 0 else " + ") + "*".join(parts)
+        return text.removeprefix(" + ").strip()
+
+    def atom(self, atom: dims.Atom) -> str:
+        match atom:
+            case str(name):
+                return self.value(name[1:]) if name.startswith("%") else self.variable(name)
+            case dims.FloorDiv(a, b):
+                signed = not dims.is_nonnegative(a) or any(n.startswith("%") for n in dims.names(a))
+                return f"{self.intrinsic('floordiv' if signed else 'udiv')}({self.size(a)}, {self.size(b)})"
+            case dims.Max0(a):
+                return f"{self.intrinsic('maximum')}({self.size(a)}, {self.size(0)})"
+
+    def arg(self, arg: Arg) -> str:
+        if isinstance(arg, Const):
+            return self.const(arg)
+        return self.variable(arg.name)
+
+    def const(self, const: Const) -> str:
+        value, dtype = const.value, const.dtype
+        if dtype.is_bool:
+            return "True" if value else "False"
+        if dtype.is_float:
+            if math.isnan(value):
+                text = self.use("nan", math.nan)
+            elif math.isinf(value):
+                text = ("-" if value < 0 else "") + self.use("inf", math.inf)
+            else:
+                text = repr(value)
+            return text if dtype == t.float64 else f"{self.cast(dtype)}({text})"
+        if dtype == t.int64:
+            return str(value) if value >= -(2**63) + 1 else f"({-(2**63) + 1} - 1)"
+        if dtype == t.uint64 and value >= 2**63:
+            return self.use(f"u64_{value}", np.uint64(value))
+        return f"{self.cast(dtype)}({value})"
+
+    def cast(self, dtype: DType) -> str:
+        return self.use(dtype.short, intrinsics.cast(dtype))
+
+    # --- statements ---
+
+    def address(self, buffer: str, index: tuple[Size, ...]) -> str:
+        return self.size(dims.ravel(index, self.shapes[buffer]))
+
+    def load(self, buffer: str, index: tuple[Size, ...]) -> str:
+        if buffer in self.cells:
+            return buffer
+        name = self.use(f"load{self.scope[buffer]}", intrinsics.load(self.scope[buffer]))
+        return f"{name}({buffer}, {self.address(buffer, index)})"
+
+    def store(self, buffer: str, index: tuple[Size, ...], value: str) -> str:
+        if buffer in self.cells:
+            return f"{buffer} = {value}"
+        name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer]))
+        return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
+
+    def body(self, body: tuple[Statement, ...], depth: int) -> None:
+        started = [s.name for s in body if isinstance(s, Init)]
+        for statement in body:
+            match statement:
+                case Let():
+                    self.line(depth, f"{self.variable(statement.name)} = {self.let(statement)}")
+                case Load(name, dtype, buffer, index, guard):
+                    v = self.variable(name)
+                    if guard is None:
+                        self.line(depth, f"{v} = {self.load(buffer, index)}")
+                    else:
+                        self.line(depth, f"if {self.arg(guard)}:")
+                        self.line(depth + 1, f"{v} = {self.load(buffer, index)}")
+                        self.line(depth, "else:")
+                        self.line(depth + 1, f"{v} = {self.const(Const(dtype.numpy.type(0).item(), dtype))}")
+                case Store(buffer, index, value):
+                    self.line(depth, self.store(buffer, index, self.arg(value)))
+                case Accumulate(buffer, index, combine, value):
+                    old = self.load(buffer, index)
+                    self.line(depth, self.store(buffer, index, self.combine(combine, old, self.arg(value), self.dtypes[buffer])))
+                case Init():
+                    self.init(statement, depth)
+                case Reduce():
+                    self.reduce(statement, depth)
+                case Loop():
+                    self.loop(statement, depth)
+                    for name in started:
+                        if self.lossy[name] and _taken((statement,), name) != 0:
+                            self.finish(name, depth)
+                case While(test, inner):
+                    self.line(depth, "while True:")
+                    self.body(test.body, depth + 1)
+                    self.line(depth + 1, f"if {self.intrinsic('inot')}({self.arg(test.value)}):")
+                    self.line(depth + 2, "break")
+                    self.body(inner, depth + 1)
+                case Branch():
+                    self.branch(statement, depth)
+                case Contract():
+                    print_contract(self, statement, depth)
+
+    def branch(self, branch: Branch, depth: int) -> None:
+        *others, last = branch.bodies
+        for i, inner in enumerate(others):
+            self.line(depth, f"if {self.arg(branch.index)} <= {i}:")
+            self.line(depth + 1, "pass")
+            self.body(inner, depth + 1)
+            self.line(depth, "else:")
+            depth += 1
+            self.line(depth, "pass")
+        self.body(last, depth)
+
+    def let(self, let: Let) -> str:
+        if let.op == "index":
+            return self.size(let.index)
+        args = [self.arg(a) for a in let.args]
+        dtype = let.args[0].dtype
+        if let.op == "cast":
+            return f"{self.cast(let.dtype)}({args[0]})"
+        if let.op == "bitcast":
+            return f"{self.use('bits_' + let.dtype.short, intrinsics.bitcast(let.dtype))}({args[0]})"
+        if dtype.is_float and let.op in _SHORT:
+            return f"{args[0]} {_SHORT[let.op]} {args[1]}"
+        if let.op in _INTEGER:
+            return f"{self.intrinsic(_INTEGER[let.op])}({', '.join(args)})"
+        if let.op == "neg":
+            return f"{self.intrinsic('fneg' if dtype.is_float else 'ineg')}({args[0]})"
+        if let.op == "abs":
+            return f"{self.intrinsic('fabs' if dtype.is_float else 'iabs')}({args[0]})"
+        if let.op == "not":
+            return f"{self.intrinsic('inot')}({args[0]})"
+        if let.op in _PLAIN:
+            return f"{self.intrinsic(let.op)}({', '.join(args)})"
+        raise AssertionError(f"{let.op} is not primitive: expand_math comes first")
+
+    def combine(self, combine: str, a: str, b: str, dtype: DType, fast: bool = False) -> str:
+        match combine:
+            case "add" if dtype.is_float:
+                return f"{self.intrinsic('sum_add')}({a}, {b})" if fast else f"{a} + {b}"
+            case "mul" if dtype.is_float:
+                return f"{self.intrinsic('product_mul')}({a}, {b})" if fast else f"{a} * {b}"
+            case "max" | "min":
+                return f"{self.intrinsic(combine + 'imum')}({a}, {b})"
+            case "set":
+                return b
+        return f"{self.intrinsic(_INTEGER[combine])}({a}, {b})"
+
+    # --- accumulators ---
+
+    def init(self, init: Init, depth: int) -> None:
+        v = self.variable(init.name)
+        self.combines[init.name] = init
+        start = neutral_text(self, init)
+        if init.combine.startswith("arg"):
+            self.line(depth, f"{v}_value = {start}")
+            self.line(depth, f"{v} = {self.const(Const(0, t.int64))}")
+            return
+        self.line(depth, f"{v} = {start}")
+        if self._compensates(init):
+            self.line(depth, f"{v}_lost = {start}")
+
+    def _compensates(self, init: Init) -> bool:
+        """Whether the rounding errors of a sum are carried along: where more than one block is added up."""
+        return self.lossy[init.name]
+
+    def reduce(self, reduce: Reduce, depth: int) -> None:
+        v, x = self.variable(reduce.name), self.arg(reduce.value)
+        init = self.combines[reduce.name]
+        if reduce.name in self.block:
+            v = f"{v}_here"
+            self.line(depth, f"{v} = {self.combine(init.combine, v, x, init.dtype, fast=True)}")
+        elif init.combine.startswith("arg"):
+            better = self.intrinsic("gt" if init.combine == "argmax" else "lt")
+            test = f"{better}({x}, {v}_value)"
+            if init.dtype.is_float:
+                ne, eq = self.intrinsic("ne"), self.intrinsic("eq")
+                test += f" or ({ne}({x}, {x}) and {eq}({v}_value, {v}_value))"
+            self.line(depth, f"if {test}:")
+            self.line(depth + 1, f"{v}_value = {x}")
+            self.line(depth + 1, f"{v} = {self.size(reduce.position or 0)}")
+        elif self._compensates(init):
+            self.two_sum(depth, v, x)
+        else:
+            self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
+
+    def two_sum(self, depth: int, total: str, x: str) -> None:
+        """total += x, the exact rounding error added to total_lost (Knuth)."""
+        self.line(depth, f"{total}_sum = {total} + {x}")
+        self.line(depth, f"{total}_part = {total}_sum - {total}")
+        self.line(depth, f"{total}_lost = {total}_lost + (({total} - ({total}_sum - {total}_part)) + ({x} - {total}_part))")
+        self.line(depth, f"{total} = {total}_sum")
+
+    def loop(self, loop: Loop, depth: int) -> None:
+        own = {s.name for s in loop.body if isinstance(s, Init)}  # which are done within a turn
+        inner = [s for s in loop.body if isinstance(s, Reduce) and s.name not in own]
+        straight = not any(isinstance(s, Loop) for s in loop.body)
+        blocked = [s for s in inner if straight and s.combine != "set" and not s.combine.startswith("arg")]
+        var = self.variable(loop.var)
+        start, stop = self.size(loop.start), self.size(loop.stop)
+        compensated = [s for s in blocked if self._compensates(self.combines[s.name])]
+        if compensated:
+            self.line(depth, f"for {var}_block in range({start}, {stop}, {BLOCK}):")
+            end = f"{self.intrinsic('minimum')}({var}_block + {BLOCK}, {self.size(loop.stop)})"
+            depth += 1
+            start, stop = f"{var}_block", end
+        for s in blocked:
+            self.line(depth, f"{self.variable(s.name)}_here = {neutral_text(self, self.combines[s.name])}")
+        self.line(depth, f"for {var} in range({start}, {stop}):")
+        self.block |= {s.name for s in blocked}
+        self.body(loop.body, depth + 1)
+        self.block -= {s.name for s in blocked}
+        if not loop.body:
+            self.line(depth + 1, "pass")
+        for s in blocked:
+            v = self.variable(s.name)
+            if s in compensated:
+                self.two_sum(depth, v, f"{v}_here")
+            else:
+                self.line(depth, f"{v} = {self.combine(s.combine, v, f'{v}_here', self.combines[s.name].dtype)}")
+
+    def finish(self, name: str, depth: int) -> None:
+        """Put the rounding errors of a compensated sum back."""
+        v = self.variable(name)
+        dtype = self.combines[name].dtype
+        whole = f"{v} + {v}_lost"
+        zero = self.const(Const(0.0, dtype))
+        eq, select = self.intrinsic("eq"), self.intrinsic("select")
+        self.line(depth, f"{v} = {select}({eq}({v} - {v}, {zero}), {whole}, {v})")
+
+    # --- the function ---
+
+    def function(self) -> Source:
+        kernel = self.kernel
+        self.line(0, f"def {kernel.name}(pointers, sizes, lo, hi, scratch):")
+        for i, p in enumerate(kernel.params):
+            at = self.use(f"{p.type.dtype.short}_at", intrinsics.pointer(p.type.dtype))
+            self.line(1, f"{p.name} = {at}(pointers[{i}])")
+        for i, name in enumerate(self.dims):
+            self.line(1, f"{self.variable(name)} = sizes[{i}]")
+        for i, s in enumerate(kernel.scratch):
+            if s.name in self.cells:
+                self.line(1, f"{s.name} = {self.const(Const(s.dtype.numpy.type(0).item(), s.dtype))}")
+                continue
+            at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
+            self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
+        self._mark_lossy(kernel.body)
+        self.parallel()
+        variables = tuple(map(self.variable, self.dims))
+        return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, variables, self.reserve)
+
+    def parallel(self) -> None:
+        axes = self.kernel.parallel
+        if len(axes) <= 1:
+            self.line(1, f"for {self.variable(axes[0].var) if axes else '_'} in range(lo, hi):")
+        else:
+            self.line(1, "for tile in range(lo, hi):")
+            rest = "tile"
+            for axis in reversed(axes[1:]):
+                v = self.variable(axis.var)
+                self.line(2, f"{v}_rest = {self.intrinsic('udiv')}({rest}, {self.size(axis.extent)})")
+                self.line(2, f"{v} = {rest} - {v}_rest*{self.factor(axis.extent)}")
+                rest = f"{v}_rest"
+            self.line(2, f"{self.variable(axes[0].var)} = {rest}")
+        self.body(self.kernel.body, 2)
+        if not self.kernel.body:
+            self.line(2, "pass")
+
+    def factor(self, size: Size) -> str:
+        """An index expression as an operand of any operator."""
+        return self.size(size) if isinstance(size, int) else f"({self.size(size)})"
+
+    def _mark_lossy(self, body: tuple[Statement, ...]) -> None:
+        """Find the sums of more elements than one block holds."""
+        for name, count in _counts(body):
+            init = next(s for s in statements_of(body) if isinstance(s, Init) and s.name == name)
+            summed = init.combine == "add" and init.dtype.is_float
+            self.lossy[name] = summed and not (isinstance(count, int) and count <= BLOCK)
+
+
+def _cells(kernel: Kernel) -> set[str]:
+    """Scratch of one element, but for what contractions read and write: their library wants memory."""
+    single = {s.name for s in kernel.scratch if dims.product(s.shape) == 1}
+    for statement in statements_of(kernel.body):
+        if isinstance(statement, Contract):
+            for inner in bodies(statement):
+                single -= {s.buffer for s in statements_of(inner) if isinstance(s, (Load, Store, Accumulate))}
+    return single
+
+
+def _counts(body: tuple[Statement, ...]) -> Iterator[tuple[str, Size]]:
+    """How many values each accumulator takes in, counted from where it starts."""
+    for statement in body:
+        if isinstance(statement, Init):
+            yield statement.name, _taken(body, statement.name)
+        else:
+            for inner in bodies(statement):
+                yield from _counts(inner)
+
+
+def _taken(body: tuple[Statement, ...], name: str) -> Size:
+    total: Size = 0
+    for statement in body:
+        match statement:
+            case Reduce(name=other) if other == name:
+                total = dims.add(total, 1)
+            case Loop(start=start, stop=stop, body=inner):
+                total = dims.add(total, dims.mul(dims.sub(stop, start), _taken(inner, name)))
+    return total
+
+
+def neutral_text(printer: Printer, init: Init) -> str:
+    """The start of an accumulator as source."""
+    return printer.const(neutral(init.combine, init.dtype))
+
+
+def print_source(kernel: Kernel) -> Source:
+    """The Python source of a kernel."""
+    return Printer(kernel).function()

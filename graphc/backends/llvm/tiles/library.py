@@ -1,0 +1,71 @@
+"""The native functions by name: each is compiled on its own, once, and called by all kernels.
+
+    strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
+    strip_apart, strip_beside     the same; where the left operand's k lie says a table; its rows lie apart, or side by side
+    last_rows, ...                its last columns
+    pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
+    pack_places                   the same; its neighbours lie along its columns, and where its k lie says a table
+    point                         panels that lie in memory already
+    lay_out                       panels that the caller fills
+    pack_piece                    fills one panel, for some of its k
+    turn                          results with rows and columns exchanged
+
+A right operand may be floats of 16 bits: functions that read it are also there for such a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from llvmlite import ir
+
+from graphc.backends.llvm.objects import FINISHED
+from graphc.backends.llvm.tiles import pack, strip
+from graphc.backends.llvm.tiles.machine import Machine
+from graphc.backends.llvm.tiles.tile import PLACED
+
+WAYS = ("rows", "columns", *PLACED)  # to read the left operand
+
+_WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
+    **{f"strip_{way}": (strip.arguments(way), partial(strip.write_strip, way=way)) for way in WAYS},
+    **{f"last_{way}": (strip.arguments(way), partial(strip.write_last, way=way)) for way in WAYS},
+    "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
+    "pack_places": (pack.PLACES_ARGUMENTS, partial(pack.write_pack_rows, placed=True)),
+    "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
+    "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
+    "turn": (pack.TURN_ARGUMENTS, pack.write_turn),
+    "point": (pack.POINT_ARGUMENTS, pack.write_point),
+    "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
+}
+
+
+@dataclass(frozen=True)
+class TileFunction:
+    """A native function: its symbol, which names everything it depends on, and its arguments.
+
+    A letter each: p for a pointer, s for one to the source, t for one to integers, i for an integer.
+    """
+
+    symbol: str
+    arguments: str
+    text: Callable[[], str] = field(compare=False)
+
+
+def native(name: str, itemsize: int, machine: Machine, source: str = "") -> TileFunction:
+    """A function of the library for floats of a size, which reads the right operand as the source says: "f16", "bf16" or "".
+
+    >>> native("pack_rows", 4, Machine(64, 32)).symbol
+    'graphc_pack_rows_f32_64x32'
+    """
+    arguments, write = _WRITERS[name]
+    suffix = "" if machine.fused else "_unfused"
+    symbol = f"graphc_{name}{source and '_'}{source}_f{itemsize * 8}_{machine.vector_bytes}x{machine.registers}{suffix}"
+
+    def text() -> str:
+        module = ir.Module(symbol)
+        write(module, machine, itemsize, symbol, **({"source": source} if source else {}))
+        return FINISHED + str(module)
+
+    return TileFunction(symbol, arguments, text)

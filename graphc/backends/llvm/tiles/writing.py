@@ -1,0 +1,166 @@
+"""LLVM IR in the small dialect of this library: addresses in elements, vectors, counted loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from graphc.backends.llvm.tiles.machine import Machine, element
+
+WORD = ir.IntType(64)
+POINTER = ir.PointerType()
+HALF = ir.IntType(32)
+SHORT = ir.IntType(16)
+
+
+def word(value: int) -> Any:
+    return ir.Constant(WORD, value)
+
+
+class TileWriter:
+    """Writes one function over elements of one type.
+
+    `source` is the type of memory that is read as such elements: "f16" or "bf16" in place of "", which is the type itself.
+    """
+
+    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str, source: str = "") -> None:
+        """`arguments` has a letter for each argument: p for a pointer, s for one to the source, t for one to integers, i for an
+        integer."""
+        self.source = source
+        self.module = module
+        self.machine = machine
+        self.itemsize = itemsize
+        self.element = element(itemsize)
+        self.lanes = machine.lanes(itemsize)
+        self.vector = ir.VectorType(self.element, self.lanes)
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.function = ir.Function(module, signature(arguments), name)
+        self.args = self.function.args
+        self.build = ir.IRBuilder(self.function.append_basic_block("entry"))
+
+    def at(self, pointer: Any, offset: Any) -> Any:
+        """The address `offset` elements on."""
+        if offset == 0:
+            return pointer
+        return self.build.gep(pointer, [word(offset) if isinstance(offset, int) else offset], source_etype=self.element)
+
+    def load(self, pointer: Any, offset: Any = 0) -> Any:
+        found = self.build.load(self.at(pointer, offset), typ=self.vector)
+        found.align = self.itemsize
+        return found
+
+    def near(self, pointer: Any, offset: Any) -> Any:
+        """The address `offset` elements of the source on."""
+        if not self.source or offset == 0:
+            return self.at(pointer, offset)
+        return self.build.gep(pointer, [word(offset) if isinstance(offset, int) else offset], source_etype=SHORT)
+
+    def read(self, pointer: Any, offset: Any = 0) -> Any:
+        """A vector of the source."""
+        if not self.source:
+            return self.load(pointer, offset)
+        found = self.build.load(self.near(pointer, offset), typ=ir.VectorType(SHORT, self.lanes))
+        found.align = 2
+        return self._widened(found)
+
+    def read_masked(self, pointer: Any, mask: Any) -> Any:
+        """The lanes of the source that the mask selects, zeros elsewhere; memory of other lanes is not touched."""
+        if not self.source:
+            return self._masked(pointer, mask, self.vector, self.suffix, self.itemsize, self.zero)
+        shorts = ir.VectorType(SHORT, self.lanes)
+        nothing = ir.Constant(shorts, [0] * self.lanes)
+        return self._widened(self._masked(pointer, mask, shorts, f"v{self.lanes}i16", 2, nothing))
+
+    def _masked(self, pointer: Any, mask: Any, kind: Any, suffix: str, align: int, other: Any) -> Any:
+        bits = ir.VectorType(ir.IntType(1), self.lanes)
+        load = self.module.globals.get(f"llvm.masked.load.{suffix}.p0")
+        if load is None:
+            load = ir.Function(self.module, ir.FunctionType(kind, [POINTER, HALF, bits, kind]), f"llvm.masked.load.{suffix}.p0")
+        return self.build.call(load, [pointer, HALF(align), mask, other])
+
+    def _widened(self, shorts: Any) -> Any:
+        """The floats that 16 bits stand for."""
+        if self.source == "f16":
+            return self.build.fpext(self.build.bitcast(shorts, ir.VectorType(ir.HalfType(), self.lanes)), self.vector)
+        words = ir.VectorType(HALF, self.lanes)
+        high = self.build.shl(self.build.zext(shorts, words), ir.Constant(words, [16] * self.lanes))
+        return self.build.bitcast(high, self.vector)
+
+    def load_spread(self, pointer: Any, offset: Any = 0) -> Any:
+        """One element in every lane."""
+        one = self.build.load(self.at(pointer, offset), typ=self.element)
+        return self.spread(one)
+
+    def spread(self, one: Any) -> Any:
+        undefined = ir.Constant(ir.VectorType(one.type, self.lanes), ir.Undefined)
+        first = self.build.insert_element(undefined, one, HALF(0))
+        return self.build.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(HALF, self.lanes), [0] * self.lanes))
+
+    def below(self, count: Any) -> Any:
+        """A mask of the first `count` lanes."""
+        numbers = ir.Constant(ir.VectorType(WORD, self.lanes), list(range(self.lanes)))
+        return self.build.icmp_signed("<", numbers, self.spread(count))
+
+    def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
+        self.build.store(value, self.at(pointer, offset)).align = self.itemsize
+
+    def store_masked(self, value: Any, pointer: Any, mask: Any) -> None:
+        """Store the lanes that the mask selects; memory of other lanes is not touched."""
+        name = f"llvm.masked.store.{self.suffix}.p0"
+        store = self.module.globals.get(name)
+        if store is None:
+            bits = ir.VectorType(ir.IntType(1), self.lanes)
+            store = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [self.vector, POINTER, HALF, bits]), name)
+        self.build.call(store, [value, pointer, HALF(self.itemsize), mask])
+
+    def prefetch(self, pointer: Any) -> None:
+        """Have the line at an address, which may be any, fetched into the second level of cache."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, HALF, HALF, HALF])
+        fetch = self.module.declare_intrinsic("llvm.prefetch.p0", (), kind)
+        self.build.call(fetch, [pointer, HALF(0), HALF(2), HALF(1)])
+
+    @property
+    def suffix(self) -> str:
+        return f"v{self.lanes}f{self.itemsize * 8}"
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a * b + c, rounded once where the machine can."""
+        if not self.machine.fused:
+            return self.build.fadd(self.build.fmul(a, b), c)
+        fma = self.module.declare_intrinsic(f"llvm.fma.{self.suffix}", (), ir.FunctionType(self.vector, [self.vector] * 3))
+        return self.build.call(fma, [a, b, c])
+
+    def block(self, name: str) -> Any:
+        return self.function.append_basic_block(name)
+
+    def loop(self, name: str, start: Any, stop: Any, step: Any, body: Callable[[Any], None]) -> None:
+        """for index in range(start, stop, step): body(index)"""
+        inside, after = self.block(name), self.block(f"{name}.end")
+        before = self.build.block
+        self.build.cbranch(self.build.icmp_signed("<", start, stop), inside, after)
+        self.build.position_at_end(inside)
+        index = self.build.phi(WORD)
+        index.add_incoming(start, before)
+        body(index)
+        following = self.build.add(index, step)
+        index.add_incoming(following, self.build.block)
+        self.build.cbranch(self.build.icmp_signed("<", following, stop), inside, after)
+        self.build.position_at_end(after)
+
+    def when(self, name: str, condition: Any, body: Callable[[], None]) -> None:
+        """if condition: body()"""
+        inside, after = self.block(name), self.block(f"{name}.end")
+        self.build.cbranch(condition, inside, after)
+        self.build.position_at_end(inside)
+        body()
+        self.build.branch(after)
+        self.build.position_at_end(after)
+
+    def least(self, a: Any, b: Any) -> Any:
+        return self.build.select(self.build.icmp_signed("<", a, b), a, b)
+
+
+def signature(arguments: str) -> Any:
+    return ir.FunctionType(ir.VoidType(), [WORD if letter == "i" else POINTER for letter in arguments])

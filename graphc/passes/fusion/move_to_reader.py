@@ -1,0 +1,80 @@
+"""Move elementwise code from an epilogue to the kernel that reads it.
+
+    k0: %2 = product; store %2 * %w, %2 * %x          k0: %2 = product; store %2
+    k1: rows of both                            =>    k1: rows of %2 * %w and %2 * %x
+
+Afterwards no such move would spare memory traffic.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphc.ir.graph import Node
+from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+
+if TYPE_CHECKING:
+    from graphc.passes.fusion.plan import Plan
+
+
+def move_to_reader(plan: Plan, first: Cluster) -> None:
+    """Move elementwise code from an epilogue to the one kernel that reads it, where less then passes through memory."""
+    if first.form not in ("contract", "columns"):
+        return
+    readers = _readers(plan, first)
+    for number in sorted({n for found in readers.values() for n in found} - {first.number}):
+        second = plan.clusters[number]
+        moved: set[Node] = set()
+        for node in reversed(first.nodes):
+            work = plan.work.get(node)
+            if work is None or work.is_reduction or node in plan.roots or node in plan.moved:
+                continue
+            alone = all(n in moved for n in first.nodes if any(r.node is node for r in plan.reads[n]))
+            if alone and readers[node] and readers[node] <= {number, first.number}:
+                moved.add(node)
+        if moved and _gain(plan, first, second, moved, readers) > 0:
+            _move(plan, first, second, moved)
+            readers = _readers(plan, first)
+
+
+def _readers(plan: Plan, cluster: Cluster) -> dict[Node, set[int]]:
+    """The clusters that read each node of one."""
+    return {n: {plan.home[reader].number for reader in plan.read_by.get(n, ())} for n in cluster.nodes}
+
+
+def _gain(plan: Plan, first: Cluster, second: Cluster, moved: set[Node], readers: dict[Node, set[int]]) -> float:
+    """How many bytes fewer pass through memory if nodes move from one cluster to another."""
+    stay = [n for n in first.nodes if n not in moved]
+    known = {r.node for n in second.nodes for r in plan.reads[n]}
+    left = {r.node for n in stay for r in plan.reads[n]}
+    gain = sum(2 * bytes_of(n) for n in moved if second.number in readers[n])
+    for given in {r.node for n in moved for r in plan.reads[n]} - moved:
+        size = bytes_of(given)
+        if given in readers:
+            stored = given in plan.roots or bool(readers[given] - {first.number})
+            gain -= (0 if stored else size) + (0 if given in known else size)
+        else:
+            gain -= (0 if given in known else size) - (0 if given in left else size)
+    return gain
+
+
+def _move(plan: Plan, first: Cluster, second: Cluster, moved: set[Node]) -> None:
+    nodes = sorted(moved, key=plan.position.__getitem__)
+    shape = max((plan.work[n].domain for n in nodes), key=len)
+    part = Cluster(first.number, "rows", shape, len(shape), nodes)
+    if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or plan.common_prefix(part, second) != second.prefix:
+        return
+    pairs = ((n, reader) for reader in second.nodes for n in nodes)
+    rules = next((plan.apart[pair] for pair in pairs if pair in plan.apart), ())
+    first.nodes = [n for n in first.nodes if n not in moved]
+    second.nodes = sorted((*second.nodes, *nodes), key=plan.position.__getitem__)
+    first.domains = second.domains = None
+    for node in nodes:
+        plan.home[node] = second
+        for home in (plan.home[r.node] for r in plan.reads[node] if r.node in plan.home):
+            if home is not second:
+                second.reads |= home.bit
+                second.before |= home.mask | home.before
+                home.readers |= second.bit
+    for rule in (*rules, "elementwise code in between goes with its reader: fewer bytes pass through memory"):
+        plan.note(first, nodes, rule)

@@ -1,0 +1,85 @@
+"""Take sums down the columns along while the rows go by.
+
+    k0: rows of %x and %g => rows of %y                  k0: rows of %x and %g => rows of %y, and for every block of rows
+    k1: sums down the columns of %x %g          =>           the sums of %x %g
+                                                         k1: the sums of those
+
+So the gradients of a normalisation's weight and bias read nothing that its rows do not read anyway. The blocks are those in which
+a kernel of its own would add, and their sums are added in the same way: the bits are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from graphc.ir import dims
+from graphc.ir.graph import Node
+from graphc.passes.domains import axis_names, core_shape
+from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+
+if TYPE_CHECKING:
+    from graphc.passes.fusion.plan import Plan
+
+LANES = range(16, 4097)  # of a row: their sums must fit into the nearest cache beside the row, and fill vectors
+
+
+def join_row_partials(plan: Plan, own: Cluster) -> None:
+    """Put sums down the columns beside the rows that share the most of what passes through memory."""
+    if own.form != "columns":
+        return
+    sums = [n for n in own.nodes if plan.work[n].is_reduction]
+    work = plan.work[sums[0]]
+    depth = len(work.reduced)
+    fits = work.reduced == tuple(range(depth)) and dims.product(work.domain[depth:]) in LANES
+    if not fits or work.combine.startswith("arg") or plan.lane(sums[0]) is None:
+        return
+    near = _near(plan, sums)
+    found = [(_shared(plan, group, sums), group) for group in near if _goes_along(plan, group, own, sums)]
+    gain, group = max(found, key=lambda pair: pair[0], default=(0, own))
+    if not gain:
+        return
+    rows, *others = group.stages or [group]
+    nodes = sorted((*rows.nodes, *sums), key=plan.position.__getitem__)
+    rows = replace(rows, prefix=depth, nodes=nodes, row_partials=rows.row_partials | set(sums))
+    made = replace(group, form="row_partials", prefix=depth, stages=[rows, *others, own])
+    plan.replace(group, own, made)
+
+
+def _near(plan: Plan, sums: list[Node]) -> list[Cluster]:
+    """The clusters that may have in hands something of what the sums read: they make it, or read it too."""
+    given = {read.node: None for node in sums for read in plan.reads[node]}
+    numbers = {plan.home[n].number for g in given for n in (g, *plan.read_by.get(g, ())) if n in plan.home}
+    return [plan.clusters[number] for number in sorted(numbers)]
+
+
+def _shared(plan: Plan, group: Cluster, sums: list[Node]) -> float:
+    """The bytes that the sums read of what is in the rows' hands."""
+    rows = (group.stages or [group])[0]
+    hands = {*rows.nodes, *(read.node for node in rows.nodes for read in plan.reads[node])}
+    rank = len(plan.work[sums[0]].domain)
+    given = {read.node for node in sums for read in plan.reads[node]}
+    return sum(bytes_of(node) for node in given & hands if len(core_shape(node)) == rank)
+
+
+def _goes_along(plan: Plan, group: Cluster, own: Cluster, sums: list[Node]) -> bool:
+    """Whether sums need of some rows only what lies at their own place there."""
+    work = plan.work[sums[0]]
+    depth = len(work.reduced)
+    fits = group.prefix >= depth if group.form == "rows" else group.prefix == depth and group.form == "row_partials"
+    if not fits or group.shape[:depth] != work.domain[:depth]:
+        return False
+    if len(group.nodes) + len(own.nodes) > MAX_NODES or group.before & own.mask or not plan.acyclic(group, own):
+        return False
+    rows = (group.stages or [group])[0]
+    ready = {*rows.nodes} - rows.totals - rows.row_partials
+    for node in own.nodes:
+        for read in plan.reads[node]:
+            if plan.home.get(read.node) is not group:
+                continue
+            rank = len(core_shape(read.node))
+            here = core_shape(read.node) == work.domain[:rank] and read.index == axis_names(len(work.domain))[:rank]
+            apart = node in plan.later and read.node not in plan.later
+            if not plan.work[node].is_reduction or not here or read.node not in ready or apart:
+                return False
+    return True
