@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 import graphc
@@ -125,6 +126,65 @@ def test_imports_go_down_only(file: Path) -> None:
         if to not in FLOORS or to == "__init__":
             to = FACE
         assert to in allowed, f"{place(file)} imports {module}; {room_of(file)} may import {sorted(allowed)}"
+
+
+# Packages that files of theirs import for the names they will hold when a function runs.
+NAMESPACES = {
+    "graphc": "",  # the public face, on which libraries stand that it shows
+    "graphc.ops": "graphc.ops",  # the vocabulary: gradient rules of its files name each other's operations
+    "graphc.array_api": "graphc.array_api",  # what an array of the Array API must give as its namespace
+}
+
+
+def module_of(file: Path) -> str:
+    parts = ("graphc", *file.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_between(sources: dict[str, ast.AST], packages: set[str]) -> nx.DiGraph:
+    """Which module imports which, inside functions too; not the namespaces."""
+    graph = nx.DiGraph()
+    for module, tree in sources.items():
+        parts = module.split(".")
+        package = parts if module in packages else parts[:-1]
+        for node in statements(tree):
+            if isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            else:
+                base = ".".join(package[: len(package) - node.level + 1] if node.level else [])
+                whole = ".".join(filter(None, [base, node.module or ""]))
+                targets = [f"{whole}.{alias.name}" if f"{whole}.{alias.name}" in sources else whole for alias in node.names]
+            for to in targets:
+                if to in sources and not (to in NAMESPACES and module.startswith(NAMESPACES[to])):
+                    graph.add_edge(module, to)
+    return graph
+
+
+def circles(graph: nx.DiGraph) -> list[list[str]]:
+    """A circle of each set of modules that import each other."""
+    found = (c for c in nx.strongly_connected_components(graph) if len(c) > 1 or graph.has_edge(*2 * tuple(c)))
+    return [[a for a, _ in nx.find_cycle(graph.subgraph(c))] for c in found]
+
+
+def test_no_files_import_each_other() -> None:
+    sources = {module_of(file): ast.parse(file.read_text()) for file in FILES}
+    packages = {module_of(file) for file in FILES if file.name == "__init__.py"}
+    graph = imports_between(sources, packages)
+    assert len(graph) > 250
+    assert circles(graph) == []
+
+
+def test_the_check_of_circles_sees_what_it_must() -> None:
+    texts = {
+        "graphc.ir": "from graphc.ir.text import show",
+        "graphc.ir.graph": "def f():\n    from graphc.ir import text",
+        "graphc.ir.text": "from .graph import Graph",
+        "graphc.ir.types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from graphc.ir.text import show",
+        "graphc.nn": "from graphc import mean\nimport graphc.ir.types",
+        "graphc": "from graphc.nn import relu",
+    }
+    graph = imports_between({name: ast.parse(text) for name, text in texts.items()}, {"graphc", "graphc.ir", "graphc.nn"})
+    assert sorted(*circles(graph)) == ["graphc.ir.graph", "graphc.ir.text"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=place)

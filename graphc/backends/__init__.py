@@ -5,52 +5,14 @@ One interpreter runs a graph; the other, and native backends, run the program th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-import numpy as np
-
+from graphc.backends.executable import Executable, Timing
+from graphc.backends.running import Running
 from graphc.errors import GraphError, InputError, caller
-from graphc.ir import dims
-from graphc.ir.graph import Graph
 from graphc.ir.program import Program
-
-Array = np.ndarray[Any, Any]
-
-
-class Timing(NamedTuple):
-    """How long a kernel, or a node, takes alone on so many threads: the median of several runs, and the shortest."""
-
-    seconds: float
-    best: float
-    threads: int
-
-
-class Executable(Protocol):
-    """Something that runs a graph."""
-
-    @property
-    def kernels(self) -> Sequence[Any]:
-        """The distinct native kernels."""
-        ...
-
-    @property
-    def compilations(self) -> int:
-        """How often native code was compiled."""
-        ...
-
-    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
-        """The outputs for checked inputs; then variables are updated. `key` stands for the sizes."""
-        ...
-
-    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
-        """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
-        ...
-
-    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
-        """The time of each call of the program, or of each node that is computed; variables are not changed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,49 +46,8 @@ def load_backend(name: str) -> Backend:
     )
 
 
-Run = Callable[[Sequence[Array], Mapping[str, int]], Sequence[Array]]
 _OWN = ("numba", "interpreter", "program")
 _REGISTERED: dict[str, Backend] = {}
-
-
-class Running:
-    """A function of arrays and sizes as an Executable: its results are checked and copied before variables are written."""
-
-    kernels: Sequence[Any] = ()
-    compilations = 0
-
-    def __init__(self, name: str, graph: Graph, function: Run) -> None:
-        self._name, self._graph, self._function = name, graph, function
-
-    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
-        wanted = [*self._graph.outputs, *(new for _, new in self._graph.updates)]
-        made = [np.array(y) for y in self._function([_read_only(a) for a in arrays], sizes)]
-        if len(made) != len(wanted):
-            raise GraphError(f"the backend {self._name} gave {len(made)} arrays for {len(wanted)} outputs and updates")
-        for array, node in zip(made, wanted, strict=True):
-            shape = tuple(dims.evaluate(n, sizes) for n in node.type.shape)
-            if array.dtype != node.type.dtype.numpy or array.shape != shape:
-                raise GraphError(
-                    f"the backend {self._name} gave {array.dtype}{list(array.shape)} for {node.op.name}: {node.type}",
-                    where=node.where,
-                )
-        for (variable, _), new in zip(self._graph.updates, made[len(self._graph.outputs) :], strict=True):
-            variable.data[...] = new  # type: ignore[attr-defined]
-        return made[: len(self._graph.outputs)]
-
-    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
-        return None
-
-    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
-        raise GraphError(
-            f"the backend {self._name} does not time its parts", where=caller(), hint='profile on backend="interpreter"'
-        )
-
-
-def _read_only(array: Array) -> Array:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = False) -> None:
@@ -166,3 +87,6 @@ def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = F
         return Running(name, graph, found)
 
     _REGISTERED[name] = Backend(name, native, made)
+
+
+__all__ = ["Backend", "Executable", "Timing", "load_backend", "register_backend"]

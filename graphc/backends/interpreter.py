@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.errors import GraphError, Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node

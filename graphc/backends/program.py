@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_host
 from graphc.errors import GraphError
 from graphc.ir import dims

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.errors import Where
 from graphc.inspection import machine
 from graphc.inspection.flops import flops

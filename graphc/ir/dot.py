@@ -47,6 +47,7 @@ from graphc.ir.operation import (
     Switch,
     While,
 )  # fmt: skip
+from graphc.ir.printing import notebook_of
 from graphc.ir.program import Buffer, Call, Kernel, Program
 from graphc.ir.text import names_of, print_attr, print_node
 from graphc.ir.types import ArrayValue
@@ -95,6 +96,7 @@ def to_dot(thing: Any, path: str | Path | None = None) -> str:
     return text
 
 
+@notebook_of.register(Graph)
 def mimebundle(thing: Any) -> dict[str, str]:
     """What a notebook shows: text, and a picture where graphviz's `dot` is installed. Never raises.
 

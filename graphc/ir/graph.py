@@ -20,6 +20,7 @@ import networkx as nx
 from graphc.errors import InputError, UnknownNameError, Where, caller
 from graphc.ir import dims
 from graphc.ir.operation import Host, Leaf, Operation
+from graphc.ir.printing import Printed, notebook_of
 from graphc.ir.types import DType, TensorType
 
 _NEW = "symbols do not change: make another one"
@@ -137,7 +138,7 @@ class Node:
         return new
 
 
-class Graph:
+class Graph(Printed):
     """A computation: what goes in, what comes out, which variables change."""
 
     def __init__(
@@ -208,15 +209,8 @@ class Graph:
                 result.add_edge(place[given], i, operand=operand, type=str(given.type))
         return result
 
-    def __str__(self) -> str:
-        from graphc.ir.text import print_graph
-
-        return print_graph(self)
-
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from graphc.ir.dot import mimebundle
-
-        return mimebundle(self)
+        return notebook_of(self)
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:

@@ -36,8 +36,10 @@ from typing import Any
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
+from graphc.ir.html import html_table
 from graphc.ir.names import written
 from graphc.ir.operation import Operation, Sized
+from graphc.ir.printing import Printed
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 
@@ -182,7 +184,7 @@ class Scratch:
     shape: Shape
 
 
-class _Parameters:
+class _Parameters(Printed):
     """What a call runs. Of its parameters those that are read come first, then those that are made and not read."""
 
     params: tuple[Param, ...]
@@ -226,11 +228,6 @@ class HostCall(_Parameters):
         """Whether Python only finds a size, and programs do the rest."""
         return isinstance(self.operation.lowering, Sized)
 
-    def __str__(self) -> str:
-        from graphc.ir.program_text import print_host_call
-
-        return print_host_call(self)
-
 
 @dataclass(frozen=True)
 class Kernel(_Parameters):
@@ -243,11 +240,6 @@ class Kernel(_Parameters):
     scratch: tuple[Scratch, ...] = ()
     where: tuple[Where, ...] = field(default=(), compare=False)
     nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
-
-    def __str__(self) -> str:
-        from graphc.ir.program_text import print_kernel
-
-        return print_kernel(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,11 +269,6 @@ class Steps(_Parameters):
     def begins(self, given: str, made: str) -> bool:
         """Whether a parameter is what a carry begins with, and another the carry."""
         return given[0] == "x" and given[1:] == made[1:] and made[0] == "y" and int(given[1:]) < self.carries
-
-    def __str__(self) -> str:
-        from graphc.ir.program_text import print_steps
-
-        return print_steps(self)
 
 
 Called = Kernel | HostCall | Steps
@@ -329,7 +316,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Printed):
     """Calls in order over buffers; `slots` are the arena's slot sizes in bytes once buffers are planned.
 
     `outputs` names the buffer of each result; one buffer may serve several.
@@ -395,15 +382,8 @@ class Program:
             calls.append(replace(call, kernel=replace(kernel, name=name)))
         return replace(self, calls=tuple(calls))
 
-    def __str__(self) -> str:
-        from graphc.ir.program_text import print_program
-
-        return print_program(self)
-
     def _repr_html_(self) -> str:
         """The calls as a table: what notebooks show."""
-        from graphc.ir.html import html_table
-
         header = ("call", "kernel", "parallel", "reads", "writes", "line")
         rows = [(str(i), *c._row()) for i, c in enumerate(self.calls)]
         arena = f", an arena of {len(self.slots)} slots" if self.slots else ""

@@ -27,6 +27,7 @@ from graphc.ir import types as t
 from graphc.ir.combines import declared_code
 from graphc.ir.dims import Size
 from graphc.ir.names import quoted, written
+from graphc.ir.printing import text_of
 from graphc.ir.program import (
     Accumulate,
     Axis,
@@ -51,6 +52,7 @@ from graphc.ir.text import array_text, print_attr, print_title
 from graphc.ir.types import DType, TensorType
 
 
+@text_of.register(Program)
 def print_program(program: Program) -> str:
     """The buffers, the calls in order, then each distinct kernel once."""
     lines = [f"program {print_title(program.name)} {{"]
@@ -72,6 +74,7 @@ def print_program(program: Program) -> str:
     return "\n\n".join(["\n".join(lines), *map(str, kernels.values())])
 
 
+@text_of.register(Kernel)
 def print_kernel(kernel: Kernel) -> str:
     """The text of a kernel."""
     lines = [_head(kernel)]
@@ -88,6 +91,7 @@ def print_kernel(kernel: Kernel) -> str:
     return "\n".join([*lines, "}"])
 
 
+@text_of.register(HostCall)
 def print_host_call(call: HostCall) -> str:
     """The text of a host call: a kernel whose body is an operation, and the programs that run its graphs."""
     attrs = ", ".join(f"{key}={print_attr(value)}" for key, value in call.attrs)
@@ -98,6 +102,7 @@ def print_host_call(call: HostCall) -> str:
     return "\n".join([_head(call), f"{operation} {{", *inside, "  }", "}"])
 
 
+@text_of.register(Steps)
 def print_steps(steps: Steps) -> str:
     """The text of steps: a kernel whose body is a program, run again and again."""
     reverse = ", reverse=true" if steps.reverse else ""

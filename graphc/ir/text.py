@@ -19,6 +19,7 @@ import numpy as np
 
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import collected, quoted, unused, written
+from graphc.ir.printing import text_of
 from graphc.ir.types import ArrayValue, DType
 
 _INLINE = 32  # constants of more elements are printed packed
@@ -43,6 +44,7 @@ def names_of(graph: Graph) -> dict[Node, str]:
     return result
 
 
+@text_of.register(Graph)
 def print_graph(graph: Graph) -> str:
     """The text of a graph; `parse` reads it back."""
     name = {node: written(text) for node, text in names_of(graph).items()}

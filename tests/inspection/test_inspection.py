@@ -16,7 +16,7 @@ import pytest
 
 import graphc as gx
 from graphc.__main__ import main
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.errors import GraphError, InputError, ShapeError
 from graphc.inspection import machine
 from graphc.inspection.flops import flops

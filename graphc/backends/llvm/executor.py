@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.backends.llvm import runtime, stopwatch
 from graphc.backends.llvm.compile import CompiledKernel, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
@@ -435,7 +435,8 @@ class NativeProgram:
 
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call; variables are not changed."""
-        return stopwatch.times(self, arrays, sizes, key)
+        binding = self.bind(sizes, key)
+        return stopwatch.times(self, binding, Context(self, binding), arrays)
 
     def _run(self, binding: Binding, arguments: tuple[Any, ...]) -> list[Array] | None:
         try:

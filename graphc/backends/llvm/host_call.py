@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends import Executable
+from graphc.backends.executable import Executable
 from graphc.backends.interpreter import Body, bind_dims, call_host
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims

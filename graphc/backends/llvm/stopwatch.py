@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphc.backends import Timing
+from graphc.backends.executable import Timing
 from graphc.backends.llvm import runtime
 from graphc.backends.llvm.pool import walker
 from graphc.backends.threads import get_num_threads
@@ -31,12 +31,8 @@ MOST = 1000  # times
 AWAKE = 1e-4  # seconds of empty work before a sample, so that no worker is asleep
 
 
-def times(run: NativeProgram, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
-    """The time of each call of a program, in their order. Variables have their old values afterwards."""
-    from graphc.backends.llvm.executor import Context
-
-    binding = run.bind(sizes, key)
-    context = Context(run, binding)
+def times(run: NativeProgram, binding: Binding, context: Context, arrays: Sequence[Array]) -> list[Timing]:
+    """The time of each call of a program, in their order; the context has not run. Variables have their old values afterwards."""
     ready = [np.array(a, order="C") for a in arrays]
     with _variables_kept(run):
         context.run(tuple(ready))  # places every address

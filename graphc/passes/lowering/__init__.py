@@ -46,7 +46,7 @@ def lower(plan: Plan) -> Program:
     calls: list[Call] = []
     for cluster in plan.order():
         if cluster.form == "whole":
-            calls.append(lower_whole(plan, cluster, names, buffers))
+            calls.append(lower_whole(plan, cluster, names, buffers, lower))
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue

@@ -16,7 +16,7 @@ A step that is long by itself stays a program (steps.py): threads share each of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from graphc.ir import dims, operation
@@ -55,14 +55,18 @@ from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.host_calls import lower_host_call, results_of
 from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
+from graphc.passes.plan_buffers import in_place
 
+Lower = Callable[[Plan], Program]
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
 
 
-def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer]) -> Call:
-    """The call of a loop, a choice or a routine; constants of a body join the program's buffers."""
+def lower_whole(
+    plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer], lower: Lower
+) -> Call:
+    """The call of a loop, a choice or a routine; constants of a body join the program's buffers. `lower` lowers bodies."""
     node = results_of(cluster)[0]
-    kernel = _Kernel(plan, cluster, names)
+    kernel = _Kernel(plan, cluster, names, lower)
     match node.op.lowering:
         case operation.Scan():
             written = kernel.scan(**node.attrs)
@@ -73,7 +77,7 @@ def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers
         case _:
             written = False
     if not written:
-        return lower_host_call(plan, cluster, names, _programs(node))
+        return lower_host_call(plan, cluster, names, _programs(node, lower))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -81,8 +85,9 @@ def lower_whole(plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers
 class _Kernel:
     """The kernel of one node under construction."""
 
-    def __init__(self, plan: Plan, cluster: Cluster, names: Mapping[Node, str]) -> None:
+    def __init__(self, plan: Plan, cluster: Cluster, names: Mapping[Node, str], lower: Lower) -> None:
         self.plan = plan
+        self.lower = lower
         self.cluster = cluster
         self.names = names
         self.node, results, _ = results_of(cluster)
@@ -137,9 +142,7 @@ class _Kernel:
     # --- the three forms ---
 
     def scan(self, body: Graph, carries: int, sequences: int, steps: Size, reverse: bool) -> bool:
-        from graphc.passes.plan_buffers import in_place
-
-        lowered = _lowered(body, carries)
+        lowered = _lowered(body, carries, self.lower)
         if lowered is None:
             return False
         program = in_place(lowered, exchange=False)
@@ -173,7 +176,7 @@ class _Kernel:
         return True
 
     def repeat(self, test: Graph, body: Graph, carries: int) -> bool:
-        condition, program = _program(test, 0), _program(body, carries)
+        condition, program = _program(test, 0, self.lower), _program(body, carries, self.lower)
         if condition is None or program is None:
             return False
         carried = self._start(carries)
@@ -191,7 +194,7 @@ class _Kernel:
         index = f"{self._number()}"
         bodies = []
         for branch in branches:
-            program = _program(branch, 0)
+            program = _program(branch, 0, self.lower)
             if program is None:
                 return False
             places: dict[str, Place] = {name: (x, ()) for name, x in zip(program.inputs, self.inputs[1:], strict=True)}
@@ -373,25 +376,19 @@ class _Rewriting:
                 raise AssertionError("loops are rewritten whole")
 
 
-def _programs(node: Node) -> tuple[Program, ...]:
+def _programs(node: Node, lower: Lower) -> tuple[Program, ...]:
     """What runs the graphs of a node that is called in Python, in the order of its attributes."""
-    from graphc.passes.lowering import lower
-
     return tuple(lower(Plan(graph)) for graph in subgraphs(node, sorted(node.attrs)))
 
 
-def _program(body: Graph, carries: int) -> Program | None:
+def _program(body: Graph, carries: int, lower: Lower) -> Program | None:
     """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
-    from graphc.passes.plan_buffers import in_place
-
-    lowered = _lowered(body, carries)
+    lowered = _lowered(body, carries, lower)
     return None if lowered is None else in_place(lowered, exchange=False)
 
 
-def _lowered(body: Graph, carries: int) -> Program | None:
+def _lowered(body: Graph, carries: int, lower: Lower) -> Program | None:
     """The same before anything is written in place."""
-    from graphc.passes.lowering import lower
-
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
     program = lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
     return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program

@@ -17,6 +17,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
 from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
+from graphc.passes.plan_buffers import plan_buffers
 
 LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
 DEPTH = 8  # of steps in steps
@@ -52,8 +53,6 @@ def _depth(program: Program) -> int:
 
 def steps_of(body: Program, count: Size, carries: int, sequences: int, reverse: bool) -> tuple[Steps, Size]:
     """The steps of a body, and the bytes of its arena."""
-    from graphc.passes.plan_buffers import plan_buffers
-
     program = plan_buffers(_once_each(body))
     buffers, slots = dict(program.buffers), list(program.slots)
     for name, buffer in buffers.items():

@@ -1,0 +1,47 @@
+"""What a backend makes of a graph or a program: something that runs, and says how long its parts take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Timing(NamedTuple):
+    """How long a kernel, or a node, takes alone on so many threads: the median of several runs, and the shortest."""
+
+    seconds: float
+    best: float
+    threads: int
+
+
+class Executable(Protocol):
+    """Something that runs a graph."""
+
+    @property
+    def kernels(self) -> Sequence[Any]:
+        """The distinct native kernels."""
+        ...
+
+    @property
+    def compilations(self) -> int:
+        """How often native code was compiled."""
+        ...
+
+    def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
+        """The outputs for checked inputs; then variables are updated. `key` stands for the sizes."""
+        ...
+
+    def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
+        ...
+
+    def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
+        """The time of each call of the program, or of each node that is computed; variables are not changed."""
+        ...
+
+
+__all__ = ["Array", "Executable", "Timing"]
