@@ -6,7 +6,7 @@
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
-    docs/inspection.md          its blocks `program`, `explain`, `memory`, `loop` and `found`
+    docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
@@ -65,7 +65,7 @@ _INTRODUCTION = """\
 # The journey of one expression
 
 This page is written by `docs/generate.py`, so it shows what the compiler does now. Everything on it can be had from any compiled
-object: `f.stages` holds the graph or program after every step, `f.kernels` the code that runs.
+object: `f.stages` holds the graph, plan or program after every step, `f.kernels` the code that runs.
 
 The expression is a softmax over the rows of a matrix, and one step of a variable down the gradient of the sum of its squares:
 """
@@ -74,9 +74,12 @@ _STEPS = {
     "declared": """\
 The graph as it was written. `gx.grad` has already added the gradient: its nodes come from the gradient rules of the operations.
 Broadcasting is explicit, and every node has a type.""",
+    "plan_kernels": """\
+Which nodes share a kernel. Nodes that need only the same row of each other are one cluster; what costs no more than a load is
+inlined into all that read it. Of a form's axes, those before the bar are the kernel's outer loops. Where a cluster reads what
+another makes, the plan says why the two are not one.""",
     "fuse": """\
-From here on it is a program: kernels over buffers. Nodes that need only the same row of each other share a kernel; what one
-kernel leaves for another is a buffer.""",
+From here on it is a program: a kernel for each cluster, over buffers. What one kernel leaves for another is a buffer.""",
     "expand_math": """\
 Functions such as `exp` become arithmetic that every backend has: products, sums, shifts and bit patterns.""",
     "plan_buffers": """\
@@ -330,6 +333,11 @@ slopes = gx.grad(loss, [w1, b1, w2])
 step = gx.compile([x, t], loss, updates={v: v - 0.1 * g for v, g in zip([w1, b1, w2], slopes)})
 '''
 
+PLAN = '''\
+scores = gx.compile([x], gx.nn.softmax(h @ w2))
+print(scores.plan)
+'''
+
 LOOP = '''def advance(h, row):
     h = h - gx.sqrt(row)
     return h, gx.log(h)
@@ -348,6 +356,10 @@ def inspection() -> str:
     linecache.cache["step.py"] = (len(SIGHT), None, SIGHT.splitlines(keepends=True), "step.py")
     exec(compile(SIGHT, "step.py", "exec"), names)
     step = names["step"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(PLAN, names)
+    plan = f"{_fence('python', PLAN)}\n{_fence('', printed.getvalue())}"
     linecache.cache["loop.py"] = (len(LOOP), None, LOOP.splitlines(keepends=True), "loop.py")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -355,8 +367,8 @@ def inspection() -> str:
     sizes = "\n".join(f"{memory.arena} bytes" for memory in (step.memory, step.memory.at(batch=64)))
     text = path.read_text(encoding="utf-8")
     blocks = (
-        ("program", _fence("python", SIGHT)), ("explain", _fence("", str(step.explain()))), ("memory", _fence("", sizes)),
-        ("loop", _fence("python", LOOP)), ("found", _fence("", printed.getvalue())),
+        ("program", _fence("python", SIGHT)), ("plan", plan), ("explain", _fence("", str(step.explain()))),
+        ("memory", _fence("", sizes)), ("loop", _fence("python", LOOP)), ("found", _fence("", printed.getvalue())),
     )  # fmt: skip
     for name, block in blocks:
         text = fill(text, name, block)

@@ -26,6 +26,7 @@ from graphc.ir.program import Program
 from graphc.ir.state import STATE
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
+from graphc.passes.fusion.plan import Plan
 from graphc.progress import Progress
 from graphc.progress import progress as shown
 
@@ -207,7 +208,8 @@ class Compiled:
     """A compiled computation: call it with arrays.
 
     graph      the graph after all passes
-    stages     (name, graph or program) after every pass, first the graph as declared
+    stages     (name, graph, plan or program) after every pass, first the graph as declared
+    plan       which nodes share a kernel, and what kept others apart (native backends)
     program    the kernels over planned buffers (native backends)
     kernels    the distinct native kernels, each with its `source`
     variables  name -> variable: all that a call reads or writes
@@ -226,7 +228,7 @@ class Compiled:
         self, graph: Graph, outputs: Any, chosen: Backend, passes: Sequence[Pass], lowering: Sequence[Any], told: Progress
     ) -> None:  # fmt: skip
         self.backend = chosen.name
-        self.stages: list[tuple[str, Graph | Program]] = [("declared", graph)]
+        self.stages: list[tuple[str, Graph | Plan | Program]] = [("declared", graph)]
         self.inputs = graph.inputs
         for change in passes:
             told.at(change.__name__)
@@ -265,6 +267,26 @@ class Compiled:
         declared = self.stages[0][1]
         assert isinstance(declared, Graph)
         return {name: v for name, v in collected(declared.variables).items() if isinstance(v, Variable)}
+
+    @property
+    def plan(self) -> Plan:
+        """Which nodes share a kernel, which are inlined, and which rules kept others apart.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n", 64), "float32")
+        >>> print(gx.compile([x], gx.sum(gx.exp(x), axis=1)).plan)
+        plan graph(%x: f32[n, 64]) {
+          cluster 0: rows [n | 64] {
+            %0 = exp(%x) : f32[n, 64]
+            %1 = sum(%0, axes=[1]) : f32[n]
+          }
+          return %1
+        }
+        """
+        found = next((stage for _, stage in self.stages if isinstance(stage, Plan)), None)
+        if found is None:
+            raise GraphError(f"the backend {self.backend!r} runs the graph itself: it has no plan", where=caller())
+        return found
 
     @property
     def program(self) -> Program:
@@ -497,7 +519,7 @@ class Compiled:
 
         program = self.program
         fused = next(stage for _, stage in self.stages if isinstance(stage, Program))
-        return explain(self.graph, fused, program)
+        return explain(self.plan, fused, program)
 
     def to_dot(self, path: str | None = None) -> str:
         """The final graph as DOT, nodes of one kernel in one cluster; written to `path` if given."""
@@ -566,7 +588,7 @@ def _size_hint(size: Size, shared: bool) -> str:
     return f"no size of 0 or more makes {size} that"
 
 
-def _requirements(graph: Graph | Program) -> list[tuple[Requirement, Any]]:
+def _requirements(graph: Graph | Plan | Program) -> list[tuple[Requirement, Any]]:
     """What sizes must fulfil, as far as it is not known already: in loops and choices too, whether they run or not."""
     assert isinstance(graph, Graph)
     found = []

@@ -1218,7 +1218,7 @@ def check_programs(case: Case) -> Mismatch | None:
         wanted = interpreted(case, case.graph)
         for change in gx.passes.LOWERING:
             source = change(source)
-            if isinstance(source, Graph):
+            if not isinstance(source, gx.ir.Program):
                 continue
             program = verify_program(source)
             text = str(program)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from graphc.errors import Where
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node
+from graphc.ir.graph import Node
 from graphc.ir.html import html_table
 from graphc.ir.names import written
 from graphc.ir.program import Buffer, Call, Program
@@ -144,10 +144,9 @@ def _cost(b: Boundary) -> int:
     return dims.evaluate(b.bytes, dict.fromkeys(dims.names(b.bytes), _ASSUMED))
 
 
-def explain(graph: Graph, fused: Program, program: Program) -> Explanation:
-    """The boundaries of a program that was planned from `fused`, which was made of `graph`."""
-    plan = Plan(graph)
-    nodes = {name: node for node, name in names_of(graph).items()}
+def explain(plan: Plan, fused: Program, program: Program) -> Explanation:
+    """The boundaries of a program: `fused` with its buffers planned, whose kernels are those of `plan`."""
+    nodes = {name: node for node, name in names_of(plan.graph).items()}
     names = [call.kernel.name for call in program.calls]  # planning keeps the order of calls, and adds copies at the end
     found = []
     for value, writer, reader in _crossings(fused):
@@ -184,4 +183,5 @@ def _crossings(program: Program) -> Iterator[tuple[str, int, int]]:
 def _rules(plan: Plan, value: Node, call: Call) -> tuple[str, ...]:
     """What kept the first node of a call that reads a value apart from it; others follow from that."""
     pairs = ((value, plan.graph.nodes[i]) for i in call.kernel.nodes)
-    return next((plan.apart[pair] for pair in pairs if pair in plan.apart), ())
+    found = next((plan.refusals[pair] for pair in pairs if pair in plan.refusals), ())
+    return tuple(map(str, found))

@@ -17,10 +17,12 @@ from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
+from graphc.passes.fusion.plan import Plan
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
+from graphc.passes.plan_kernels import plan_kernels
 from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.rules import rules
@@ -43,18 +45,19 @@ DEFAULT: tuple[Pass, ...] = (
     eliminate_dead,    # last: what the others left behind
 )  # fmt: skip
 
-LOWERING: tuple[Callable[[Any], Graph | Program], ...] = (
+LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     expand_composites,  # for pipelines without it
     widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
-    fuse,           # the one step from Graph to Program
+    plan_kernels,   # from Graph to Plan: which nodes share a kernel
+    fuse,           # from Plan to Program
     expand_math,
     plan_buffers,
     split_loops,    # after plan_buffers, which sees what one loop reads and writes
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "LOWERING", "Pass", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites", "expand_math",
-    "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "prune_loops", "rematerialize",
-    "rules", "simplify", "simplify_fast", "specialize", "split_loops", "widen",
+    "DEFAULT", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
+    "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "plan_kernels",
+    "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "widen",
 ]  # fmt: skip

@@ -1,22 +1,12 @@
-"""Choose which nodes share a kernel: Graph -> Program.
+"""Write the kernels of a plan: Plan -> Program.
 
-    %0 = exp(%x)                       kernel k0(%x) -> %y {
-    %1 = sum(%0, axes=[1])      =>       parallel i < batch { ... one row: exp, sum, divide ... }
-    %2 = ... divide(%0, %1 ...)        }
+    cluster 0: rows [batch | 10] {              kernel k0(%x) -> %y {
+      %0 = exp(%x)                                parallel i < batch { ... one row: exp, sum, divide ... }
+      %1 = sum(%0, axes=[1])             =>     }
+      %2 = ... divide(%0, %1 ...)
+    }
 
-Every node is inlined (moving elements costs no more than loading them), or belongs to one cluster. A cluster is one kernel:
-
-    rows      an outer space over which elementwise code and reductions of trailing axes run row by row
-    columns   one reduction over leading or scattered axes, and elementwise code on its result
-    contract  one contraction, and elementwise code on its result
-    scatter   one scatter
-    prefix    one running reduction, and elementwise code on its result
-    stages    several of the first three under common outer loops: attention's products and its softmax between them
-    row_partials   rows, and sums down their columns: parts of them from each block of rows, joined by a second kernel
-
-A node joins a cluster of a producer if it needs nothing from that cluster but the same row, and if no path leaves the
-cluster and returns. Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has.
-passes/lowering/ writes the kernels' bodies.
+Afterwards every value that crosses a kernel's boundary has a buffer, and nothing else has. passes/lowering/ writes the bodies.
 """
 
 from __future__ import annotations
@@ -24,10 +14,11 @@ from __future__ import annotations
 from graphc.ir.graph import Graph
 from graphc.ir.program import Program
 from graphc.passes.fusion.plan import Plan
+from graphc.passes.plan_kernels import plan_kernels
 
 
-def fuse(graph: Graph) -> Program:
-    """The program of a graph: its kernels in order, over buffers not yet planned."""
+def fuse(plan: Plan | Graph) -> Program:
+    """The program of a plan, or of a graph that is planned here: its kernels in order, over buffers not yet planned."""
     from graphc.passes.lowering import lower
 
-    return lower(Plan(graph))
+    return lower(plan_kernels(plan) if isinstance(plan, Graph) else plan)

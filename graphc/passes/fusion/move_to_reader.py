@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from graphc.ir.graph import Node
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion.refusal import MOVED
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
@@ -65,7 +66,7 @@ def _move(plan: Plan, first: Cluster, second: Cluster, moved: set[Node]) -> None
     if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or plan.common_prefix(part, second) != second.prefix:
         return
     pairs = ((n, reader) for reader in second.nodes for n in nodes)
-    rules = next((plan.apart[pair] for pair in pairs if pair in plan.apart), ())
+    known = next((plan.refusals[pair] for pair in pairs if pair in plan.refusals), ())
     first.nodes = [n for n in first.nodes if n not in moved]
     second.nodes = sorted((*second.nodes, *nodes), key=plan.position.__getitem__)
     first.domains = second.domains = None
@@ -76,5 +77,4 @@ def _move(plan: Plan, first: Cluster, second: Cluster, moved: set[Node]) -> None
                 second.reads |= home.bit
                 second.before |= home.mask | home.before
                 home.readers |= second.bit
-    for rule in (*rules, "elementwise code in between goes with its reader: fewer bytes pass through memory"):
-        plan.note(first, nodes, rule)
+    plan.refuse(first, nodes, *(refusal.rule for refusal in known), MOVED)

@@ -13,8 +13,10 @@ from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Prefix, Proj
 from graphc.passes.domains import Probe, Read, Work, axis_names, core_shape, work_of, work_value
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of, numbers_of
 from graphc.passes.fusion.move_to_reader import move_to_reader
+from graphc.passes.fusion.refusal import BETWEEN, ELSEWHERE, FULL, LATER, NO_ROWS, OTHER_ROWS, TOTAL, Refusal, Rule
 from graphc.passes.fusion.row_partials import join_row_partials
 from graphc.passes.fusion.stack import stack
+from graphc.passes.fusion.text import print_plan
 
 MAX_INLINE = 12  # nested inlined nodes
 TINY = 1024  # bytes whose lifetime does not matter
@@ -23,15 +25,15 @@ SMALL = 16384  # elements that one thread handles without others' help
 
 # Why a cluster of this form waits for complete operands, and what one that others continue is called.
 _COMPLETE = {
-    "contract": "a product needs whole rows and columns of its operands",
-    "columns": "a sum down the columns needs every row of what it adds",
-    "scatter": "a scatter reads and writes where its data say",
-    "prefix": "a running reduction goes along its own axis",
-    "whole": "a loop, a choice or a routine of Python needs whole arrays",
+    "contract": Rule("operands", "a product needs whole rows and columns of its operands"),
+    "columns": Rule("operands", "a sum down the columns needs every row of what it adds"),
+    "scatter": Rule("operands", "a scatter reads and writes where its data say"),
+    "prefix": Rule("operands", "a running reduction goes along its own axis"),
+    "whole": Rule("operands", "a loop, a choice or a routine of Python needs whole arrays"),
 }
 _FINAL = {
-    "scatter": "a scatter's elements are final only after its last update",
-    "whole": "a loop, a choice or a routine of Python makes whole arrays",
+    "scatter": Rule("final", "a scatter's elements are final only after its last update"),
+    "whole": Rule("final", "a loop, a choice or a routine of Python makes whole arrays"),
 }
 _MADE = {"contract": "a product", "columns": "a sum down the columns", "prefix": "a running reduction"}
 
@@ -60,8 +62,7 @@ class Plan:
         self._born = 0
         self._became: dict[int, int] = {}  # the number of a cluster that is part of another: that one's
         self.home: dict[Node, Cluster] = {}
-        self.rule = ""  # the last one that refused to join two clusters
-        self.apart: dict[tuple[Node, Node], tuple[str, ...]] = {}  # (value, reader): what refused to join their clusters
+        self.refusals: dict[tuple[Node, Node], tuple[Refusal, ...]] = {}  # (value, reader): why their clusters were not joined
         for node in graph.nodes:
             self._measure(node)
         self._absorb()
@@ -338,7 +339,7 @@ class Plan:
             if read.node not in self.home:
                 continue
             if node in self.later and read.node not in self.later:
-                self.apart[read.node, node] = ("the reader is only needed for the gradient, and made where that is",)
+                self.refusals[read.node, node] = (Refusal(LATER, read.node, node),)
                 continue
             home = self.home[read.node]
             producers[home.number] = home
@@ -349,22 +350,23 @@ class Plan:
             if cluster is None or cluster is own:
                 continue
             merged = self._merge(cluster, own)
-            full |= merged is None and len(cluster.nodes) + len(own.nodes) > MAX_NODES
-            if merged is None:
-                self.note(cluster, [node], self.rule)
-            if merged is None and own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
-                merged = self._merge(own, cluster)
-            own = merged or own
+            full |= merged is FULL
+            if isinstance(merged, Rule):
+                self.refuse(cluster, [node], merged)
+                if own.form != "rows":  # elementwise code that only an epilogue needs belongs to it
+                    merged = self._merge(own, cluster)
+            own = own if isinstance(merged, Rule) else merged
         if (not producers or (full and len(own.nodes) == 1)) and own.form == "rows" and node not in self.later:
             self._join_sibling(node, own)
 
-    def note(self, cluster: Cluster, readers: list[Node], rule: str) -> None:
+    def refuse(self, cluster: Cluster, readers: list[Node], *rules: Rule) -> None:
         """Remember why nodes are apart from a cluster whose values they read."""
         for node in readers:
             for read in self.reads[node]:
                 if self.home.get(read.node) is cluster:
-                    pair = read.node, node
-                    self.apart[pair] = tuple(dict.fromkeys((*self.apart.get(pair, ()), rule)))
+                    known = self.refusals.get((read.node, node), ())
+                    new = dict.fromkeys(rule for rule in rules if all(r.rule != rule for r in known))
+                    self.refusals[read.node, node] = (*known, *(Refusal(rule, read.node, node) for rule in new))
 
     def _new(self, node: Node) -> Cluster:
         form = self.form(node)
@@ -402,7 +404,9 @@ class Plan:
         for cluster in islice(reversed(self.clusters.values()), 1, 9):
             if cluster.form != "rows" or cluster.shape != own.shape:
                 continue
-            if any(read.node in given for n in cluster.nodes for read in self.reads[n]) and self._merge(cluster, own):
+            if not any(read.node in given for n in cluster.nodes for read in self.reads[n]):
+                continue
+            if not isinstance(self._merge(cluster, own), Rule):
                 return
 
     def _pair_columns(self) -> None:
@@ -425,17 +429,15 @@ class Plan:
             else:
                 last[key] = own
 
-    def _merge(self, first: Cluster, second: Cluster) -> Cluster | None:
+    def _merge(self, first: Cluster, second: Cluster) -> Cluster | Rule:
         """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""
         if len(first.nodes) + len(second.nodes) > MAX_NODES:
-            self.rule = f"one kernel has at most {MAX_NODES} nodes"
-            return None
+            return FULL
         if not self.acyclic(first, second):
-            self.rule = "another kernel must run in between"
-            return None
+            return BETWEEN
         prefix = self.common_prefix(first, second)
-        if prefix is None:
-            return None
+        if isinstance(prefix, Rule):
+            return prefix
         if first.form == "rows" and len(first.shape) < len(second.shape):
             first.shape = second.shape
         first.prefix = prefix
@@ -453,19 +455,16 @@ class Plan:
                 return False
         return True
 
-    def common_prefix(self, first: Cluster, second: Cluster) -> int | None:
-        """How many leading axes two clusters can share as rows, or None if they do not fit."""
+    def common_prefix(self, first: Cluster, second: Cluster) -> int | Rule:
+        """How many leading axes two clusters can share as rows, or why they do not fit."""
         if second.form != "rows":
-            self.rule = _COMPLETE[second.form]
-            return None
+            return _COMPLETE[second.form]
         if first.form in _FINAL:
-            self.rule = _FINAL[first.form]
-            return None
+            return _FINAL[first.form]
         if first.form != "rows":  # a contraction's or column reduction's epilogue: elementwise on its result
             if second.totals or any(self.work[n].is_reduction for n in second.nodes):
-                self.rule = f"a reduction needs more than one element of what {_MADE[first.form]} makes"
-                return None
-            return first.prefix if self._reads_in_place(first, second) else None
+                return Rule("one element", f"a reduction needs more than one element of what {_MADE[first.form]} makes")
+            return self._reads_in_place(first, second) or first.prefix
         rank = min(first.prefix, second.prefix)
         members = {*first.nodes, *second.nodes}
         totals = first.totals | second.totals
@@ -477,29 +476,25 @@ class Plan:
                 given = core_shape(read.node)
                 r = len(given)
                 if read.node in totals:
-                    self.rule = "a reduction over everything is complete only when all of its parts are"
-                    return None
+                    return TOTAL
                 if r > len(work.domain) or given != work.domain[:r]:
-                    self.rule = "the reader does not run over the rows in which the value is made"
-                    return None
+                    return OTHER_ROWS
                 if read.index != axis_names(len(work.domain))[:r]:
-                    self.rule = "the reader needs other elements than those at its own place"
-                    return None
+                    return ELSEWHERE
                 if r < len(work.domain):
                     rank = min(rank, r)
             if work.is_reduction and node not in totals:
                 rank = min(rank, work.reduced[0])
         shapes = self._domains(first) | self._domains(second)
         longest = max(shapes, key=len)
-        self.rule = "they have no rows in common"
         if any(s[:rank] != longest[:rank] or len(s) < rank for s in shapes):
-            return None
+            return NO_ROWS
         if rank == 0 and not all(self._is_small(s) for s in shapes):
-            return None
+            return NO_ROWS
         if rank == 0 and (totals or (len(longest) > 0 and not any(self.work[n].is_reduction for n in members))):
-            return None
+            return NO_ROWS
         if totals and any(len(self.work[n].domain) < rank for n in totals):
-            return None
+            return NO_ROWS
         return rank
 
     def _met(self, first: Cluster, second: Cluster) -> list[Node]:
@@ -515,8 +510,8 @@ class Plan:
             cluster.domains = {self.work[n].domain for n in cluster.nodes}
         return cluster.domains
 
-    def _reads_in_place(self, first: Cluster, second: Cluster) -> bool:
-        """Whether every element of `second` needs only one element of what `first` makes, and makes the same one."""
+    def _reads_in_place(self, first: Cluster, second: Cluster) -> Rule | None:
+        """Why not every element of `second` needs only one element of what `first` makes, and makes the same one."""
         members = {*first.nodes, *second.nodes}
         size = dims.product(first.shape)
         index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
@@ -526,24 +521,20 @@ class Plan:
             inside = [r for r in self.reads[node] if r.node in members]
             product = node not in self.work or self.work[node].is_reduction
             if inside and product:
-                self.rule = f"{_MADE[first.form]} needs more than one element of the value"
-                return False
+                return Rule("whole value", f"{_MADE[first.form]} needs more than one element of the value")
             values = [node, *(r.node for r in inside)]
             if all(r.index == plain for r in inside) and all(self._is_plain(n, first.shape) for n in values):
                 continue
             if first.form == "prefix":  # whose indices, begun anew in every block, say nothing about other shapes
-                self.rule = "the reader has another shape than the running reduction"
-                return False
+                return Rule("other shape", "the reader has another shape than the running reduction")
             if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
-                self.rule = f"the reader has not as many elements as {_MADE[first.form]} makes"
-                return False
+                return Rule("other count", f"the reader has not as many elements as {_MADE[first.form]} makes")
             here = {f"d.{a}": i for a, i in enumerate(self.index_of(node, index, first.shape, ranges))}
             for read in inside:
                 found = tuple(dims.substitute(i, here, ranges) for i in read.index)
                 if found != self.index_of(read.node, index, first.shape, ranges):
-                    self.rule = "the reader needs other elements than those at its own place"
-                    return False
-        return True
+                    return ELSEWHERE
+        return None
 
     def _is_plain(self, node: Node, shape: Shape) -> bool:
         """Whether a value's elements lie as those of a shape do."""
@@ -597,6 +588,12 @@ class Plan:
         return self.clusters[number]
 
     # --- the result ---
+
+    def __str__(self) -> str:
+        return print_plan(self)
+
+    def __repr__(self) -> str:
+        return f"<Plan {self.graph.name}: {len(self.clusters)} clusters, {len(self.depth)} nodes inlined>"
 
     def order(self) -> list[Cluster]:
         """The clusters in an order of execution.

@@ -14,11 +14,13 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.passes.domains import axis_names, core_index, core_shape
 from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.refusal import BETWEEN, NO_BATCH, NO_LOOPS, OTHER_PLACE, OTHER_RANK, Rule
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
 MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
+TOO_LARGE = Rule("too large", f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB")
 
 
 def stack(plan: Plan, own: Cluster) -> None:
@@ -33,15 +35,15 @@ def stack(plan: Plan, own: Cluster) -> None:
         if first is None or first is own:
             continue
         if not plan.acyclic(first, own):
-            plan.note(first, own.nodes, "another kernel must run in between")
+            plan.refuse(first, own.nodes, BETWEEN)
             continue
         parts = [*(first.stages or [first]), *(own.stages or [own])]
         if not any(stage.form == "contract" for stage in parts):
             continue
         stages = _in_order(plan, parts)
         prefix = _common(plan, stages)
-        if prefix is None:
-            plan.note(first, own.nodes, plan.rule)
+        if isinstance(prefix, Rule):
+            plan.refuse(first, own.nodes, prefix)
         else:
             group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
             plan.replace(first, own, group)
@@ -60,19 +62,17 @@ def _in_order(plan: Plan, stages: list[Cluster]) -> list[Cluster]:
     return list(result.values())
 
 
-def _common(plan: Plan, stages: list[Cluster]) -> int | None:
-    """How many leading axes the stages can run over together: the batch and its rows, or the batch alone."""
+def _common(plan: Plan, stages: list[Cluster]) -> int | Rule:
+    """How many leading axes the stages can run over together, the batch and its rows, or the batch alone; or why none."""
     ranks = {len(s.shape) for s in stages if s.form == "contract"}
     if len(ranks) != 1:
-        plan.rule = "their products have different numbers of axes"
-        return None
+        return OTHER_RANK
     rank = ranks.pop()
     if rank < 3:
-        plan.rule = "a product without a batch has more parallel work as a kernel of its own"
-        return None
-    if _fits(plan, stages, rank - 1, by_rows=True):
+        return NO_BATCH
+    if _apart(plan, stages, rank - 1, by_rows=True) is None:
         return rank - 1
-    return rank - 2 if _fits(plan, stages, rank - 2, by_rows=False) else None
+    return _apart(plan, stages, rank - 2, by_rows=False) or rank - 2
 
 
 def handed_on(plan: Plan, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
@@ -87,34 +87,31 @@ def handed_on(plan: Plan, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
     return found
 
 
-def _fits(plan: Plan, stages: list[Cluster], prefix: int, by_rows: bool) -> bool:
-    """Whether every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
+def _apart(plan: Plan, stages: list[Cluster], prefix: int, by_rows: bool) -> Rule | None:
+    """Why not every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
     outer = stages[0].shape[:prefix]
     for stage in stages:
         rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
         if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
-            plan.rule = "they have no outer loops in common"
-            return False
+            return NO_LOOPS
     handed = handed_on(plan, stages)
-    plan.rule = "under common outer loops the reader would need what is made at another place"
     for stage in stages:
         for node in stage.nodes:
             at_home = _outer_index(plan, node)[:prefix]
             if any(read.node in handed and read.index[:prefix] != at_home for read in plan.reads[node]):
-                return False
+                return OTHER_PLACE
             if node in handed and (core_shape(node)[:prefix] != outer or _moves_axes(plan, node, prefix)):
-                return False
+                return OTHER_PLACE
     if by_rows:  # they come in tiles that are small enough
-        return True
-    plan.rule = f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB"
+        return None
     held = [0] * len(stages)
     for node, (made, last) in handed.items():
         size = dims.mul(dims.product(core_shape(node)[prefix:]), node.type.dtype.itemsize)
         if not isinstance(size, int):
-            return False
+            return TOO_LARGE
         for i in range(made, last + 1):
             held[i] += size
-    return max(held) <= MAX_SHARED
+    return None if max(held) <= MAX_SHARED else TOO_LARGE
 
 
 def _moves_axes(plan: Plan, node: Node, prefix: int) -> bool:

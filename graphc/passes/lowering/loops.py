@@ -56,6 +56,7 @@ from graphc.passes.lowering.host_calls import lower_host_call, results_of
 from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
 from graphc.passes.plan_buffers import in_place
+from graphc.passes.plan_kernels import plan_kernels
 
 Lower = Callable[[Plan], Program]
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
@@ -378,7 +379,7 @@ class _Rewriting:
 
 def _programs(node: Node, lower: Lower) -> tuple[Program, ...]:
     """What runs the graphs of a node that is called in Python, in the order of its attributes."""
-    return tuple(lower(Plan(graph)) for graph in subgraphs(node, sorted(node.attrs)))
+    return tuple(lower(plan_kernels(graph)) for graph in subgraphs(node, sorted(node.attrs)))
 
 
 def _program(body: Graph, carries: int, lower: Lower) -> Program | None:
@@ -390,6 +391,6 @@ def _program(body: Graph, carries: int, lower: Lower) -> Program | None:
 def _lowered(body: Graph, carries: int, lower: Lower) -> Program | None:
     """The same before anything is written in place."""
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    program = lower(Plan(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
+    program = lower(plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
     return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program
 
