@@ -201,10 +201,10 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
         run.__name__ = change.__name__
         return run
 
-    import graphc.backends.llvm as numba
+    import graphc.backends.llvm as chosen
 
     passes.LOWERING = tuple(map(timed, passes.LOWERING))
-    numba.steps = tuple(map(timed, numba.steps))
+    chosen.steps = tuple(map(timed, chosen.steps))
     clock.watch(native, "print_source", "print source")
     clock.watch(frontend, "translate", "front end")
     clock.watch(native, "compile_text", "LLVM")

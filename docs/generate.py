@@ -115,7 +115,7 @@ def _step(name: str) -> str:
     """What a stage is: from the table above, else the first line of its pass's module."""
     if name in _STEPS:
         return _STEPS[name]
-    own = {step.__name__: step for step in load_backend("numba").steps}
+    own = {step.__name__: step for step in load_backend("llvm").steps}
     change = own.get(name) or getattr(gx.passes, name, None)
     module = sys.modules[change.__module__] if callable(change) else importlib.import_module(f"graphc.passes.{name}")
     return (module.__doc__ or "").strip().splitlines()[0]

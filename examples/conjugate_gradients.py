@@ -41,7 +41,7 @@ def conjugate_gradients(apply: Any, b: gx.Tensor, tolerance: float) -> tuple[gx.
     return x, steps
 
 
-def main(backend: str = "numba") -> float:
+def main(backend: str = "llvm") -> float:
     """Solve for u = x (1 - x) y (1 - y), whose second differences are its derivatives; the largest error."""
     bump = np.arange(1, SIDE + 1) * H * (1 - np.arange(1, SIDE + 1) * H)
     want, force = bump[:, None] * bump, 2 * (bump[:, None] + bump)

@@ -22,7 +22,7 @@ def sign_descent(loss: gx.Tensor, weights: list[gx.Variable], lr: float) -> dict
     return updates
 
 
-def main(backend: str = "numba") -> float:
+def main(backend: str = "llvm") -> float:
     """Learn a product of two inputs; the last loss."""
     rng = np.random.default_rng(0)
     x, t = gx.placeholder("x", ("n", 2), "float64"), gx.placeholder("t", ("n", 1), "float64")

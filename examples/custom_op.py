@@ -22,7 +22,7 @@ def echo(x: np.ndarray) -> np.ndarray:
 smooth = gx.extend.numba("smooth", echo, infer=lambda x: x, gradient=lambda g, y, x: gx.flip(smooth(gx.flip(g))))
 
 
-def main(backend: str = "numba") -> list[np.ndarray]:
+def main(backend: str = "llvm") -> list[np.ndarray]:
     """All of them in one graph, each tested on its own."""
     for op, samples in ((swish, None), (turn, [(np.eye(3), {"by": 1})]), (length, None), (rank, [([3.0, 1.0, 2.0],)])):
         gx.testing.check_op(op, samples, backend=backend)

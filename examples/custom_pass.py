@@ -21,7 +21,7 @@ def reciprocals(graph: Graph) -> Graph:
     return rebuild(graph, change)
 
 
-def main(backend: str = "numba") -> list[str]:
+def main(backend: str = "llvm") -> list[str]:
     """The operations of the graph with the pass."""
     total = gx.exp(x) + 1
     y = gx.sin(x) / total + gx.cos(x) / total

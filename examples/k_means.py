@@ -12,7 +12,7 @@ import graphc as gx
 POINTS, CLUSTERS = 3000, 5
 
 
-def main(backend: str = "numba") -> float:
+def main(backend: str = "llvm") -> float:
     """Find the centres of clouds of points; the largest distance of a true centre from the nearest one found."""
     rng = np.random.default_rng(3)
     truth = np.array([[0.0, 0.0], [6.0, 1.0], [1.0, 7.0], [-6.0, 2.0], [-2.0, -6.0]])

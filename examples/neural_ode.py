@@ -31,7 +31,7 @@ def solve(slope: Callable[[Any], Any], start: Any) -> Any:
     return gx.scan(step, start, length=STEPS)[1]
 
 
-def main(backend: str = "numba", rounds: int = ROUNDS) -> float:
+def main(backend: str = "llvm", rounds: int = ROUNDS) -> float:
     """Learn from one path; the mean squared error at the end over that of the untrained network."""
     rng = np.random.default_rng(0)
     start = gx.constant(np.array([[1.2, 0.0], [0.8, 0.8]]))

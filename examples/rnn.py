@@ -28,7 +28,7 @@ SUNSPOTS = """
 """
 
 
-def main(backend: str = "numba", rounds: int = ROUNDS) -> float:
+def main(backend: str = "llvm", rounds: int = ROUNDS) -> float:
     """Learn; the error of predictions of the years after, over that of saying the same number as last year."""
     numbers = np.array(SUNSPOTS.split(), "float32")
     series = np.sqrt(numbers) / 5  # about as uncertain where it is large as where it is small

@@ -21,7 +21,7 @@ def spirals(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return (points + 0.01 * rng.normal(size=points.shape)).astype("float32"), labels
 
 
-def main(backend: str = "numba") -> float:
+def main(backend: str = "llvm") -> float:
     """Train; the share of points on the right side."""
     rng = np.random.default_rng(0)
     points, labels = spirals(rng)

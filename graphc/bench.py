@@ -210,7 +210,7 @@ def _logistic(n: int) -> Workload:
 # --- the measurement -------------------------------------------------------------------------------------------------
 
 
-def measure(workload: Workload, seconds: float = SECONDS, backend: str = "numba") -> Figures:
+def measure(workload: Workload, seconds: float = SECONDS, backend: str = "llvm") -> Figures:
     """Compile, compare, and time in turns for about `seconds`."""
     slow, slow_declared, _ = _compile(workload, "interpreter")
     fast, fast_declared, compile_s = _compile(workload, backend)  # both have run once
@@ -274,7 +274,7 @@ def _bytes(sizes: Iterable[int | gx.Dim], dims: Mapping[str, int]) -> int:
 
 def bench(
     json_file: Path | None = None, plot_file: Path | None = None, scale: float = 1.0, seconds: float = SECONDS,
-    backend: str = "numba",
+    backend: str = "llvm",
 ) -> list[Figures]:  # fmt: skip
     """Measure every workload and print the table; write JSON and a drawing where files are given."""
     if plot_file is not None:

@@ -47,7 +47,7 @@ def compile(
     updates: Mapping[Variable, Tensor] | Sequence[tuple[Variable, Tensor]] | None = None,
     *,
     name: str = "graph",
-    backend: str = "numba",
+    backend: str = "llvm",
     passes: Sequence[Pass] | None = None,
     progress: bool = True,
 ) -> Compiled:
@@ -55,10 +55,10 @@ def compile(
 
     inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or lists, tuples and dicts of them; a call
     gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
-    is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "numba"
-    (native code), "interpreter" (NumPy, node by node) or "program" (the lowered program, statement by statement: slow). passes:
-    graph passes instead of `gx.passes.DEFAULT`. progress: whether a terminal is told what compiling is at once it has taken 2 s;
-    GRAPHC_PROGRESS=0 says no everywhere.
+    is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "llvm"
+    (native code), "numba" (native code by Numba's compiler, which takes longer), "interpreter" (NumPy, node by node) or "program"
+    (the lowered program, statement by statement: slow). passes: graph passes instead of `gx.passes.DEFAULT`. progress: whether a
+    terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")

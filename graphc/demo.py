@@ -69,7 +69,7 @@ class Network:
     score: gx.Compiled
 
 
-def build_network(backend: str = "numba") -> Network:
+def build_network(backend: str = "llvm") -> Network:
     """784-128-10 with relu and cross-entropy, and Adam; always from the same random weights."""
     rng = np.random.default_rng(SEED)
 
@@ -125,7 +125,7 @@ def train(network: Network, digits: Digits, epochs: int) -> History:
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
-def time_step(digits: Digits, backend: str = "numba", seconds: float = 2.0) -> tuple[float, float]:
+def time_step(digits: Digits, backend: str = "llvm", seconds: float = 2.0) -> tuple[float, float]:
     """Median seconds of a training step of 64, interpreted and compiled, on networks of their own, in turns."""
     x, t = digits.train_images[:BATCH], digits.train_labels[:BATCH]
     interpreted, compiled = build_network("interpreter").step, build_network(backend).step
@@ -191,7 +191,7 @@ def plot_curves(history: History, path: Path) -> None:
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
-def demo(epochs: int = 10, out: Path = Path("out/demo"), backend: str = "numba") -> History:
+def demo(epochs: int = 10, out: Path = Path("out/demo"), backend: str = "llvm") -> History:
     """Train, measure, write the files to `out` (made anew), and say which to open."""
     import matplotlib  # noqa: F401  (what is missing should be said before the training, not after it)
     import tqdm  # noqa: F401

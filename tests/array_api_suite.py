@@ -123,7 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the Array API standard's test suite on graphc.array_api.")
     parser.add_argument("checkout", type=Path, help=f"a clone of data-apis/array-api-tests at {TAG}, with its submodule")
     parser.add_argument("--examples", type=int, default=20, help="examples that Hypothesis makes for each test")
-    parser.add_argument("--backend", choices=("numba", "interpreter"), default="numba")
+    parser.add_argument("--backend", choices=("llvm", "interpreter"), default="llvm")
     parser.add_argument("-k", dest="chosen", help="run only tests that pytest's -k chooses")
     parser.add_argument("--write", action="store_true", help="put the counts into docs/array-api.md")
     options = parser.parse_args()

@@ -453,7 +453,7 @@ def run(result: Any, rng: Rng) -> str | None:
     found = []
     signal.setitimer(signal.ITIMER_REAL, 3 * SECONDS)
     try:
-        for backend in ("interpreter", "numba"):
+        for backend in ("interpreter", "llvm"):
             for variable, value in state.items():
                 variable.value = value
             try:

@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import graphc as gx
+from graphc.backends import load_backend
 from graphc.ir.program import Kernel
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
@@ -80,5 +82,11 @@ def update(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(autouse=True)
 def own_backends_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees a backend that another, or a doctest, has registered."""
+    """No test sees a backend that another, or a doctest, has registered.
+
+    GRAPHC_BACKEND=numba in the environment has Numba compile whatever a test compiles natively.
+    """
+    chosen = os.environ.get("GRAPHC_BACKEND", "llvm")
     monkeypatch.setattr("graphc.backends._REGISTERED", {})
+    if chosen != "llvm":
+        monkeypatch.setattr("graphc.backends._REGISTERED", {"llvm": replace(load_backend(chosen), name="llvm")})

@@ -16,7 +16,7 @@ import pytest
 
 import graphc as gx
 
-BACKENDS = ("numba", "interpreter")
+BACKENDS = ("llvm", "interpreter")
 DTYPES = list(gx.ir.types.DTYPES)
 
 

@@ -91,7 +91,7 @@ def test_files_of_an_earlier_run_go_and_those_of_others_stay(shown: tuple[Path, 
 def test_interpreted_and_compiled_networks_learn_alike(digits: demo.Digits) -> None:
     pytest.importorskip("tqdm")
     few = demo.Digits(digits.train_images[::10], digits.train_labels[::10], digits.test_images, digits.test_labels)
-    histories = [demo.train(demo.build_network(backend), few, 2) for backend in ("interpreter", "numba")]
+    histories = [demo.train(demo.build_network(backend), few, 2) for backend in ("interpreter", "llvm")]
     np.testing.assert_allclose(histories[0].train_loss, histories[1].train_loss, rtol=1e-3)
     np.testing.assert_allclose(histories[0].test_loss, histories[1].test_loss, rtol=1e-3)
 

@@ -619,7 +619,7 @@ COMPILE = [
      "astype or reshape the new value"),
     ("no such backend", lambda: gx.compile([x], x, backend="cuda"), errors.InputError,
      "there is no backend 'cuda'",
-     'use "numba" or "interpreter" or "program"'),
+     'use "llvm" or "numba" or "interpreter" or "program"'),
     ("eval by name", lambda: (x * 2).eval({"x": X}), errors.InputError,
      "eval: keys must be placeholders, got 'x'",
      "y.eval({x: array})"),
@@ -752,7 +752,7 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_calls(backend: str) -> None:
     """After each error the variable holds what it held."""
     f, count = called(backend)
@@ -804,7 +804,7 @@ def test_requirements_that_only_a_call_can_break_name_the_line_of_the_node() -> 
     given = "n is axis 0 of q"
 
     def breaks(node: gx.Tensor, line: int, n: int, message: str) -> None:
-        for backend in ("interpreter", "numba"):
+        for backend in ("interpreter", "llvm"):
             f = gx.compile([q], node, backend=backend)
             check(lambda f=f: f(floats(n)), errors.ShapeError, message, given, line)
             f(floats(8))

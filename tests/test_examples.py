@@ -56,13 +56,13 @@ def vocabulary() -> Iterator[None]:
     VOCABULARY.update(before)
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_linear_regression_reaches_the_closed_form(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("linear_regression").main(backend) < 1e-10
     assert "largest difference" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_two_spirals_are_told_apart(backend: str) -> None:
     assert load("two_spirals").main(backend) > 0.97
 
@@ -72,7 +72,7 @@ def test_examples_of_one_s_own_are_short(name: str) -> None:
     assert len((EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines()) < 40
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_custom_operations_agree_with_numpy(backend: str, vocabulary: None) -> None:
     value, gradient, rank = load("custom_op").main(backend)
 
@@ -89,19 +89,19 @@ def test_custom_operations_agree_with_numpy(backend: str, vocabulary: None) -> N
     assert rank.tolist() == [1, 0, 2]
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_a_custom_pass_divides_once(backend: str) -> None:
     assert [name for name in load("custom_pass").main(backend) if name != "full"] == [
         "sin", "exp", "add", "divide", "multiply", "cos", "multiply", "add",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_a_wrong_custom_rule_is_found(backend: str) -> None:
     assert load("custom_rule").main(backend).startswith("itself: divide is nan, and 1.0 after it, where x is ")
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_a_custom_layer_learns(backend: str) -> None:
     assert load("custom_layer").main(backend) < 0.01
 
@@ -112,23 +112,23 @@ def test_a_custom_backend_runs_the_graph(capsys: pytest.CaptureFixture[str], mon
     assert capsys.readouterr().out.startswith("7.43656365691809 1 exp")
 
 
-@pytest.mark.parametrize(("backend", "rounds", "left"), [("interpreter", 3, 0.99), ("numba", 600, 1e-3)])
+@pytest.mark.parametrize(("backend", "rounds", "left"), [("interpreter", 3, 0.99), ("llvm", 600, 1e-3)])
 def test_a_neural_ode_learns_its_slope(backend: str, rounds: int, left: float) -> None:
     assert load("neural_ode").main(backend, rounds) < left
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_k_means_finds_every_centre(backend: str) -> None:
     assert load("k_means").main(backend) < 0.1
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_conjugate_gradients_solve_poisson_s_equation(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("conjugate_gradients").main(backend) < 1e-12
     assert "120 steps" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("backend", "rounds", "better"), [("interpreter", 30, 0.9), ("numba", 300, 0.5)])
+@pytest.mark.parametrize(("backend", "rounds", "better"), [("interpreter", 30, 0.9), ("llvm", 300, 0.5)])
 def test_a_recurrent_network_predicts_sunspots(backend: str, rounds: int, better: float) -> None:
     assert load("rnn").main(backend, rounds) < better
 
@@ -240,7 +240,7 @@ def test_targets_of_detection_are_the_truth() -> None:
     assert run(np.roll(heads, 1, 1))[1] > 0.3
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_boxes_that_a_better_one_overlaps_are_suppressed(backend: str) -> None:
     detection = load("detection")
     rng = np.random.default_rng(0)

@@ -65,8 +65,8 @@ FLOORS = {
 ELSEWHERE = {
     "networkx": ("ir/", "passes/"),
     "opt_einsum": ("ops/einsum",),
-    "numba": ("backends/llvm/",),
-    "llvmlite": ("backends/llvm/",),
+    "numba": ("backends/numba/",),
+    "llvmlite": ("backends/llvm/", "backends/numba/"),
     "matplotlib": ("demo", "bench", "models/history"),
     "mlxtend": ("demo",),
     "tqdm": ("demo", "bench", "models/progress", "progress.py"),

@@ -15,7 +15,7 @@ import graphc as gx
 from graphc.ir.types import DTYPES, bfloat16
 
 Array = np.ndarray[Any, Any]
-BACKENDS = pytest.mark.parametrize("backend", ["interpreter", "numba"])
+BACKENDS = pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 NUMPY_S = tuple(d for d in DTYPES if d != bfloat16)  # whose promotion NumPy knows
 rng = np.random.default_rng(3)
 

@@ -24,7 +24,7 @@ MANY = 20_001  # enough for several threads
 KEY = np.array([2026, 11], np.uint32)
 
 
-def draw(make: Callable[[gx.Tensor], gx.Tensor], key: Array = KEY, backend: str = "numba") -> Array:
+def draw(make: Callable[[gx.Tensor], gx.Tensor], key: Array = KEY, backend: str = "llvm") -> Array:
     """What a function of a key draws from one that is an input."""
     k = gx.placeholder("key", (2,), "uint32")
     result: Array = gx.compile([k], make(k), backend=backend)(key)
@@ -41,7 +41,7 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
 def test_threefry_gives_the_published_answers(
     counter: tuple[int, int], key: tuple[int, int], answer: tuple[int, int], backend: str
@@ -115,7 +115,7 @@ EXACT = ("bits", "bits64", "uniform", "uniform64", "bernoulli", "randint", "rand
 
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_interpreter_draws_the_same(name: str) -> None:
-    a, b = (draw(lambda k: DRAWS[name](k, MANY), backend=backend) for backend in ("numba", "interpreter"))
+    a, b = (draw(lambda k: DRAWS[name](k, MANY), backend=backend) for backend in ("llvm", "interpreter"))
     assert a.dtype == b.dtype and a.shape == b.shape == (MANY,)
     if name in EXACT or a.dtype.kind in "iub":
         assert (a == b).all()
@@ -420,7 +420,7 @@ def test_a_stream_advances_by_itself() -> None:
 
 def test_equal_streams_in_equal_programs_draw_the_same() -> None:
     found = []
-    for backend in ("numba", "interpreter"):
+    for backend in ("llvm", "interpreter"):
         stream = r.Stream(7)
         f = gx.compile([], r.bits(stream, (100,)), backend=backend)
         found.append([f().tolist(), f().tolist()])
@@ -490,7 +490,7 @@ def test_dropout_keeps_no_mask() -> None:
 def test_attention_with_dropout_keeps_neither_scores_nor_mask() -> None:
     q, k, v = (gx.placeholder(name, ("batch", 2, 64, 8), "float32") for name in "qkv")
 
-    def attended(rate: float, backend: str = "numba") -> gx.Compiled:
+    def attended(rate: float, backend: str = "llvm") -> gx.Compiled:
         weights = gx.nn.softmax(q @ gx.matrix_transpose(k))
         weights = gx.nn.dropout(weights, rate, gx.constant(KEY)) if rate else weights
         loss = gx.sum((weights @ v) ** 2)

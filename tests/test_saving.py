@@ -89,7 +89,7 @@ def test_others_read_the_files_and_theirs_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_a_run_that_is_resumed_is_the_run(tmp_path: Path, backend: str, suffix: str) -> None:
     """To the bit, with two optimisers of one variable, an unnamed variable and a random stream."""
 

@@ -349,7 +349,7 @@ def test_native_code_refuses_what_the_interpreter_refuses(given):
     x, t = gx.placeholder("x", ("n", 3)), gx.placeholder("t", ("n",), "int64")
     v = gx.variable(np.zeros(3, "f4"), "v")
     messages = []
-    for backend in ("numba", "interpreter"):
+    for backend in ("llvm", "interpreter"):
         f = gx.compile([x, t], gx.sum(x * v) + gx.astype(gx.sum(t), "float32"), updates={v: v + 1}, backend=backend)
         for n in (2, 4, 2):
             f(np.ones((n, 3), "f4"), np.ones(n, "i8"))
@@ -375,7 +375,7 @@ def test_empty_products_that_are_stored_in_another_order(m, k, n):
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_a_reshape_beside_a_size_of_zero_is_refused(backend):
     x = gx.placeholder("x", ("n", "k"))
     f = gx.compile([x], gx.reshape(x, (-1, 3, x.shape[1])) * 2, backend=backend)

@@ -18,7 +18,7 @@ from graphc.ops.trees import flatten
 
 Array = np.ndarray[Any, Any]
 B = 5  # elements
-BACKENDS = pytest.mark.parametrize("backend", ["numba", "interpreter"])
+BACKENDS = pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 
 
 def normal(*shape: int, seed: int = 0) -> Array:

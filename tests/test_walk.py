@@ -270,7 +270,7 @@ def test_gradients_are_the_central_differences_to_second_order(op: Operation) ->
 
 # --- native code -----------------------------------------------------------------------------------------------------
 
-BACKEND = "numba"
+BACKEND = "llvm"
 SPECIAL = (
     0.0,
     -0.0,

@@ -23,7 +23,7 @@ def attention(batch: int, heads: int, time: int, width: int) -> Workload:
     )  # fmt: skip
 
 
-def _graphc(q: Array, k: Array, v: Array, g: Array, backend: str = "numba") -> Run:
+def _graphc(q: Array, k: Array, v: Array, g: Array, backend: str = "llvm") -> Run:
     sq, sk, sv, sg = (gx.placeholder(name, ("batch", *q.shape[1:]), "float32") for name in "qkvg")
     y = gx.nn.attention(sq, sk, sv, causal=True)
     f = gx.compile([sq, sk, sv, sg], [y, *gx.vjp(y, [sq, sk, sv], sg)], backend=backend)

@@ -23,7 +23,7 @@ def _chained(x: Any, pairs: int) -> Any:
     return y
 
 
-def _graphc(pairs: int, x: Array, backend: str = "numba") -> Run:
+def _graphc(pairs: int, x: Array, backend: str = "llvm") -> Run:
     s = gx.placeholder("x", ("n",), "float32")
     f = gx.compile([s], _chained(s, pairs), backend=backend)
     return pure(lambda: f(x))

@@ -73,7 +73,7 @@ def _flops(layers: Layers, batch: int, size: int) -> float:
     return total
 
 
-def _graphc(layers: Layers, x: Array, t: Array, p: Parameters, backend: str = "numba") -> Run:
+def _graphc(layers: Layers, x: Array, t: Array, p: Parameters, backend: str = "llvm") -> Run:
     v = {name: gx.variable(a, name=name) for name, a in p.items()}
     sx, st = gx.placeholder("x", ("batch", *x.shape[1:]), "float32"), gx.placeholder("t", ("batch",), "int64")
     h: gx.Tensor = sx
@@ -162,7 +162,7 @@ def one_channel(batch: int, size: int = 28) -> Workload:
     )  # fmt: skip
 
 
-def _one_channel_graphc(x: Array, t: Array, p: Parameters, backend: str = "numba") -> Run:
+def _one_channel_graphc(x: Array, t: Array, p: Parameters, backend: str = "llvm") -> Run:
     v = {name: gx.variable(a, name=name) for name, a in p.items()}
     sx, st = gx.placeholder("x", ("batch", *x.shape[1:]), "float32"), gx.placeholder("t", ("batch",), "int64")
     h: gx.Tensor = sx
@@ -267,7 +267,7 @@ def _network(conv: Callable[..., Any], relu: Any, pool: Any, head: Any, x: Any) 
     return head(h)
 
 
-def _resnet_graphc(x: Array, p: Parameters, backend: str = "numba") -> Run:
+def _resnet_graphc(x: Array, p: Parameters, backend: str = "llvm") -> Run:
     v = {name: gx.constant(a) for name, a in p.items()}  # as onnxruntime has them: both lay them out once
     sx = gx.placeholder("x", x.shape, "float32")
 

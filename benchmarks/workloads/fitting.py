@@ -64,7 +64,7 @@ def weights(model: Any) -> dict[str, gx.Variable]:
 # --- the loops -------------------------------------------------------------------------------------------------------
 
 
-def graphc_fit(make: Callable[[], Any], plan: Plan, x: Array, y: Array, p: Parameters, backend: str = "numba") -> Run:
+def graphc_fit(make: Callable[[], Any], plan: Plan, x: Array, y: Array, p: Parameters, backend: str = "llvm") -> Run:
     """make() -> the compiled model."""
 
     def model(dropped: bool) -> Any:

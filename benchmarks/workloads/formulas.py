@@ -24,7 +24,7 @@ def scalar_call() -> Workload:
     )  # fmt: skip
 
 
-def _scalar_graphc(x: Array, backend: str = "numba") -> Run:
+def _scalar_graphc(x: Array, backend: str = "llvm") -> Run:
     s = gx.placeholder("x", (), "float32")
     f = gx.compile([s], s * 2 + 1, backend=backend)
     return pure(lambda: f(x))
@@ -80,7 +80,7 @@ def tanh_exp(n: int) -> Workload:
     )  # fmt: skip
 
 
-def _tanh_graphc(x: Array, backend: str = "numba") -> Run:
+def _tanh_graphc(x: Array, backend: str = "llvm") -> Run:
     s = gx.placeholder("x", ("n",), "float32")
     f = gx.compile([s], gx.tanh(s) * gx.exp(-s * s), backend=backend)
     return pure(lambda: f(x))

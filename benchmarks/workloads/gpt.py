@@ -103,7 +103,7 @@ def logits(shape: Shape, p: Mapping[str, gx.Tensor], tokens: gx.Tensor) -> gx.Te
     return dense(norm(x, "norm"), "head")
 
 
-def _graphc(shape: Shape, tokens: Array, targets: Array, p: Parameters, backend: str = "numba") -> Run:
+def _graphc(shape: Shape, tokens: Array, targets: Array, p: Parameters, backend: str = "llvm") -> Run:
     variables = {name: gx.variable(a, name=name) for name, a in p.items()}
     inputs = [gx.placeholder(name, ("batch", shape.time), "int64") for name in ("tokens", "targets")]
     loss = gx.nn.cross_entropy(logits(shape, variables, inputs[0]), inputs[1])

@@ -16,7 +16,7 @@ def sort(count: int) -> Workload:
     )  # fmt: skip
 
 
-def _sort_graphc(x: Array, backend: str = "numba") -> Run:
+def _sort_graphc(x: Array, backend: str = "llvm") -> Run:
     sx = gx.placeholder("x", ("n",), "float32")
     f = gx.compile([sx], gx.sort(sx), backend=backend)
     return pure(lambda: f(x))
@@ -53,7 +53,7 @@ def cholesky(size: int) -> Workload:
     )  # fmt: skip
 
 
-def _cholesky_graphc(x: Array, backend: str = "numba") -> Run:
+def _cholesky_graphc(x: Array, backend: str = "llvm") -> Run:
     sx = gx.placeholder("x", x.shape, "float32")
     f = gx.compile([sx], gx.linalg.cholesky(sx), backend=backend)
     return pure(lambda: f(x))
@@ -84,7 +84,7 @@ def solve(size: int) -> Workload:
     )  # fmt: skip
 
 
-def _solve_graphc(a: Array, b: Array, backend: str = "numba") -> Run:
+def _solve_graphc(a: Array, b: Array, backend: str = "llvm") -> Run:
     sa, sb = gx.placeholder("a", a.shape, "float32"), gx.placeholder("b", b.shape, "float32")
     f = gx.compile([sa, sb], gx.linalg.solve(sa, sb), backend=backend)
     return pure(lambda: f(a, b))

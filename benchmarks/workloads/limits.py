@@ -17,7 +17,7 @@ def stream(n: int) -> Workload:
     )  # fmt: skip
 
 
-def _graphc(x: Array, backend: str = "numba") -> Run:
+def _graphc(x: Array, backend: str = "llvm") -> Run:
     v = gx.variable(x, name="v")
     step = gx.compile([], [], updates={v: v + 1}, backend=backend)
     return Run(step, lambda: [])

@@ -37,7 +37,7 @@ def density(data: Any, chosen: Any, y: Any, beta: Any, alpha: Any, spread: Any, 
     return likelihood - 0.5 * squares - groups * spread
 
 
-def _graphc(data: Array, group: Array, y: Array, *point: Array, backend: str = "numba") -> Run:
+def _graphc(data: Array, group: Array, y: Array, *point: Array, backend: str = "llvm") -> Run:
     sdata, sgroup = gx.placeholder("data", ("n", data.shape[1]), "float64"), gx.placeholder("group", ("n",), "int64")
     sy = gx.placeholder("y", ("n",), "float64")
     unknown = [gx.placeholder(name, a.shape, "float64") for name, a in zip(("beta", "alpha", "spread"), point, strict=True)]

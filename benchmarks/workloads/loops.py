@@ -39,7 +39,7 @@ def _cell(units: int, m: Any, sigmoid: Any, state: Any, z: Any) -> tuple[Any, An
     return sigmoid(o) * m.tanh(c), c
 
 
-def _lstm_graphc(x: Array, w: Array, u: Array, b: Array, backend: str = "numba") -> Run:
+def _lstm_graphc(x: Array, w: Array, u: Array, b: Array, backend: str = "llvm") -> Run:
     _, batch, units = x.shape
     s = gx.placeholder("x", x.shape, "float32")
     v = [gx.variable(a, name=name) for a, name in zip((w, u, b), "wub", strict=True)]
@@ -132,7 +132,7 @@ def _pushed(m: Any, p: Any, c: Any, x: Any) -> list[Any]:
     return [0.9 * c[i] + 0.1 * m.tanh(c[(i + 1) % RING] * p[i]) + x * 0.01 for i in range(RING)]
 
 
-def _ring_graphc(p: Array, xs: Array, backend: str = "numba") -> Run:
+def _ring_graphc(p: Array, xs: Array, backend: str = "llvm") -> Run:
     given = gx.placeholder("p", p.shape, "float64"), gx.placeholder("xs", xs.shape, "float64")
     q = [given[0][i] for i in range(RING)]
     last, ys = gx.scan(lambda c, x: (_pushed(gx, q, c, x), c[0]), q, given[1])
@@ -217,7 +217,7 @@ def _scalars(step: Callable[..., tuple[Any, ...]], steps: int, shown: int | None
     return {name: partial(build, step, steps, chosen) for name, build in builders.items()}
 
 
-def _scalars_graphc(step: Any, steps: int, chosen: slice, u: Array, backend: str = "numba") -> Run:
+def _scalars_graphc(step: Any, steps: int, chosen: slice, u: Array, backend: str = "llvm") -> Run:
     v = gx.placeholder("u", u.shape, "float64")
     start = tuple(v[i] for i in range(3))
     last = gx.fori_loop(0, steps, lambda _, c: step(gx, start, c), start)
@@ -264,7 +264,7 @@ def _nearer(y: Any, a: Any) -> Any:
     return y - (y * y * y - a) / (3 * y * y)
 
 
-def _newton_graphc(a: Array, backend: str = "numba") -> Run:
+def _newton_graphc(a: Array, backend: str = "llvm") -> Run:
     s = gx.placeholder("a", a.shape, "float64")
     root = gx.while_loop(lambda y: _far(gx, y, s), lambda y: _nearer(y, s), gx.full(a.shape, 1.5, "float64"))
     f = gx.compile([s], root, backend=backend)

@@ -23,7 +23,7 @@ def matmul(m: int, k: int, n: int) -> Workload:
     )  # fmt: skip
 
 
-def _graphc(a: Array, b: Array, backend: str = "numba") -> Run:
+def _graphc(a: Array, b: Array, backend: str = "llvm") -> Run:
     sa, sb = gx.placeholder("a", a.shape, "float32"), gx.placeholder("b", b.shape, "float32")
     f = gx.compile([sa, sb], sa @ sb, backend=backend)
     return pure(lambda: f(a, b))
@@ -78,7 +78,7 @@ def layer(m: int, k: int, n: int) -> Workload:
     )  # fmt: skip
 
 
-def _layer_graphc(a: Array, w: Array, b: Array, backend: str = "numba") -> Run:
+def _layer_graphc(a: Array, w: Array, b: Array, backend: str = "llvm") -> Run:
     sa, sw, sb = (gx.placeholder(name, array.shape, "float32") for name, array in (("a", a), ("w", w), ("b", b)))
     f = gx.compile([sa, sw, sb], gx.nn.gelu(sa @ sw + sb), backend=backend)
     return pure(lambda: f(a, w, b))

@@ -86,12 +86,12 @@ def _made(s: Size) -> Parameters:
     return {name: a.astype(np.float32) for name, a in made.items()}
 
 
-def _graphc(s: Size, words: Array, there: Array, p: Parameters, backend: str = "numba") -> Run:
+def _graphc(s: Size, words: Array, there: Array, p: Parameters, backend: str = "llvm") -> Run:
     bert = example("bert")
     model = bert.Bert(s.words, s.width, s.blocks, s.heads, s.units, s.places)
     bert.load_weights(model, p)
     given = bert.sentence_vectors(model)
-    f = given if backend == "numba" else gx.compile(list(given.graph.inputs), list(given.graph.outputs), backend=backend)
+    f = given if backend == "llvm" else gx.compile(list(given.graph.inputs), list(given.graph.outputs), backend=backend)
     return pure(lambda: f(words, there))
 
 

@@ -36,7 +36,7 @@ def _layers(parameters: Parameters) -> range:
     return range(len(parameters) // 2)
 
 
-def _graphc(x: Array, t: Array, parameters: Parameters, backend: str = "numba") -> Run:
+def _graphc(x: Array, t: Array, parameters: Parameters, backend: str = "llvm") -> Run:
     variables = {name: gx.variable(a, name=name) for name, a in parameters.items()}
     sx, st = gx.placeholder("x", ("batch", x.shape[1]), "float32"), gx.placeholder("t", ("batch",), "int64")
     h: gx.Tensor = sx

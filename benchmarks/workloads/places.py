@@ -18,7 +18,7 @@ def cumulative_sum(count: int) -> Workload:
     )  # fmt: skip
 
 
-def _sum_graphc(x: Array, backend: str = "numba") -> Run:
+def _sum_graphc(x: Array, backend: str = "llvm") -> Run:
     sx = gx.placeholder("x", ("n",), "float32")
     f = gx.compile([sx], gx.cumulative_sum(sx), backend=backend)
     return pure(lambda: f(x))
@@ -64,7 +64,7 @@ def gather(count: int) -> Workload:
     )  # fmt: skip
 
 
-def _gather_graphc(x: Array, places: Array, backend: str = "numba") -> Run:
+def _gather_graphc(x: Array, places: Array, backend: str = "llvm") -> Run:
     sx, si = gx.placeholder("x", x.shape, "float32"), gx.placeholder("i", places.shape, "int32")
     f = gx.compile([sx, si], sx[si], backend=backend)
     return pure(lambda: f(x, places))
@@ -97,7 +97,7 @@ def scatter_add(count: int) -> Workload:
     )  # fmt: skip
 
 
-def _scatter_graphc(x: Array, places: Array, backend: str = "numba") -> Run:
+def _scatter_graphc(x: Array, places: Array, backend: str = "llvm") -> Run:
     sx, si = gx.placeholder("x", x.shape, "float32"), gx.placeholder("i", places.shape, "int32")
     f = gx.compile([sx, si], gx.zeros_like(sx).at[si].add(sx), backend=backend)
     return pure(lambda: f(x, places))

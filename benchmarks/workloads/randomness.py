@@ -27,7 +27,7 @@ def _quantiles(call: Callable[[], Any]) -> Run:
     return Run(call, lambda: [np.quantile(np.asarray(call(), np.float64), np.linspace(0.001, 0.999, 101))])
 
 
-def _graphc(count: int, backend: str = "numba") -> Run:
+def _graphc(count: int, backend: str = "llvm") -> Run:
     return _quantiles(gx.compile([], gx.random.normal(gx.random.Stream(0), (count,)), backend=backend))
 
 

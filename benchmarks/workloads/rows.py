@@ -23,7 +23,7 @@ def softmax(rows: int, columns: int) -> Workload:
     )  # fmt: skip
 
 
-def _softmax_graphc(x: Array, g: Array, backend: str = "numba") -> Run:
+def _softmax_graphc(x: Array, g: Array, backend: str = "llvm") -> Run:
     sx, sg = (gx.placeholder(name, ("rows", x.shape[1]), "float32") for name in ("x", "g"))
     y = gx.nn.softmax(sx)
     f = gx.compile([sx, sg], [y, gx.vjp(y, sx, sg)], backend=backend)
@@ -79,7 +79,7 @@ def layer_norm(rows: int, columns: int) -> Workload:
     )  # fmt: skip
 
 
-def _norm_graphc(x: Array, w: Array, b: Array, g: Array, backend: str = "numba") -> Run:
+def _norm_graphc(x: Array, w: Array, b: Array, g: Array, backend: str = "llvm") -> Run:
     sx, sg = (gx.placeholder(name, ("rows", x.shape[1]), "float32") for name in ("x", "g"))
     sw, sb = (gx.placeholder(name, w.shape, "float32") for name in ("w", "b"))
     y = gx.nn.layer_norm(sx, sw, sb, eps=EPS)

@@ -52,7 +52,7 @@ def _state(call: Any, state: Any) -> Run:
     return Run(call, results)
 
 
-def _heat_graphc(steps: int, u: Array, backend: str = "numba") -> Run:
+def _heat_graphc(steps: int, u: Array, backend: str = "llvm") -> Run:
     v = gx.variable(u, name="u")
     step = gx.compile([], [], updates={v: gx.pad(_warmer(v), 1)}, backend=backend)
 
@@ -168,7 +168,7 @@ def _moved(mass: Any, x: Any, y: Any, z: Any, u: Any, v: Any, w: Any, m: Any) ->
     return [p + STEP * speed for p, speed in zip((x, y, z), new, strict=True)] + new
 
 
-def _bodies_graphc(mass: Array, *state: Array, backend: str = "numba") -> Run:
+def _bodies_graphc(mass: Array, *state: Array, backend: str = "llvm") -> Run:
     weights = gx.variable(mass, name="mass")
     variables = [gx.variable(a, name=name) for name, a in zip("xyzuvw", state, strict=True)]
     step = gx.compile([], [], updates=dict(zip(variables, _moved(weights, *variables, gx), strict=True)), backend=backend)

@@ -48,7 +48,7 @@ def _model(s: Shape, p: Parameters) -> tuple[Any, list[tuple[Array, ...]]]:
     return model, [(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in range(s.layers)]
 
 
-def _graphc(s: Shape, p: Parameters, backend: str = "numba") -> Run:
+def _graphc(s: Shape, p: Parameters, backend: str = "llvm") -> Run:
     model, empty = _model(s, p)
     caches = [tuple(gx.variable(a) for a in pair) for pair in empty]
     word, place = gx.placeholder("word", (), "int64"), gx.placeholder("place", (), "int64")
@@ -68,7 +68,7 @@ def _graphc(s: Shape, p: Parameters, backend: str = "numba") -> Run:
     return _run(write)
 
 
-def _graphc_loop(s: Shape, p: Parameters, backend: str = "numba") -> Run:
+def _graphc_loop(s: Shape, p: Parameters, backend: str = "llvm") -> Run:
     model, empty = _model(s, p)
     start = [gx.constant(a) for pair in empty for a in pair]
     first = gx.placeholder("first", (), "int64")

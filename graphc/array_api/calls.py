@@ -33,8 +33,8 @@ DTYPES = {
         gx.bool_, gx.int8, gx.int16, gx.int32, gx.int64, gx.uint8, gx.uint16, gx.uint32, gx.uint64, gx.float32, gx.float64,
     )
 }  # fmt: skip
-BACKENDS = ("numba", "interpreter")
-_backend = "numba"
+BACKENDS = ("llvm", "interpreter")
+_backend = "llvm"
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class CacheInfo(NamedTuple):
 
 
 def set_backend(name: str) -> None:
-    """What later calls run on: "numba" (native code, the default) or "interpreter" (NumPy, node by node; nothing to compile).
+    """What later calls run on: "llvm" (native code, the default) or "interpreter" (NumPy, node by node; nothing to compile).
 
     >>> import graphc.array_api as xp
     >>> xp.set_backend("interpreter")
     >>> xp.sum(xp.asarray([1.0, 2.0]))
     Array(3.)
-    >>> xp.set_backend("numba")
+    >>> xp.set_backend("llvm")
     """
     global _backend
     if name not in BACKENDS:

@@ -26,7 +26,7 @@ class Backend:
 
 
 def load_backend(name: str) -> Backend:
-    """The backend called `name`; LLVM is loaded when it is first asked for."""
+    """The backend called `name`; LLVM, and Numba, are loaded when they are first asked for."""
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name == "interpreter":
@@ -37,16 +37,20 @@ def load_backend(name: str) -> Backend:
         from graphc.backends.program import InterpretedProgram
 
         return Backend(name, True, InterpretedProgram)
-    if name == "numba":
+    if name == "llvm":
         from graphc.backends.llvm import build, steps
 
         return Backend(name, True, build, steps)
+    if name == "numba":
+        from graphc.backends import numba
+
+        return Backend(name, True, numba.build, numba.steps)
     raise InputError(
         f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
     )
 
 
-_OWN = ("numba", "interpreter", "program")
+_OWN = ("llvm", "numba", "interpreter", "program")
 _REGISTERED: dict[str, Backend] = {}
 
 

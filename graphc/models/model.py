@@ -203,7 +203,7 @@ class Model(Layer):
 
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
-        loss_weights: Any = None, steps_per_call: int = 1, backend: str = "numba", clip_norm: float | None = None,
+        loss_weights: Any = None, steps_per_call: int = 1, backend: str = "llvm", clip_norm: float | None = None,
         clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, **unknown: Any,
     ) -> None:  # fmt: skip
         """Say how the model is trained. Where its inputs are known, an output that does not fit its loss is an error here.
@@ -251,7 +251,7 @@ class Model(Layer):
     def predicting(self) -> Programs:
         """The programs of `compile`, or, before it was called, some that can only predict."""
         if self._programs is None and self._to_predict is None:
-            self._to_predict = Programs(self, "sgd", None, None, None, None, 1, "numba")
+            self._to_predict = Programs(self, "sgd", None, None, None, None, 1, "llvm")
         return self._programs or self._to_predict  # type: ignore[return-value]
 
     @property

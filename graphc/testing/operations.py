@@ -27,7 +27,7 @@ _UNITS = 64  # in the last place, by which results in floats may differ, times t
 
 def check_op(
     op: gx.extend.Operation, samples: Sequence[Any] | None = None, *, order: int = 2, rtol: float | None = None,
-    backend: str = "numba", seed: int = 0,
+    backend: str = "llvm", seed: int = 0,
 ) -> None:  # fmt: skip
     """Raise an AssertionError where an operation's type rule, reference, code and gradient do not say the same.
 

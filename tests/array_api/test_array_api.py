@@ -17,12 +17,12 @@ import graphc.array_api as xp
 from graphc import errors
 
 
-@pytest.fixture(autouse=True, params=["numba", "interpreter"])
+@pytest.fixture(autouse=True, params=["llvm", "interpreter"])
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     xp.set_backend(request.param)
     xp.cache_clear()
     yield request.param
-    xp.set_backend("numba")
+    xp.set_backend("llvm")
 
 
 RANDOM = np.random.default_rng(0)

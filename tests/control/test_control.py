@@ -23,7 +23,7 @@ def run(inputs: Sequence[gx.Tensor], outputs: Sequence[gx.Tensor], *values: Any)
     graph = ir.Graph(inputs, outputs)
     assert str(verify(parse(str(graph)))) == str(graph)
     found: list[list[Array]] = []
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         for passes in ((), None):
             f = gx.compile(list(inputs), list(outputs), backend=backend, passes=passes)
             verify(f.graph)
@@ -197,7 +197,7 @@ def test_what_is_made_of_constants_and_values_from_outside_is_computed_once() ->
 def test_variables_are_read_and_updated_around_a_loop() -> None:
     v = gx.variable(2.0, name="v")
     last, _ = gx.scan(lambda c, a: (c * v + a, None), gx.constant(0.0), x)
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         v.value = 2.0
         f = gx.compile([x], last, updates={v: last}, backend=backend)
         assert f([1.0, 1.0]) == 3.0 and v.value == 3.0
@@ -370,7 +370,7 @@ def test_a_million_steps_take_no_memory() -> None:
 # --- wrong use -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_sizes_that_a_body_cannot_take_are_refused_before_anything_runs(backend: str) -> None:
     last, _ = gx.scan(lambda c, v: (c + gx.max(x), None), s, None, length=2)
     chosen = gx.cond(s > 0, lambda: gx.max(x), lambda: s)

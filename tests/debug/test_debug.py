@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 HERE = Path(__file__).name
 X = gx.placeholder("x", ("n",), "float64")
 P = gx.placeholder("p", (2,), "float64")
-BACKENDS = ("numba", "interpreter")
+BACKENDS = ("llvm", "interpreter")
 
 
 def found_in(y: Any, *args: Any, inputs: Any = X, updates: Any = None) -> NotFinite:

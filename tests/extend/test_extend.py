@@ -21,7 +21,7 @@ from graphc.ops import declare
 from graphc.ops.declare import to_float
 from graphc.testing import check_op, check_pass, check_rules
 
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 X = gx.placeholder("x", ("n",), "float64")
 
 
@@ -101,7 +101,7 @@ def test_a_derived_gradient_of_16_bits_rounds_once() -> None:
         (lambda: gx.extend.numba("t_a", len), GraphError,
          "t_a: <built-in function len> is no function that Numba compiled for arrays"),
         (lambda: forget(gx.ops.exp), GraphError, "exp is no declared operation of yours"),
-        (lambda: gx.register_backend("numba", len), InputError, "the backend 'numba' is graphc's own"),
+        (lambda: gx.register_backend("llvm", len), InputError, "the backend 'llvm' is graphc's own"),
         (lambda: gx.passes.rules("r: exp(x => x"), ParseError, "line 1, column 10: expected "),
     ],
 )  # fmt: skip
@@ -506,7 +506,7 @@ def test_a_backend_gets_the_graph_and_its_results_are_checked(backends: None) ->
         assert v.value == 7
     with pytest.raises(InputError, match="there is no backend 't_none'") as caught:
         gx.compile([X], X, backend="t_none")
-    assert caught.value.hint == 'use "numba" or "interpreter" or "program" or "t_twice"'
+    assert caught.value.hint == 'use "llvm" or "numba" or "interpreter" or "program" or "t_twice"'
     gx.register_backend("t_twice", lambda graph: 3)
     with pytest.raises(GraphError, match="the backend t_twice must build a function or an Executable, got int"):
         gx.compile([X], X, backend="t_twice")
@@ -519,7 +519,7 @@ def test_a_native_backend_gets_the_program(backends: None) -> None:
 
     def build(program: Any) -> Any:
         seen.append(program)
-        return load_backend("numba").build(program)
+        return load_backend("llvm").build(program)
 
     gx.register_backend("t_native", build, native=True)
     assert gx.compile([X], X + 1, backend="t_native")([1.0]) == 2.0

@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 HERE = Path(__file__).name
 
 
-def training_step(backend: str = "numba", passes: Any = None) -> tuple[gx.Compiled, list[gx.Variable]]:
+def training_step(backend: str = "llvm", passes: Any = None) -> tuple[gx.Compiled, list[gx.Variable]]:
     """Two layers, momentum: products, a softmax, column sums, and updates in place."""
     x, t = gx.placeholder("x", ("batch", 12), "float32"), gx.placeholder("t", ("batch",), "int64")
     rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ import graphc as gx
 from graphc.ir import Graph, parse
 
 pydot = pytest.importorskip("pydot")
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

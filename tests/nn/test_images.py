@@ -13,7 +13,7 @@ import graphc as gx
 from graphc.errors import GraphError
 
 Array = np.ndarray[Any, Any]
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 
 
 def normal(*shape: int, seed: int = 0, dtype: str = "float64") -> Array:

@@ -13,7 +13,7 @@ import pytest
 
 import graphc as gx
 
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 INF = math.inf
 Array = np.ndarray[Any, Any]
 Wide = np.longdouble
@@ -512,7 +512,7 @@ def turned(x: Any, places: Any, interleaved: bool, base: float = 10000.0) -> Any
 
 
 @pytest.mark.parametrize("interleaved", [False, True])
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_rope_turns_pairs(backend: str, interleaved: bool) -> None:
     values = np.random.default_rng(0).normal(size=(2, 3, 5, 8))
     x = gx.placeholder("x", ("b", 3, 5, 8), "float64")
@@ -561,7 +561,7 @@ def paths(log_probs: Any, target: list[int], steps: int, blank: int) -> float:
     return -total
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 @pytest.mark.parametrize("blank", [0, 2])
 def test_ctc_loss_is_the_sum_over_all_paths(blank: int, backend: str) -> None:
     rng = np.random.default_rng(blank)

@@ -167,7 +167,7 @@ def both(function: Function, values: Array, shape: Any, backend: str) -> Array:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 @pytest.mark.parametrize("name", [*EXACT, *CLOSE, *WITHOUT_NAN])
 def test_values_are_numpy_s(name: str, backend: str) -> None:
     function = {**EXACT, **CLOSE, **WITHOUT_NAN}[name]
@@ -226,7 +226,7 @@ class Both:
 # --- what NumPy has no word for ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "numba"])
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_bincount(backend: str, count: int) -> None:
     rng = np.random.default_rng(count)
@@ -272,7 +272,7 @@ def test_convolution_of_all_sizes(mode: str, n: int, m: int) -> None:
     a, v = rng.normal(size=n), rng.normal(size=m)
     x, y = gx.placeholder("x", (n,), "float64"), gx.placeholder("y", (m,), "float64")
     p, q = gx.placeholder("p", ("n",), "float64"), gx.placeholder("q", ("m",), "float64")
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         made, crossed = gx.compile([x, y], [gx.convolve(x, y, mode), gx.correlate(x, y, mode)], backend=backend)(a, v)
         assert np.allclose(made, np.convolve(a, v, mode)) and np.allclose(crossed, np.correlate(a, v, mode))
         assert np.allclose(gx.compile([p, q], gx.convolve(p, q, mode), backend=backend)(a, v), np.convolve(a, v, mode))
@@ -328,7 +328,7 @@ def test_nanargmax_of_nothing_is_minus_one() -> None:
 def test_windows_that_slide(shape: Any) -> None:
     x = gx.placeholder("x", shape, "float64")
     values = np.arange(7.0) ** 2
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         got = gx.compile([x], gx.sliding_window_view(x, 3)[::2], backend=backend)(values)
         assert np.array_equal(got, np.lib.stride_tricks.sliding_window_view(values, 3)[::2])
 

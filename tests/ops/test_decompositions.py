@@ -17,7 +17,7 @@ from graphc.ops import lapack
 
 Array = np.ndarray[Any, Any]
 Function = Callable[[gx.Tensor], Any]
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 
 
 def square(*shape: int, seed: int = 0) -> Array:

@@ -13,7 +13,7 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError
 from graphc.ops import sorting
 
 Array = np.ndarray[Any, Any]
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 DTYPES = ("bool", "int8", "int32", "uint32", "int64", "uint64", "float32", "float64")
 
 

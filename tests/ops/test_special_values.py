@@ -249,7 +249,7 @@ def differs(name: str, found: Any, wanted: Any, dtype: str) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_special_values(backend: str, dtype: str) -> None:
     """As a vector, whose elements take other paths than single ones; and alone."""
     wrong: list[str] = []
@@ -289,7 +289,7 @@ ROOTS = {"-0.0 ** 0.5": -0.0, "-inf ** 0.5": NAN}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_powers_of_fixed_exponents(backend: str, dtype: str) -> None:
     """Which are products, roots and reciprocals."""
     x, wrong = gx.placeholder("x", ("n",), dtype), []
@@ -304,7 +304,7 @@ def test_powers_of_fixed_exponents(backend: str, dtype: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_the_logarithm_of_gamma_next_to_0(backend: str) -> None:
     """log(1/x) of a subnormal number is no overflow: C's lgamma of some libraries gives infinity here."""
     x = gx.placeholder("x", (3,), "float64")

@@ -45,7 +45,7 @@ def test_keys_are_numpy_s(key: Any, shape: Any) -> None:
 
     combined = [done(f, new) for f in (np.add, np.multiply, np.maximum, np.minimum)]
     wanted = [there, there, done(None, new), *combined, done(None, 7), done(np.add, 7)]
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         for got, want in zip(gx.compile([x], results, backend=backend)(values), wanted, strict=True):
             assert got.dtype == want.dtype and np.array_equal(got, want), backend
 
@@ -58,7 +58,7 @@ def test_the_last_of_equal_places_stands_in_both_backends() -> None:
     want = np.zeros(50)
     for place, value in zip(places.ravel(), new.ravel(), strict=True):
         want[np.clip(place if place >= 0 else place + 50, 0, 49)] = value
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         assert np.array_equal(gx.compile([x, i, u], x.at[i].set(u), backend=backend)(np.zeros(50), places, new), want)
 
 
@@ -75,7 +75,7 @@ def test_gradients_of_updates(method: str, key: Any) -> None:
         b.flat[1] = b.flat[0] = 0
     x, u = gx.placeholder("x", a.shape, "float64"), gx.placeholder("u", b.shape, "float64")
     loss = gx.sum(getattr(x.at[key], method)(u) * gx.constant(rng.normal(size=(3, 3))))
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         run = gx.compile([x, u], [loss, *gx.grad(loss, [x, u])], backend=backend)
         _, gx_, gu = run(a, b)
         for values, gradient, other in ((a, gx_, False), (b, gu, True)):
@@ -94,7 +94,7 @@ def test_segments_are_numpy_s() -> None:
     x, i = gx.placeholder("x", ("a", "b", 3), "float64"), gx.placeholder("i", ("a", "b"), "int64")
     functions = (gx.segment_sum, gx.segment_prod, gx.segment_max, gx.segment_min)
     theirs = ((np.add, 0), (np.multiply, 1), (np.maximum, -np.inf), (np.minimum, np.inf))
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         got = gx.compile([x, i], [f(x, i, 9) for f in functions], backend=backend)(data, ids)
         for found, (combine, empty) in zip(got, theirs, strict=True):
             want = np.full((9, 3), float(empty))

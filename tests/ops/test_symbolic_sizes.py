@@ -146,7 +146,7 @@ def results(f: Callable[..., Any], xs: list[gx.Tensor], gradient: bool) -> list[
     return [*ys, *gx.grad(total, xs)]
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 @pytest.mark.parametrize("name", CALLS)
 def test_sizes_that_are_names(name: str, backend: str) -> None:
     f, shapes = CALLS[name]
@@ -163,7 +163,7 @@ def test_sizes_that_are_names(name: str, backend: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_matrices_without_elements(backend: str) -> None:
     """A name that meets 0: the smaller size is 0."""
     x = gx.placeholder("x", ("m", "n"), "float64")
@@ -199,7 +199,7 @@ def test_strided_slices_are_as_long_as_their_bounds_say(text: str, length: str |
     x, h = gx.placeholder("x", ("n",), "float64"), gx.placeholder("h", ("t",), "float64")
     y = eval(f"x{text}", {"x": x, "t": h.shape[0]})
     assert length is None or str(y.shape[0]) == length
-    for backend in ("interpreter", "numba"):
+    for backend in ("interpreter", "llvm"):
         f = gx.compile([x, h], [y, gx.grad(gx.sum(y * y), x)], backend=backend)
         for n, t in itertools.product((0, 1, 2, 5, 12), (0, 1, 2, 3, 7)):
             a = np.arange(1.0, n + 1)
@@ -232,7 +232,7 @@ def test_a_strided_slice_of_a_table_meets_what_is_as_long() -> None:
 # --- places in an axis that may be empty -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_nothing_is_read_from_nothing(backend: str) -> None:
     """A batch of 0 has no elements, and no places."""
     x = gx.placeholder("x", ("b", 3, 4), "float32")

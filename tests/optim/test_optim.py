@@ -15,7 +15,7 @@ import graphc as gx
 from graphc.optim import schedules
 
 Array = np.ndarray[Any, Any]
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 STEPS = 25
 
 A = np.random.default_rng(0).normal(size=(6, 4))

@@ -229,7 +229,7 @@ POLYGAMMA = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", ["numba", "interpreter"])
+@pytest.mark.parametrize("backend", ["llvm", "interpreter"])
 def test_polygamma_below_0(backend: str) -> None:
     import mpmath
 

@@ -13,7 +13,6 @@
     executor.py      binding sizes, memory, running
     host_call.py       routines of Python among kernels
     stopwatch.py     the time of each call alone
-    oracle.py        the same source through Numba: what the front end is judged by
 """
 
 from graphc.backends.llvm.executor import NativeProgram as build

@@ -55,6 +55,7 @@ class CompiledKernel:
     dims: tuple[str, ...]
     reserve: int  # bytes of scratch before its own arrays
     address: int
+    compiler: type[Text]
 
     @property
     def llvm(self) -> str:
@@ -67,7 +68,7 @@ class CompiledKernel:
         return _alone(lambda: str(machine().emit_assembly(self._module())))
 
     def _module(self) -> Any:
-        return optimised(Text(self.source, print_source(self.kernel).names).llvm(""))
+        return optimised(self.compiler(self.source, print_source(self.kernel).names).llvm(""))
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
@@ -85,28 +86,28 @@ class Text:
         return {name: v for name, v in sorted(self.names.items()) if isinstance(v, (Intrinsic, int, float, np.uint64))}
 
     @property
-    def key(self) -> str:
+    def meaning(self) -> str:
         meanings = (f"{name} = {v.name if isinstance(v, Intrinsic) else v!r}" for name, v in self.used.items())
-        return cache.key_of("\n".join((self.text, *meanings)))
+        return "\n".join((self.text, *meanings))
+
+    @property
+    def key(self) -> str:
+        return cache.key_of(self.meaning)
 
     def llvm(self, prefix: str) -> str:
+        """The LLVM text of the functions, whose names get a prefix."""
         from graphc.backends.llvm.frontend import translate
 
         return translate(self.text, self.names, prefix)
 
 
-def compile_kernels(kernels: Iterable[Kernel]) -> list[CompiledKernel]:
-    """The machine code of kernels; equal sources are compiled once."""
+def compile_kernels(kernels: Iterable[Kernel], compiler: type[Text] = Text) -> list[CompiledKernel]:
+    """The machine code of kernels; equal sources are compiled once. `compiler` makes LLVM of a source."""
     sources = [(kernel, print_source(kernel)) for kernel in kernels]
-    texts = [Text(_anonymous(s), s.names) for _, s in sources]
-    if os.environ.get("GRAPHC_FRONT_END") == "numba":
-        from graphc.backends.llvm.oracle import by_numba
-
-        addresses = [by_numba(text.text, text.names) for text in texts]
-    else:
-        addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
+    texts = [compiler(_anonymous(s), s.names) for _, s in sources]
+    addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
     return [
-        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address)
+        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address, compiler)
         for (kernel, s), address in zip(sources, addresses, strict=True)
     ]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.backends.executable import Timing
 from graphc.backends.llvm import runtime, stopwatch
-from graphc.backends.llvm.compile import CompiledKernel, compile_kernels
+from graphc.backends.llvm.compile import CompiledKernel, Text, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
 from graphc.backends.llvm.pool import Pool, native_address, pool, walker
 from graphc.errors import GraphError
@@ -382,11 +382,12 @@ class States:
 
 
 class NativeProgram:
-    """A program as machine code."""
+    """A program as machine code; `compiler` makes LLVM of its kernels."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, compiler: type[Text] = Text) -> None:
         _check_objects()
         self.program = program
+        self.compiler = compiler
         self.compilations = 0
         self.kernels = self._compile(list(program.kernels))
         self.by_name = {k.name: k for k in self.kernels}
@@ -400,14 +401,15 @@ class NativeProgram:
 
     def _compile(self, kernels: Sequence[Called]) -> list[AnyKernel]:
         self.compilations += 1
-        compiled = iter(compile_kernels(k for k in kernels if isinstance(k, Kernel)))
+        compiled = iter(compile_kernels((k for k in kernels if isinstance(k, Kernel)), self.compiler))
         found: list[AnyKernel] = []
         for k in kernels:
             match k:
                 case Kernel():
                     found.append(next(compiled))
                 case HostCall():
-                    found.append(PythonKernel(k.name, k, native=tuple(map(NativeProgram, k.programs))))
+                    inner = tuple(NativeProgram(program, self.compiler) for program in k.programs)
+                    found.append(PythonKernel(k.name, k, native=inner))
                 case Steps():
                     found.append(SteppedKernel(k.name, k))
         return found

@@ -15,6 +15,7 @@ import pytest
 from test_golden import PROGRAMS
 
 import graphc as gx
+from graphc import backends
 from graphc.backends.llvm import compile, frontend, intrinsics, objects
 from graphc.backends.llvm.frontend import translate
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external, fixed
@@ -59,13 +60,14 @@ def test_the_bits_are_those_of_numba(make, monkeypatch):
         emit = lambda builder, args, types, instruction=instruction: getattr(builder, instruction)(*args)
         monkeypatch.setattr(intrinsics, name, Intrinsic(f"exact_{name}", getattr(intrinsics, name).result, emit))
     found = {}
-    for front_end in ("own", "numba"):
-        monkeypatch.setenv("GRAPHC_FRONT_END", front_end)
+    for backend in ("llvm", "numba"):
+        monkeypatch.setattr(backends, "_REGISTERED", {})
+        monkeypatch.setattr(backends, "_REGISTERED", {"llvm": backends.load_backend(backend)})
         f = make()
         results = f(*_arguments(f))
         values = [*(results if isinstance(results, list) else [results]), *(v.value for v in f.graph.variables)]
-        found[front_end] = [_bits(v) for v in values]
-    assert found["own"] == found["numba"]
+        found[backend] = [_bits(v) for v in values]
+    assert found["llvm"] == found["numba"]
 
 
 def run(text, *words, **names):

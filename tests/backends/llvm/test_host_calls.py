@@ -16,7 +16,7 @@ from graphc.ir.types import TensorType, TupleType
 from graphc.ir.verify import verify
 from graphc.ops.declare import Op, host, results
 
-BACKENDS = ("interpreter", "numba")
+BACKENDS = ("interpreter", "llvm")
 
 
 def _positive(x: Any) -> Any:

@@ -1,0 +1,22 @@
+"""Native code by Numba: the same sources of kernels, compiled by Numba's front end and in its pipeline.
+
+    compile.py    a source to LLVM text, by Numba
+
+All else is `backends/llvm`: what prints the sources, the tiles of contractions, the cache, the executor and its threads. So the
+two differ in the seconds that compiling takes, and each shows whether the other is right.
+"""
+
+from graphc.backends.llvm.executor import NativeProgram
+from graphc.backends.llvm.panels import lay_out_constants
+from graphc.backends.numba.compile import NumbaText
+from graphc.ir.program import Program
+
+
+def build(program: Program) -> NativeProgram:
+    """A program whose kernels Numba compiles."""
+    return NativeProgram(program, NumbaText)
+
+
+steps = (lay_out_constants,)
+
+__all__ = ["build", "steps"]
