@@ -10,6 +10,7 @@ from graphc.layers.activations import Activation
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.core import Dense, Dropout
 from graphc.layers.layer import Layer, positive
+from graphc.layers.masks import mask_of
 from graphc.layers.normalization import LayerNorm, RMSNorm
 
 Cache = tuple[Tensor, Tensor]
@@ -23,7 +24,7 @@ class MultiHeadAttention(Layer):
     default. output_dim: the channels of the result, the query's by default. dropout: of the heads' results, while training.
     use_causal_mask: a query sees only the keys up to its own place. attention_mask: booleans, true where a query may look, or
     floats that are added to the scores, [batch, t, s] or [batch, heads, t, s]; mask: booleans [batch, s], true where there is a
-    key. rope: rotary positions (Su et al. 2021, arXiv:2104.09864).
+    key, by default the mask of the keys or values. rope: rotary positions (Su et al. 2021, arXiv:2104.09864).
 
     With `cache=(keys, values)`, each [batch, num_kv_heads, length, dim], and `position`, the place of the first query, keys and
     values are written into the cache, the queries look at all that was written up to their place, and the result is (y, cache).
@@ -54,6 +55,17 @@ class MultiHeadAttention(Layer):
         self.value = self._product(self.num_kv_heads * self.value_dim)
         self.output = None if output_dim is None else self._product(output_dim)
         self.drop = Dropout(dropout)
+
+    supports_masking = True
+
+    def arriving_mask(self, inputs: Any, options: Any) -> Any:
+        """The mask of the keys, or of the values; a cache has places of its own."""
+        if options.get("cache") is not None:
+            return None
+        given = dict(zip(("query", "value", "key"), inputs)) | {name: options.get(name) for name in ("value", "key") if name in options}
+        value = given["query"] if given.get("value") is None else given["value"]
+        found = None if given.get("key") is None else mask_of(given["key"])
+        return mask_of(value) if found is None else found
 
     def _product(self, units: Any) -> Dense:
         return Dense(units, use_bias=self.use_bias, kernel_initializer=self.kernel_initializer, dtype=self.dtype)
@@ -101,6 +113,66 @@ class MultiHeadAttention(Layer):
         return gx.zeros((*shape, self.key_dim), self.dtype), gx.zeros((*shape, self.value_dim), self.dtype)
 
 
+class Attention(Layer):
+    """Attention without weights of its own: Attention()([query, value]) or ([query, value, key]) (Luong et al. 2015).
+
+    query: floats [batch, t, channels]; value: [batch, s, ...]; key: [batch, s, channels], the value by default. use_scale: scores
+    times a weight, scale, that begins with 1. dropout: of the result's parts, while training. use_causal_mask: a query sees the
+    keys up to its own place. mask: [query's, value's], each booleans [batch, steps] or None: values of no step count for nothing,
+    and the result of a query that is none is 0.
+
+    >>> import graphc as gx
+    >>> gx.layers.Attention()([gx.layers.Input((5, 8)), gx.layers.Input((7, 8))]).shape
+    (batch, 5, 8)
+    """
+
+    def __init__(self, use_scale: bool = False, dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.use_scale, self.dropout = use_scale, dropout
+        if dropout:
+            self.drop = Dropout(dropout, name="drop")
+
+    def call(self, inputs: Any, mask: Any = None, use_causal_mask: bool = False, training: bool = False) -> Tensor:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 3):
+            raise gx.errors.InputError(
+                f"{type(self).__name__} takes [query, value] or [query, value, key]", where=gx.errors.caller(),
+                hint="a sequence to itself is [x, x]; MultiHeadAttention takes them one by one",
+            )  # fmt: skip
+        query, value, key = (*map(self.floats, inputs), self.floats(inputs[1]))[:3]
+        of_query, of_value = (*mask, None, None)[:2] if isinstance(mask, (list, tuple)) else (None, mask)
+        scores = self.scores(query, key)
+        seen = None if of_value is None else gx.expand_dims(of_value, 1)
+        if use_causal_mask:
+            before = gx.expand_dims(gx.arange(query.shape[1]), 1) >= gx.arange(key.shape[1])
+            seen = before if seen is None else gx.logical_and(seen, before)
+        if seen is not None:
+            scores = gx.where(seen, scores, gx.full((), -1e9 if scores.dtype != gx.float16 else -65504.0, scores.dtype))
+        shares = gx.nn.softmax(scores)
+        y = (self.drop(shares) if self.dropout else shares) @ value
+        return y if of_query is None else gx.where(gx.expand_dims(of_query, -1), y, gx.zeros((), y.dtype))
+
+    def scores(self, query: Tensor, key: Tensor) -> Tensor:
+        """How much each query is to see of each value, before the softmax: [batch, t, s]."""
+        y: Tensor = query @ gx.permute_dims(key, (0, 2, 1))
+        return y * self.variable("scale", (), "ones") if self.use_scale else y
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return mask[0] if isinstance(mask, (list, tuple)) else None
+
+
+class AdditiveAttention(Attention):
+    """`Attention` by sum(scale * tanh(query + key)) (Bahdanau et al. 2015, arXiv:1409.0473). Weight: scale [channels]."""
+
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **options: Any) -> None:
+        super().__init__(use_scale, dropout, **options)
+
+    def scores(self, query: Tensor, key: Tensor) -> Tensor:
+        y = gx.tanh(gx.expand_dims(query, 2) + gx.expand_dims(key, 1))
+        if self.use_scale:
+            y = y * self.variable("scale", (query.shape[-1],), "glorot_uniform")
+        return gx.sum(y, axis=-1)
+
+
 def _both(mask: Tensor, seen: Tensor) -> Tensor:
     """A mask of booleans or of floats, and one of booleans."""
     return gx.logical_and(mask, seen) if mask.dtype.is_bool else gx.where(seen, mask, -gx.inf)
@@ -114,6 +186,8 @@ def _heads(x: Tensor, heads: int) -> Tensor:
 
 class FeedForward(Layer):
     """Two products with an activation between: [..., channels] -> [..., channels]."""
+
+    supports_masking = True
 
     def __init__(self, units: int, activation: str | Activation = "gelu", dropout: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
@@ -130,6 +204,8 @@ class FeedForward(Layer):
 
 
 class _Block(Layer):
+    supports_masking = True
+
     def __init__(
         self, num_heads: int, key_dim: int, units: int, activation: str | Activation = "gelu", dropout: float = 0.0,
         norm: str = "layer", norm_first: bool = True, epsilon: float = 1e-5, num_kv_heads: int | None = None, rope: bool = False,
@@ -145,6 +221,10 @@ class _Block(Layer):
         self.feed_forward = FeedForward(units, activation, dropout)
         self.attention_norm, self.feed_forward_norm = self._norm(), self._norm()
         self.drop = Dropout(dropout)
+
+    def arriving_mask(self, inputs: Any, options: Any) -> Any:
+        """The mask of the sequence; a cache has places of its own."""
+        return None if options.get("cache") is not None else super().arriving_mask(inputs, options)
 
     def _norm(self) -> Layer:
         if self.norm not in ("layer", "rms"):
@@ -212,6 +292,7 @@ class TransformerDecoder(_Block):
         cache: Cache | None = None, position: Any = 0,
     ) -> Any:  # fmt: skip
         new: Cache | None = None
+        encoded_mask = mask_of(encoded) if encoded_mask is None else encoded_mask
 
         def attend(h: Tensor) -> Tensor:
             nonlocal new

@@ -118,13 +118,13 @@ def _named(name: str) -> Any:
 
 
 def _own() -> dict[str, Callable[..., Any]]:
-    found: dict[str, Callable[..., Any]] = {}
-    for home in (gx.layers, gx.models, gx.models.losses, gx.models.optimizers, gx.models.optimizers.schedules, gx.metrics):
+    found: dict[str, Callable[..., Any]] = {cls.__name__: cls for cls in _RECORDS}
+    models = gx.models
+    for home in (gx.layers, models, gx.metrics, models.losses, models.optimizers, models.optimizers.schedules):
         for name in home.__all__:
             thing = getattr(home, name)
-            if isinstance(thing, type):
-                found[name] = thing
-    found.update({cls.__name__: cls for cls in _RECORDS})
+            if isinstance(thing, type):  # a loss and a metric may have one name: who came first has it alone
+                found[name if found.setdefault(name, thing) is thing else f"{home.__name__.rpartition('.')[2]}/{name}"] = thing
     found.update({f"activation/{name}": f for name, f in activations.NAMED.items()})
     found.update({f"optim/{name}": getattr(gx.optim, name) for name in gx.optim.__all__ if callable(getattr(gx.optim, name))})
     return found

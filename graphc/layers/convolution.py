@@ -33,14 +33,15 @@ class Conv(Layer):
         self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", dilation_rate: Any = 1, groups: int = 1,
         activation: str | Activation | None = None, use_bias: bool = True,
         kernel_initializer: str | Initializer = "glorot_uniform", bias_initializer: str | Initializer = "zeros",
-        kernel_regularizer: str | Regularizer | None = None, layout: str = "NHWC", **options: Any,
+        kernel_regularizer: str | Regularizer | None = None, bias_regularizer: str | Regularizer | None = None,
+        layout: str = "NHWC", **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
         self.filters = positive(self, "filters", filters)
         self.kernel_size, self.strides, self.padding, self.dilation_rate = kernel_size, strides, padding, dilation_rate
         self.groups, self.activation, self.use_bias = groups, activation, use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel_regularizer, self.layout = kernel_regularizer, layout
+        self.kernel_regularizer, self.bias_regularizer, self.layout = kernel_regularizer, bias_regularizer, layout
         named_activation(activation)
         self.build_early()
 
@@ -63,7 +64,9 @@ class Conv(Layer):
         return gx.permute_dims(w, (w.ndim - 1, w.ndim - 2, *range(w.ndim - 2)))
 
     def bias(self, count: int) -> Tensor | None:
-        return self.variable("bias", (count,), self.bias_initializer) if self.use_bias else None
+        if not self.use_bias:
+            return None
+        return self.variable("bias", (count,), self.bias_initializer, regularizer=self.bias_regularizer)
 
     def padded(self, window: tuple[int, ...]) -> Any:
         if self.padding != "causal":
@@ -137,6 +140,8 @@ class DepthwiseConv1D(DepthwiseConv2D):
 class SeparableConv2D(Layer):
     """A depthwise convolution, and a product of its channels: Chollet 2017, arXiv:1610.02357."""
 
+    kinds: tuple[type[DepthwiseConv2D], type[Conv]] = (DepthwiseConv2D, Conv2D)
+
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", depth_multiplier: int = 1,
         activation: str | Activation | None = None, use_bias: bool = True, layout: str = "NHWC", **options: Any,
@@ -144,13 +149,20 @@ class SeparableConv2D(Layer):
         super().__init__(**options)
         self.filters, self.kernel_size, self.strides, self.padding = filters, kernel_size, strides, padding
         self.depth_multiplier, self.activation, self.use_bias, self.layout = depth_multiplier, activation, use_bias, layout
-        self.depthwise = DepthwiseConv2D(kernel_size, strides, padding, depth_multiplier, use_bias=False, layout=layout)
-        self.pointwise = Conv2D(filters, 1, activation=activation, use_bias=use_bias, layout=layout)
+        depthwise, pointwise = self.kinds
+        self.depthwise = depthwise(kernel_size, strides, padding, depth_multiplier, use_bias=False, layout=layout)
+        self.pointwise = pointwise(filters, 1, activation=activation, use_bias=use_bias, layout=layout)
         self.build_early()
 
     def call(self, x: Tensor) -> Tensor:
         y: Tensor = self.pointwise(self.depthwise(x))
         return y
+
+
+class SeparableConv1D(SeparableConv2D):
+    """`SeparableConv2D` of sequences."""
+
+    kinds = (DepthwiseConv1D, Conv1D)
 
 
 class ConvTranspose(Conv):

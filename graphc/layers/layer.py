@@ -23,6 +23,7 @@ import copy
 import inspect
 import itertools
 import re
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from zlib import crc32
 import graphc as gx
 from graphc import Tensor, Variable, advice
 from graphc.layers.initializers import Initializer, initializer
+from graphc.layers.masks import any_masks, first, give_mask, mask_of, masks_of
 from graphc.layers.regularizers import Regularizer, named_regularizer
 
 Updates = dict[Variable, Tensor]
@@ -72,20 +74,27 @@ class Trace:
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 _CALLS: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
 # Options of other libraries' layers, and what there is here instead.
-_MASK = "give the layers that follow a mask: LSTM(8)(x, mask=words != 0)"
-_STATE = "return_state=True gives the state, initial_state= takes it"
 _SHAPE = "input_shape=, the shape of one input"
 ELSEWHERE: Mapping[str, str] = {
-    "data_format": "layout='NCHW' where channels come first", "mask_zero": _MASK, "stateful": _STATE, "input_dim": _SHAPE,
+    "data_format": "layout='NCHW' where channels come first", "input_dim": _SHAPE,
     "batch_input_shape": _SHAPE, "batch_shape": _SHAPE, "input_length": "leave it out: lengths follow from the input",
-    "weights": "layer.set_weights(values), once it is built", "activity_regularizer": "self.add_loss(...) in a layer's call",
+    "weights": "layer.set_weights(values), once it is built", "activity_regularizer": "ActivityRegularization after the layer",
     "kernel_constraint": "set variable.value after the steps, in a callback", "unroll": "leave it out",
     "bias_constraint": "set variable.value after the steps, in a callback", "implementation": "leave it out",
     "recurrent_dropout": "Dropout before the layer", "time_major": "gx.moveaxis before the layer",
     "use_cudnn": "leave it out", "in_features": "leave it out: it follows from the input", "out_features": "units=",
     "in_channels": "leave it out: it follows from the input", "out_channels": "filters=", "bias": "use_bias=",
     "device": "leave it out: there is one device", "p": "rate=", "eps": "epsilon=",
-    "axis": "layout='NCHW' where channels come first",
+    "axis": "layout='NCHW' where channels come first", "alpha": "negative_slope=, or alpha_initializer=",
+    "recurrent_activation": "leave it out: it is a sigmoid, or write the layer with gx.scan",
+    "reset_after": "leave it out: the gate resets after the product", "batch_size": "layers.Input(shape, batch=32)",
+}  # fmt: skip
+# Values of such options that change nothing: who writes them down means what is there.
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "data_format": ("channels_last", None), "axis": (-1, (-1,), [-1]), "activity_regularizer": (None,), "kernel_constraint": (None,),
+    "bias_constraint": (None,), "recurrent_constraint": (None,), "embeddings_constraint": (None,), "recurrent_dropout": (0, 0.0),
+    "unroll": (False,), "time_major": (False,), "implementation": (1, 2), "use_cudnn": ("auto", False),
+    "recurrent_activation": ("sigmoid",), "reset_after": (True,), "device": (None,),
 }  # fmt: skip
 _COUNTS: dict[str, int] = {}  # layers made of each class, for their names
 _SEED = [0]
@@ -143,10 +152,20 @@ def seeded(number: int) -> Iterator[None]:
 def snake_case(name: str) -> str:
     """The name of a class as layers carry it.
 
-    >>> snake_case("MultiHeadAttention"), snake_case("LSTM"), snake_case("Conv2D")
-    ('multi_head_attention', 'lstm', 'conv2d')
+    >>> snake_case("MultiHeadAttention"), snake_case("LSTM"), snake_case("Conv2D"), snake_case("F1Score")
+    ('multi_head_attention', 'lstm', 'conv2d', 'f1_score')
     """
-    return re.sub(r"(?<=[a-z])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+class _Given:
+    """The symbols of a layer's only call by the user; where a layer has an attribute of this name, that counts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: Layer | None, owner: object = None) -> Any:
+        return self if layer is None else layer._symbols(self.name)
 
 
 class Layer:
@@ -155,13 +174,22 @@ class Layer:
     name: how the layer is called where it is nobody's part; by default its class's name, numbered from the second on.
     trainable: whether its variables are trained. input_shape: the shape of one input without the batch's axis, or None; where it
     is given, the variables are made at once instead of at the first call.
+
+    supports_masking: whether the output has the steps of the input, so that the input's mask is its mask: see `mask_of`. A `call`
+    that takes `mask` is given the mask of its first input where the caller gives none.
     """
+
+    supports_masking = False
+    input: Any = _Given("input")  # the symbols that it was called on, to make another model of
+    output: Any = _Given("output")
 
     def __init__(
         self, *, name: str | None = None, trainable: bool = True, input_shape: Sequence[Any] | None = None,
         dtype: object = "float32", **unknown: Any,
     ) -> None:  # fmt: skip
-        for option in unknown:
+        for option, value in unknown.items():
+            if any(value is one or (type(value) is type(one) and value == one) for one in NEUTRAL.get(option, ())):
+                continue
             raise gx.errors.InputError(
                 f"{type(self).__name__} has no option {option}", where=gx.errors.caller(),
                 hint=ELSEWHERE.get(option, "it has " + ", ".join(_options(type(self)))),
@@ -183,6 +211,8 @@ class Layer:
         self.losses: list[Tensor] = []
         self.compute: gx.DType | None = None  # see Trace: what counts is that of the outermost layer
         self.called_with: tuple[Any, ...] | None = None  # the symbols of the last call by the user
+        self._batch: Any = "batch"  # the size of a batch that its variables are made with
+        self._results: list[tuple[Any, Any]] = []  # the symbols of each call on symbols by the user: what went in, what came out
         self._parent: Layer | None = None
         self._key = name
         self._own: dict[str, Variable] = {}
@@ -197,6 +227,18 @@ class Layer:
         """The layer's result for symbols: to be written by every layer. It may take `training`, and options of its own."""
         raise NotImplementedError(f"{type(self).__name__} has no call")
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the output, or a list of one for each symbol of it, for the inputs' masks: None where there is none.
+
+        inputs: what the layer was called on, a list where that is several; mask: their masks, in the same form.
+        """
+        return first(mask) if self.supports_masking else None
+
+    def arriving_mask(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """What `call` is given as `mask` where the caller gives none: the mask of the first input, or a list of those of its parts."""
+        masks = masks_of(inputs[0]) if inputs else None
+        return None if first(masks) is None else masks
+
     def __call__(self, *inputs: Any, training: bool | None = None, **options: Any) -> Any:
         """The result for symbols (arrays become constants). training: by default that of the layer around, else False."""
         around = _TRACE.get()
@@ -210,9 +252,11 @@ class Layer:
         token = _TRACE.set(trace)
         try:
             self._build_once(given, trace)
-            if "training" in self._takes:
-                options["training"] = trace.training
-            output = self.call(*(given if trace.compute is None else narrowed(given, trace.compute)), **options)
+            more = {"training": trace.training} if "training" in self._takes else {}
+            if any_masks() and "mask" in self._takes and options.get("mask") is None and len(given) <= self._takes.index("mask"):
+                more["mask"] = self.arriving_mask(given, options)
+            output = self.call(*(given if trace.compute is None else narrowed(given, trace.compute)), **{**options, **more})
+            output = self._with_mask(given, output)
         except gx.GraphError as error:
             if not getattr(error, "layer", None):
                 error.layer = self.path  # type: ignore[attr-defined]
@@ -222,19 +266,35 @@ class Layer:
             _TRACE.reset(token)
             trace.active.pop()
             trace.training = before
-        options.pop("training", None)
         if around is None:
             output = apart(output, given)
         call = Call(self, given, options, output, len(trace.active), self.path, range(first, _next_number()))
         trace.calls.append(call)
         if around is None:
             self.called_with = given
+            if len(self._results) < 2 and flat(output) and any(flat(part) for part in inputs):
+                self._results.append((given[0] if len(given) == 1 else list(given), output))
             self.updates, self.losses = trace.updates, [*trace.penalties.values(), *trace.losses]
             remember(call)
             found = _CALLS.get()
             if found is not None:
                 found += trace.calls
         return output
+
+    def _symbols(self, name: str) -> Any:
+        """What `input` and `output` are."""
+        if isinstance(self._parent, Layer):
+            self._parent.call_parts()
+        if len(self._results) != 1:
+            why = "was called on no symbols" if not self._results else "was called more than once"
+            raise gx.errors.UnknownNameError(
+                f"{self.path or self.name} {why}: nothing says what its {name} is", where=gx.errors.caller(),
+                hint="keep the symbol where it is made: h = layer(x)",
+            )  # fmt: skip
+        return self._results[0][name == "output"]
+
+    def call_parts(self) -> None:
+        """Call the parts by themselves, where that is how they are called, so that each has its `input` and `output`."""
 
     def _build_once(self, given: tuple[Any, ...], trace: Trace) -> None:
         """Call `build` before the first `call`, where a class has written one: with the input's shape, or a list of shapes."""
@@ -248,8 +308,33 @@ class Layer:
                 trace.penalties[self._own[name]] = penalty(self._own[name])
 
     @cached_property
-    def _takes(self) -> frozenset[str]:
-        return frozenset(inspect.signature(self.call).parameters)
+    def _takes(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.call).parameters)
+
+    def _with_mask(self, given: tuple[Any, ...], output: Any) -> Any:
+        """The output with its mask; a warning where one that came in ends here, and nobody has asked for that."""
+        own = type(self).compute_mask is not Layer.compute_mask
+        if not own and not any_masks():
+            return output
+        inputs = given[0] if len(given) == 1 else list(given)
+        masks = masks_of(inputs)
+        if own:
+            output = renewed(output, set(flat(list(given))))
+        found = flat(output)
+        if (first(masks) is None and not own) or any(mask_of(y) is not None for y in found):
+            return output  # parts have said what its mask is
+        made = self.compute_mask(inputs, masks)
+        each = made if isinstance(made, (list, tuple)) else [made] * len(found)
+        goes_on = [give_mask(y, mask) for y, mask in zip(found, each)]
+        if first(masks) is not None and not any(goes_on) and not own and "mask" not in self._takes:
+            warnings.warn(
+                gx.errors.GraphWarning(
+                    f"{self.path or self.name}: the mask of its input ends here, and layers after it count steps that are none\n"
+                    "  hint: supports_masking = True for a class whose output has the same steps, or take mask in its call"
+                ),
+                stacklevel=3,
+            )
+        return output
 
     def floats(self, x: Any) -> Tensor:
         """x as floats: what is none becomes of the layer's dtype."""
@@ -327,10 +412,10 @@ class Layer:
         value = initializer(initial)(rng, tuple(n for n in sizes if isinstance(n, int)))
         return gx.variable(value, name=path, dtype=dtype)
 
-    def update(self, variable: Variable, value: Tensor) -> None:
-        """Let a training step write a new value into a variable; calls that are not for training leave it as it is."""
+    def update(self, variable: Variable, value: Tensor, always: bool = False) -> None:
+        """Let a training step write a new value into a variable. always: test and prediction do so too, else they leave it."""
         trace = _TRACE.get()
-        if trace is not None and trace.training:
+        if trace is not None and (trace.training or always):
             trace.updates[variable] = value
 
     def add_loss(self, loss: Tensor) -> None:
@@ -359,7 +444,7 @@ class Layer:
     def parts(self) -> Iterator[tuple[str, Layer]]:
         """The layers that this one holds in its attributes, each with the last part of its path."""
         for name, value in vars(self).items():
-            if name in ("_parent", "called_with"):
+            if name in ("_parent", "called_with", "_results"):
                 continue
             if isinstance(value, Layer):
                 yield (name, value)
@@ -511,7 +596,9 @@ class Layer:
         given = shapes if input_shape is None else (*shapes, input_shape)
         own = tuple(tuple(shape)[1 if len(shape) and shape[0] is None else 0 :] for shape in given)
         wanted = own or (() if self.input_shape is None else (self.input_shape,))
-        self(*(gx.placeholder(f"input{i}", ("batch", *shape), self.dtype) for i, shape in enumerate(wanted)))
+        before = list(self._results)
+        self(*(gx.placeholder(f"input{i}", (self._batch, *shape), self.dtype) for i, shape in enumerate(wanted)))
+        self._results = before  # these symbols are nobody's
 
     if not TYPE_CHECKING:  # to a type checker a layer has the attributes it has
 
@@ -533,6 +620,9 @@ class Layer:
         made: Layer = type(self).__new__(type(self))
         memo[id(self)] = made
         for name, value in vars(self).items():
+            if name in ("_results", "_called_apart"):
+                vars(made)[name] = [] if name == "_results" else None
+                continue
             vars(made)[name] = memo.get(id(value)) if name == "_parent" else copy.deepcopy(value, memo)
         for _, part in self.parts():
             if part._parent is self:
@@ -584,7 +674,11 @@ def _next_number() -> int:
 def narrowed(value: Any, dtype: gx.DType) -> Any:
     """A layer's input with its float32 as another dtype."""
     if isinstance(value, Tensor):
-        return gx.astype(value, dtype) if value.dtype == gx.float32 else value
+        if value.dtype != gx.float32:
+            return value
+        made = gx.astype(value, dtype)
+        give_mask(made, mask_of(value))
+        return made
     if isinstance(value, dict):
         return {key: narrowed(v, dtype) for key, v in value.items()}
     return type(value)(narrowed(v, dtype) for v in value) if isinstance(value, (list, tuple)) else value
@@ -647,12 +741,21 @@ def _forget(place: int, _: object) -> None:
 
 def apart(output: Any, inputs: Any) -> Any:
     """An output whose symbols are others than the inputs, so that each symbol is the output of one call."""
-    known = set(flat(inputs))
+    taken = set(flat(inputs)) | {y for y in flat(output) if source_of(y) is not None}
+    made = renewed(output, taken) if taken else output
+    for old, new in zip(flat(output), flat(made), strict=True):
+        if new is not old:
+            give_mask(new, mask_of(old))
+    return made
+
+
+def renewed(output: Any, taken: set[Tensor]) -> Any:
+    """An output with new symbols, of the same values and without masks, in the places of those that are taken."""
     if isinstance(output, Tensor):
-        return gx.where(True, output, output) if output in known or source_of(output) is not None else output
+        return gx.where(True, output, output) if output in taken else output
     if isinstance(output, dict):
-        return {key: apart(part, inputs) for key, part in output.items()}
-    return type(output)(apart(part, inputs) for part in output) if isinstance(output, (list, tuple)) else output
+        return {key: renewed(part, taken) for key, part in output.items()}
+    return type(output)(renewed(part, taken) for part in output) if isinstance(output, (list, tuple)) else output
 
 
 def source_of(x: Tensor) -> Source | None:

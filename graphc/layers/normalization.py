@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import graphc as gx
-from graphc import Tensor
+from graphc import Tensor, Variable
+from graphc.layers import initializers
 from graphc.layers.layer import Layer
 
 
@@ -23,6 +26,8 @@ class BatchNorm(Layer):
     >>> layer(gx.layers.Input((28, 28, 16))).shape, list(layer.variables)
     ((batch, 28, 28, 16), ['moving_mean', 'moving_variance', 'gamma', 'beta'])
     """
+
+    supports_masking = True
 
     def __init__(
         self, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True, layout: str = "NHWC",
@@ -54,6 +59,8 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     """x less its mean, over its standard deviation, along the last axis; then times gamma plus beta, each [channels]."""
 
+    supports_masking = True
+
     def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self.epsilon, self.center, self.scale = epsilon, center, scale
@@ -69,6 +76,8 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """x over the root of its mean square along the last axis; then times scale [channels]."""
 
+    supports_masking = True
+
     def __init__(self, epsilon: float = 1e-6, **options: Any) -> None:
         super().__init__(**options)
         self.epsilon = epsilon
@@ -81,6 +90,8 @@ class RMSNorm(Layer):
 
 class GroupNorm(Layer):
     """Each sample's groups of channels less their mean, over their standard deviation; then times gamma plus beta [channels]."""
+
+    supports_masking = True
 
     def __init__(
         self, groups: int = 32, epsilon: float = 1e-3, center: bool = True, scale: bool = True, layout: str = "NHWC",
@@ -113,3 +124,98 @@ class GroupNormalization(GroupNorm):
 
 class RMSNormalization(RMSNorm):
     """`RMSNorm`, by Keras's name."""
+
+
+class UnitNormalization(Layer):
+    """x over its length along an axis."""
+
+    supports_masking = True
+
+    def __init__(self, axis: Any = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = axis
+
+    def call(self, x: Tensor) -> Tensor:
+        x = self.floats(x)
+        axis = tuple(self.axis) if isinstance(self.axis, (list, tuple)) else self.axis
+        return x / gx.sqrt(gx.maximum(gx.sum(x * x, axis=axis, keepdims=True), 1e-12))
+
+
+class Normalization(Layer):
+    """(x - mean) / sqrt(variance), of data that were looked at before: `adapt`; or by a mean and a variance that are given.
+
+    axis: an axis, several, or None: each place along them has a mean and a variance of its own. invert: x * sqrt(variance) + mean.
+    State: mean, variance. A standard deviation below 1e-7 counts as that.
+
+    >>> import numpy as np, graphc as gx
+    >>> layer = gx.layers.Normalization()
+    >>> layer.adapt(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    >>> layer(np.array([[3.0, 20.0]], "float32")).eval()
+    array([[1., 0.]], dtype=float32)
+    """
+
+    supports_masking = True
+
+    def __init__(self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        if (mean is None) != (variance is None):
+            raise gx.errors.InputError("Normalization takes mean and variance, or neither", where=gx.errors.caller())
+        self.axis = axis if axis is None or isinstance(axis, int) else tuple(axis)
+        self.mean, self.variance, self.invert = _listed(mean), _listed(variance), invert
+        self.build_early()
+
+    def call(self, x: Tensor) -> Tensor:
+        x = self.floats(x)
+        mean, variance = self._state(x.shape)
+        kept = self._kept(x.ndim)
+        shape = tuple(n if axis in kept else 1 for axis, n in enumerate(x.shape))
+        mean, variance = (gx.reshape(gx.astype(v, x.dtype), shape) for v in (mean, variance))
+        deviation = gx.maximum(gx.sqrt(variance), 1e-7)
+        return x * deviation + mean if self.invert else (x - mean) / deviation
+
+    def adapt(self, data: Any) -> None:
+        """Take mean and variance from an array, or from batches of one, (x, y) or x: once through, in float64."""
+        batches = [data] if hasattr(data, "shape") else data
+        count, mean, about = 0.0, 0.0, 0.0
+        shape: tuple[int, ...] = ()
+        for batch in batches:
+            part = np.asarray(batch[0] if isinstance(batch, tuple) else batch, "float64")
+            shape = part.shape
+            reduced = tuple(axis for axis in range(part.ndim) if axis not in self._kept(part.ndim))
+            n, own = part.size / max(1, np.prod([part.shape[axis] for axis in self._kept(part.ndim)])), part.mean(reduced)
+            squares = np.square(part - part.mean(reduced, keepdims=True)).sum(reduced)
+            apart, both = own - mean, count + n  # joined as Chan, Golub and LeVeque 1983 do
+            about = about + squares + np.square(apart) * count * n / both
+            count, mean = both, mean + apart * n / both
+        if not count:
+            raise gx.errors.InputError("Normalization.adapt: there are no data", where=gx.errors.caller(), hint="adapt(array)")
+        if self.mean is not None:
+            raise gx.errors.InputError(
+                "Normalization.adapt: mean and variance were given", where=gx.errors.caller(), hint="Normalization() adapts"
+            )
+        state = self._state(shape)
+        for variable, value in zip(state, (mean, about / count), strict=True):
+            assert isinstance(variable, Variable)
+            variable.value = initializers.fitting(variable.name, variable, np.asarray(value).astype(variable.dtype.numpy))
+
+    def _kept(self, ndim: int) -> tuple[int, ...]:
+        axes = () if self.axis is None else (self.axis,) if isinstance(self.axis, int) else self.axis
+        if any(not -ndim <= axis < ndim for axis in axes):
+            raise gx.errors.ShapeError(
+                f"Normalization: axis {self.axis} of data of {ndim} axes", where=gx.errors.caller(), hint="axis=None for one mean"
+            )
+        return tuple(sorted(axis % ndim for axis in axes))
+
+    def _state(self, shape: Any) -> tuple[Tensor, Tensor]:
+        sizes = tuple(shape[axis] for axis in self._kept(len(shape)))
+        if self.mean is not None:
+            mean, variance = (gx.broadcast_to(gx.constant(np.asarray(v, "float64")), sizes) for v in (self.mean, self.variance))
+            return mean, variance
+        return (
+            self.variable("mean", sizes, "zeros", trainable=False), self.variable("variance", sizes, "ones", trainable=False)
+        )  # fmt: skip
+
+
+def _listed(value: Any) -> Any:
+    """Numbers as files hold them."""
+    return value if value is None else np.asarray(value, "float64").tolist()

@@ -7,7 +7,7 @@ from typing import Any
 import graphc as gx
 from graphc import Tensor
 from graphc.layers.convolution import each_axis
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, positive
 
 
 class _Windows(Layer):
@@ -81,17 +81,22 @@ class GlobalAveragePool(_Global):
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = self.floats(x)
-        if mask is None:
+        if mask is None or x.ndim != mask.ndim + 1:
             return gx.nn.global_avg_pool(x, layout=self.layout)
         counted = gx.expand_dims(gx.astype(mask, x.dtype), -1)
         return gx.sum(x * counted, axis=1) / gx.maximum(gx.sum(counted, axis=1), 1)
 
 
 class GlobalMaxPool(_Global):
-    """The largest element of every channel: [batch, ..., channels] -> [batch, channels]."""
+    """The largest element of every channel: [batch, ..., channels] -> [batch, channels]. mask: [batch, time], true where steps
+    count; 0 where none do."""
 
-    def call(self, x: Tensor) -> Tensor:
-        return gx.nn.global_max_pool(x, layout=self.layout)
+    def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None or x.ndim != mask.ndim + 1:
+            return gx.nn.global_max_pool(x, layout=self.layout)
+        x, counted = self.floats(x), gx.expand_dims(mask, -1)
+        found = gx.max(gx.where(counted, x, gx.full((), -gx.inf, x.dtype)), axis=1)
+        return gx.where(gx.any(counted, axis=1), found, gx.zeros((), x.dtype))
 
 
 class GlobalAveragePooling1D(GlobalAveragePool):
@@ -102,12 +107,26 @@ class GlobalAveragePooling2D(GlobalAveragePool):
     """`GlobalAveragePool` of images."""
 
 
+class GlobalAveragePooling3D(GlobalAveragePool):
+    """`GlobalAveragePool` of volumes."""
+
+
 class GlobalMaxPooling1D(GlobalMaxPool):
     """`GlobalMaxPool` of sequences."""
 
 
 class GlobalMaxPooling2D(GlobalMaxPool):
     """`GlobalMaxPool` of images."""
+
+
+class GlobalMaxPooling3D(GlobalMaxPool):
+    """`GlobalMaxPool` of volumes."""
+
+
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D  # Keras has both names
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D
+GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
 
 
 class UpSampling(Layer):
@@ -129,8 +148,111 @@ class UpSampling(Layer):
         return gx.nn.resize(x, new, method=method, layout=self.layout)
 
 
+class UpSampling1D(UpSampling):
+    """`UpSampling` of sequences."""
+
+
 class UpSampling2D(UpSampling):
     """`UpSampling` of images."""
+
+
+class UpSampling3D(UpSampling):
+    """`UpSampling` of volumes."""
+
+
+class Resizing(Layer):
+    """Images [batch, height, width, channels] at another size. interpolation: "nearest" or "bilinear"."""
+
+    def __init__(
+        self, height: int, width: int, interpolation: str = "bilinear", layout: str = "NHWC", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.height, self.width = positive(self, "height", height), positive(self, "width", width)
+        if interpolation not in ("nearest", "bilinear"):
+            raise gx.errors.InputError(
+                f"Resizing: interpolation is {interpolation!r}", where=gx.errors.caller(), hint='"nearest" or "bilinear"'
+            )
+        self.interpolation, self.layout = interpolation, layout
+
+    def call(self, x: Tensor) -> Tensor:
+        method = "linear" if self.interpolation == "bilinear" else self.interpolation
+        return gx.nn.resize(x, (self.height, self.width), method=method, layout=self.layout)
+
+
+class Cropping(Layer):
+    """Images without their edges, [batch, ..., channels]. cropping: an integer, or for each axis an integer or (before, after).
+
+    >>> import graphc as gx
+    >>> gx.layers.Cropping(((1, 2), 3))(gx.layers.Input((28, 28, 4))).shape
+    (batch, 25, 22, 4)
+    """
+
+    axes: int | None = None
+
+    def __init__(self, cropping: Any = 1, layout: str = "NHWC", **options: Any) -> None:
+        super().__init__(**options)
+        self.cropping, self.layout = cropping, layout
+
+    def call(self, x: Tensor) -> Tensor:
+        given, axes = self.cropping, x.ndim - 2
+        if self.axes is not None and axes != self.axes:
+            raise gx.errors.ShapeError(
+                f"{type(self).__name__} needs a batch of {self.axes} axes with channels, got {x.type}", where=gx.errors.caller()
+            )
+        if axes == 1 and isinstance(given, (tuple, list)) and len(given) == 2:
+            given = (given,)  # before and after, of the one axis
+        pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each_axis(given, axes)]
+        first = 2 if self.layout[-1] != "C" else 1
+        key: list[Any] = [slice(None)] * x.ndim
+        for axis, (before, after) in enumerate(pairs, first):
+            size = x.shape[axis]
+            if min(before, after) < 0 or (isinstance(size, int) and before + after >= size):
+                raise gx.errors.ShapeError(
+                    f"{type(self).__name__}: nothing is left of axis {axis} of {x.type} without {before} and {after}",
+                    where=gx.errors.caller(),
+                )
+            key[axis] = slice(before, size - after)
+        return x[tuple(key)]
+
+
+class Cropping1D(Cropping):
+    """`Cropping` of sequences: (before, after), or a number for both."""
+
+    axes = 1
+
+
+class Cropping2D(Cropping):
+    """`Cropping` of images."""
+
+    axes = 2
+
+
+class Cropping3D(Cropping):
+    """`Cropping` of volumes."""
+
+    axes = 3
+
+
+class CenterCrop(Layer):
+    """The middle of images [batch, height, width, channels]."""
+
+    def __init__(self, height: int, width: int, layout: str = "NHWC", **options: Any) -> None:
+        super().__init__(**options)
+        self.height, self.width, self.layout = positive(self, "height", height), positive(self, "width", width), layout
+
+    def call(self, x: Tensor) -> Tensor:
+        first = 2 if self.layout[-1] != "C" else 1
+        key: list[Any] = [slice(None)] * x.ndim
+        for axis, size in ((first, self.height), (first + 1, self.width)):
+            have = x.shape[axis]
+            if not isinstance(have, int) or have < size:
+                raise gx.errors.ShapeError(
+                    f"CenterCrop: {size} of axis {axis} of {x.type}", where=gx.errors.caller(),
+                    hint="images of fixed sizes that are larger: Resizing makes them so",
+                )  # fmt: skip
+            begin = (have - size) // 2
+            key[axis] = slice(begin, begin + size)
+        return x[tuple(key)]
 
 
 class ZeroPadding(Layer):
@@ -141,9 +263,20 @@ class ZeroPadding(Layer):
         self.padding, self.layout = padding, layout
 
     def call(self, x: Tensor) -> Tensor:
-        pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each_axis(self.padding, x.ndim - 2)]
+        given = self.padding
+        if x.ndim == 3 and isinstance(given, (tuple, list)) and len(given) == 2:
+            given = (given,)  # before and after, of the one axis
+        pairs = [p if isinstance(p, (tuple, list)) else (p, p) for p in each_axis(given, x.ndim - 2)]
         around = [(0, 0), (0, 0), *pairs] if self.layout[-1] != "C" else [(0, 0), *pairs, (0, 0)]
         return gx.pad(x, around)
+
+
+class ZeroPadding1D(ZeroPadding):
+    """`ZeroPadding` of sequences: (before, after), or a number for both."""
+
+
+class ZeroPadding3D(ZeroPadding):
+    """`ZeroPadding` of volumes."""
 
 
 class ZeroPadding2D(ZeroPadding):

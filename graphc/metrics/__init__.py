@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from graphc import advice
 from graphc.metrics.metric import Mean, Metric
 from graphc.metrics.classification import (
-    AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, DiceScore, F1Score, FBetaScore, IoU, MeanIoU, Perplexity,
-    Precision, Recall, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy,
+    AUC, Accuracy, BinaryAccuracy, CategoricalAccuracy, ConfusionMatrix, DiceScore, F1Score, FalseNegatives, FalsePositives,
+    FBetaScore, IoU, MeanIoU, Perplexity, Precision, Recall, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy, TrueNegatives, TruePositives,
 )  # fmt: skip
 from graphc.metrics.regression import (
     CosineSimilarity, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, R2Score, RootMeanSquaredError,
@@ -29,10 +30,10 @@ from graphc.metrics.text import BLEU, CharacterErrorRate, WordErrorRate
 
 __all__ = [
     "AUC", "BLEU", "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "CharacterErrorRate", "ConfusionMatrix",
-    "CosineSimilarity", "DiceScore", "ExactAUC", "F1Score", "FBetaScore", "HostMetric", "IoU", "Mean", "MeanAbsoluteError",
+    "CosineSimilarity", "DiceScore", "ExactAUC", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "HostMetric", "IoU", "Mean", "MeanAbsoluteError",
     "MeanAbsolutePercentageError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "Perplexity", "Precision",
     "R2Score", "Recall", "RootMeanSquaredError", "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy",
-    "TopKCategoricalAccuracy", "WordErrorRate",
+    "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "WordErrorRate",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

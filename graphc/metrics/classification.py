@@ -122,6 +122,7 @@ class Decisions(Scored):
     """
 
     largest_by_default = False
+    counts_negatives = False
 
     def __init__(
         self, thresholds: float | Sequence[float] | None = None, top_k: int | None = None, class_id: int | None = None,
@@ -159,6 +160,8 @@ class Decisions(Scored):
         self.add("true_positives", gx.sum(decided * (truth * w), axis=axes))
         self.add("false_positives", gx.sum(decided * ((1 - truth) * w), axis=axes))
         self.add("false_negatives", gx.sum((1 - decided) * (truth * w), axis=axes))
+        if self.counts_negatives:
+            self.add("true_negatives", gx.sum((1 - decided) * ((1 - truth) * w), axis=axes))
 
     def _decided(self, scores: Tensor, limit: float | None, by_largest: bool) -> Tensor:
         """Yes or no for each class."""
@@ -204,6 +207,37 @@ class Recall(Decisions):
 
     def figure(self, right: Tensor, wrong: Tensor, missed: Tensor) -> Tensor:
         return quotient(right, right + missed)
+
+
+class TruePositives(Decisions):
+    """How often yes is right."""
+
+    def figure(self, right: Tensor, wrong: Tensor, missed: Tensor) -> Tensor:
+        return right
+
+
+class FalsePositives(Decisions):
+    """How often yes is wrong."""
+
+    def figure(self, right: Tensor, wrong: Tensor, missed: Tensor) -> Tensor:
+        return wrong
+
+
+class FalseNegatives(Decisions):
+    """How often no is wrong."""
+
+    def figure(self, right: Tensor, wrong: Tensor, missed: Tensor) -> Tensor:
+        return missed
+
+
+class TrueNegatives(Decisions):
+    """How often no is right: of all classes together."""
+
+    counts_negatives = True
+
+    def result(self) -> Tensor:
+        found = gx.sum(self.state("true_negatives"), axis=1)
+        return found if isinstance(self.thresholds, (list, tuple)) else gx.squeeze(found, 0)
 
 
 class FBetaScore(Decisions):

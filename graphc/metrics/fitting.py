@@ -57,6 +57,8 @@ def class_columns(name: str, y_true: Tensor, y_pred: Tensor) -> Tensor:
 def spread(weights: Tensor, like: Tensor) -> Tensor:
     """The weights of samples in the shape of what samples have: [batch] or a leading part of its axes."""
     w = gx.astype(weights, "float64")
+    if w.ndim > like.ndim:  # one figure for all steps of a sample
+        w = gx.max(w, axis=tuple(range(like.ndim, w.ndim)))
     while w.ndim < like.ndim:
         w = gx.expand_dims(w, -1)
     return gx.broadcast_to(w, like.shape)

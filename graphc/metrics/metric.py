@@ -21,8 +21,9 @@ from graphc.layers.layer import Layer
 class Metric(Layer):
     """A figure of a model's outputs over a data set: write `call`, and `result` where it is no mean.
 
-    call(y_true, y_pred, weights): symbols of a batch; weights, [batch], are 1 where none are given. It adds to the state, by
-    `add` or `mean`. result(): a symbol made of the state.
+    call(y_true, y_pred, weights): symbols of a batch; weights, [batch], are 1 where none are given, and where the outputs have a
+    mask they are [batch, time], 0 for steps that are none. It adds to the state, by `add` or `mean`. result(): a symbol made of
+    the state.
 
     >>> import numpy as np, graphc as gx
     >>> m = gx.metrics.Mean()
@@ -42,11 +43,12 @@ class Metric(Layer):
         self.update(state, state + gx.astype(value, dtype))
 
     def mean(self, values: Tensor, weights: Tensor) -> None:
-        """Add values of shape [batch, ...] to a mean, those of one sample with the sample's weight."""
-        wide = gx.astype(values, "float64")
-        if wide.ndim > 1:
-            wide = gx.mean(wide, axis=tuple(range(1, wide.ndim)))
-        w = gx.astype(weights, "float64")
+        """Add values of shape [batch, ...] to a mean, those of one sample, or of a step of it, with its weight."""
+        wide, w = gx.astype(values, "float64"), gx.astype(weights, "float64")
+        if w.ndim > wide.ndim:  # one value for all steps of a sample
+            w = gx.max(w, axis=tuple(range(wide.ndim, w.ndim)))
+        if wide.ndim > w.ndim:
+            wide = gx.mean(wide, axis=tuple(range(w.ndim, wide.ndim)))
         self.add("total", gx.sum(wide * w))
         self.add("count", gx.sum(gx.broadcast_to(w, wide.shape)))
 

@@ -31,10 +31,13 @@ class Callback:
     """What happens between the steps of `fit`: each method does nothing until it is written.
 
     model: the model that is trained; `model.stop_training = True` ends the training after the step, or after the epoch where an
-    epoch's method sets it. logs: figures by name; in on_train_batch_end the loss of the batch, in on_epoch_end the epoch's.
+    epoch's method sets it. params: "epochs", "steps" of one, None where they are not known, and "validated", which epochs are:
+    "every epoch" or "some epochs". logs: figures by name; in on_train_batch_end the loss of the batch, in on_epoch_end the
+    epoch's.
     """
 
     model: Model
+    params: Mapping[str, Any] = {"validated": "every epoch"}
 
     def on_train_begin(self) -> None:
         """Before the first step; `set_state` comes after it where training goes on from a checkpoint."""
@@ -87,6 +90,18 @@ def written(callbacks: Sequence[Callback], name: str) -> list[Callable[..., Any]
     return [partial(m, logs={}) if "logs" not in known and "logs" in inspect.signature(m).parameters else m for m in found]
 
 
+def is_missing(callback: Callback, monitor: str, logs: Logs) -> bool:
+    """Whether a figure is not there because this epoch is none of those that are validated; InputError where it never is."""
+    if monitor in logs:
+        return False
+    if monitor.startswith("val_") and callback.params["validated"] == "some epochs" and not any(n.startswith("val_") for n in logs):
+        return True
+    raise gx.errors.InputError(
+        f"{type(callback).__name__} watches {monitor!r}, which this training does not give",
+        where=gx.errors.caller(), hint="there are " + ", ".join(logs) + "; val_... need validation data",
+    )  # fmt: skip
+
+
 def listed(given: Any) -> list[Callback]:
     """Callbacks in a list, where one may stand for a list of it."""
     found = list(given) if isinstance(given, (list, tuple)) else [] if given is None else [given]
@@ -94,6 +109,12 @@ def listed(given: Any) -> list[Callback]:
         if not isinstance(one, Callback):
             hint = f"{one.__name__}(...) makes one" if isinstance(one, type) else "LambdaCallback makes one of functions"
             raise gx.errors.InputError(f"callbacks: {one!r} is no Callback", where=gx.errors.caller(), hint=hint)
+        for name in dir(type(one)):
+            if name.startswith("on_") and not hasattr(Callback, name):
+                raise gx.errors.InputError(
+                    f"{type(one).__name__} has {name}, which nothing calls", where=gx.errors.caller(),
+                    hint="there are " + ", ".join(n for n in vars(Callback) if n.startswith("on_")),
+                )  # fmt: skip
     return found
 
 
@@ -124,13 +145,14 @@ class Watching(Callback):
         self.best: float | None = None
 
     def figure(self, logs: Logs) -> float:
-        """The figure that is watched."""
-        if self.monitor not in logs:
+        """The figure that is watched, one number."""
+        found = np.asarray(logs[self.monitor])
+        if found.ndim:
             raise gx.errors.InputError(
-                f"{type(self).__name__} watches {self.monitor!r}, which this training does not give",
-                where=gx.errors.caller(), hint="there are " + ", ".join(logs) + "; val_... need validation data",
+                f"{type(self).__name__} watches {self.monitor!r}, which is {found.size} numbers", where=gx.errors.caller(),
+                hint='a metric with average="macro", or another figure: ' + ", ".join(logs),
             )  # fmt: skip
-        return float(logs[self.monitor])
+        return float(found)
 
     def tell(self, epoch: int, text: str) -> None:
         """A line, where that is wanted."""
@@ -163,9 +185,9 @@ class EarlyStopping(Watching):
         self.weights: dict[str, Any] = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        found = self.figure(logs)
-        if epoch < self.start_from_epoch:
+        if is_missing(self, self.monitor, logs) or epoch < self.start_from_epoch:
             return
+        found = self.figure(logs)
         self.wait += 1
         if self.better(found):
             self.best, self.best_epoch = found, epoch
@@ -233,13 +255,16 @@ class ReduceLROnPlateau(Watching):
         self.best, self.wait, self.resting = None, 0, 0
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        optimizer, found = self.model.optimizer, self.figure(logs)
+        optimizer = self.model.optimizer
         if optimizer.learning_rate is None:
             raise gx.errors.InputError(
                 "ReduceLROnPlateau: the optimiser's learning rate is no number that could fall", where=gx.errors.caller(),
                 hint="give compile an optimiser with a number instead of a schedule",
             )  # fmt: skip
         logs["learning_rate"] = optimizer.learning_rate
+        if is_missing(self, self.monitor, logs):
+            return
+        found = self.figure(logs)
         if self.resting:
             self.resting, self.wait = self.resting - 1, 0
         if self.better(found):

@@ -29,15 +29,16 @@ def fit(
     callbacks: Sequence[Callback] | Callback | None = None, validation_split: float = 0.0, validation_data: Any = None,
     shuffle: bool = True, class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
     steps_per_epoch: int | None = None, validation_batch_size: int | None = None, validation_steps: int | None = None,
-    seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None, find_nan: bool = False,
+    validation_freq: int | Sequence[int] = 1, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None, find_nan: bool = False,
 ) -> History:  # fmt: skip
     """Train a compiled model, epoch by epoch.
 
     x, y: arrays, equally long along their first axis, in lists or dicts where the model has several inputs or outputs; or x
     alone: an iterable of batches (x, y) or (x, y, weights), a function that gives one for the number of an epoch, or a
     `gx.data.Source`. epochs: the number of the epoch to stop before; initial_epoch: the first one. The order of samples follows
-    from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. sample_weight:
-    [samples]. class_weight: class -> weight, or "balanced", which gives classes equal sums of weights. verbose: "auto" or 1 for
+    from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. validation_freq: after
+    every so many epochs, or the numbers of the epochs, from 1, after which it is looked at. sample_weight: [samples], or
+    [samples, time] for the steps of sequences. class_weight: class -> weight, or "balanced", which gives classes equal sums of weights. verbose: "auto" or 1 for
     a progress bar, 2 for a line an epoch, 0 for nothing. steps_per_epoch, validation_steps: the number of batches, where the data
     do not end by themselves, or where that many are enough. Where data end that cannot begin anew, training does too, with a
     warning. Data, losses and metrics in dicts go by the names of the model's inputs and outputs. checkpoints: a folder, or
@@ -48,6 +49,13 @@ def fit(
     epochs, initial_epoch = (
         gx.ops.normalize_integer("fit", name, n) for name, n in (("epochs", epochs), ("initial_epoch", initial_epoch))
     )
+    if isinstance(validation_freq, (list, tuple, set, frozenset, np.ndarray)):
+        due = frozenset(gx.ops.normalize_integer("fit", "an epoch of validation_freq", n) for n in validation_freq)
+        validated: int | frozenset[int] = due
+    else:
+        validated = gx.ops.normalize_integer("fit", "validation_freq", validation_freq)
+        if validated < 1:
+            raise gx.errors.InputError(f"validation_freq is {validated}", where=gx.errors.caller(), hint="an integer from 1 on")
     if y is None and isinstance(x, tuple) and len(x) in (2, 3) and not streams(x):
         x, y, sample_weight = (*x, sample_weight)[:3]
     if model.programs.step is None:
@@ -71,7 +79,7 @@ def fit(
     training = checked(model, training)
     held_out = None if held_out is None else checked(model, held_out)
     kept = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
-    loop = Loop(model, training, held_out, listed(callbacks), progress(verbose), epochs, kept, find_nan)
+    loop = Loop(model, training, held_out, listed(callbacks), progress(verbose), epochs, kept, find_nan, validated)
     return loop.run(initial_epoch)
 
 

@@ -28,17 +28,22 @@ class Figures(dict[str, Any]):
 
 
 class History:
-    """What every epoch gave: `history` has a list for the loss and for each metric, "val_..." on validation data."""
+    """What every epoch gave: `history` has a list for the loss and for each metric, "val_..." on validation data.
+
+    epoch: the numbers of the epochs; places: for each figure those of the epochs that gave it.
+    """
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
+        self.places: dict[str, list[int]] = {}
 
     def add(self, epoch: int, figures: dict[str, Any]) -> None:
         """Note an epoch's figures."""
         self.epoch.append(epoch)
         for name, value in figures.items():
             self.history.setdefault(name, []).append(value)
+            self.places.setdefault(name, []).append(epoch)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Curves of the figures by epoch, training and validation together: a figure of matplotlib, written to `path` if given.
@@ -60,7 +65,7 @@ class History:
             axes = figure.add_subplot(rows, columns, i + 1)
             for key, label in ((name, "training"), (f"val_{name}", "validation")):
                 if key in numbers:
-                    epochs = [epoch + 1 for epoch in self.epoch][-len(numbers[key]) :]
+                    epochs = [epoch + 1 for epoch in self.places[key]]
                     axes.plot(epochs, numbers[key], marker="o" if len(epochs) < 20 else None, label=label)
             axes.set(title=name, xlabel="epoch")
             axes.legend()

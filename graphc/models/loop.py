@@ -29,18 +29,21 @@ class Loop:
 
     def __init__(
         self, model: Model, training: Source, held_out: Source | None, callbacks: list[Callback], shown: Progress, epochs: int,
-        checkpoints: Checkpoints | None = None, find_nan: bool = False,
+        checkpoints: Checkpoints | None = None, find_nan: bool = False, validated: int | frozenset[int] = 1,
     ) -> None:  # fmt: skip
         self.model, self.training, self.held_out, self.callbacks = model, training, held_out, callbacks
         self.shown, self.epochs, self.checkpoints, self.find_nan = shown, epochs, checkpoints, find_nan
+        self.validated = validated  # every so many epochs, or after which
         self.history = History()
         self.epoch = self.batch = self.step = 0
         self.stepped = False  # whether the epoch's steps are done, and what follows them is not
         self.logs: Logs = {}
         self.interrupts = Interrupts()
         self._told = sorted(callbacks, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
+        always = held_out is None or validated == 1
         for callback in callbacks:
             callback.model = model
+            callback.params = {"epochs": epochs, "steps": steps_of(training), "validated": "every epoch" if always else "some epochs"}
 
     def run(self, epoch: int = 0, batch: int = 0) -> History:
         """Train from a batch of an epoch on."""
@@ -99,7 +102,7 @@ class Loop:
         for exchange in exchanges:
             exchange()
         try:
-            if self.held_out is not None:
+            if self.held_out is not None and self._due():
                 logs.update({f"val_{name}": value for name, value in self._validation(self.held_out).items()})
             self._tell("on_epoch_end", self.epoch, logs)
         finally:
@@ -110,6 +113,11 @@ class Loop:
         self.epoch, self.batch, self.stepped = self.epoch + 1, 0, False
         if self.checkpoints is not None and self.checkpoints.every is None:
             self._save()
+
+    def _due(self) -> bool:
+        """Whether this epoch is validated."""
+        number = self.epoch + 1
+        return number % self.validated == 0 if isinstance(self.validated, int) else number in self.validated
 
     def _warn_of_end(self, steps: int | None) -> None:
         of = "" if steps is None else f" of {steps}"
@@ -195,7 +203,7 @@ class Loop:
                 arrays[f"callbacks/{i}/{name}"] = gx.variable(state.pop(name))
             states.append(state)
         position = {"epoch": self.epoch, "batch": self.batch, "step": self.step, "stepped": self.stepped}
-        history = {"epoch_list": self.history.epoch, "history": self.history.history}
+        history = {"epoch_list": self.history.epoch, "history": self.history.history, "places": self.history.places}
         self.checkpoints.save(self.step, {**position, **history, "callbacks": states}, arrays)
 
     def _resume(self) -> None:
@@ -218,6 +226,7 @@ class Loop:
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self.stepped = state.get("stepped", False)
         self.history.epoch, self.history.history = list(state["epoch_list"]), dict(state["history"])
+        self.history.places = dict(state.get("places") or {name: self.history.epoch[-len(v) :] for name, v in state["history"].items()})
 
     def _arrays(self) -> dict[str, gx.Variable]:
         """Every variable that training changes, by name."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import graphc as gx
-from graphc import Tensor
+from graphc import Tensor, advice
+from graphc.layers import mask_of
 from graphc.layers.logits import before_sigmoid, before_softmax, is_linear
 
 Array = np.ndarray[Any, Any]
@@ -61,7 +62,7 @@ class Loss:
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The mean over the batch, each sample times its weight."""
-        each = per_sample(self.call(gx.asarray(y_true), gx.asarray(y_pred)))
+        each = of_samples(self, gx.asarray(y_true), gx.asarray(y_pred))
         return gx.mean(each if sample_weight is None else each * gx.astype(sample_weight, each.dtype))
 
 
@@ -378,6 +379,75 @@ def _signs(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return gx.where(t == 0, -1, t)
 
 
+class _Plain(Loss):
+    """A loss that a function gives, by the name that Keras has for its class."""
+
+    function: PerSample
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return type(self).function(y_true, y_pred)
+
+
+class MeanSquaredError(_Plain):
+    """(y_true - y_pred)^2, for each sample the mean over its elements."""
+
+    name, function = "mean_squared_error", staticmethod(mean_squared_error)
+
+
+class MeanAbsoluteError(_Plain):
+    """|y_true - y_pred|, for each sample the mean over its elements."""
+
+    name, function = "mean_absolute_error", staticmethod(mean_absolute_error)
+
+
+class MeanAbsolutePercentageError(_Plain):
+    """100 |y_true - y_pred| / |y_true|, the latter at least 1e-7."""
+
+    name, function = "mean_absolute_percentage_error", staticmethod(mean_absolute_percentage_error)
+
+
+class MeanSquaredLogarithmicError(_Plain):
+    """(log(1 + y_true) - log(1 + y_pred))^2."""
+
+    name, function = "mean_squared_logarithmic_error", staticmethod(mean_squared_logarithmic_error)
+
+
+class LogCosh(_Plain):
+    """log(cosh(y_pred - y_true)), without overflow."""
+
+    name, function = "log_cosh", staticmethod(log_cosh)
+
+
+class Poisson(_Plain):
+    """y_pred - y_true log(y_pred + 1e-7): -log of the probability of counts at rates y_pred, but for a constant."""
+
+    name, function = "poisson", staticmethod(poisson)
+
+
+class KLDivergence(_Plain):
+    """sum(t log(t / p)) over the last axis: probabilities, what is below 1e-7 taken as that; exact behind a softmax."""
+
+    name, function = "kl_divergence", staticmethod(kl_divergence)
+
+
+class Hinge(_Plain):
+    """max(1 - t y_pred, 0), where labels of 0 count as t = -1."""
+
+    name, function = "hinge", staticmethod(hinge)
+
+
+class SquaredHinge(_Plain):
+    """max(1 - t y_pred, 0)^2, where labels of 0 count as t = -1."""
+
+    name, function = "squared_hinge", staticmethod(squared_hinge)
+
+
+class CategoricalHinge(_Plain):
+    """max(1 + the largest score of another class - the score of the label, 0); one-hot labels [batch, ..., classes]."""
+
+    name, function = "categorical_hinge", staticmethod(categorical_hinge)
+
+
 class Huber(Loss):
     """Half the squared difference where that is at most delta in size, else delta (size - delta / 2) (Huber 1964)."""
 
@@ -466,8 +536,8 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 class CTC(Loss):
     """-log of the probability of all alignments of labels with the steps of an output: see `gx.nn.ctc_loss`.
 
-    y_true: integers [batch, labels], filled up with mask_index, which is the blank; y_pred [batch, time, classes]. from_logits:
-    see SparseCategoricalCrossentropy.
+    y_true: integers [batch, labels], filled up with mask_index, which is the blank; y_pred [batch, time, classes], whose mask,
+    if it has one, says how many steps there are. from_logits: see SparseCategoricalCrossentropy.
     """
 
     name, link, of_labels = "ctc", "softmax", True
@@ -482,7 +552,8 @@ class CTC(Loss):
         logs = gx.nn.log_softmax(logits_for(self.name, y_pred, self.from_logits))
         labels = gx.astype(y_true, "int64")
         lengths = gx.sum(gx.astype(labels != self.mask_index, "int64"), axis=1)
-        steps = gx.full(labels.shape[:1], y_pred.shape[1], "int64")
+        mask = mask_of(y_pred)
+        steps = gx.full(labels.shape[:1], y_pred.shape[1], "int64") if mask is None else gx.sum(gx.astype(mask, "int64"), axis=1)
         over_time = gx.permute_dims(logs, (1, 0, 2))
         return gx.nn.ctc_loss(over_time, labels, steps, lengths, blank=self.mask_index, reduction="none")
 
@@ -501,6 +572,22 @@ def _alike(y_true: Tensor, y_pred: Tensor) -> Tensor:
             hint="both need one shape: otherwise they would broadcast, each target against each output",
         )  # fmt: skip
     return made
+
+
+def of_samples(loss: Loss, y_true: Tensor, y_pred: Tensor, weights: Tensor | None = None) -> Tensor:
+    """One number a sample, whose mean over the batch is the loss. weights: of steps, [batch, time].
+
+    Steps that the mask of y_pred leaves out count for nothing: the mean is that over the others, of all samples together.
+    """
+    values, mask = loss.call(y_true, y_pred), mask_of(y_pred)
+    for given in (weights, mask):
+        if given is None or values.shape[: given.ndim] != given.shape:
+            continue  # one number a sample, of steps whose loss knows by itself which are there
+        factor = gx.astype(given, values.dtype)
+        if given is mask:
+            factor = factor / gx.maximum(gx.mean(factor), 1e-12)
+        values = values * gx.reshape(factor, (*factor.shape, *(1,) * (values.ndim - factor.ndim)))
+    return per_sample(values)
 
 
 def per_sample(values: Tensor) -> Tensor:
@@ -555,5 +642,10 @@ def named_loss(value: object) -> Loss:
 
 __all__ = [
     "CTC", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
-    "CategoricalGeneralizedCrossEntropy", "Dice", "Huber", "Loss", "SparseCategoricalCrossentropy", "Tversky",
+    "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "CosineSimilarity", "Dice", "Hinge", "Huber", "KLDivergence",
+    "LogCosh", "Loss", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError",
+    "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

@@ -13,7 +13,7 @@ from graphc.metrics import Metric
 from graphc.metrics.classification import Scored
 from graphc.metrics.fitting import has_classes, refused, sparse
 from graphc.models.losses import NAMED as LOSSES
-from graphc.models.losses import Loss, named_loss, per_sample
+from graphc.models.losses import Loss, named_loss
 
 
 class MeanLoss(Metric):
@@ -24,7 +24,7 @@ class MeanLoss(Metric):
         self.loss = named_loss(loss)
 
     def call(self, y_true: Tensor, y_pred: Tensor, weights: Tensor) -> None:
-        self.mean(per_sample(self.loss.call(y_true, y_pred)), weights)
+        self.mean(self.loss.call(y_true, y_pred), weights)
 
 
 def named_metric(value: Any, y_true: Tensor, y_pred: Tensor, loss: Loss | None = None) -> Metric:
@@ -38,11 +38,11 @@ def named_metric(value: Any, y_true: Tensor, y_pred: Tensor, loss: Loss | None =
     return made
 
 
-def _made(value: Any, y_true: Tensor, y_pred: Tensor, loss: Loss | None) -> Metric:
+def _made(value: Any, y_true: Tensor | None, y_pred: Tensor | None, loss: Loss | None) -> Metric:
     if isinstance(value, Metric):
         return value
     if isinstance(value, str):
-        if value in ("accuracy", "acc"):
+        if value in ("accuracy", "acc") and y_true is not None and y_pred is not None:
             return _accuracy(value, y_true, y_pred, loss)(name=value)
         outside = OUTSIDE.get(value.lower())
         if outside is not None:
@@ -63,6 +63,47 @@ def _made(value: Any, y_true: Tensor, y_pred: Tensor, loss: Loss | None) -> Metr
         f"no metric {value!r}", where=gx.errors.caller(),
         hint="a Metric, a function (y_true, y_pred), accuracy, or one of " + ", ".join(dict.fromkeys([*NAMED, *LOSSES])),
     )  # fmt: skip
+
+
+def look_at_metric(value: Any, y_pred: Tensor, loss: Loss) -> None:
+    """Raise GraphError for a metric that fits none of the targets which a loss takes for an output, before there are any."""
+    if not isinstance(value, (str, Metric)) or not type(value).__module__.startswith(("builtins", gx.__name__)):
+        return  # somebody else's
+    first: gx.GraphError | None = None
+    for shape, dtype in targets_of(loss, y_pred):
+        y_true = gx.placeholder("y", shape, dtype)
+        try:
+            with gx.layers.seeded(0):  # whose names and state are nobody's
+                one = value if isinstance(value, str) else type(value).from_config(value.get_config())
+                named_metric(one, y_true, y_pred, loss)(y_true, y_pred, gx.ones(y_pred.shape[:1], "float64"), training=True)
+        except gx.GraphError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
+
+
+def targets_of(loss: Loss, y_pred: Tensor) -> list[tuple[Any, str]]:
+    """The shapes and dtypes that targets may have, for all that the loss says; those that are usual come first."""
+    if not y_pred.ndim:
+        return []
+    numbers, labels = (y_pred.shape, "float32"), (y_pred.shape[:-1], "int64")
+    match loss.name:
+        case "sparse_categorical_crossentropy" | "categorical_generalized_cross_entropy":
+            return [labels]
+        case "categorical_crossentropy" | "categorical_focal_crossentropy" | "categorical_hinge":
+            return [numbers]
+        case "ctc":
+            return []
+    whole = [numbers, (y_pred.shape, "int64")]
+    return [*whole, (y_pred.shape[:-1], "float32"), labels] if y_pred.shape[-1] == 1 or loss.own else whole
+
+
+def check_name(value: Any) -> None:
+    """Raise InputError for what is no metric, whatever labels and outputs are."""
+    if not (isinstance(value, str) and value in ("accuracy", "acc")):
+        _made(value, None, None, None)
 
 
 def _accuracy(name: str, y_true: Tensor, y_pred: Tensor, loss: Loss | None) -> Callable[..., Metric]:

@@ -29,6 +29,11 @@ ELSEWHERE: Mapping[str, str] = {
     "auto_scale_loss": "mixed_precision='float16' scales the loss", "lr": "optimizer=gx.models.optimizers.Adam(1e-3)",
     "learning_rate": "optimizer=gx.models.optimizers.Adam(1e-3)", "gradient_accumulation_steps": "accumulate=",
 }  # fmt: skip
+# Values of such options that change nothing.
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "steps_per_execution": (1,), "jit_compile": ("auto", True, False), "run_eagerly": (False, None), "weighted_metrics": (None, []),
+    "auto_scale_loss": (True,),
+}  # fmt: skip
 
 
 class _Parts:
@@ -101,6 +106,22 @@ class Model(Layer):
         if len(known) != len(new):
             raise gx.errors.InputError(f"{self.name} takes {len(known)} inputs, got {len(new)}", where=gx.errors.caller())
         return _replayed(dict(zip(known, new, strict=True)), self.outputs)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Its layers say what the masks of the outputs are."""
+        return None
+
+    def _symbols(self, name: str) -> Any:
+        if self.inputs is None:
+            return super()._symbols(name)
+        found = self.inputs if name == "input" else self.outputs
+        return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
+
+    def reset_states(self) -> None:
+        """Let the recurrent layers whose state stays from batch to batch begin with zeros again."""
+        for path, layer in self.walk():
+            if path and hasattr(layer, "reset_states"):
+                layer.reset_states()
 
     def get_config(self) -> dict[str, Any]:
         if type(self) is not Model:
@@ -206,7 +227,7 @@ class Model(Layer):
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "llvm", clip_norm: float | None = None,
         clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, **unknown: Any,
     ) -> None:  # fmt: skip
-        """Say how the model is trained. Where its inputs are known, an output that does not fit its loss is an error here.
+        """Say how the model is trained. Where its inputs are known, an output that does not fit its loss or a metric is an error.
 
         optimizer: a name, a function of `gx.optim`, or an `Optimizer`. loss: a name, a Loss or a function (y_true, y_pred); a
         list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs).
@@ -217,7 +238,9 @@ class Model(Layer):
         mixed_precision: "bfloat16" or "float16": layers compute in it, from float32 weights; float16's loss is scaled so that
         gradients do not vanish, and a step whose gradients overflow is left out.
         """
-        for option in unknown:
+        for option, value in unknown.items():
+            if any(type(value) is type(one) and value == one for one in NEUTRAL.get(option, ())):
+                continue
             raise gx.errors.InputError(
                 f"compile has no option {option}", where=gx.errors.caller(),
                 hint=ELSEWHERE.get(option, "see Model.compile for what there is"),
@@ -295,6 +318,7 @@ class Sequential(Model):
     def __init__(self, layers: Sequence[Layer] = (), **options: Any) -> None:
         super().__init__(**options)
         self.layers: list[Layer] = []
+        self._called_apart: tuple[Any, Any] | None = None  # the input and the output of the layers, called one by one
         if isinstance(layers, Layer):
             raise gx.errors.InputError(
                 f"Sequential takes a list of layers, got {layers!r}", where=gx.errors.caller(), hint="Sequential([...])"
@@ -305,13 +329,14 @@ class Sequential(Model):
     def add(self, layer: Layer) -> None:
         """Put one more layer at the end."""
         if isinstance(layer, Tensor):  # an Input: it says the shape of what comes in
-            self.input_shape = layer.shape[1:]
+            self.input_shape, self._batch = layer.shape[1:], layer.shape[0]
             return
         if not isinstance(layer, Layer):
             raise gx.errors.InputError(f"Sequential takes layers, got {layer!r}", where=gx.errors.caller())
         if not self.layers and self.input_shape is None:
             self.input_shape = layer.input_shape
         self.layers.append(layer)
+        self._called_apart = None
         self.adopt(layer, str(len(self.layers) - 1))
         if self.input_shape is not None:
             self.build()
@@ -323,17 +348,47 @@ class Sequential(Model):
         once = list({id(layer): layer for layer in self.layers}.values())
         order = [next(i for i, layer in enumerate(once) if layer is found) for found in self.layers]
         config = {key: value for key, value in super().get_config().items() if key in ("name", "trainable", "input_shape")}
-        return {**config, "layers": once, "order": order}
+        batch = {"batch": self._batch} if isinstance(self._batch, int) else {}
+        return {**config, **batch, "layers": once, "order": order}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Sequential:
-        layers = [config["layers"][i] for i in config["order"]]
-        return cls(layers, **{key: value for key, value in config.items() if key not in ("layers", "order")})
+        made = cls(**{key: value for key, value in config.items() if key not in ("layers", "order", "batch")})
+        made._batch = config.get("batch", made._batch)
+        for i in config["order"]:
+            made.add(config["layers"][i])
+        return made
 
     def call(self, x: Any) -> Any:
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def call_parts(self) -> None:
+        if self._called_apart is not None:
+            return
+        x: Any
+        if self.input_shape is not None:
+            x = gx.placeholder(f"{self.name}_input", (self._batch, *self.input_shape), self.dtype)
+        elif self.called_with is not None:
+            (given,) = self.called_with
+            x = gx.placeholder(f"{self.name}_input", given.shape, given.dtype)
+        else:
+            raise gx.errors.UnknownNameError(
+                f"{self.name} has no shapes yet", where=gx.errors.caller(),
+                hint="begin with layers.Input(shape), or give the first layer input_shape=",
+            )  # fmt: skip
+        y = x
+        for layer in self.layers:
+            layer._results.clear()
+        for layer in self.layers:
+            y = layer(y)
+        self._called_apart = x, y
+
+    def _symbols(self, name: str) -> Any:
+        self.call_parts()
+        assert self._called_apart is not None
+        return self._called_apart[name == "output"]
 
 
 # --- models of symbols -----------------------------------------------------------------------------------------------

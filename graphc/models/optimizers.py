@@ -16,12 +16,12 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import graphc as gx
-from graphc import Tensor, Variable
+from graphc import Tensor, Variable, advice
 from graphc.models import schedules
 
 Key = tuple[Variable | None, str, int]  # whose state, what it is called, and which of those that are called so
@@ -335,3 +335,6 @@ __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lamb", "Lion", "Nadam", "Optimizer", "RMSprop", "Rprop",
     "schedules",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import graphc as gx
-from graphc.models.callbacks import Callback, Logs, Watching
+from graphc.models.callbacks import Callback, Logs, Watching, is_missing
 from graphc.models.events import Events
 
 StrPath = str | os.PathLike[str]
@@ -45,6 +45,8 @@ class ModelCheckpoint(Watching):
         if self.save_freq != "epoch":
             return
         if self.save_best_only:
+            if is_missing(self, self.monitor, logs):
+                return
             found = self.figure(logs)
             if not self.better(found):
                 return
@@ -98,6 +100,8 @@ class CSVLogger(Callback):
             table = csv.writer(file, delimiter=self.separator)
             if self.names is None:
                 self.names = list(logs)
+                if self.params["validated"] == "some epochs" and not any(name.startswith("val_") for name in logs):
+                    self.names += [f"val_{name}" for name in self.model.programs.metrics]
                 table.writerow(["epoch", *self.names])
             table.writerow([epoch, *(logs.get(name, "") for name in self.names)])
             self.end = file.tell()

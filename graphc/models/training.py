@@ -17,12 +17,14 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
+from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
+from graphc.layers.masks import give_mask, weighted
 from graphc.metrics import Mean, Metric
 from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
-from graphc.models.losses import Loss, check_output, named_loss, per_sample
-from graphc.models.metrics import named_metric
+from graphc.models.losses import Loss, check_output, named_loss, of_samples
+from graphc.models.metrics import check_name, look_at_metric, named_metric
 from graphc.models.naming import Names, in_order, input_names, output_names
 from graphc.models.optimizers import named_optimizer
 
@@ -80,6 +82,8 @@ class Programs:
         self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
         self.wanted = metrics
+        for one in _every(metrics):
+            check_name(one)
         self.metrics: dict[str, Metric] = {"loss": Mean(name="loss")}
         self.steps_per_call = gx.ops.normalize_integer("compile", "steps_per_call", steps_per_call)
         if self.steps_per_call < 1:
@@ -116,12 +120,17 @@ class Programs:
 
     def predict(self, data: Any, gathered: bool) -> gx.Compiled:
         """(arrays..., [rows]) -> the outputs."""
-        return self._program("predict", data, gathered, lambda x: (self._called(x, training=False), {}))
+        return self._program("predict", data, gathered, lambda x: (self._called(x, training=False), dict(self.model.updates)))
 
     def _called(self, x: Any, training: bool) -> Any:
         """The model's outputs, float32 where layers compute in less."""
         outputs = self.model(*self.fitting(x), training=training)
-        wide = lambda y: gx.astype(y, "float32") if y.dtype == self.model.compute else y
+
+        def wide(y: Tensor) -> Tensor:
+            made = gx.astype(y, "float32") if y.dtype == self.model.compute else y
+            give_mask(made, mask_of(y))
+            return made
+
         return outputs if self.model.compute is None else mapped(outputs, wide)
 
     def fitting(self, x: Any) -> list[Any]:
@@ -207,8 +216,10 @@ class Programs:
         return loss, {**state, **added}
 
     def _test(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
-        loss, added = self._scored(y, self._called(x, training=False), weights)
-        return loss, added
+        outputs = self._called(x, training=False)
+        state = dict(self.model.updates)
+        loss, added = self._scored(y, outputs, weights)
+        return loss, {**state, **added}
 
     def _scored(self, y: Any, outputs: Any, weights: Any) -> tuple[Tensor, Updates]:
         """The loss of a batch, and what it adds to the metrics."""
@@ -231,14 +242,18 @@ class Programs:
             )
         for loss_of, p in zip(losses, predictions, strict=True):
             check_output(loss_of.name, p)
+        of_steps = weights if weights is not None and weights.ndim > 1 else None
         each_sample = sum(
-            factor * per_sample(loss.call(t, p)) for factor, loss, t, p in zip(factors, losses, targets, predictions, strict=True)
+            factor * of_samples(loss, t, p, of_steps)
+            for factor, loss, t, p in zip(factors, losses, targets, predictions, strict=True)
         )
         assert isinstance(each_sample, Tensor)
         ones = gx.ones(each_sample.shape, "float64")
         counted = ones if weights is None else gx.astype(weights, "float64")
-        loss = gx.mean(each_sample if weights is None else each_sample * gx.astype(weights, each_sample.dtype))
-        added = self._added("loss", self.metrics["loss"], each_sample * gx.astype(counted, each_sample.dtype), ones)
+        if weights is not None and of_steps is None:
+            each_sample = each_sample * gx.astype(weights, each_sample.dtype)
+        loss = gx.mean(each_sample)
+        added = self._added("loss", self.metrics["loss"], each_sample, ones)
         taken = {"loss"}
         for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions), names), strict=True):
             for one in wanted:
@@ -249,15 +264,21 @@ class Programs:
                         break
                     name = f"{metric.name}_{number}"  # each output has figures of its own
                 taken.add(name)
-                added.update(self._added(name, metric, t, p, counted))
+                added.update(self._added(name, metric, t, p, weighted(counted, p)))
         return loss, added
 
     def look(self, outputs: Any) -> None:
-        """Raise GraphError where an output can be seen not to fit its loss."""
+        """Raise GraphError where an output can be seen not to fit its loss, or a metric."""
         predictions = flat(outputs)
-        if self.losses and len(self.losses) in (1, len(predictions)):
-            for loss, p in zip(self.losses_of(outputs), predictions, strict=True):
-                loss.look(p)
+        if not self.losses or len(self.losses) not in (1, len(predictions)):
+            return
+        losses = self.losses_of(outputs)
+        for loss, p in zip(losses, predictions, strict=True):
+            loss.look(p)
+        wanted = self._metrics_of(len(predictions), output_names(self.model, outputs))
+        for loss, p, metrics in zip(losses, predictions, wanted, strict=True):
+            for one in metrics:
+                look_at_metric(one, p, loss)
 
     def losses_of(self, outputs: Any) -> list[Loss]:
         """A loss for each output."""
@@ -331,6 +352,15 @@ def placeholders(data: Any, axis: str) -> tuple[list[Tensor], Any]:
 
     made = mapped(data, one)
     return inputs, made
+
+
+def _every(metrics: Any) -> list[Any]:
+    """All metrics of nested lists and dicts."""
+    if isinstance(metrics, Mapping):
+        metrics = list(metrics.values())
+    if isinstance(metrics, (list, tuple)):
+        return [found for one in metrics for found in _every(one)]
+    return [] if metrics is None else [metrics]
 
 
 def each(value: Any) -> Sequence[Any]:

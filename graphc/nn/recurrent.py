@@ -37,9 +37,7 @@ def rnn(
     >>> gx.nn.rnn(x, w, w, activation="relu")[0].eval()[0, :, 0]
     array([1., 2., 3.])
     """
-    if not isinstance(activation, str) or activation not in ("tanh", "relu"):
-        raise gx.errors.InputError(f"rnn: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
-    act = gx.tanh if activation == "tanh" else gx.nn.relu
+    act = _activation("rnn", activation)
     layer = _Layer("rnn", 1, x, weight, recurrent, bias, [state], time_first, reverse, mask)
     hs, (last,) = layer.run(lambda s, v: (act(v + s[0] @ layer.recurrent),))
     return hs, last
@@ -47,13 +45,13 @@ def rnn(
 
 def gru(
     x: TensorLike, weight: TensorLike, recurrent: TensorLike, bias: TensorLike | None = None,
-    recurrent_bias: TensorLike | None = None, state: TensorLike | None = None, *, time_first: bool = False, reverse: bool = False,
-    mask: TensorLike | None = None,
+    recurrent_bias: TensorLike | None = None, state: TensorLike | None = None, *, activation: str = "tanh",
+    time_first: bool = False, reverse: bool = False, mask: TensorLike | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Gated recurrent units (Cho et al. 2014, arXiv:1406.1078): every h, and the last.
 
         r, z = sigmoid(x W + h U + biases)
-        n = tanh(x W + b + r * (h U + c))
+        n = activation(x W + b + r * (h U + c))
         h = (1 - z) * n + z * h
 
     The reset gate acts after the product, as in torch and cuDNN; so `recurrent_bias` is not of one kind with `bias`. Shapes and
@@ -64,6 +62,7 @@ def gru(
     >>> hs.shape, last.shape
     ((2, 5, 4), (2, 4))
     """
+    act = _activation("gru", activation)
     layer = _Layer("gru", 3, x, weight, recurrent, bias, [state], time_first, reverse, mask)
     n = layer.units
     c = None if recurrent_bias is None else gx.astype(to_float(recurrent_bias), layer.z.dtype)
@@ -71,7 +70,7 @@ def gru(
     def step(s: Any, v: Tensor) -> Any:
         w = s[0] @ layer.recurrent if c is None else s[0] @ layer.recurrent + c
         gates = gx.sigmoid(v[:, : 2 * n] + w[:, : 2 * n])
-        new = gx.tanh(v[:, 2 * n :] + gates[:, :n] * w[:, 2 * n :])
+        new = act(v[:, 2 * n :] + gates[:, :n] * w[:, 2 * n :])
         update = gates[:, n:]
         return ((1 - update) * new + update * s[0],)
 
@@ -81,14 +80,14 @@ def gru(
 
 def lstm(
     x: TensorLike, weight: TensorLike, recurrent: TensorLike, bias: TensorLike | None = None,
-    state: tuple[TensorLike, TensorLike] | None = None, *, time_first: bool = False, reverse: bool = False,
-    mask: TensorLike | None = None,
+    state: tuple[TensorLike, TensorLike] | None = None, *, activation: str = "tanh", time_first: bool = False,
+    reverse: bool = False, mask: TensorLike | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # fmt: skip
     """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000): every h; the last (h, c).
 
         i, f, g, o = x W + h U + b
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        h = sigmoid(o) * tanh(c)
+        c = sigmoid(f) * c + sigmoid(i) * activation(g)
+        h = sigmoid(o) * activation(c)
 
     state: the first (h, c), each [batch, units]. torch.nn.LSTM adds up two biases. Other shapes and options are those of `rnn`,
     with four gates.
@@ -101,16 +100,23 @@ def lstm(
     states = [None, None] if state is None else gx.ops.listed("lstm", "state", state)
     if len(states) != 2:
         raise gx.errors.InputError(f"lstm: state must be (h, c), got {len(states)} values", where=gx.errors.caller())
+    act = _activation("lstm", activation)
     layer = _Layer("lstm", 4, x, weight, recurrent, bias, states, time_first, reverse, mask)
     n = layer.units
 
     def step(s: Any, v: Tensor) -> Any:
         gates = v + s[0] @ layer.recurrent
         i, f, g, o = (gates[:, k * n : (k + 1) * n] for k in range(4))
-        c = gx.sigmoid(f) * s[1] + gx.sigmoid(i) * gx.tanh(g)
-        return gx.sigmoid(o) * gx.tanh(c), c
+        c = gx.sigmoid(f) * s[1] + gx.sigmoid(i) * act(g)
+        return gx.sigmoid(o) * act(c), c
 
     return layer.run(step)
+
+
+def _activation(name: str, activation: object) -> Callable[[Tensor], Tensor]:
+    if not isinstance(activation, str) or activation not in ("tanh", "relu"):
+        raise gx.errors.InputError(f"{name}: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
+    return gx.tanh if activation == "tanh" else gx.nn.relu
 
 
 class _Layer:

@@ -104,6 +104,25 @@ SHAPES: list[tuple[Layer, tuple[int, ...], tuple[int, ...], list[tuple[str, tupl
     (layers.Reshape((6, -1)), (3, 4), (6, 2), []),
     (layers.Permute((2, 1)), (3, 4), (4, 3), []),
     (layers.Flatten(), (3, 4), (12,), []),
+    (layers.RepeatVector(3), (4,), (3, 4), []),
+    (layers.PReLU(), (3, 4), (3, 4), [("alpha", (3, 4))]),
+    (layers.PReLU(shared_axes=[1]), (3, 4), (3, 4), [("alpha", (1, 4))]),
+    (layers.Cropping1D((1, 2)), (9, 4), (6, 4), []),
+    (layers.Cropping2D(((1, 2), 3)), (9, 9, 4), (6, 3, 4), []),
+    (layers.Cropping3D(1), (3, 4, 5, 2), (1, 2, 3, 2), []),
+    (layers.ZeroPadding1D((1, 2)), (3, 4), (6, 4), []),
+    (layers.ZeroPadding3D(1), (1, 2, 3, 1), (3, 4, 5, 1), []),
+    (layers.UpSampling1D(2), (3, 4), (6, 4), []),
+    (layers.UpSampling3D(2), (1, 2, 3, 1), (2, 4, 6, 1), []),
+    (layers.Resizing(4, 6), (8, 9, 2), (4, 6, 2), []),
+    (layers.CenterCrop(4, 5), (8, 9, 2), (4, 5, 2), []),
+    (
+        layers.SeparableConv1D(6, 3), (9, 4), (7, 6),
+        [("depthwise/kernel", (3, 1, 4)), ("pointwise/kernel", (1, 4, 6)), ("pointwise/bias", (6,))],
+    ),
+    (layers.GlobalAveragePooling3D(), (2, 3, 4, 5), (5,), []),
+    (layers.GlobalMaxPooling3D(), (2, 3, 4, 5), (5,), []),
+    (layers.Normalization(), (3, 4), (3, 4), [("mean", (4,)), ("variance", (4,))]),
     (layers.Residual(layers.Dense(4)), (4,), (4,), [("layer/kernel", (4, 4)), ("layer/bias", (4,))]),
 ]  # fmt: skip
 
@@ -238,9 +257,89 @@ def test_sums_of_several_inputs() -> None:
     x, y = Input((3,), name="a"), Input((3,), name="b")
     for layer, expected in (
         (layers.Add(), a + b), (layers.Subtract(), a - b), (layers.Multiply(), a * b), (layers.Maximum(), np.maximum(a, b)),
-        (layers.Average(), (a + b) / 2), (layers.Concatenate(), np.concatenate([a, b], axis=-1)),
+        (layers.Average(), (a + b) / 2), (layers.Minimum(), np.minimum(a, b)), (layers.Concatenate(), np.concatenate([a, b], axis=-1)),
     ):  # fmt: skip
         assert np.allclose(gx.compile([x, y], layer([x, y]))(a, b), expected)
+
+
+def test_functions_of_elements_with_options() -> None:
+    x = drawn(4, 5) * 3
+    negative, cut = np.minimum(x, 0), np.where(x >= 1, np.minimum(x, 2), 0.1 * (x - 1))
+    for layer, expected in (
+        (layers.ReLU(), np.maximum(x, 0)), (layers.LeakyReLU(), np.maximum(x, 0) + 0.3 * negative),
+        (layers.ReLU(max_value=2.0, negative_slope=0.1, threshold=1.0), cut),
+        (layers.PReLU(alpha_initializer=0.25), np.maximum(x, 0) + 0.25 * negative),
+        (layers.ELU(2.0), np.maximum(x, 0) + 2 * np.expm1(negative)),
+        (layers.Softmax(axis=0), np.exp(x) / np.exp(x).sum(0)), (layers.Identity(), x),
+        (layers.UnitNormalization(), x / np.linalg.norm(x, axis=-1, keepdims=True)),
+    ):  # fmt: skip
+        assert np.allclose(run(layer, x), expected, atol=1e-5), layer
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "axes", "formula"),
+    [((3, 5), (5, 4), (2, 1), "bis,bsj->bij"), ((6,), (6,), 1, "bs,bs->b"), ((3, 5), (5,), -1, "bis,bs->bi"),
+     ((5, 3), (5, 4), 1, "bsi,bsj->bij")],
+)  # fmt: skip
+def test_products_sample_by_sample(a: Any, b: Any, axes: Any, formula: str) -> None:
+    x, y = drawn(2, *a), drawn(2, *b)
+    s, t = Input(a, name="s"), Input(b, name="t")
+    expected = np.einsum(formula, x, y)
+    found = gx.compile([s, t], layers.Dot(axes)([s, t]), backend="interpreter")(x, y)
+    assert np.allclose(found, expected if expected.ndim > 1 else expected[:, None], atol=1e-5)
+    same = gx.compile([s], layers.Dot(-1, normalize=True)([s, s]), backend="interpreter")(x)
+    assert np.allclose(same if same.ndim == 2 else np.diagonal(same, axis1=1, axis2=2), 1, atol=1e-5)
+
+
+def test_data_are_normalised_by_what_was_looked_at(tmp_path: Path) -> None:
+    data = RNG.normal(size=(50, 3)) * [1, 5, 0] + [2, -1, 7]
+    whole, parts = layers.Normalization(), layers.Normalization(axis=None)
+    model = gx.models.Sequential([layers.Input((3,)), whole, layers.Dense(1)])
+    whole.adapt(data)
+    parts.adapt((data[i : i + 20], None) for i in (0, 20, 40))
+    found = run(whole, data.astype("float32"))
+    assert np.allclose(found[:, :2], ((data - data.mean(0)) / np.where(data.std(0), data.std(0), 1))[:, :2], atol=1e-4)
+    assert np.allclose(run(parts, data.astype("float32")), (data - data.mean()) / data.std(), atol=1e-4)
+    given = layers.Normalization(mean=[1.0, 2.0], variance=4.0 * np.ones(2), invert=True)
+    assert np.allclose(run(given, np.ones((1, 2), "float32")), [[3, 4]])
+    assert layers.from_data(layers.to_data(given)).mean == [1.0, 2.0]
+    assert [v.name for v in model.trainable_variables] == ["1/kernel", "1/bias"]
+    model.save(tmp_path / "model")
+    x = data.astype("float32")
+    assert (gx.models.load(tmp_path / "model").predict(x) == model.predict(x)).all()
+    with pytest.raises(gx.errors.InputError, match="mean and variance were given"):
+        given.adapt(data[:, :2])
+
+
+def test_values_join_the_loss() -> None:
+    layer, x = layers.ActivityRegularization(l1=0.5, l2=2.0), Input((3,))
+    value = drawn(4, 3)
+    layer(x, training=True)
+    (penalty,) = layer.losses
+    found = gx.compile([x], penalty, backend="interpreter")(value)
+    assert float(found) == pytest.approx((0.5 * np.abs(value).sum() + 2 * (value**2).sum()) / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D])
+def test_kerass_names_of_one_layer(kind: Any) -> None:
+    assert issubclass(kind, layers.SpatialDropout)
+    for short, long in (("MaxPool", "MaxPooling"), ("AvgPool", "AveragePooling")):
+        for axes in "123":
+            assert getattr(layers, f"{short}{axes}D") is getattr(layers, f"{long}{axes}D")
+            assert getattr(layers, f"Global{short}{axes}D") is getattr(layers, f"Global{long}{axes}D")
+
+
+def test_what_cannot_be_cut_or_multiplied_is_refused() -> None:
+    for make, message in (
+        (lambda: layers.Cropping2D(5)(Input((9, 9, 1))), "nothing is left of axis 1"),
+        (lambda: layers.CenterCrop(9, 9)(Input((8, 8, 1))), "CenterCrop: 9 of axis 1"),
+        (lambda: layers.Dot(0)([Input((3,)), Input((3,))]), "has no axis 0 beside the batch's"),
+        (lambda: layers.Dot((1, 1))([Input((3,)), Input((4,))]), "have different sizes"),
+        (lambda: layers.RepeatVector(2)(Input((3, 4))), r"RepeatVector needs \[batch, channels\]"),
+        (lambda: layers.LSTM(3, activation="sine"), "LSTM: activation is 'sine'"),
+    ):
+        with pytest.raises(gx.GraphError, match=message):
+            make()
 
 
 def test_images_without_a_channel_are_refused_with_advice() -> None:
@@ -286,11 +385,14 @@ def test_a_transposed_convolution_of_volumes_is_the_gradient_of_one() -> None:
 
 def test_noise_and_dropped_channels_are_there_only_while_training() -> None:
     x = np.ones((64, 10, 8), "float32")
-    for layer in (layers.GaussianNoise(0.5), layers.SpatialDropout(0.25)):
+    for layer in (layers.GaussianNoise(0.5), layers.SpatialDropout(0.25), layers.GaussianDropout(0.5)):
         assert (run(layer, x) == x).all()
     noise = run(layers.GaussianNoise(0.5), x, training=True) - 1
     assert abs(noise.std() - 0.5) < 0.02
     assert abs(noise.mean()) < 0.03
+    factors = run(layers.GaussianDropout(0.2), x, training=True)
+    assert abs(factors.std() - 0.5) < 0.02
+    assert abs(factors.mean() - 1) < 0.03
     kept = run(layers.SpatialDropout(0.25), x, training=True)
     assert (kept == kept[:, :1]).all()  # a channel is kept or dropped as a whole
     assert set(np.unique(kept).round(5)) == {0.0, np.float32(4 / 3).round(5)}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc import layers
 from graphc.layers import Dense, Dropout, Flatten, Input, Layer
 
 
@@ -270,3 +271,58 @@ def test_an_unknown_option_is_answered_with_what_there_is() -> None:
         gx.layers.Embedding(9, 3, mask_zero=True)
     with pytest.raises(gx.errors.InputError, match="it has units, activation, use_bias"):
         Dense(3, actvation="relu")
+
+
+def test_options_of_keras_that_change_nothing_are_taken() -> None:
+    assert layers.Conv2D(2, 3, data_format="channels_last", activity_regularizer=None).get_config()["filters"] == 2
+    layers.LSTM(3, recurrent_dropout=0.0, unroll=False, recurrent_activation="sigmoid")
+    layers.BatchNormalization(axis=-1)
+    for make, hint in (
+        (lambda: layers.Conv2D(2, 3, data_format="channels_first"), "layout='NCHW'"),
+        (lambda: layers.BatchNormalization(axis=1), "layout='NCHW'"),
+        (lambda: layers.LSTM(3, recurrent_dropout=0.5), "Dropout before the layer"),
+    ):
+        with pytest.raises(gx.errors.InputError, match=hint):
+            make()
+
+
+def test_vectors_that_others_have_trained() -> None:
+    table = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    for given in (table, [table]):
+        layer = layers.Embedding(5, 3, weights=given, trainable=False)
+        assert (layer.get_weights()[0] == table).all()
+    assert "weights" not in layer.get_config()
+
+
+def test_a_layer_knows_the_symbols_of_its_call() -> None:
+    x = Input((4,))
+    first, last = Dense(3, activation="relu"), Dense(2)
+    y = last(first(x))
+    assert first.input is x
+    assert last.output is y
+    model = gx.models.Model(x, y)
+    assert model.input is x
+    assert model.output is y
+    features = gx.models.Model(model.input, model.get_layer("dense").output)
+    given = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    assert np.allclose(last(features.predict(given)).eval(), model.predict(given), atol=1e-6)
+    again = copy.deepcopy(model)
+    assert np.allclose(gx.models.Model(again.input, again.layers[0].output).predict(given), features.predict(given))
+    row = gx.models.Sequential([Input((4,)), Dense(3), Dense(2)])
+    cut = gx.models.Model(row.input, row.layers[0].output)
+    assert np.allclose(row.layers[1](cut.predict(given)).eval(), row.predict(given), atol=1e-6)
+    assert row.output.shape == ("batch", 2)
+    assert set(cut.variables.values()) < set(row.variables.values())
+    for make, message in (
+        (lambda: Dense(3).output, "was called on no symbols: nothing says what its output is"),
+        (lambda: gx.models.Sequential([Dense(3)]).output, "has no shapes yet"),
+    ):
+        with pytest.raises(AttributeError, match=message):
+            make()
+    first(x)
+    with pytest.raises(AttributeError, match="dense was called more than once"):
+        _ = first.output
+    assert not hasattr(Dense(3), "output")
+    inner = gx.layers.MultiHeadAttention(2, 3)
+    inner(Input((5, 4)))
+    assert isinstance(inner.output, Dense)  # an attribute of a class of its own counts

@@ -485,6 +485,45 @@ REFUSED: list[tuple[str, int, Any, Any, Array, str]] = [
 
 @pytest.mark.parametrize("units, loss, wanted, y, message", [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
 def test_metrics_that_do_not_fit_are_refused(units: int, loss: Any, wanted: Any, y: Array, message: str) -> None:
-    model = model_of(units, loss, [wanted])
     with pytest.raises(gx.GraphError, match=message):
-        model.fit(X, y, verbose=0)
+        model_of(units, loss, [wanted]).fit(X, y, verbose=0)
+
+
+def test_a_metric_that_fits_no_target_is_refused_when_the_model_is_compiled() -> None:
+    for units, loss, wanted, message in (
+        (C, "sparse_categorical_crossentropy", "auc", r"auc does not fit labels i64\[batch\] and outputs f32\[batch, 4\]"),
+        (C, "categorical_crossentropy", metrics.SparseCategoricalAccuracy(), "hint: categorical_accuracy"),
+        (1, "binary_crossentropy", metrics.TopKCategoricalAccuracy(), 'hint: binary_accuracy, or "accuracy"'),
+        (1, "mse", "categorical_accuracy", "the output has no scores of several classes"),
+        (C, "sparse_categorical_crossentropy", "acuracy", "no metric 'acuracy'"),
+        (C, "sparse_categorical_crossentropy", ["accuracy", ["nothing"]], "no metric 'nothing'"),
+    ):
+        model = gx.models.Sequential([gx.layers.Dense(units, input_shape=(3,))])
+        with pytest.raises(gx.GraphError, match=message):
+            model.compile("sgd", loss, wanted if isinstance(wanted, list) else [wanted])
+    x = gx.layers.Input((3,))
+    two = gx.models.Model(x, {"kind": gx.layers.Dense(C)(x), "size": gx.layers.Dense(1)(x)})
+    both = {"kind": "sparse_categorical_crossentropy", "size": "mse"}
+    with pytest.raises(gx.GraphError, match="mae does not fit labels"):
+        two.compile("sgd", both, {"kind": ["mae"], "size": ["mae"]})
+    own = metrics.AUC()
+    model = gx.models.Sequential([gx.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "binary_crossentropy", [own, "accuracy", "mae", "f1_score", metrics.AUC()])
+    assert own.variables == {}  # it was looked at, not used
+    model.compile("sgd", "mse", ["accuracy"])  # fits labels, as targets of mse may be
+    shapes_unknown = gx.models.Sequential([gx.layers.Dense(C)])
+    shapes_unknown.compile("sgd", "sparse_categorical_crossentropy", ["auc"])
+
+
+def test_counts_of_decisions() -> None:
+    yes, scores = np.array([1, 1, 0, 0, 1, 0]), np.array([0.9, 0.4, 0.6, 0.1, 0.7, 0.2])
+    weights = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    expected = [(metrics.TruePositives, 6), (metrics.FalseNegatives, 2), (metrics.FalsePositives, 3), (metrics.TrueNegatives, 10)]
+    for kind, count in expected:
+        metric, several = kind(), kind(thresholds=[0.5, 0.95])
+        for part in (slice(0, 4), slice(4, 6)):
+            metric.update_state(yes[part], scores[part], sample_weight=weights[part])
+            several.update_state(yes[part], scores[part], sample_weight=weights[part])
+        assert metric.value() == count
+        assert several.value()[0] == count
+    assert [metric.name.rstrip("_0123456789") for metric in (metrics.F1Score(), metrics.R2Score())] == ["f1_score", "r2_score"]

@@ -320,3 +320,40 @@ def test_what_a_trial_cannot_be_told_is_an_error() -> None:
         regressor().fit(X, Y, verbose=0, callbacks=[gx.models.PruningCallback(Trial())])
     with pytest.raises(gx.errors.InputError, match="interval is 0"):
         gx.models.PruningCallback(Trial(), interval=0)
+
+
+def test_validation_after_some_epochs(tmp_path: Path) -> None:
+    stop = gx.models.EarlyStopping(patience=2)
+    rate = gx.models.ReduceLROnPlateau(patience=1)
+    best = gx.models.ModelCheckpoint(tmp_path / "best", save_best_only=True)
+    table = gx.models.CSVLogger(tmp_path / "table.csv")
+    callbacks = [stop, rate, best, table]
+    history = regressor().fit(
+        X, Y, epochs=5, verbose=0, validation_data=(X, Y), validation_freq=2, callbacks=callbacks, checkpoints=tmp_path / "kept"
+    )
+    assert (len(history.history["loss"]), len(history.history["val_loss"])) == (5, 2)
+    assert history.places["val_loss"] == [1, 3]
+    assert stop.wait == 0
+    lines = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].endswith("val_loss")
+    assert [line.endswith(",") for line in lines[1:]] == [True, False, True, False, True]
+    resumed = regressor().fit(X, Y, epochs=6, verbose=0, validation_data=(X, Y), validation_freq=[6], checkpoints=tmp_path / "kept")
+    assert resumed.places["val_loss"] == [1, 3, 5]
+    assert len(resumed.history["loss"]) == 6
+    with pytest.raises(gx.errors.InputError, match="watches 'val_los', which this training does not give"):
+        regressor().fit(X, Y, verbose=0, validation_split=0.5, validation_freq=2, callbacks=[gx.models.EarlyStopping("val_los")], epochs=2)
+    with pytest.raises(gx.errors.InputError, match="validation_freq is 0"):
+        regressor().fit(X, Y, validation_split=0.5, validation_freq=0)
+
+
+def test_methods_that_nothing_calls_are_refused() -> None:
+    class Late(gx.models.Callback):
+        def on_epoch_ends(self, epoch: int) -> None: ...
+
+    with pytest.raises(gx.errors.InputError, match="Late has on_epoch_ends, which nothing calls"):
+        regressor().fit(X, Y, verbose=0, callbacks=[Late()])
+
+
+def test_a_figure_of_several_numbers_cannot_be_watched() -> None:
+    with pytest.raises(gx.errors.InputError, match="watches 'r2_score', which is 2 numbers"):
+        gx.models.EarlyStopping("r2_score").on_epoch_end(0, {"r2_score": np.zeros(2)})

@@ -207,6 +207,27 @@ def test_labels_of_batches_are_looked_at_as_they_come(call: str) -> None:
         getattr(model, call)(np.ones((2, 3), "float32"), np.array([0, -1]), **options)
 
 
+PLAIN = (
+    "MeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "LogCosh", "Poisson",
+    "KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_classes_are_the_functions_of_their_names(name: str, tmp_path: Any) -> None:
+    made = getattr(losses, name)()
+    y_true, y_pred = gx.constant(SOFT), gx.constant(PROBABILITIES)
+    found, expected = made.call(y_true, y_pred), losses.FUNCTIONS[made.name](y_true, y_pred)
+    assert (found.eval() == expected.eval()).all()
+    assert type(gx.layers.from_data(gx.layers.to_data(made))) is type(made)
+    metric = getattr(gx.metrics, name, None) if name in gx.metrics.__all__ else None
+    if metric is not None:
+        assert type(gx.layers.from_data(gx.layers.to_data(metric()))) is metric
+    assert not made.own
+    with pytest.raises(AttributeError, match="graphc.models.losses has no"):
+        _ = losses.MeanSquareError
+
+
 def test_ignored_labels_may_be_any() -> None:
     model = model_of(C, losses.SparseCategoricalCrossentropy(ignore_class=255))
     history = model.fit(X, np.where(KINDS == 1, 255, KINDS), verbose=0)
