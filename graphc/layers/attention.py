@@ -62,7 +62,7 @@ class MultiHeadAttention(Layer):
         """The mask of the keys, or of the values; a cache has places of its own."""
         if options.get("cache") is not None:
             return None
-        given = dict(zip(("query", "value", "key"), inputs)) | {name: options.get(name) for name in ("value", "key") if name in options}
+        given = {**dict(zip(("query", "value", "key"), inputs)), **options}
         value = given["query"] if given.get("value") is None else given["value"]
         found = None if given.get("key") is None else mask_of(given["key"])
         return mask_of(value) if found is None else found

@@ -286,8 +286,9 @@ def _listed(name: str, inputs: tuple[Any, ...], least: int = 1) -> list[Tensor]:
     parts = list(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)) else list(inputs)
     if len(parts) < least:
         raise gx.errors.InputError(
-            f"{name} takes a list of {least} symbols or more, got {len(parts)}", where=gx.errors.caller(), hint=f"{name}()([a, b])"
-        )
+            f"{name} takes a list of {least} symbols or more, got {len(parts)}", where=gx.errors.caller(),
+            hint=f"{name}()([a, b])",
+        )  # fmt: skip
     return parts
 
 
@@ -390,7 +391,7 @@ class Dot(Layer):
         pair = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
         moved = []
         for x, axis in zip(found, pair, strict=True):
-            if not 1 <= axis % max(x.ndim, 1) or not -x.ndim <= axis < x.ndim:
+            if not axis % max(x.ndim, 1) >= 1 or not -x.ndim <= axis < x.ndim:
                 raise gx.errors.ShapeError(
                     f"Dot: {x.type} has no axis {axis} beside the batch's", where=gx.errors.caller(), hint=f"1 to {x.ndim - 1}"
                 )

@@ -91,10 +91,10 @@ ELSEWHERE: Mapping[str, str] = {
 }  # fmt: skip
 # Values of such options that change nothing: who writes them down means what is there.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "data_format": ("channels_last", None), "axis": (-1, (-1,), [-1]), "activity_regularizer": (None,), "kernel_constraint": (None,),
-    "bias_constraint": (None,), "recurrent_constraint": (None,), "embeddings_constraint": (None,), "recurrent_dropout": (0, 0.0),
-    "unroll": (False,), "time_major": (False,), "implementation": (1, 2), "use_cudnn": ("auto", False),
-    "recurrent_activation": ("sigmoid",), "reset_after": (True,), "device": (None,),
+    "data_format": ("channels_last", None), "axis": (-1, (-1,), [-1]), "activity_regularizer": (None,),
+    "kernel_constraint": (None,), "bias_constraint": (None,), "recurrent_constraint": (None,), "embeddings_constraint": (None,),
+    "recurrent_dropout": (0, 0.0), "unroll": (False,), "time_major": (False,), "implementation": (1, 2),
+    "use_cudnn": ("auto", False), "recurrent_activation": ("sigmoid",), "reset_after": (True,), "device": (None,),
 }  # fmt: skip
 _COUNTS: dict[str, int] = {}  # layers made of each class, for their names
 _SEED = [0]
@@ -235,7 +235,7 @@ class Layer:
         return first(mask) if self.supports_masking else None
 
     def arriving_mask(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        """What `call` is given as `mask` where the caller gives none: the mask of the first input, or a list of those of its parts."""
+        """What `call` is given as `mask` where the caller gives none: the mask of the first input, a list where that is one."""
         masks = masks_of(inputs[0]) if inputs else None
         return None if first(masks) is None else masks
 

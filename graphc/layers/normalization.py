@@ -144,8 +144,8 @@ class UnitNormalization(Layer):
 class Normalization(Layer):
     """(x - mean) / sqrt(variance), of data that were looked at before: `adapt`; or by a mean and a variance that are given.
 
-    axis: an axis, several, or None: each place along them has a mean and a variance of its own. invert: x * sqrt(variance) + mean.
-    State: mean, variance. A standard deviation below 1e-7 counts as that.
+    axis: an axis, several, or None: each place along them has a mean and a variance of its own. invert: x * sqrt(variance) +
+    mean. State: mean, variance. A standard deviation below 1e-7 counts as that.
 
     >>> import numpy as np, graphc as gx
     >>> layer = gx.layers.Normalization()

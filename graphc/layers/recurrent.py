@@ -103,9 +103,9 @@ class SimpleRNN(_Recurrent):
 
     x: floats [batch, time, inputs]. return_sequences: every h, [batch, time, units]. return_state: the last state too.
     go_backwards: begin with the last step; each h still stands at its x. mask: booleans [batch, time]; where it is false, the
-    state stays as it is. dropout: of inputs, the same at every step, while training. stateful: the state that a batch ends with is
-    what the next begins with, sample by sample, in training, test and prediction, until `reset_states`; batches are all of the
-    size that `Input(shape, batch=32)` says. Weights: kernel [inputs, units], recurrent_kernel [units, units], bias [units].
+    state stays as it is. dropout: of inputs, the same at every step, while training. stateful: the state that a batch ends with
+    is what the next begins with, sample by sample, in training, test and prediction, until `reset_states`; batches are all of
+    the size that `Input(shape, batch=32)` says. Weights: kernel [inputs, units], recurrent_kernel [units, units], bias [units].
     """
 
     def through(self, x: Tensor, weights: Weights, state: Any, mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:

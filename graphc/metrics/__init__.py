@@ -30,10 +30,10 @@ from graphc.metrics.text import BLEU, CharacterErrorRate, WordErrorRate
 
 __all__ = [
     "AUC", "BLEU", "Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "CharacterErrorRate", "ConfusionMatrix",
-    "CosineSimilarity", "DiceScore", "ExactAUC", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "HostMetric", "IoU", "Mean", "MeanAbsoluteError",
-    "MeanAbsolutePercentageError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError", "Metric", "Perplexity", "Precision",
-    "R2Score", "Recall", "RootMeanSquaredError", "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy",
-    "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "WordErrorRate",
+    "CosineSimilarity", "DiceScore", "ExactAUC", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "HostMetric",
+    "IoU", "Mean", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanAveragePrecision", "MeanIoU", "MeanSquaredError",
+    "Metric", "Perplexity", "Precision", "R2Score", "Recall", "RootMeanSquaredError", "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "WordErrorRate",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

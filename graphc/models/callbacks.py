@@ -94,7 +94,8 @@ def is_missing(callback: Callback, monitor: str, logs: Logs) -> bool:
     """Whether a figure is not there because this epoch is none of those that are validated; InputError where it never is."""
     if monitor in logs:
         return False
-    if monitor.startswith("val_") and callback.params["validated"] == "some epochs" and not any(n.startswith("val_") for n in logs):
+    validated = any(name.startswith("val_") for name in logs)
+    if monitor.startswith("val_") and callback.params["validated"] == "some epochs" and not validated:
         return True
     raise gx.errors.InputError(
         f"{type(callback).__name__} watches {monitor!r}, which this training does not give",

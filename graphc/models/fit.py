@@ -29,22 +29,24 @@ def fit(
     callbacks: Sequence[Callback] | Callback | None = None, validation_split: float = 0.0, validation_data: Any = None,
     shuffle: bool = True, class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
     steps_per_epoch: int | None = None, validation_batch_size: int | None = None, validation_steps: int | None = None,
-    validation_freq: int | Sequence[int] = 1, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None, find_nan: bool = False,
+    validation_freq: int | Sequence[int] = 1, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
+    find_nan: bool = False,
 ) -> History:  # fmt: skip
     """Train a compiled model, epoch by epoch.
 
     x, y: arrays, equally long along their first axis, in lists or dicts where the model has several inputs or outputs; or x
     alone: an iterable of batches (x, y) or (x, y, weights), a function that gives one for the number of an epoch, or a
     `gx.data.Source`. epochs: the number of the epoch to stop before; initial_epoch: the first one. The order of samples follows
-    from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. validation_freq: after
-    every so many epochs, or the numbers of the epochs, from 1, after which it is looked at. sample_weight: [samples], or
-    [samples, time] for the steps of sequences. class_weight: class -> weight, or "balanced", which gives classes equal sums of weights. verbose: "auto" or 1 for
-    a progress bar, 2 for a line an epoch, 0 for nothing. steps_per_epoch, validation_steps: the number of batches, where the data
-    do not end by themselves, or where that many are enough. Where data end that cannot begin anew, training does too, with a
-    warning. Data, losses and metrics in dicts go by the names of the model's inputs and outputs. checkpoints: a folder, or
-    `Checkpoints`: training goes on from the last one there, to the same bits as if it had not stopped, and writes new ones.
-    find_nan: stop at the first step whose loss or whose new values are not finite, with NotFiniteError, which names the
-    operation, its layer and line; the model stays as it was before that step. Every step is looked at, and taken by itself.
+    from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. validation_freq:
+    after every so many epochs, or the numbers of the epochs, from 1, after which it is looked at. sample_weight: [samples], or
+    [samples, time] for the steps of sequences. class_weight: class -> weight, or "balanced", which gives classes equal sums of
+    weights. verbose: "auto" or 1 for a progress bar, 2 for a line an epoch, 0 for nothing. steps_per_epoch, validation_steps:
+    the number of batches, where the data do not end by themselves, or where that many are enough. Where data end that cannot
+    begin anew, training does too, with a warning. Data, losses and metrics in dicts go by the names of the model's inputs and
+    outputs. checkpoints: a folder, or `Checkpoints`: training goes on from the last one there, to the same bits as if it had
+    not stopped, and writes new ones. find_nan: stop at the first step whose loss or whose new values are not finite, with
+    NotFiniteError, which names the operation, its layer and line; the model stays as it was before that step. Every step is
+    looked at, and taken by itself.
     """
     epochs, initial_epoch = (
         gx.ops.normalize_integer("fit", name, n) for name, n in (("epochs", epochs), ("initial_epoch", initial_epoch))

@@ -40,10 +40,10 @@ class Loop:
         self.logs: Logs = {}
         self.interrupts = Interrupts()
         self._told = sorted(callbacks, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
-        always = held_out is None or validated == 1
+        which = "every epoch" if held_out is None or validated == 1 else "some epochs"
         for callback in callbacks:
             callback.model = model
-            callback.params = {"epochs": epochs, "steps": steps_of(training), "validated": "every epoch" if always else "some epochs"}
+            callback.params = {"epochs": epochs, "steps": steps_of(training), "validated": which}
 
     def run(self, epoch: int = 0, batch: int = 0) -> History:
         """Train from a batch of an epoch on."""
@@ -226,7 +226,8 @@ class Loop:
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self.stepped = state.get("stepped", False)
         self.history.epoch, self.history.history = list(state["epoch_list"]), dict(state["history"])
-        self.history.places = dict(state.get("places") or {name: self.history.epoch[-len(v) :] for name, v in state["history"].items()})
+        every = {name: self.history.epoch[-len(values) :] for name, values in self.history.history.items()}
+        self.history.places = dict(state.get("places", every))
 
     def _arrays(self) -> dict[str, gx.Variable]:
         """Every variable that training changes, by name."""

@@ -31,8 +31,8 @@ ELSEWHERE: Mapping[str, str] = {
 }  # fmt: skip
 # Values of such options that change nothing.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "steps_per_execution": (1,), "jit_compile": ("auto", True, False), "run_eagerly": (False, None), "weighted_metrics": (None, []),
-    "auto_scale_loss": (True,),
+    "steps_per_execution": (1,), "jit_compile": ("auto", True, False), "run_eagerly": (False, None),
+    "weighted_metrics": (None, []), "auto_scale_loss": (True,),
 }  # fmt: skip
 
 

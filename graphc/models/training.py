@@ -19,7 +19,7 @@ from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
-from graphc.layers.masks import give_mask, weighted
+from graphc.layers.masks import give_mask
 from graphc.metrics import Mean, Metric
 from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients

@@ -115,7 +115,9 @@ def lstm(
 
 def _activation(name: str, activation: object) -> Callable[[Tensor], Tensor]:
     if not isinstance(activation, str) or activation not in ("tanh", "relu"):
-        raise gx.errors.InputError(f"{name}: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"')
+        raise gx.errors.InputError(
+            f"{name}: no activation {activation!r}", where=gx.errors.caller(), hint='take "tanh" or "relu"'
+        )
     return gx.tanh if activation == "tanh" else gx.nn.relu
 
 

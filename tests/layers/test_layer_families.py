@@ -257,7 +257,8 @@ def test_sums_of_several_inputs() -> None:
     x, y = Input((3,), name="a"), Input((3,), name="b")
     for layer, expected in (
         (layers.Add(), a + b), (layers.Subtract(), a - b), (layers.Multiply(), a * b), (layers.Maximum(), np.maximum(a, b)),
-        (layers.Average(), (a + b) / 2), (layers.Minimum(), np.minimum(a, b)), (layers.Concatenate(), np.concatenate([a, b], axis=-1)),
+        (layers.Average(), (a + b) / 2), (layers.Minimum(), np.minimum(a, b)),
+        (layers.Concatenate(), np.concatenate([a, b], axis=-1)),
     ):  # fmt: skip
         assert np.allclose(gx.compile([x, y], layer([x, y]))(a, b), expected)
 

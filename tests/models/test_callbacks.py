@@ -337,11 +337,12 @@ def test_validation_after_some_epochs(tmp_path: Path) -> None:
     lines = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("val_loss")
     assert [line.endswith(",") for line in lines[1:]] == [True, False, True, False, True]
-    resumed = regressor().fit(X, Y, epochs=6, verbose=0, validation_data=(X, Y), validation_freq=[6], checkpoints=tmp_path / "kept")
+    options: dict[str, Any] = {"verbose": 0, "validation_data": (X, Y)}
+    resumed = regressor().fit(X, Y, epochs=6, validation_freq=[6], checkpoints=tmp_path / "kept", **options)
     assert resumed.places["val_loss"] == [1, 3, 5]
     assert len(resumed.history["loss"]) == 6
     with pytest.raises(gx.errors.InputError, match="watches 'val_los', which this training does not give"):
-        regressor().fit(X, Y, verbose=0, validation_split=0.5, validation_freq=2, callbacks=[gx.models.EarlyStopping("val_los")], epochs=2)
+        regressor().fit(X, Y, epochs=2, validation_freq=2, callbacks=[gx.models.EarlyStopping("val_los")], **options)
     with pytest.raises(gx.errors.InputError, match="validation_freq is 0"):
         regressor().fit(X, Y, validation_split=0.5, validation_freq=0)
 
