@@ -424,9 +424,7 @@ MODELS: Mapping[str, str] = {
     "CrossEntropyLoss": "gx.models.losses", "MeanSquaredError": "gx.models.losses", "regularizers": "gx.layers.regularizers",
     "initializers": "gx.layers.initializers", "BackupAndRestore": "model.fit(x, y, checkpoints=folder)",
     "ProgbarLogger": "model.fit(x, y, verbose=1)", "SwapEMAWeights": "gx.models.EMA", "RemoteMonitor": "gx.models.LambdaCallback",
-    "CallbackList": "a list of gx.models.Callback", "callbacks": "they are here: gx.models.EarlyStopping",
-    "metrics": "gx.metrics",
-    "utils": "gx.data, gx.one_hot, and model.plot(path)", "to_categorical": "gx.one_hot, or np.eye(classes)[labels]",
+    "CallbackList": "a list of gx.models.Callback",     "utils": "gx.data, gx.one_hot, and model.plot(path)", "to_categorical": "gx.one_hot, or np.eye(classes)[labels]",
     "plot_model": "model.plot(path)", "set_random_seed": "gx.layers.seed",
 }  # fmt: skip
 
@@ -444,7 +442,7 @@ MODEL: Mapping[str, str] = {
     "weight": "layer.weights", "kernel": "layer.weights, once it is built",
     "bias": "layer.weights, once it is built", "trainable_weights": "model.trainable_variables",
     "non_trainable_weights": "model.non_trainable_variables", "numel": "model.count_params()", "half": _MIXED,
-    "requires_grad_": "layer.trainable = False", "freeze": "layer.trainable = False", "output_shape": "model.output.shape",
+    "requires_grad_": "layer.trainable = False", "freeze": "layer.trainable = False", "output_shape": "model.output has a shape",
     "step": "model.train_on_batch(x, y)",
     "append": "model.add(layer)", "push": "model.add(layer)", "extend": "model.add(layer), for each",
     "pop": "gx.models.Sequential(model.layers[:-1])",

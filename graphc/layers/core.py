@@ -251,7 +251,8 @@ class GaussianDropout(Dropout):
             self.random_state()
         if not training or not self.rate:
             return x
-        return x * (1 + (self.rate / (1 - self.rate)) ** 0.5 * gx.random.normal(self.key(), x.shape, x.dtype))
+        y: Tensor = x * (1 + (self.rate / (1 - self.rate)) ** 0.5 * gx.random.normal(self.key(), x.shape, x.dtype))
+        return y
 
 
 class SpatialDropout(Dropout):

@@ -64,7 +64,7 @@ def first(masks: Any) -> Tensor | None:
     return masks  # type: ignore[no-any-return]
 
 
-def weighted(weights: Tensor, y: Tensor) -> Tensor:
+def weights_of_steps(weights: Tensor, y: Tensor) -> Tensor:
     """Weights of samples, [batch], or of their steps, where the mask of y leaves steps out: those are 0."""
     mask = mask_of(y)
     if mask is None:

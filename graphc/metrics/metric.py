@@ -36,6 +36,10 @@ class Metric(Layer):
         super().__init__(name=name, **options)
         self._compiled: dict[Any, gx.Compiled] = {}
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """A figure has none: what a mask leaves out has weights of 0."""
+        return None
+
     def add(self, name: str, value: Tensor) -> None:
         """Add a value to the state of a name, which begins with zeros of the value's shape."""
         dtype = "float64" if value.dtype.is_float else "int64"

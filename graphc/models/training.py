@@ -19,7 +19,7 @@ from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
-from graphc.layers.masks import give_mask
+from graphc.layers.masks import give_mask, weights_of_steps
 from graphc.metrics import Mean, Metric
 from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
@@ -264,7 +264,7 @@ class Programs:
                         break
                     name = f"{metric.name}_{number}"  # each output has figures of its own
                 taken.add(name)
-                added.update(self._added(name, metric, t, p, weighted(counted, p)))
+                added.update(self._added(name, metric, t, p, weights_of_steps(counted, p)))
         return loss, added
 
     def look(self, outputs: Any) -> None:

@@ -108,7 +108,8 @@ SHAPES: list[tuple[Layer, tuple[int, ...], tuple[int, ...], list[tuple[str, tupl
     (layers.PReLU(), (3, 4), (3, 4), [("alpha", (3, 4))]),
     (layers.PReLU(shared_axes=[1]), (3, 4), (3, 4), [("alpha", (1, 4))]),
     (layers.Cropping1D((1, 2)), (9, 4), (6, 4), []),
-    (layers.Cropping2D(((1, 2), 3)), (9, 9, 4), (6, 3, 4), []),
+    (layers.Cropping(((1, 2), 3)), (9, 9, 4), (6, 3, 4), []),
+    (layers.Cropping2D((1, 2)), (9, 9, 4), (7, 5, 4), []),
     (layers.Cropping3D(1), (3, 4, 5, 2), (1, 2, 3, 2), []),
     (layers.ZeroPadding1D((1, 2)), (3, 4), (6, 4), []),
     (layers.ZeroPadding3D(1), (1, 2, 3, 1), (3, 4, 5, 1), []),
@@ -322,12 +323,23 @@ def test_values_join_the_loss() -> None:
 
 
 @pytest.mark.parametrize("kind", [layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D])
-def test_kerass_names_of_one_layer(kind: Any) -> None:
+def test_channels_are_dropped_by_kerass_names(kind: Any) -> None:
     assert issubclass(kind, layers.SpatialDropout)
-    for short, long in (("MaxPool", "MaxPooling"), ("AvgPool", "AveragePooling")):
-        for axes in "123":
-            assert getattr(layers, f"{short}{axes}D") is getattr(layers, f"{long}{axes}D")
-            assert getattr(layers, f"Global{short}{axes}D") is getattr(layers, f"Global{long}{axes}D")
+
+
+ALIASES = {
+    "AvgPool1D": "AveragePooling1D", "AvgPool2D": "AveragePooling2D", "AvgPool3D": "AveragePooling3D",
+    "GlobalAvgPool1D": "GlobalAveragePooling1D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
+    "GlobalAvgPool3D": "GlobalAveragePooling3D", "GlobalMaxPool1D": "GlobalMaxPooling1D",
+    "GlobalMaxPool2D": "GlobalMaxPooling2D", "GlobalMaxPool3D": "GlobalMaxPooling3D", "MaxPool1D": "MaxPooling1D",
+    "MaxPool2D": "MaxPooling2D", "MaxPool3D": "MaxPooling3D",
+}  # fmt: skip
+
+
+def test_kerass_other_names_of_a_layer_are_that_layer() -> None:
+    for name, layer in ALIASES.items():
+        assert getattr(layers, name) is getattr(layers, layer)
+        assert layers.to_data(getattr(layers, name)())["class"] == layer
 
 
 def test_what_cannot_be_cut_or_multiplied_is_refused() -> None:

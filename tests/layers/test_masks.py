@@ -80,7 +80,7 @@ def test_masks_go_through_layers_that_keep_the_steps() -> None:
         mask = mask_of(layer([a, b]))
         assert mask is not None
         assert (value(x, mask, WORDS) == ((WORDS != 0) | (WORDS[:, ::-1] != 0))).all()
-        assert mask_of(layer([a, Dense(6)(gx.zeros((3, 5, 6)))])) is None
+        assert mask_of(layer([a, a + 0])) is None
     mask = mask_of(layers.Concatenate(axis=1)([a, b]))
     assert mask is not None
     assert (value(x, mask, WORDS) == np.concatenate([WORDS != 0, WORDS[:, ::-1] != 0], 1)).all()
@@ -189,7 +189,7 @@ def test_a_model_of_symbols_hands_masks_on() -> None:
 
 
 def test_alignment_goes_by_the_steps_there_are() -> None:
-    x = Input(("time", 3))
+    x = Input(("time", 3), batch=1)
     logits, labels = Dense(4)(Masking()(x)), np.array([[1, 2]])
     given = np.random.default_rng(0).normal(size=(1, 5, 3)).astype("float32")
     filled = np.pad(given, ((0, 0), (0, 4), (0, 0)))
@@ -232,7 +232,7 @@ def test_both_ways_give_their_states_and_take_others() -> None:
     x = Input((5, 3))
     both = layers.Bidirectional(layers.LSTM(4, return_sequences=True, return_state=True))
     y, *states = both(x)
-    assert [s.shape for s in (y, *states)] == [("batch", 5, 8) if i == 0 else ("batch", 4) for i in range(5)]
+    assert [str(s.type) for s in (y, *states)] == ["f32[batch, 5, 8]", *["f32[batch, 4]"] * 4]
     given = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     whole, forward, _, backward, _ = gx.compile([x], [y, *states], backend="interpreter")(given)
     assert np.allclose(whole[:, -1, :4], forward)
@@ -240,7 +240,7 @@ def test_both_ways_give_their_states_and_take_others() -> None:
     again = both(x, initial_state=states)
     assert not np.allclose(gx.compile([x], again[0], backend="interpreter")(given), whole)
     apart = layers.Bidirectional(layers.GRU(4, return_state=True), merge_mode=None)(x)
-    assert [s.shape for s in apart] == [("batch", 4)] * 4
+    assert [str(s.type) for s in apart] == ["f32[batch, 4]"] * 4
 
 
 def test_inputs_of_a_recurrent_layer_are_dropped_alike_at_every_step() -> None:
