@@ -123,7 +123,7 @@ def _own() -> dict[str, Callable[..., Any]]:
     for home in (gx.layers, models, gx.metrics, models.losses, models.optimizers, models.optimizers.schedules):
         for name in home.__all__:
             thing = getattr(home, name)
-            if isinstance(thing, type) and thing.__name__ == name:  # a loss and a metric may have one name: who came first has it alone
+            if isinstance(thing, type) and thing.__name__ == name:  # of a loss and a metric of one name the first has it alone
                 found[name if found.setdefault(name, thing) is thing else f"{home.__name__.rpartition('.')[2]}/{name}"] = thing
     found.update({f"activation/{name}": f for name, f in activations.NAMED.items()})
     found.update({f"optim/{name}": getattr(gx.optim, name) for name in gx.optim.__all__ if callable(getattr(gx.optim, name))})
