@@ -10,7 +10,7 @@ from typing import Any, overload
 from graphc import ops
 from graphc.errors import GradientError, GraphWarning, InputError, ShapeError, caller
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, has_effect, origin, rebuild, topological
+from graphc.ir.graph import Graph, Node, has_effect, origin, rebuild, substitute, topological
 from graphc.ops.batched import vectorize
 from graphc.ops.custom import GradientRule, after, with_gradient
 from graphc.ops.declare import check_function, listed, spread
@@ -63,7 +63,7 @@ def _unconnected(name: str, apart: Sequence[Tensor], unconnected: str | None) ->
 
 def _called(x: Tensor) -> str:
     """The name of an input or variable; of what is computed its operation, and the line that says so."""
-    if x.is_leaf and "name" in x.attrs:
+    if x.is_given:
         return f"{x.attrs['name']}: {x.type}"
     return f"{x.op.name} of {x.type}" + ("" if x.where is None else f" ({x.where})")
 
@@ -412,13 +412,15 @@ def _recomputed(y: Tensor, holes: Sequence[Tensor], own: Sequence[Tensor], given
 
 def _substitute(roots: Iterable[Node], new: Mapping[Node, Node], gradient: bool = False) -> list[Tensor]:
     """The roots with other nodes in place of some; what is built anew is on the gradient side if `gradient` says so."""
-    roots = tuple(roots)
-    made = dict(new)
-    for node in topological(roots):
-        inputs = tuple(made.get(i, i) for i in node.inputs)
-        if node not in made and gradient and has_effect(node):
-            made[node] = inputs[0]  # it happens where the value is computed first
-        elif node not in made and any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            with origin(node.where, gradient or node.gradient, node.forward or (node.op if gradient else None)):
-                made[node] = node.op(*inputs, **node.attrs)
-    return [made.get(root, root) for root in roots]  # type: ignore[misc]
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if gradient and has_effect(node):
+            return inputs[0]  # it happens where the value is computed first
+        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+            return node
+        with origin(node.where, gradient or node.gradient, node.forward or (node.op if gradient else None)):
+            made: Node = node.op(*inputs, **node.attrs)
+            return made
+
+    made: list[Any] = substitute(roots, dict[Node, Node](new), change)
+    return made

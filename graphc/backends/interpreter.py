@@ -14,7 +14,7 @@ from graphc.backends.executable import Timing
 from graphc.errors import GraphError, Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Host, Operation, Pointwise, Project
+from graphc.ir.operation import Constant, Host, Operation, Pointwise, Project
 from graphc.ir.types import TensorType, TupleType
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +52,7 @@ def leaf_value(node: Node, inputs: Mapping[Node, Array], variables: Mapping[Node
     """What an input, a variable or a constant holds."""
     if node in inputs:
         return inputs[node]
-    if "value" in node.attrs:
+    if isinstance(node.op.lowering, Constant):
         return node.attrs["value"].array  # type: ignore[no-any-return]
     if variables is not None and node in variables:
         return variables[node]

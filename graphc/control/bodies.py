@@ -9,8 +9,8 @@ from graphc import ops
 from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, has_effect, subgraphs, topological, without_effects
-from graphc.ir.operation import Host, Leaf, Sized, While
+from graphc.ir.graph import Graph, Node, has_effect, on_inputs, subgraphs, substitute, topological, without_effects
+from graphc.ir.operation import Host, Sized, While
 from graphc.ir.types import TensorType
 from graphc.ops.batched import vectorize
 from graphc.ops.declare import Spread, spread
@@ -31,8 +31,7 @@ def closed(
     What depends on no leaf is from outside, but for what is made of constants alone, or `born` in a body that may not run at all.
     """
     outer: dict[Node, Tensor] = {}
-    stays = {n for n in born if not _is_given(n)}
-    pending: list[tuple[list[Node], set[Node]]] = []
+    stays = {n for n in born if not n.is_given}
     for outputs, own in zip(bodies, leaves, strict=True):
         order = topological(outputs)
         leaf_set: set[Node] = set(own)
@@ -41,33 +40,22 @@ def closed(
         for node in order:
             if node in stays or any(i in inside for i in node.inputs):
                 inside.add(node)
-            elif all(i in fixed for i in node.inputs) and not _is_given(node):
+            elif all(i in fixed for i in node.inputs) and not node.is_given:
                 fixed.add(node)
         read = [*outputs, *(given for node in order if node in inside and node not in leaf_set for given in node.inputs)]
         for node in read:
             if node not in inside and node not in fixed and node not in outer:
                 outer[node] = leaf_of(f"outer{len(outer)}", node.type)
-        pending.append((order, inside | fixed))
     graphs = []
-    for outputs, own, (order, inside) in zip(bodies, leaves, pending, strict=True):
-        new: dict[Node, Node] = {leaf: leaf for leaf in own}
-        for node in order:
-            if node in outer:
-                new[node] = outer[node]
-            elif node in inside and node not in new:
-                new[node] = node.with_inputs(tuple(new[i] for i in node.inputs)) if node.inputs else node
-        graphs.append(Graph((*own, *outer.values()), (new[y] for y in outputs), name="body"))
+    for outputs, own in zip(bodies, leaves, strict=True):
+        new: dict[Node, Node] = {**outer, **{leaf: leaf for leaf in own}}
+        graphs.append(Graph((*own, *outer.values()), substitute(outputs, new, on_inputs), name="body"))
     return graphs, list(outer)  # type: ignore[arg-type]
 
 
 def effects(born: Sequence[Node]) -> list[Node]:
     """Those of the nodes that are there for what else they do: a loop's body keeps them, whatever they read."""
     return [node for node in born if has_effect(node)]
-
-
-def _is_given(node: Node) -> bool:
-    """Whether a node without inputs has a value from outside: an input or a variable."""
-    return isinstance(node.op.lowering, Leaf) and "value" not in node.attrs
 
 
 def symbols(name: str, tree: Tree) -> Tree:

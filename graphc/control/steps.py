@@ -12,7 +12,7 @@ from graphc.control.bodies import check_body, for_every, leaf_of, spread_flags, 
 from graphc.errors import ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, topological
+from graphc.ir.graph import Graph, Node, on_inputs, substitute, topological
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Scan
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, Spread, build, results, spread
@@ -85,7 +85,7 @@ def _scan_vjp(
     steps_out += [factor for pair in factors for factor in pair]
 
     histories, replaced = _kept(body, steps_out, set(leaves[:carries]))
-    steps_out = _substitute(steps_out, replaced)
+    steps_out = substitute(steps_out, dict[Any, Any](replaced), on_inputs)
     forward = scan_(
         *inputs, body=Graph(leaves, (*body.outputs, *histories), name="body"), carries=carries, sequences=sequences, steps=steps,
         reverse=reverse,
@@ -216,15 +216,6 @@ def _followed(node: Node, readers: dict[Node, list[Node]], forward: set[Node], n
             case _:
                 break
     return node
-
-
-def _substitute(nodes: Sequence[Node], new: dict[Node, Tensor]) -> list[Any]:
-    """Nodes with others in place of some that they are made of."""
-    found: dict[Node, Node] = dict(new)
-    for node in topological(nodes):
-        if node not in found:
-            found[node] = node.with_inputs(tuple(found[i] for i in node.inputs)) if node.inputs else node
-    return [found[n] for n in nodes]
 
 
 def _scan_every(

@@ -31,6 +31,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Graph, births, without_effects
+from graphc.ir.loops import names_in
 from graphc.ir.operation import While
 from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, Spread, as_option, build, check_function, results, spread
@@ -58,8 +59,8 @@ def _while_reference(
 
 def _while_vjp(g: Any, y: Any, *inputs: Tensor, test: Graph, body: Graph, carries: int) -> tuple[Tensor | None, ...]:
     """The gradient of as many steps as there were: the last carry has counted them."""
-    used = dims.names(*(n for x in (*body.inputs, *body.outputs) for n in x.type.shape))
-    size = next(name for i in count() if (name := f"steps{i}") not in used and f"{name}]" not in str(body))
+    used = names_in(body)
+    size = next(name for i in count() if (name := f"steps{i}") not in used)
     leaves = [leaf_of(f"x{i}", x.type) for i, x in enumerate(inputs)]
     silent = without_effects(body)
     again = results(scan_(*leaves, body=silent, carries=carries, sequences=0, steps=dims.symbol(size), reverse=False))

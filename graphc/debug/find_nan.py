@@ -123,7 +123,7 @@ def find_nan(compiled: Compiled, *args: Any, **named: Any) -> NotFinite | None:
 def _search(graph: Graph, arrays: Sequence[Array], sizes: Mapping[str, int]) -> NotFinite | None:
     names = names_of(graph)
     inputs = dict(zip(graph.inputs, arrays, strict=True))
-    leaves = [(n, leaf_value(n, inputs)) for n in graph.nodes if n.is_leaf and "value" not in n.attrs]
+    leaves = [(n, leaf_value(n, inputs)) for n in graph.nodes if n.is_given]
     given = tuple(_range(names[n], value) for n, value in leaves if not _is_finite(value))
     run = _Run(graph, sizes)
     run(inputs)
@@ -196,7 +196,7 @@ class _Run:
 
     def _begins(self, node: Node) -> bool:
         """Whether what is not finite here comes from here: not an infinity among constants, nor what was given to the graph."""
-        if node.is_leaf and "value" not in node.attrs:
+        if node.is_given:
             return False
         read = [given for given in node.inputs if given in self.bad]
         if read or not node.inputs:

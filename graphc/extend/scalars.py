@@ -12,7 +12,7 @@ from graphc import ops
 from graphc.errors import GraphError
 from graphc.ir.combines import declared_code, neutral
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, origin, rebuild
+from graphc.ir.graph import Node, on_inputs, origin, substitute
 from graphc.ir.operation import VOCABULARY, Operation, Pointwise
 from graphc.ir.program import Kernel, Load, Param, Statement, Store
 from graphc.ir.scalar import Arg, Const, Recorder, Ref, Scalars, Value, scalar_text
@@ -105,10 +105,9 @@ def derived_gradient(code: str) -> Callable[..., tuple[Node | None, ...]]:
         holes = [ops.placeholder(f"x{i}", x.shape, x.dtype.arithmetic) for i, x in enumerate(given)]  # 16 bits round once
         value = on_symbols(code, holes[:-1], TensorType(y.dtype.arithmetic, y.shape))
         parts = differentiate({value: holes[-1]}, holes[:-1])
-        made = Graph((), [p for p in parts if p is not None])
         new: dict[Node, Node] = {hole: ops.astype(x, x.dtype.arithmetic) for hole, x in zip(holes, given, strict=True)}
         with origin(y.where, gradient=True, forward=y.forward or y.op):
-            found = iter(rebuild(made, lambda node: new.get(node, node)).outputs)
+            found = iter(substitute([p for p in parts if p is not None], new, on_inputs))
             return tuple(
                 None if p is None else ops.astype(as_tensor(next(found)), x.dtype) for p, x in zip(parts, xs, strict=True)
             )

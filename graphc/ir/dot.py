@@ -30,11 +30,13 @@ import networkx as nx
 from graphc.errors import Where
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.loops import loop_of
 from graphc.ir.names import written
 from graphc.ir.operation import (
     Composite,
     Contraction,
     Host,
+    Input,
     Leaf,
     Lowering,
     Pointwise,
@@ -234,10 +236,11 @@ class _Sheet:
         if any(not target for target in self._entries(node)):
             inner.append(_box(self.key(node), _look(node), [node.op.name], _tip(node, self.names)))
         words = [word for name, value in node.attrs.items() for word in _words(name, value)]
+        carries = _carries(node)
         for word, sheet in zip(words, self.sheets[node], strict=True):
             lines = [line for _, lines in sheet.boxes() for line in lines]
             for number, result in enumerate(sheet.graph.outputs):
-                name = f"carry{number}" if word == "body" and number < node.attrs.get("carries", 0) else f"result {number}"
+                name = f"carry{number}" if word == "body" and number < carries else f"result {number}"
                 lines.append(_box(f"{sheet.prefix}out{number}", OUTPUT, [name], str(result.type)))
             inner += lines if len(words) == 1 else _frame(sheet.prefix, word, lines)
         yield from _frame(self.key(node), _headline(node), inner)
@@ -256,7 +259,7 @@ class _Sheet:
         if not isinstance(node.op.lowering, Project) or node.inputs[0] not in self.sheets:
             return [self.key(node)]
         made = node.inputs[0]
-        sheets = self.sheets[made][-1:] if "test" in made.attrs else self.sheets[made]
+        sheets = self.sheets[made][-1:] if isinstance(made.op.lowering, While) else self.sheets[made]
         return [f"{sheet.prefix}out{node.attrs['index']}" for sheet in sheets]
 
     def edges(self) -> Iterator[str]:
@@ -277,9 +280,14 @@ class _Sheet:
                 for number, result in enumerate(sheet.graph.outputs):
                     for start in sheet.starts(result):
                         yield _edge(start, f"{sheet.prefix}out{number}", str(result.type))
-            for number, leaf in enumerate(sheets[-1].graph.inputs[: node.attrs.get("carries", 0)]):
+            for number, leaf in enumerate(sheets[-1].graph.inputs[: _carries(node)]):
                 if sheets[-1].place[leaf] not in sheets[-1].hidden:
                     yield _edge(f"{sheets[-1].prefix}out{number}", sheets[-1].key(leaf), "next step", back=True)
+
+
+def _carries(node: Node) -> int:
+    loop = loop_of(node)
+    return 0 if loop is None else loop.carries
 
 
 def _words(name: str, value: Any) -> list[str]:
@@ -345,9 +353,9 @@ def _brackets(array: Any) -> str:
 
 
 def _look(node: Node) -> Look:
-    if node.op.name == "input":
+    if isinstance(node.op.lowering, Input):
         return INPUT
-    if isinstance(node.op.lowering, Leaf) and "value" not in node.attrs:
+    if node.is_variable:
         return VARIABLE
     if not node.inputs and "value" in node.attrs:
         return CONSTANT
@@ -370,7 +378,7 @@ def _strength(lowering: Lowering) -> int:
 
 def _label(node: Node, names: Mapping[Node, str], inline: Mapping[Node, str]) -> list[str]:
     """The lines of a node's label: name, numbers it is given, attributes that its type does not show."""
-    if node.is_leaf and "name" in node.attrs:
+    if node.is_given:
         return [names[node]]
     if not node.inputs and "value" in node.attrs:
         return [_cut(_constant(node) or "constant"), str(node.type)]

@@ -13,15 +13,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import count
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import networkx as nx
 
 from graphc.errors import InputError, UnknownNameError, Where, caller
 from graphc.ir import dims
-from graphc.ir.operation import Host, Leaf, Operation
+from graphc.ir.operation import Host, Input, Leaf, Operation, Variable
 from graphc.ir.printing import Printed, notebook_of
 from graphc.ir.types import DType, TensorType
+
+Value = TypeVar("Value")
 
 _NEW = "symbols do not change: make another one"
 _SETTING = {
@@ -125,7 +127,17 @@ class Node:
 
     @property
     def is_leaf(self) -> bool:
+        """Whether it is an input, a variable or a constant."""
         return isinstance(self.op.lowering, Leaf)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its value comes from outside of the program: an input, or a variable."""
+        return isinstance(self.op.lowering, Input | Variable)
+
+    @property
+    def is_variable(self) -> bool:
+        return isinstance(self.op.lowering, Variable)
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         """The same operation on other inputs; typed again if their types are others."""
@@ -162,7 +174,7 @@ class Graph(Printed):
 
     @cached_property
     def variables(self) -> tuple[Node, ...]:
-        return tuple(n for n in self.nodes if n.is_leaf and n.op.name == "variable")
+        return tuple(n for n in self.nodes if n.is_variable)
 
     @cached_property
     def dims(self) -> frozenset[str]:
@@ -278,15 +290,45 @@ def without_effects(graph: Graph) -> Graph:
     return rebuild(within(graph, without_effects), lambda node: node.inputs[0] if has_effect(node) else node)
 
 
+def substitute(
+    roots: Iterable[Node], new: dict[Node, Value], change: Callable[[Node, tuple[Value, ...]], Value],
+    instead: Callable[[Node], Value | None] = lambda node: None,
+) -> list[Value]:  # fmt: skip
+    """What the roots become where nodes become what `new` says: every walk that makes nodes of nodes is this one.
+
+    `change` makes of a node and of what its inputs have become what it becomes itself (`on_inputs`: the same operation).
+    `instead` may say so before its inputs are looked at. What each node on the way has become is noted in `new`.
+    """
+    wanted = tuple(roots)
+    todo = list(reversed(wanted))
+    while todo:
+        node = todo[-1]
+        if node not in new:
+            found = instead(node)
+            if found is None:
+                waiting = [i for i in node.inputs if i not in new]
+                if waiting:
+                    todo += reversed(waiting)
+                    continue
+                found = change(node, tuple(map(new.__getitem__, node.inputs)))
+            new[node] = found
+        todo.pop()
+    return [new[root] for root in wanted]
+
+
+def on_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The same operation on other inputs."""
+    return node.with_inputs(inputs) if inputs else node
+
+
 def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
     """The graph with `change` applied to every node after its inputs were changed."""
     new: dict[Node, Node] = {}
-    for node in graph.nodes:
-        new[node] = change(node if node.is_leaf else node.with_inputs(tuple(new[i] for i in node.inputs)))
+    substitute(graph.nodes, new, lambda node, inputs: change(on_inputs(node, inputs)))
     return graph.replaced(new)
 
 
 __all__ = [
-    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "has_effect", "nested", "origin", "rebuild",
-    "subgraphs", "topological", "within", "without_effects",
+    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "has_effect", "nested", "on_inputs", "origin",
+    "rebuild", "subgraphs", "substitute", "topological", "within", "without_effects",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 An operation carries its name, its type rule, its NumPy reference, its gradient rule and its lowering. Passes and
 backends never ask for the name: they match on the lowering, one of the kinds below.
 
-    Leaf          an input, a variable or a constant: a value that exists before anything runs
+    Input, Variable, Constant     leaves: what a call gives, what lives on between calls, what is part of the program
     Pointwise     out[i] = a scalar expression of operand elements; which ones is a function of i
     Reduction     out[i] = elements of one operand, combined over some axes
     Contraction   out[b, m, n] = sum over k of x[b, m, k] * y[b, k, n]
@@ -36,7 +36,22 @@ Box = tuple[tuple[Size, Size], ...]  # from the first place up to the second, al
 
 @dataclass(frozen=True)
 class Leaf:
-    """A value that exists before anything runs."""
+    """A value that exists before anything runs: an input, a variable or a constant."""
+
+
+@dataclass(frozen=True)
+class Input(Leaf):
+    """A value that is given: to a call, or to a body by the loop or choice around it."""
+
+
+@dataclass(frozen=True)
+class Variable(Leaf):
+    """State: a value that lives on from call to call."""
+
+
+@dataclass(frozen=True)
+class Constant(Leaf):
+    """The array of its attribute `value`, which is part of the program."""
 
 
 @dataclass(frozen=True)
@@ -265,9 +280,11 @@ __all__ = [
     "Attrs",
     "Box",
     "Composite",
+    "Constant",
     "Contraction",
     "DType",
     "Host",
+    "Input",
     "Leaf",
     "Lowering",
     "Operation",
@@ -281,6 +298,7 @@ __all__ = [
     "Scatter",
     "Sized",
     "Switch",
+    "Variable",
     "While",
     "Whole",
     "operations",

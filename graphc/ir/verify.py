@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from graphc.errors import GraphError
 from graphc.ir.graph import Graph, Node, subgraphs
-from graphc.ir.operation import VOCABULARY
+from graphc.ir.operation import VOCABULARY, Input
 from graphc.ir.text import names_of, print_node
 
 
@@ -87,7 +87,7 @@ def _check_inputs(graph: Graph) -> None:
     if len(given) != len(graph.inputs):
         raise GraphError(f"verify: an input of {graph.name} is listed twice")
     for node in graph.nodes:
-        is_input = node.is_leaf and node.op.name == "input"
+        is_input = isinstance(node.op.lowering, Input)
         if node in given and not is_input:
             raise _error(graph, node, f"an input of {graph.name} is no placeholder")
         if is_input and node not in given:
@@ -97,7 +97,7 @@ def _check_inputs(graph: Graph) -> None:
 def _check_updates(graph: Graph) -> None:
     seen: set[Node] = set()
     for variable, value in graph.updates:
-        if not (variable.is_leaf and variable.op.name == "variable"):
+        if not variable.is_variable:
             raise _error(graph, variable, "what is updated is no variable")
         if variable in seen:
             raise _error(graph, variable, "a variable is updated twice")

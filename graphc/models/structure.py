@@ -89,24 +89,16 @@ def calls_between(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[t
 def _cut(wanted: list[Tensor], wires: dict[gx.ir.Node, Tensor]) -> list[gx.ir.Node]:
     """Symbols with what layers gave replaced by inputs."""
     made: dict[gx.ir.Node, gx.ir.Node] = dict(wires)
-    todo: list[gx.ir.Node] = list(reversed(wanted))
-    while todo:
-        node = todo[-1]
-        if node in made:
-            todo.pop()
-            continue
+
+    def change(node: gx.ir.Node, inputs: tuple[gx.ir.Node, ...]) -> gx.ir.Node:
         if isinstance(node, gx.Variable):
             raise gx.errors.InputError(
                 f"the model reads the variable {node.name} outside of its layers, so a file cannot hold it",
                 where=node.where, hint="let a layer own it",
             )  # fmt: skip
-        waiting = [n for n in node.inputs if n not in made]
-        if waiting:
-            todo += reversed(waiting)
-            continue
-        todo.pop()
-        made[node] = node.with_inputs(tuple(made[n] for n in node.inputs)) if node.inputs else node
-    return [made[x] for x in wanted]
+        return gx.ir.graph.on_inputs(node, inputs)
+
+    return gx.ir.graph.substitute(wanted, made, change)
 
 
 def _with(wanted: list[Any], known: dict[gx.ir.Node, Any]) -> list[Any]:

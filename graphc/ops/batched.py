@@ -21,7 +21,7 @@ from graphc import ops
 from graphc.errors import ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
-from graphc.ir.graph import Node, origin, topological
+from graphc.ir.graph import Node, origin, substitute
 from graphc.ir.operation import (
     VOCABULARY,
     Composite,
@@ -272,29 +272,26 @@ def vectorize(roots: Iterable[Node], given: Mapping[Node, Spread], size: Size) -
     roots = tuple(roots)
     if size == 0:
         return [(ops.zeros((0, *root.type.shape), root.type.dtype), True) for root in roots]
-    new = dict(given)
     several: dict[Node, list[Spread]] = {}  # the results of operations that have several
-    for node in topological(roots):
-        if node in new:
-            continue
+
+    def change(node: Node, inputs: tuple[Spread, ...]) -> Spread:
         if isinstance(node.op.lowering, Project) and node.inputs[0] in several:
-            new[node] = several[node.inputs[0]][node.attrs["index"]]
-            continue
-        inputs = [new[i] for i in node.inputs]
+            index: int = node.attrs["index"]
+            return several[node.inputs[0]][index]
         if all(x is i for (x, _), i in zip(inputs, node.inputs, strict=True)):
-            new[node] = node, False  # type: ignore[assignment]
-            continue
+            return node, False  # type: ignore[return-value]
         with origin(node.where, node.gradient, node.forward):
             if not any(has for _, has in inputs):
-                new[node] = node.op(*(x for x, _ in inputs), **node.attrs), False
-                continue
+                alone: Tensor = node.op(*(x for x, _ in inputs), **node.attrs)
+                return alone, False
             made = _apply(node, inputs, size)
         if isinstance(node.type, TupleType):
             several[node] = made
-            new[node] = node, False  # type: ignore[assignment]
-        else:
-            (new[node],) = made
-    return [new[root] for root in roots]
+            return node, False  # type: ignore[return-value]
+        (one,) = made
+        return one
+
+    return substitute(roots, dict(given), change)
 
 
 def _apply(node: Node, inputs: Sequence[Spread], size: Size) -> list[Spread]:

@@ -11,12 +11,12 @@ import numpy as np
 
 from graphc import advice, ops
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
-from graphc.ir import dims
+from graphc.ir import dims, operation
 from graphc.ir import types as t
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.names import is_name
-from graphc.ir.operation import Leaf, Operation, Pointwise, Requirement, Sample
+from graphc.ir.operation import Operation, Pointwise, Requirement, Sample
 from graphc.ir.scalar import Scalars
 from graphc.ir.state import STATE
 from graphc.ir.types import ArrayValue, DType, TensorType
@@ -225,13 +225,13 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     return node
 
 
-input_ = Op("input", _leaf_type, _no_reference, Leaf(), build=build, arity=0)
-variable_ = Op("variable", _leaf_type, _no_reference, Leaf(), build=_make_variable, arity=0)
+input_ = Op("input", _leaf_type, _no_reference, operation.Input(), build=build, arity=0)
+variable_ = Op("variable", _leaf_type, _no_reference, operation.Variable(), build=_make_variable, arity=0)
 constant_ = Op(
     "constant",
     lambda value: TensorType(t.as_dtype(value.array.dtype), value.array.shape),
     _no_reference,
-    Leaf(),
+    operation.Constant(),
     level=lambda value: () if (value.array >= 0).all() else None,
     build=build,
     arity=0,

@@ -146,13 +146,8 @@ def _check(name: str, steps: Any, history: Any, tolerance: Any) -> None:
 
 def _replaced(root: Tensor, given: dict[Variable, Tensor]) -> Tensor:
     """The same computation with other symbols in place of variables."""
-    new: dict[Any, Any] = dict(given)
-    for node in gx.ir.graph.topological([root]):
-        if node not in new:
-            inputs = tuple(new[i] for i in node.inputs)
-            same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-            new[node] = node if same else node.with_inputs(inputs)
-    found: Tensor = new[root]
+    found: Tensor
+    (found,) = gx.ir.graph.substitute([root], dict[Any, Any](given), gx.ir.graph.on_inputs)
     return found
 
 

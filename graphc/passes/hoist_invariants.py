@@ -12,35 +12,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.ir.graph import Graph, Node, nested, origin, rebuild, subgraphs, topological
+from graphc.ir.graph import Graph, Node, nested, on_inputs, origin, rebuild, subgraphs, substitute, topological
+from graphc.ir.loops import loop_of
 from graphc.ir.operation import VOCABULARY, Contraction, Host, Pointwise, Scan, Sized, While
 
 
 @nested
 def hoist_invariants(graph: Graph) -> Graph:
-    return rebuild(graph, lambda node: _hoisted(node) if isinstance(node.op.lowering, (Scan, While)) else node)
+    return rebuild(graph, _hoisted)
 
 
-def _hoisted(loop: Node) -> Node:
-    names = [name for name, value in loop.attrs.items() if isinstance(value, Graph)]
-    graphs: list[Graph] = [loop.attrs[name] for name in names]
-    first = loop.attrs["carries"] + loop.attrs.get("sequences", 0)
-    inputs = graphs[0].inputs
+def _hoisted(node: Node) -> Node:
+    loop = loop_of(node) if isinstance(node.op.lowering, (Scan, While)) else None
+    if loop is None:
+        return node
+    first = loop.shared.start
+    inputs = loop.body.inputs
     before: dict[Node, Node] = {}  # what is made of values from outside, as it is made outside
     leaves: dict[Node, Node] = {}  # what moves out -> the input that it becomes
-    with origin(loop.where, loop.gradient):
-        for graph in graphs:
-            before.update(zip(graph.inputs[first:], loop.inputs[first:], strict=True))
-            for node in _moving(graph, first):
-                _make(node, before)
-                if node not in leaves:
+    with origin(node.where, node.gradient):
+        for graph in subgraphs(node):
+            before.update(zip(graph.inputs[first:], loop.given[first:], strict=True))
+            for part in _moving(graph, first):
+                substitute([part], before, on_inputs)
+                if part not in leaves:
                     name = f"outer{len(inputs) - first + len(leaves)}"
-                    leaves[node] = VOCABULARY["input"](name=_unused(name, inputs), dtype=node.type.dtype, shape=node.type.shape)
+                    leaves[part] = VOCABULARY["input"](name=_unused(name, inputs), dtype=part.type.dtype, shape=part.type.shape)
         if not leaves:
-            return loop
-        attrs = {name: _reading(graph, leaves) for name, graph in zip(names, graphs, strict=True)}
-        made: Node = loop.op(*loop.inputs, *(before[node] for node in leaves), **{**loop.attrs, **attrs})
-        return made
+            return node
+        test = None if loop.test is None else _reading(loop.test, leaves)
+        return loop.rebuilt((*loop.given, *(before[part] for part in leaves)), [_reading(loop.body, leaves)], test)
 
 
 def _moving(graph: Graph, first: int) -> list[Node]:
@@ -89,12 +90,6 @@ def _may_fail(node: Node) -> bool:
     return False
 
 
-def _make(node: Node, before: dict[Node, Node]) -> None:
-    for part in topological([node]):
-        if part not in before:
-            before[part] = part.with_inputs(tuple(before[i] for i in part.inputs)) if part.inputs else part
-
-
 def _unused(name: str, inputs: Sequence[Node]) -> str:
     taken = {leaf.attrs["name"] for leaf in inputs}
     while name in taken:
@@ -104,8 +99,5 @@ def _unused(name: str, inputs: Sequence[Node]) -> str:
 
 def _reading(graph: Graph, leaves: dict[Node, Node]) -> Graph:
     """The graph with inputs in place of what has moved out."""
-    new: dict[Node, Node] = dict(leaves)
-    for node in topological(graph.outputs):
-        if node not in new:
-            new[node] = node.with_inputs(tuple(new[i] for i in node.inputs)) if node.inputs else node
-    return Graph((*graph.inputs, *leaves.values()), (new[y] for y in graph.outputs), name=graph.name)
+    outputs = substitute(graph.outputs, dict(leaves), on_inputs)
+    return Graph((*graph.inputs, *leaves.values()), outputs, name=graph.name)

@@ -16,7 +16,7 @@ from typing import Any
 from graphc.errors import ShapeError, caller
 from graphc.ir import dims
 from graphc.ir.dims import Dim, Size
-from graphc.ir.graph import Graph, Node, origin
+from graphc.ir.graph import Graph, Node, origin, substitute
 from graphc.ir.types import as_size
 
 
@@ -39,8 +39,7 @@ def infer_shapes(graph: Graph, sizes: Mapping[str, Size | str]) -> Graph:
         if isinstance(size, int) and size < 0:
             raise ShapeError(f"infer_shapes: {name} cannot be {size}", where=caller(), hint="sizes are at least 0")
     new: dict[Node, Node] = {}
-    for node in graph.nodes:
-        new[node] = _retype(node, tuple(new[i] for i in node.inputs), env)
+    substitute(graph.nodes, new, lambda node, inputs: _retype(node, inputs, env))
     updates = ((new[v], new[n]) for v, n in graph.updates)
     return Graph((new[n] for n in graph.inputs), (new[n] for n in graph.outputs), updates, graph.name)
 

@@ -11,61 +11,63 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.ir.graph import Graph, Node, nested, origin, topological
+from graphc.ir.graph import Graph, Node, nested, on_inputs, origin, substitute, topological
+from graphc.ir.loops import Loop, loop_of
 from graphc.ir.operation import VOCABULARY, Project, Scan
-from graphc.passes.eliminate_common import key_of
+from graphc.ir.structure import key_of, structure
 
 
 @nested
 def merge_loops(graph: Graph) -> Graph:
+    loops = {node: loop for node in graph.nodes if isinstance(node.op.lowering, Scan) and (loop := loop_of(node))}
     groups: dict[Any, list[Node]] = {}
-    for node in graph.nodes:
-        if isinstance(node.op.lowering, Scan):
-            groups.setdefault(_steps(node), []).append(node)
+    for node, loop in loops.items():
+        groups.setdefault(_steps(loop), []).append(node)
     if all(len(group) == 1 for group in groups.values()):
         return graph
     first_of = {node: group[0] for group in groups.values() for node in group}
     joined: dict[Node, Graph] = {}  # the first of a group -> the body of all
     offset: dict[Node, int] = {}  # a scan -> where its results begin among the merged one's
     for first, *others in groups.values():
-        body: Graph = first.attrs["body"]
+        body, carries = loops[first].body, loops[first].carries
         results, offset[first] = [*body.outputs], 0
         for other in others:
-            offset[other] = len(results) - first.attrs["carries"]
-            results += _on_leaves_of(body, other.attrs["body"], results)[first.attrs["carries"] :]
+            offset[other] = len(results) - carries
+            results += _on_leaves_of(body, loops[other].body, results)[carries:]
         joined[first] = Graph(body.inputs, results, name=body.name)
     new: dict[Node, Node] = {}
-    for node in graph.nodes:
-        inputs = tuple(new[i] for i in node.inputs)
+    merged: dict[Node, Node] = {}  # the first of a group -> the loop that stands for all
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         with origin(node.where, node.gradient):
             if node in first_of:
                 first = first_of[node]
-                if first not in new:
-                    new[first] = node.op(*inputs, **{**node.attrs, "body": joined[first]})
-                new[node] = new[first]
-            elif isinstance(node.op.lowering, Project) and node.inputs[0] in offset:
+                if first not in merged:
+                    merged[first] = loops[first].rebuilt(inputs, [joined[first]])
+                return merged[first]
+            if isinstance(node.op.lowering, Project) and node.inputs[0] in offset:
                 index, scan = node.attrs["index"], node.inputs[0]
-                at = index if index < scan.attrs["carries"] else index + offset[scan]
-                new[node] = VOCABULARY["project"](inputs[0], index=at)
-            else:
-                new[node] = node if node.is_leaf else node.with_inputs(inputs)
+                at = index if index < loops[scan].carries else index + offset[scan]
+                made: Node = VOCABULARY["project"](inputs[0], index=at)
+                return made
+            return on_inputs(node, inputs)
+
+    substitute(graph.nodes, new, change)
     return graph.replaced(new)
 
 
-def _steps(node: Node) -> Any:
+def _steps(loop: Loop) -> Any:
     """What two loops have in common that take the same steps."""
-    body: Graph = node.attrs["body"]
-    steps = tuple((key, value) for key, value in sorted(node.attrs.items()) if key != "body")
-    carried = str(Graph(body.inputs, body.outputs[: node.attrs["carries"]], name=body.name))
-    return node.op, tuple(map(id, node.inputs)), steps, carried
+    carried = structure(Graph(loop.body.inputs, loop.body.outputs[: loop.carries]))
+    return loop.node.op, tuple(map(id, loop.given)), loop.carries, loop.sequences, loop.steps, loop.reverse, carried
 
 
 def _on_leaves_of(body: Graph, other: Graph, results: list[Node]) -> list[Node]:
     """Another body's outputs, made of this body's inputs; equal values are nodes that are there already."""
-    new: dict[Node, Node] = dict(zip(other.inputs, body.inputs, strict=True))
     known = {key_of(node): node for node in topological(results)}
-    for node in topological(other.outputs):
-        if node not in new:
-            made = node.with_inputs(tuple(new[i] for i in node.inputs)) if node.inputs else node
-            new[node] = known.setdefault(key_of(made), made)
-    return [new[n] for n in other.outputs]
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = on_inputs(node, inputs)
+        return known.setdefault(key_of(made), made)
+
+    return substitute(other.outputs, dict(zip(other.inputs, body.inputs, strict=True)), change)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import networkx as nx
 from networkx.algorithms.flow import boykov_kolmogorov
 
-from graphc.ir.graph import Graph, Node, origin
+from graphc.ir.graph import Graph, Node, origin, substitute
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
 from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
@@ -153,30 +153,26 @@ class _Choice:
         kept = self._kept()
         again: dict[Node, Node] = {}
 
-        def repeat(node: Node) -> Node:
+        def read(node: Node) -> Node | None:
+            """A forward value that is not computed again, read once more."""
+            if not (node in kept or node.is_leaf or not self._again(node)):
+                return None
+            with origin(node.where, True):
+                made: Node = node if "value" in node.attrs else VOCABULARY["again"](node)
+                return made
+
+        def repeat(node: Node, inputs: tuple[Node, ...]) -> Node:
             """A forward value, computed again from what is kept."""
-            todo = [node]
-            while todo:
-                top = todo[-1]
-                waiting = [i for i in top.inputs if i not in again]
-                if top in again:
-                    todo.pop()
-                elif top in kept or top.is_leaf or not self._again(top):
-                    with origin(top.where, True):
-                        again[top] = top if "value" in top.attrs else VOCABULARY["again"](top)
-                elif waiting:
-                    todo += waiting
-                else:
-                    with origin(top.where, True):
-                        again[top] = top.op(*(again[i] for i in top.inputs), **top.attrs) if top.inputs else top
-            return again[node]
+            with origin(node.where, True):
+                made: Node = node.op(*inputs, **node.attrs) if inputs else node
+                return made
 
         def given(i: Node, user: Node) -> Node:
             if i in self.late or i.is_leaf:
                 return new[i]
             if isinstance(user.op.lowering, Whole) and (i in kept or not self._again(i)):
                 return i  # it is read from memory as it is
-            return repeat(i) if self._crosses(i, user) else i
+            return substitute([i], again, repeat, read)[0] if self._crosses(i, user) else i
 
         new: dict[Node, Node] = {}
         for node in self.graph.nodes:

@@ -76,7 +76,7 @@ def check_rules(change: Rules, *examples: Tensor, exact: bool = True, seed: int 
 
 
 def _graph(y: Node) -> Graph:
-    inputs = [n for n in Graph((), (y,)).nodes if n.is_leaf and "value" not in n.attrs and getattr(n, "data", None) is None]
+    inputs = [n for n in Graph((), (y,)).nodes if n.is_given and getattr(n, "data", None) is None]
     return Graph(inputs, (y,))
 
 

@@ -91,7 +91,7 @@ class Plan:
         return node in self.depth
 
     def _measure(self, node: Node) -> None:
-        if "value" in node.attrs if self.is_leaf(node) else all(i in self.fixed for i in node.inputs):
+        if not node.is_given if self.is_leaf(node) else all(i in self.fixed for i in node.inputs):
             self.fixed.add(node)
         if self.is_leaf(node):
             return

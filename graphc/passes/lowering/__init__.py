@@ -15,6 +15,7 @@ host_calls.py          routines of Python
 from __future__ import annotations
 
 from graphc.ir.graph import Node
+from graphc.ir.operation import Constant, Input
 from graphc.ir.program import Buffer, Call, Program, copy_kernel
 from graphc.ir.names import unused
 from graphc.ir.text import names_of
@@ -36,11 +37,10 @@ def lower(plan: Plan) -> Program:
     names = names_of(graph)
     crossing = plan.crossing()
     outputs = set(graph.outputs)
-    inputs = set(graph.inputs)
     buffers: dict[str, Buffer] = {}
     for node in graph.nodes:
         if plan.is_leaf(node):
-            buffers[names[node]] = _leaf_buffer(node, names[node], node in inputs)
+            buffers[names[node]] = _leaf_buffer(node, names[node])
         elif node in crossing and not isinstance(node.type, TupleType):
             buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
@@ -96,9 +96,10 @@ def _lower_row_partials(writer: KernelWriter) -> list[Call]:
     return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
 
 
-def _leaf_buffer(node: Node, name: str, is_input: bool) -> Buffer:
-    if "value" in node.attrs:
-        return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
-    if is_input:
-        return Buffer(name, node.type, "input")
+def _leaf_buffer(node: Node, name: str) -> Buffer:
+    match node.op.lowering:
+        case Constant():
+            return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
+        case Input():
+            return Buffer(name, node.type, "input")
     return Buffer(name, node.type, "variable", value=node)

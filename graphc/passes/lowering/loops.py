@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
-from graphc.ir import dims, operation
+from graphc.ir import dims, loops
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, subgraphs
@@ -68,16 +68,7 @@ def lower_whole(
     """The call of a loop, a choice or a routine; constants of a body join the program's buffers. `lower` lowers bodies."""
     node = results_of(cluster)[0]
     kernel = _Kernel(plan, cluster, names, lower)
-    match node.op.lowering:
-        case operation.Scan():
-            written = kernel.scan(**node.attrs)
-        case operation.While():
-            written = kernel.repeat(**node.attrs)
-        case operation.Switch():
-            written = kernel.choose(**node.attrs)
-        case _:
-            written = False
-    if not written:
+    if not kernel.written():
         return lower_host_call(plan, cluster, names, _programs(node, lower))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
@@ -142,7 +133,17 @@ class _Kernel:
 
     # --- the three forms ---
 
-    def scan(self, body: Graph, carries: int, sequences: int, steps: Size, reverse: bool) -> bool:
+    def written(self) -> bool:
+        """Whether the node could be written as a kernel, or as steps: it is then."""
+        loop = loops.loop_of(self.node)
+        if loop is None:
+            return False
+        if loop.steps is not None:
+            return self.scan(loop, loop.steps)
+        return self.choose(loop.bodies) if loop.test is None else self.repeat(loop.test, loop.body, loop.carries)
+
+    def scan(self, loop: loops.Loop, steps: Size) -> bool:
+        body, carries, sequences, reverse = loop.body, loop.carries, loop.sequences, loop.reverse
         lowered = _lowered(body, carries, self.lower)
         if lowered is None:
             return False

@@ -1,0 +1,56 @@
+"""When two nodes, or two graphs, are equal: keys by which they are told apart.
+
+Equal nodes have one operation, the same inputs and equal attributes; equal graphs have equal nodes in the same order, whatever
+graphs, inputs and lines of the user are called. Floats are compared by their bits: 0.0 and -0.0 differ, NaN equals itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from graphc.ir.graph import Graph, Node
+
+
+def key_of(node: Node) -> Hashable:
+    """What equal nodes of one graph have in common. An input or a variable equals itself alone."""
+    return id(node) if node.is_given else (node.op, tuple(map(id, node.inputs)), _attributes(node))
+
+
+def structure(graph: Graph) -> Hashable:
+    """What equal graphs have in common. Their variables are the same ones.
+
+    >>> import graphc as gx
+    >>> x, y = gx.placeholder("x", (3,)), gx.placeholder("y", (3,))
+    >>> a, b = gx.ir.Graph([x], [gx.exp(x) + 0.0]), gx.ir.Graph([y], [gx.exp(y) + 0.0])
+    >>> structure(a) == structure(b), structure(a) == structure(gx.ir.Graph([y], [gx.exp(y) + -0.0]))
+    (True, False)
+    """
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    given = set(graph.inputs)
+    found: list[Hashable] = []
+    for node in graph.nodes:
+        if node in given:
+            found.append(node.type)
+        elif node.is_given:
+            found.append((id(node), node.type))
+        else:
+            found.append((node.op, tuple(place[i] for i in node.inputs), _attributes(node)))
+    outputs, updates = tuple(place[n] for n in graph.outputs), tuple((place[v], place[n]) for v, n in graph.updates)
+    return len(given), tuple(found), outputs, updates
+
+
+def _attributes(node: Node) -> Hashable:
+    return tuple((name, _exact(value)) for name, value in sorted(node.attrs.items()))
+
+
+def _exact(value: Any) -> Hashable:
+    """An attribute by its type and its bits."""
+    if isinstance(value, Graph):
+        return structure(value)
+    if isinstance(value, tuple):
+        return tuple(map(_exact, value))
+    return type(value), value.hex() if isinstance(value, float) else value
+
+
+__all__ = ["key_of", "structure"]
