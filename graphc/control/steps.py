@@ -18,7 +18,7 @@ from graphc.ir.types import TensorType, TupleType
 from graphc.ops.declare import Op, Spread, build, results, spread
 from graphc.ops.tensor import Tensor
 from graphc.passes.differentiate import differentiate
-from graphc.passes.domains import is_dear
+from graphc.passes.trace import is_dear
 
 Array = np.ndarray[Any, Any]
 SHORT = 128  # a weight's gradient of products over at most so many terms a step is one product after the loop

@@ -1,4 +1,4 @@
-"""What a node computes, reads and costs: the terms in which fusion thinks.
+"""What a node computes, and over which indices: the terms in which fusion thinks.
 
 Axes of size 1 need neither loops nor addresses, so they are left out here: a value's *core* is its shape without them.
 """
@@ -6,21 +6,13 @@ Axes of size 1 need neither loops nor addresses, so they are left out here: a va
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Contraction, Pointwise, Reduction
-from graphc.ir.scalar import Arg, Const, Ref, Scalars, Value
-from graphc.ir.types import DType, TensorType
-
-EXPENSIVE = 8  # the weight from which a scalar operation is dearer than a store and a load
-_WEIGHTS = {"index": 0, "cast": 1, "div": 3, "sqrt": 3, "floor_divide": 8, "remainder": 8, "fmod": 8, "quot": 4, "rem": 4}
-_CHEAP = frozenset(
-    "add sub mul neg abs floor ceil trunc rint eq ne lt le gt ge and or xor not select sign maximum minimum copysign signbit "
-    "isnan isinf isfinite left_shift right_shift shl shr bitcast fma".split()
-)
+from graphc.ir.scalar import Scalars, Value
+from graphc.ir.types import TensorType
 
 
 def core_shape(node: Node) -> Shape:
@@ -111,12 +103,6 @@ class Read:
     index: tuple[Size, ...]
 
 
-class Inlining(Protocol):
-    """Who knows which nodes are inlined."""
-
-    def inlined(self, node: Node) -> bool: ...
-
-
 class NodeScalars(Scalars):
     """Scalar code of one node."""
 
@@ -132,62 +118,3 @@ class NodeScalars(Scalars):
     @property
     def result(self) -> TensorType:
         return self.node.type
-
-
-class Probe(NodeScalars):
-    """Runs scalar rules without recording code, to learn what they read and what they cost."""
-
-    def __init__(self, plan: Inlining, node: Node, ranges: dims.Ranges, path: tuple[int, ...] = ()) -> None:
-        self.plan = plan
-        self.path = path  # the operands that lead here from the node that is asked about
-        self.paths: list[tuple[int, ...]] = []  # the same for each read
-        self.node = node
-        self._ranges = ranges
-        self.reads: list[Read] = []
-        self.weight = 0
-        self.moves = isinstance(node.op.lowering, Pointwise) and node.op.lowering.moves
-        self.loads = 0
-        self.count = 0
-
-    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        if not self.moves:
-            self.weight += _WEIGHTS.get(op, 1 if op in _CHEAP else 3 * EXPENSIVE)
-        self.count += 1
-        return Ref(f"p{self.count}", dtype)
-
-    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
-        given = self.node.inputs[operand]
-        self.loads += 1
-        if self.plan.inlined(given):
-            inner = Probe(self.plan, given, self._ranges, (*self.path, operand))
-            inner.count = self.count + 1000 * self.loads
-            value = given.op.lowering.body(inner, tuple(index), **given.attrs)  # type: ignore[union-attr]
-            self.reads += inner.reads
-            self.paths += inner.paths
-            self.weight += inner.weight
-            return Value(self, Const(0, value.dtype) if isinstance(value.arg, Const) else value.arg)
-        self.reads.append(Read(given, core_index(given, tuple(index))))
-        self.paths.append((*self.path, operand))
-        self.count += 1
-        return Value(self, Ref(f"p{self.count}", given.type.dtype))
-
-    @property
-    def ranges(self) -> dims.Ranges:
-        return self._ranges
-
-
-class _Nothing:
-    """Nobody is inlined."""
-
-    def inlined(self, node: Node) -> bool:
-        return False
-
-
-def is_dear(node: Node) -> bool:
-    """Whether an element of a pointwise result costs more than to store it and to load it again."""
-    work = work_of(node) if isinstance(node.op.lowering, Pointwise) else None
-    if work is None:
-        return False
-    probe = Probe(_Nothing(), node, {f"d.{a}": n for a, n in enumerate(work.domain)})
-    work_value(probe, work, axis_names(len(work.domain)))
-    return probe.weight >= EXPENSIVE

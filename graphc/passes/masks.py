@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
 
 from graphc.ir import dims
-from graphc.ir.dims import Shape, Size
+from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
 from graphc.ir.operation import VOCABULARY, Box, Contraction, Pointwise, Prefix, Reduction, Scatter
-from graphc.ir.scalar import Arg, Ref, Value
-from graphc.ir.types import DType, bool_
-from graphc.passes.domains import NodeScalars, axis_names
+from graphc.ir.types import bool_
+from graphc.passes.domains import axis_names
+from graphc.passes.trace import trace
 
 _MANY = 100  # boxes that are looked at together
 _DEPTH = 40  # operations on conditions that are looked through for axes along which they do not differ
@@ -177,39 +176,11 @@ def _first(condition: Node, axis: int) -> Node:
 # --- what the code of an element does ---------------------------------------------------------------------------------
 
 
-class _Reading(NodeScalars):
-    """Runs a node's scalar rule to see whether it calculates, and which axes of the result it depends on."""
-
-    def __init__(self, node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> None:
-        self.node = node
-        self.depth, self.varying = depth, varying
-        self.count = 0
-        self.calculates = False
-        self.names: frozenset[str] = frozenset()
-
-    def _fresh(self, dtype: DType) -> Ref:
-        self.count += 1
-        return Ref(f"r{self.count}", dtype)
-
-    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        self.calculates |= dtype.is_float and op != "select"
-        self.names |= dims.names(index)
-        return self._fresh(dtype)
-
-    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
-        self.names |= dims.names(*(index[a] for a in _varies(self.node.inputs[operand], self.depth, self.varying)))
-        return Value(self, self._fresh(self.type(operand).dtype))
-
-
-def _read(node: Node, lowering: Pointwise, depth: int = 0, varying: dict[Node, frozenset[int]] | None = None) -> _Reading:
-    reading = _Reading(node, depth, {} if varying is None else varying)
-    lowering.body(reading, axis_names(node.type.rank), **node.attrs)
-    return reading
-
-
 def _moves(node: Node) -> bool:
     """Whether every element of a node is an element of an operand, or a constant."""
-    return isinstance(node.op.lowering, Pointwise) and not _read(node, node.op.lowering).calculates
+    if not isinstance(node.op.lowering, Pointwise):
+        return False
+    return not any(step.dtype.is_float and step.op != "select" for step in trace(node).steps)
 
 
 def _varies(node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> frozenset[int]:
@@ -217,9 +188,10 @@ def _varies(node: Node, depth: int, varying: dict[Node, frozenset[int]]) -> froz
     found = varying.get(node)
     if found is None:
         found = frozenset(range(node.type.rank))
-        match node.op.lowering:
-            case Pointwise() as lowering if depth:
-                names = _read(node, lowering, depth - 1, varying).names
-                found = frozenset(a for a, name in enumerate(axis_names(node.type.rank)) if dims.names(name) & names)
+        if isinstance(node.op.lowering, Pointwise) and depth:
+            code = trace(node)
+            loaded = (given.at[a] for given in code.loads for a in _varies(given.node, depth - 1, varying))
+            names = dims.names(*(step.at for step in code.steps), *loaded)
+            found = frozenset(a for a, name in enumerate(axis_names(node.type.rank)) if dims.names(name) & names)
         varying[node] = found
     return found

@@ -12,15 +12,11 @@ Afterwards no node computes with float16 or bfloat16: they are read, moved, chos
 
 from __future__ import annotations
 
-from typing import Any
-
-from graphc.ir.dims import Ranges, Size, symbol
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild
 from graphc.ir.operation import VOCABULARY, Host, Leaf, Pointwise, Project, Scan, Sized, Switch, While
 from graphc.ir.primitives import STORAGE
-from graphc.ir.scalar import Arg, Ref, Value
 from graphc.ir.types import DType
-from graphc.passes.domains import NodeScalars
+from graphc.passes.trace import trace
 
 
 @nested
@@ -58,33 +54,9 @@ def _computes(node: Node) -> bool:
     match node.op.lowering:
         case Leaf() | Project() | Host() | Scan() | While() | Switch() | Sized():  # bodies are widened themselves
             return False
-        case Pointwise(body):
-            watch = _Watch(node)
-            body(watch, tuple(symbol(v) for v in watch.ranges), **node.attrs)
-            return watch.computes
+        case Pointwise():
+            return any(
+                step.op not in STORAGE and (step.dtype.is_storage or any(a.dtype.is_storage for a in step.args))
+                for step in trace(node).steps
+            )
     return True
-
-
-class _Watch(NodeScalars):
-    """Runs the scalar code of a node to see what it does with values of 16 bits."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.computes = False
-        self._count = 0
-
-    def _new(self, dtype: DType) -> Ref:
-        self._count += 1
-        return Ref(str(self._count), dtype)
-
-    def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        if op not in STORAGE and (dtype.is_storage or any(a.dtype.is_storage for a in args)):
-            self.computes = True
-        return self._new(dtype)
-
-    def load(self, operand: int, index: Any, guard: Value | None = None) -> Value:
-        return Value(self, self._new(self.node.inputs[operand].type.dtype))
-
-    @property
-    def ranges(self) -> Ranges:
-        return {f"d.{a}": n for a, n in enumerate(self.node.type.shape)}

@@ -20,6 +20,10 @@ def graph_of(make: Any, name: str = "x") -> Graph:
     return Graph([x], [make(x)], name=f"graph_{name}")
 
 
+def plus(carry: gx.Tensor, _: None) -> tuple[gx.Tensor, None]:
+    return carry + 1.0, None
+
+
 def test_names_do_not_matter() -> None:
     assert structure(graph_of(gx.exp)) == structure(graph_of(gx.exp, "other"))
 
@@ -33,9 +37,9 @@ def test_names_do_not_matter() -> None:
         (lambda x: gx.sum(x, axis=0), lambda x: gx.sum(x, axis=1)),
         (lambda x: x * x - x, lambda x: x - x * x),
         (lambda x: x + gx.constant([1.0, 2.0, 3.0]), lambda x: x + gx.constant([1.0, 2.0, 4.0])),
-        (lambda x: gx.scan(lambda c, _: (c + 1.0, None), x, length=3)[0], lambda x: gx.scan(lambda c, _: (c - 1.0, None), x, length=3)[0]),
+        (lambda x: gx.scan(plus, x, length=3)[0], lambda x: gx.scan(lambda c, _: (c - 1.0, None), x, length=3)[0]),
     ],
-)  # fmt: skip
+)
 def test_what_differs_has_another_key(one: Any, other: Any) -> None:
     assert structure(graph_of(one)) == structure(graph_of(one))
     assert structure(graph_of(one)) != structure(graph_of(other))

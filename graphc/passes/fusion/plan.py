@@ -10,13 +10,14 @@ from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Contraction, Host, Leaf, Pointwise, Prefix, Project, Scan, Scatter, Sized, Switch, While, Whole
-from graphc.passes.domains import Probe, Read, Work, axis_names, core_shape, work_of, work_value
+from graphc.passes.domains import Read, Work, axis_names, core_shape, work_of, work_value
 from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of, numbers_of
 from graphc.passes.fusion.move_to_reader import move_to_reader
 from graphc.passes.fusion.refusal import BETWEEN, ELSEWHERE, FULL, LATER, NO_ROWS, OTHER_ROWS, TOTAL, Refusal, Rule
 from graphc.passes.fusion.row_partials import join_row_partials
 from graphc.passes.fusion.stack import stack
 from graphc.passes.fusion.text import print_plan
+from graphc.passes.trace import Trace
 
 MAX_INLINE = 12  # nested inlined nodes
 TINY = 1024  # bytes whose lifetime does not matter
@@ -118,7 +119,7 @@ class Plan:
             low, above = node.inputs[operand], [node]
             if not batch or not self.inlined(low):
                 continue
-            probe = Probe(self, node, {})
+            probe = Trace(node, inlined=self.inlined)
             probe.load(operand, (*batch, *axes))
             if len(probe.reads) != 1:
                 continue
@@ -201,7 +202,7 @@ class Plan:
             self.reads[node] = [Read(reached(node, p), i) for p, i in zip(paths, indices, strict=True)]
             self.weight[node] = weight
             return
-        probe = Probe(self, node, {} if work is None else {f"d.{a}": n for a, n in enumerate(work.domain)})
+        probe = Trace(node, {} if work is None else {f"d.{a}": n for a, n in enumerate(work.domain)}, self.inlined)
         if work is not None:
             work_value(probe, work, axis_names(len(work.domain)))
         else:

@@ -18,11 +18,12 @@ from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
-from graphc.passes.domains import EXPENSIVE, core_shape, full_index
+from graphc.passes.domains import core_shape, full_index
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.columns import BLOCK
 from graphc.passes.lowering.scope import KernelWriter, Scope
+from graphc.passes.trace import EXPENSIVE
 
 CHUNK = 8192  # elements of a total that one thread adds up
 HEAVY = 2 * EXPENSIVE  # the weight of code once a row from which vectors of rows pay
