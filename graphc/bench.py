@@ -262,7 +262,7 @@ def _programs(run: gx.Compiled) -> tuple[gx.ir.Program, gx.ir.Program]:
     return (found[0], found[-1]) if found else (_NOTHING, _NOTHING)
 
 
-_NOTHING = gx.ir.Program("nothing", {}, (), (), ())
+_NOTHING = gx.ir.Program("nothing", {}, ())
 
 
 def _bytes(sizes: Iterable[int | gx.Dim], dims: Mapping[str, int]) -> int:

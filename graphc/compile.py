@@ -19,10 +19,10 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, subgraphs, topological
+from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.names import collected, is_name
-from graphc.ir.operation import Requirement, Sized
 from graphc.ir.program import Program
+from graphc.ir.signature import Argument, signature_of, size_rules
 from graphc.ir.state import STATE
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
@@ -108,7 +108,7 @@ def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance
                 hint="add it to the list of inputs",
             )  # fmt: skip
     graph = Graph(inputs, flat, pairs, name)
-    known = dims.solvable(n for x in inputs for n in x.type.shape)
+    known = {rule.name for rule in size_rules(Argument(x.attrs["name"], x.type) for x in inputs)}
     for node in graph.nodes:
         unknown = dims.names(*node.type.shape, *_sizes(node.attrs.values())) - known
         if unknown:
@@ -228,7 +228,8 @@ class Compiled:
         self, graph: Graph, outputs: Any, chosen: Backend, passes: Sequence[Pass], lowering: Sequence[Any], told: Progress
     ) -> None:  # fmt: skip
         self.backend = chosen.name
-        self.stages: list[tuple[str, Graph | Plan | Program]] = [("declared", graph)]
+        declared = graph
+        self.stages: list[tuple[str, Graph | Plan | Program]] = [("declared", declared)]
         self.inputs = graph.inputs
         for change in passes:
             told.at(change.__name__)
@@ -236,17 +237,17 @@ class Compiled:
             self.stages.append((change.__name__, graph))
         self.graph = graph
         self._form = _structure(outputs)
-        self._requirements = _requirements(self.stages[0][1])  # of the graph as declared: passes drop what they make needless
-        self._input_types = [n.type for n in self.inputs]
-        self._final_types = [n.type for n in graph.inputs]  # others where a pass knew sizes
-        self._names = [str(n.attrs["name"]) for n in self.inputs]
         self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
-        self._wanted = [n.type.dtype.numpy for n in self.inputs]
+        self.signature = signature = signature_of(graph, declared)
+        self._names = [x.name for x in signature.inputs]
+        self._wanted = [x.type.dtype.numpy for x in signature.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
         program: Any = graph
         for step in lowering:
             told.at(step.__name__)
-            program = step(program)
+            before, program = program, step(program)
+            if isinstance(program, Program) and not isinstance(before, Program):  # which has seen the last graph alone
+                program = program.asking(signature)
             self.stages.append((step.__name__, program))
             if isinstance(program, Graph):
                 self.graph = program
@@ -351,13 +352,13 @@ class Compiled:
         if len(args) != len(self._names):
             args = self._by_name(args, {})
         arrays = [
-            a if type(a) is np.ndarray and a.dtype is want else self._array(i, a, self._input_types[i])
-            for i, (a, want) in enumerate(zip(args, self._wanted, strict=True))
+            a if type(a) is np.ndarray and a.dtype is want else self._array(x, a)
+            for x, a, want in zip(self.signature.inputs, args, self._wanted, strict=True)
         ]
         key = tuple([a.shape for a in arrays])
         sizes = self._sizes.get(key)
         if sizes is None:
-            sizes = self._bind(arrays)
+            sizes = self.signature.bind(key)
             if len(self._sizes) >= _MAX_SIZES:
                 self._sizes.clear()
             self._sizes[key] = sizes
@@ -383,10 +384,10 @@ class Compiled:
         return tuple(given[n] for n in self._names)
 
     def _takes(self) -> str:
-        return "it takes " + ", ".join(f"{n}: {x}" for n, x in zip(self._names, self._input_types, strict=True))
+        return "it takes " + ", ".join(f"{x.name}: {x.type}" for x in self.signature.inputs)
 
-    def _array(self, i: int, value: Any, want: Any) -> Array:
-        name, dtype = self._names[i], want.dtype.numpy
+    def _array(self, x: Argument, value: Any) -> Array:
+        name, want, dtype = x.name, x.type, x.type.dtype.numpy
         if isinstance(value, Tensor):
             raise InputError(
                 f"input {name} needs an array, got a symbol: {value!r}",
@@ -419,49 +420,6 @@ class Compiled:
                 hint=f"{name}.astype({dtype.name!r})",
             )
         return array.astype(dtype)
-
-    def _bind(self, arrays: Sequence[Array]) -> dict[str, int]:
-        """The sizes of the symbolic dimensions, checked against every axis."""
-        equations = []
-        for name, want, a in zip(self._names, self._input_types, arrays, strict=True):
-            if a.ndim != want.rank:
-                raise ShapeError(
-                    f"input {name} needs {want}, got an array of shape {list(a.shape)}", where=caller(),
-                    hint=f"it must have {want.rank} axes, not {a.ndim}",
-                )  # fmt: skip
-            equations += list(zip(want.shape, a.shape, strict=True))
-        final = list(zip(self._names, self._final_types, arrays, strict=True))
-        equations += [pair for _, want, a in final for pair in zip(want.shape, a.shape, strict=True)]
-        sizes = dims.solve(equations)
-        blame: dict[str, str] = {}
-        for name, want, a in (*zip(self._names, self._input_types, arrays, strict=True), *final):
-            for axis, (size, n) in enumerate(zip(want.shape, a.shape, strict=True)):
-                unknown = dims.names(size) - sizes.keys()
-                expected = None if unknown else dims.evaluate(size, sizes)
-                if expected != n:
-                    reason = (
-                        f"{size} is {expected}" if isinstance(size, dims.Dim) and expected is not None else f"it must be {size}"
-                    )
-                    first = "".join(f" by axis {blame[d]}" for d in sorted(dims.names(size)) if d in blame)
-                    raise ShapeError(
-                        f"input {name} needs {want}, got an array of shape {list(a.shape)}: "
-                        f"axis {axis} is {n}, but {reason}{first}",
-                        where=caller(), hint=_size_hint(size, first != ""),
-                    )  # fmt: skip
-                for d in dims.names(size):
-                    blame.setdefault(d, f"{axis} of {name}")
-        for r, where in self._requirements:
-            left, right = dims.evaluate(r.left, sizes), dims.evaluate(r.right, sizes)
-            if not (left == right if r.relation == "==" else left >= right):
-                named = sorted(dims.names(r.left, r.right))
-                bound = ", ".join(f"{d} = {sizes[d]}" for d in named)
-                given = "; ".join(f"{d} is axis {blame[d]}" for d in named if d in blame)
-                raise ShapeError(
-                    f"{r.message}: {left} is {'not' if r.relation == '==' else 'less than'} {right} where {bound}",
-                    where=where,
-                    hint=given,
-                )
-        return sizes
 
     @property
     def memory(self) -> Memory:
@@ -528,7 +486,7 @@ class Compiled:
         return to_dot(self, path)
 
     def __repr__(self) -> str:
-        takes = ", ".join(f"{n}: {x}" for n, x in zip(self._names, self._input_types, strict=True))
+        takes = ", ".join(f"{x.name}: {x.type}" for x in self.signature.inputs)
         gives = ", ".join(str(n.type) for n in self.graph.outputs)
         return f"<Compiled {self.graph.name}({takes}) -> {gives}, backend {self.backend}>"
 
@@ -577,32 +535,6 @@ def _a_variable(what: str, value: Any) -> Variable:
             f"{what}: only variables have state, got {value!r}", where=caller(),
             hint="make them with gx.variable; of what gx.compile gives, take `.variables`",
         )  # fmt: skip
-    return found
-
-
-def _size_hint(size: Size, shared: bool) -> str:
-    if isinstance(size, int):
-        return "the size of this axis is fixed"
-    if shared:
-        return "arguments that share a dimension's name need sizes that agree"
-    return f"no size of 0 or more makes {size} that"
-
-
-def _requirements(graph: Graph | Plan | Program) -> list[tuple[Requirement, Any]]:
-    """What sizes must fulfil, as far as it is not known already: in loops and choices too, whether they run or not."""
-    assert isinstance(graph, Graph)
-    found = []
-    inner: set[str] = set()  # sizes that are data: nobody knows them before
-    todo = list(reversed(graph.nodes))
-    while todo:
-        node = todo.pop()
-        if isinstance(node.op.lowering, Sized):
-            inner.add(node.attrs["size"])
-        todo += [n for body in subgraphs(node) for n in reversed(body.nodes)]
-        if node.op.requires is not None:
-            for r in node.op.requires(*(i.type for i in node.inputs), **node.attrs):
-                if not (isinstance(r.left, int) and isinstance(r.right, int)) and not inner & dims.names(r.left, r.right):
-                    found.append((r, node.where))
     return found
 
 

@@ -54,6 +54,7 @@ from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
+from graphc.ir.signature import Argument, Signature, size_rules  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 from graphc.ir.verify_program import verify_program  # noqa: E402
@@ -550,9 +551,8 @@ class Case:
 
     @property
     def sizes(self) -> dict[str, int]:
-        return dims.solve(
-            e for x, v in zip(self.graph.inputs, self.values, strict=True) for e in zip(x.type.shape, v.shape, strict=True)
-        )
+        inputs = arguments_of(self.graph.inputs)
+        return Signature(inputs, sizes=size_rules(inputs)).solve([v.shape for v in self.values])
 
     @property
     def arrays(self) -> dict[Node, Array]:
@@ -561,6 +561,10 @@ class Case:
     @property
     def state(self) -> dict[Node, Array]:
         return {v: leaf_value(v, {}).copy() for v in self.graph.variables}
+
+
+def arguments_of(inputs: Sequence[Node]) -> tuple[Argument, ...]:
+    return tuple(Argument(x.attrs["name"], x.type) for x in inputs)
 
 
 def build(seed: int, index: int) -> Case:
@@ -1321,7 +1325,7 @@ def pruned(graph: Graph, arrays: Mapping[Node, Array], index: int) -> Case:
     kept = [x for x in graph.inputs if x in used]
     wanted = frozenset().union(*(dims.names(*n.type.shape) for n in used))
     for x in graph.inputs:
-        if wanted - dims.solvable(n for k in kept for n in k.type.shape) and x not in used:
+        if wanted - {rule.name for rule in size_rules(arguments_of(kept))} and x not in used:
             kept.append(x)
     return Case(index, Graph(kept, graph.outputs, graph.updates, graph.name), tuple(arrays[x] for x in kept))
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphc.errors import Where
 from graphc.ir.dims import Shape, Size
 from graphc.ir.types import DType, TensorType, TupleType, as_dtype
 
@@ -196,6 +197,7 @@ class Requirement:
     relation: str  # "==" or ">="
     right: Size
     message: str
+    where: Where | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

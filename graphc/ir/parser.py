@@ -21,7 +21,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import PLAIN, QUOTED, unquoted, written
-from graphc.ir.operation import VOCABULARY
+from graphc.ir.operation import VOCABULARY, Requirement
 from graphc.ir.program import (
     Accumulate,
     Axis,
@@ -44,8 +44,10 @@ from graphc.ir.program import (
     Steps,
     Store,
     While,
+    sign,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
+from graphc.ir.signature import SizeRule
 from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as_dtype
 
 T = TypeVar("T")
@@ -53,7 +55,7 @@ T = TypeVar("T")
 _TOKEN = re.compile(
     rf"""(?P<space>\s+|\#[^\n]*)|(?P<value>%(?:{PLAIN}|{QUOTED}))|(?P<string>{QUOTED})
     |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[^\W\d]\w*)
-    |(?P<mark>//|->|==|\.\.|[-+*%(){{}}\[\]:=,<])""",
+    |(?P<mark>//|->|==|>=|\.\.|[-+*%(){{}}\[\]:=,<])""",
     re.VERBOSE,
 )
 
@@ -97,6 +99,7 @@ def parse_program(text: str) -> Program:
 
     >>> program = parse_program('''program twice {
     ...   input %x: f32[n]
+    ...   size n: axis 0 of %x is n
     ...   output %y: f32[n]
     ...   %y = k0(%x)
     ...   return %y
@@ -350,6 +353,9 @@ class _Parser:
         self.expect("{")
         buffers: dict[str, Buffer] = {}
         slots: tuple[Size, ...] = ()
+        initial: dict[str, str] = {}
+        sizes: list[SizeRule] = []
+        requirements: list[Requirement] = []
         calls: list[tuple[int, str, tuple[str, ...], tuple[str, ...]]] = []
         updates: list[tuple[str, str]] = []
 
@@ -364,12 +370,16 @@ class _Parser:
                 self.expect("[")
                 slots = self.several("]", self.expression)
                 self.expect("bytes")
+            elif self.take("size"):
+                sizes.append(self.size_rule(known))
+            elif self.take("require"):
+                requirements.append(self.requirement())
             elif self.take("update"):
                 variable = known()
                 self.expect("=")
                 updates.append((variable, known()))
             elif self.tokens[self.next].kind == "word":
-                at, buffer = self.at, self.buffer()
+                at, buffer = self.at, self.buffer(initial)
                 if buffer.name in buffers:
                     raise self.error(f"buffer {written(buffer.name)} is defined twice", at)
                 buffers[buffer.name] = buffer
@@ -386,18 +396,37 @@ class _Parser:
                 raise self.error(f"kernel {found.name} is defined twice", at)
             kernels[found.name] = found
         inputs = tuple(b.name for b in buffers.values() if b.role == "input")
-        return Program(
-            name, buffers, tuple(self.call(kernels, *c) for c in calls), inputs, outputs, tuple(updates), slots
-        )  # fmt: skip
+        signed = sign(buffers, inputs, outputs, updates, sizes, requirements, initial)
+        return Program(name, buffers, tuple(self.call(kernels, *c) for c in calls), signed, slots)
 
-    def buffer(self) -> Buffer:
+    def size_rule(self, known: Callable[[], str]) -> SizeRule:
+        name = self.kind("word", "the size's name")
+        self.expect(":")
+        self.expect("axis")
+        axis = int(self.kind("number", "the axis"))
+        self.expect("of")
+        given = known()
+        self.expect("is")
+        return SizeRule(name, given, axis, self.expression())
+
+    def requirement(self) -> Requirement:
+        left = self.expression()
+        relation = self.kind("mark", "'==' or '>='")
+        right = self.expression()
+        self.expect(",")
+        return Requirement(left, relation, right, unquoted(self.kind("string", "what is wrong otherwise")))
+
+    def buffer(self, initial: dict[str, str]) -> Buffer:
+        """A buffer; what the first value of a variable is called joins `initial`."""
         at = self.at
-        role = self.kind("word", "a buffer, a call, 'arena', 'update' or 'return'")
+        role = self.kind("word", "a buffer, a call, 'size', 'require', 'arena', 'update' or 'return'")
         if role not in ROLES:
             raise self.error(f"{role!r} is no kind of buffer: they are {', '.join(ROLES)}", at)
         name = self.name("the buffer's name")
         self.expect(":")
         kind = self.type()
+        if role == "variable" and self.take("from"):
+            initial[name] = unquoted(self.kind("string", "the name of its first value"))
         slot = int(self.kind("number", "the slot's number")) if self.take("slot") else None
         value = _array(self.attr(), kind).array if self.take("=") else None
         return Buffer(name, kind, role, slot, value)

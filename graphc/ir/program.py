@@ -1,6 +1,6 @@
 """Programs: an ordered list of kernels over buffers.
 
-    Program  := buffers, calls
+    Program  := signature, buffers, calls
     Call     := kernel, host call or steps, buffers for its parameters
     Kernel   := parameters, scratch, parallel loops, body
     HostCall := parameters, an operation that Python computes, the programs of its graphs
@@ -28,7 +28,7 @@ its stages: loops over scalar code, reductions, contractions. Scratch is private
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -38,9 +38,10 @@ from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.html import html_table
 from graphc.ir.names import written
-from graphc.ir.operation import Operation, Sized
+from graphc.ir.operation import Operation, Requirement, Sized
 from graphc.ir.printing import Printed
 from graphc.ir.scalar import Arg, Let, Ref
+from graphc.ir.signature import NOTHING, Argument, Signature, SizeRule, State
 from graphc.ir.types import DType, TensorType
 
 Index = tuple[Size, ...]
@@ -317,18 +318,44 @@ class Call:
 
 @dataclass(frozen=True)
 class Program(Printed):
-    """Calls in order over buffers; `slots` are the arena's slot sizes in bytes once buffers are planned.
-
-    `outputs` names the buffer of each result; one buffer may serve several.
-    """
+    """Calls in order over buffers; `slots` are the arena's slot sizes in bytes once buffers are planned."""
 
     name: str
     buffers: Mapping[str, Buffer]
     calls: tuple[Call, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    updates: tuple[tuple[str, str], ...] = ()  # (variable, buffer of its new value); planned: they change places at the end
+    signature: Signature = NOTHING
     slots: tuple[Size, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The buffers of the inputs, in the order of a call's arguments."""
+        return tuple(x.name for x in self.signature.inputs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The buffer of each result; one buffer may serve several."""
+        return tuple(y.name for y in self.signature.outputs)
+
+    @property
+    def updates(self) -> tuple[tuple[str, str], ...]:
+        """(variable, buffer of its new value)."""
+        return self.signature.updates
+
+    def asking(self, signature: Signature) -> Program:
+        """The program that finds its sizes, checks them and calls first values as another signature says."""
+        names = {v.name: v.initial for v in signature.variables}
+        variables = tuple(replace(v, initial=names.get(v.name, v.initial)) for v in self.signature.variables)
+        changed = replace(self.signature, variables=variables, sizes=signature.sizes, requirements=signature.requirements)
+        return replace(self, signature=changed)
+
+    def with_outputs(self, outputs: Iterable[str]) -> Program:
+        """The program whose results are what these buffers hold."""
+        found = tuple(Argument(name, self.buffers[name].type) for name in outputs)
+        return replace(self, signature=replace(self.signature, outputs=found))
+
+    def with_updates(self, updates: Iterable[tuple[str, str]]) -> Program:
+        """The program with other pairs of a variable and the buffer of its new value."""
+        return replace(self, signature=replace(self.signature, updates=tuple(updates)))
 
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
         """The program with every kernel replaced by `change` of it, those of the programs within it too."""
@@ -388,6 +415,17 @@ class Program(Printed):
         rows = [(str(i), *c._row()) for i, c in enumerate(self.calls)]
         arena = f", an arena of {len(self.slots)} slots" if self.slots else ""
         return html_table(header, rows, left=5, title=f"{self.name}: {len(self.calls)} calls{arena}")
+
+
+def sign(
+    buffers: Mapping[str, Buffer], inputs: Iterable[str], outputs: Iterable[str], updates: Iterable[tuple[str, str]] = (),
+    sizes: Iterable[SizeRule] = (), requirements: Iterable[Requirement] = (), initial: Mapping[str, str] | None = None,
+) -> Signature:  # fmt: skip
+    """The signature of a program over buffers, by their names; `initial` has names of first values that are others."""
+    initial = initial or {}
+    given, made = (tuple(Argument(name, buffers[name].type) for name in names) for names in (inputs, outputs))
+    state = tuple(State(b.name, b.type, initial.get(b.name, b.name)) for b in buffers.values() if b.role == "variable")
+    return Signature(given, made, state, tuple(sizes), tuple(requirements), tuple(updates))
 
 
 def bodies(statement: Statement) -> tuple[tuple[Statement, ...], ...]:

@@ -1,7 +1,9 @@
 """Programs and kernels as text; parser.py reads it back.
 
-    program := "program" name "{" buffer* arena? call* update* "return" values "}" kernel*
-    buffer  := role %name ":" type ["slot" number] ["=" elements of a constant]
+    program := "program" name "{" buffer* size* require* buffer* arena? call* update* "return" values "}" kernel*
+    buffer  := role %name ":" type ["from" name of its first value] ["slot" number] ["=" elements of a constant]
+    size    := "size" name ":" "axis" number "of" %input "is" size
+    require := "require" size ("==" | ">=") size "," message
     arena   := "arena" "[" sizes of the slots "]" "bytes"
     call    := values "=" kernel "(" values ")"
     kernel  := "kernel" name "(" parameters ")" "->" parameters "{" "parallel" axes "{" body "}" "}"
@@ -54,12 +56,18 @@ from graphc.ir.types import DType, TensorType
 
 @text_of.register(Program)
 def print_program(program: Program) -> str:
-    """The buffers, the calls in order, then each distinct kernel once."""
+    """The signature and the buffers, the calls in order, then each distinct kernel once."""
     lines = [f"program {print_title(program.name)} {{"]
+    lines += [f"  input {written(x.name)}: {x.type}" for x in program.signature.inputs]
+    lines += [f"  size {r.name}: axis {r.axis} of {written(r.input)} is {r.size}" for r in program.signature.sizes]
+    lines += [f"  require {r.left} {r.relation} {r.right}, {quoted(r.message)}" for r in program.signature.requirements]
+    initial = {v.name: f" from {quoted(v.initial)}" for v in program.signature.variables if v.initial != v.name}
     for buffer in program.buffers.values():
+        if buffer.role == "input":
+            continue
         place = f" slot {buffer.slot}" if buffer.slot is not None else ""
         value = f" = {array_text(buffer.value)}" if buffer.role == "constant" and buffer.value is not None else ""
-        lines.append(f"  {buffer.role} {written(buffer.name)}: {buffer.type}{place}{value}")
+        lines.append(f"  {buffer.role} {written(buffer.name)}: {buffer.type}{initial.get(buffer.name, '')}{place}{value}")
     if program.slots:
         lines.append(f"  arena [{', '.join(map(str, program.slots))}] bytes")
     kernels: dict[str, Called] = {}

@@ -6,18 +6,21 @@ Of the program:
     3. an input or a constant is never written; an output is
     4. temporaries that live at the same time have slots of their own, and no slot is smaller than what lies in it
     5. an update pairs a variable, once, with a buffer of its type
+    6. the signature has every input and every variable, once, and they, as the outputs, are buffers of its types
+    7. a rule for a size is of an axis that there is, and linear in the size; every size that buffers and requirements have is
+       told by such a rule, or from outside
 Of a kernel:
-    6. a name is defined before it is used, and not again while it is in sight; a loop variable is in sight within its loop
-    7. operands have the types that their operation takes; loads and stores have those of their buffers
-    8. an index has as many parts as its buffer has axes, and where sizes show it, it lies inside
-    9. a store goes into scratch, or into a parameter that is made, and no two iterations of a parallel loop store into one
+    8. a name is defined before it is used, and not again while it is in sight; a loop variable is in sight within its loop
+    9. operands have the types that their operation takes; loads and stores have those of their buffers
+   10. an index has as many parts as its buffer has axes, and where sizes show it, it lies inside
+   11. a store goes into scratch, or into a parameter that is made, and no two iterations of a parallel loop store into one
        element, as far as their indices show it: one that does not depend on a parallel loop's variable is an error
-   10. a reduction continues an accumulator of its type and combination
+   12. a reduction continues an accumulator of its type and combination
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -47,15 +50,16 @@ from graphc.ir.program import (
     While,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
+from graphc.ir.signature import is_linear
 from graphc.ir.types import DType, TensorType
 
 GIVEN = ("input", "variable", "constant")  # roles of buffers that hold values before the first call
 
 
-def verify_program(program: Program, sizes: Iterable[str] = (), carries: Sequence[str] = ()) -> Program:
+def verify_program(program: Program, sizes: Collection[str] = (), carries: Sequence[str] = ()) -> Program:
     """The program itself, if it is sound; else GraphError with what is not.
 
-    sizes: names that its indices may have beside those in the shapes of its buffers: what a program within another is told.
+    sizes: the names that it is told from outside, as a program within another is.
     carries: the inputs that it updates, as the program of steps does.
 
     >>> import graphc as gx
@@ -64,6 +68,7 @@ def verify_program(program: Program, sizes: Iterable[str] = (), carries: Sequenc
     'graph'
     """
     _check_buffers(program, carries)
+    _check_signature(program, set(sizes))
     _check_slots(program)
     known = {*sizes, *dims.names(*(n for b in program.buffers.values() for n in b.type.shape))}
     done: set[int] = set()
@@ -118,6 +123,36 @@ def _check_buffers(program: Program, carries: Sequence[str]) -> None:
         seen.add(variable)
         if source not in holds or buffers[source].type != buffers[variable].type:
             raise wrong(f"the new value of {written(variable)}: {buffers[variable].type} is {written(source)}")
+
+
+def _check_signature(program: Program, told: set[str]) -> None:
+    def wrong(what: str) -> GraphError:
+        return GraphError(f"verify: program {program.name}: {what}")
+
+    signature, buffers = program.signature, program.buffers
+    roles = (("input", [x.name for x in signature.inputs]), ("variable", [v.name for v in signature.variables]))
+    for role, names in roles:
+        held = [b.name for b in buffers.values() if b.role == role]
+        if sorted(names) != sorted(held):
+            odd = next(iter(sorted(set(names) ^ set(held))), names[0] if names else "")
+            raise wrong(f"the signature does not have the {role} {written(odd)} once")
+    arguments = (*signature.inputs, *signature.outputs)
+    for name, kind in (*((x.name, x.type) for x in arguments), *((v.name, v.type) for v in signature.variables)):
+        if kind != buffers[name].type:
+            raise wrong(f"{written(name)} is {kind} in the signature, and {buffers[name].type} as a buffer")
+    types = {x.name: x.type for x in signature.inputs}
+    for rule in signature.sizes:
+        if rule.input not in types or not 0 <= rule.axis < types[rule.input].rank:
+            raise wrong(f"the size {rule.name} is told by axis {rule.axis} of {written(rule.input)}, which no input has")
+        if rule.name not in dims.names(rule.size) or not is_linear(rule.size, rule.name):
+            raise wrong(f"the size {rule.name} does not follow from {rule.size}")
+        told = {*told, rule.name}
+    asked = [(f"{written(b.name)}: {b.type}", b.type.shape) for b in buffers.values()]
+    asked += [(f"the size {r.name}", (r.size,)) for r in signature.sizes]
+    asked += [(f"the requirement {r.left} {r.relation} {r.right}", (r.left, r.right)) for r in signature.requirements]
+    for what, sizes in asked:
+        for name in sorted(dims.names(*sizes) - told):
+            raise wrong(f"no rule tells the size {name} of {what}")
 
 
 def _differ(a: Size, b: Size) -> bool:

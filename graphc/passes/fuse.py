@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from graphc.ir.graph import Graph
 from graphc.ir.program import Program
+from graphc.ir.signature import signature_of
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.plan_kernels import plan_kernels
 
@@ -21,4 +22,5 @@ def fuse(plan: Plan | Graph) -> Program:
     """The program of a plan, or of a graph that is planned here: its kernels in order, over buffers not yet planned."""
     from graphc.passes.lowering import lower
 
-    return lower(plan_kernels(plan) if isinstance(plan, Graph) else plan)
+    plan = plan_kernels(plan) if isinstance(plan, Graph) else plan
+    return lower(plan).asking(signature_of(plan.graph))

@@ -243,7 +243,7 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
         calls[at] = merged.done(calls[at])
     for variable, source in copies:
         calls.append(Call(copy_kernel(buffers[variable].type), (source, variable)))
-    return replace(program, buffers=buffers, calls=tuple(calls), updates=tuple(exchanges))
+    return replace(program, buffers=buffers, calls=tuple(calls)).with_updates(exchanges)
 
 
 # --- temporaries -----------------------------------------------------------------------------------------------------

@@ -127,26 +127,3 @@ def test_what_is_no_dimension(text: str, message: str) -> None:
     with pytest.raises(ShapeError) as caught:
         dim(text)
     assert caught.value.message == message
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_solve(seed: int) -> None:
-    """Linear sizes with known values give back the names; what they do not tell is left out."""
-    rng = random.Random(seed)
-    for _ in range(200):
-        env = {name: rng.randint(0, 9) for name in NAMES}
-        sizes: list[Size] = [dims.add(dims.mul(dims.symbol("a"), rng.randint(1, 3)), rng.randint(-2, 3))]
-        sizes.append(dims.add(dims.mul(dims.symbol("b"), rng.randint(1, 3)), dims.mul(dims.symbol("a"), rng.randint(-1, 2))))
-        if rng.random() < 0.5:
-            sizes.append(dims.floordiv(dims.symbol("c"), 2))
-        rng.shuffle(sizes)
-        known = dims.solve((s, dims.evaluate(s, env)) for s in sizes)
-        assert known == {"a": env["a"], "b": env["b"]}
-        assert dims.solvable(sizes) == known.keys()
-
-
-def test_solve_finds_no_negative_and_no_broken_sizes() -> None:
-    assert dims.solve([(dim("2*n"), 5)]) == {}
-    assert dims.solve([(dim("n+3"), 1)]) == {}
-    assert dims.solve([(dim("n*n"), 4)]) == {}
-    assert dims.solve([(dim("n+m"), 7), (dim("2*n"), 8)]) == {"n": 4, "m": 3}

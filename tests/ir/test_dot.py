@@ -17,7 +17,7 @@ import graphc as gx
 from graphc.errors import Where
 from graphc.ir.dot import _Blocks, mimebundle, render_svg, to_dot
 from graphc.ir.graph import Graph, origin
-from graphc.ir.program import Axis, Buffer, Call, Kernel, Param, Program
+from graphc.ir.program import Axis, Buffer, Call, Kernel, Param, Program, sign
 from graphc.ir.types import TensorType
 
 PASSES = (gx.passes.eliminate_common, gx.passes.eliminate_dead)
@@ -139,7 +139,7 @@ def test_nodes_of_one_kernel_share_a_frame_and_each_stands_once() -> None:
     step = compiled([x], [gx.sin(a), gx.cos(a)])
     place = {node.op.name: i for i, node in enumerate(step.graph.nodes)}
     calls = (kernel("k0", place["exp"], place["sin"]), kernel("k1", place["exp"], place["cos"]))
-    step.stages.append(("fuse", Program("graph", {}, calls, (), ())))
+    step.stages.append(("fuse", Program("graph", {}, calls)))
     found = parsed(step).get_subgraphs()
     frames = {f.get_node("graph")[0].get_attributes()["label"].strip(chr(34)): set(attributes(f)) for f in found}
     assert frames == {"k0": {f"n{place['exp']}", f"n{place['sin']}"}, "k1": {f"n{place['cos']}"}}
@@ -150,7 +150,7 @@ def test_a_node_of_no_kernel_stands_with_its_first_reader() -> None:
     moved = x.T
     step = compiled([x], [gx.sin(moved), gx.cos(moved)])
     place = {node.op.name: i for i, node in enumerate(step.graph.nodes)}
-    step.stages.append(("fuse", Program("graph", {}, (kernel("k0", place["cos"]), kernel("k1", place["sin"])), (), ())))
+    step.stages.append(("fuse", Program("graph", {}, (kernel("k0", place["cos"]), kernel("k1", place["sin"])))))
     first, second = parsed(step).get_subgraphs()
     assert set(attributes(first)) == {f"n{place['cos']}", f"n{place['permute_dims']}"}
     assert set(attributes(second)) == {f"n{place['sin']}"}
@@ -207,7 +207,7 @@ def test_a_program_draws_calls_over_buffers() -> None:
     both = Kernel("both", tuple(Param(n, kind, "in" if n in "ab" else "out") for n in "abcd"), (), ())
     buffers = {name: Buffer(name, kind, role, 7 if name == "t" else None) for name, role in roles.items()}
     calls = (Call(double, ("x", "t")), Call(both, ("t", "v", "y", "u")))
-    graph = parsed(Program("pair", buffers, calls, ("x",), ("y",), (("v", "u"),)))
+    graph = parsed(Program("pair", buffers, calls, sign(buffers, ["x"], ["y"], [("v", "u")])))
     x, v, out = (labelled(graph, name)[0] for name in ("x", "v", "output"))
     assert edges(graph) == [
         (x, "call0", "f32[3]"), ("call0", "call1", "f32[3] in slot 7"), (v, "call1", "f32[3]"), ("call1", v, "update"),
@@ -219,7 +219,8 @@ def test_a_program_draws_calls_over_buffers() -> None:
 def test_a_program_that_writes_a_variable_in_place_draws_the_update() -> None:
     kind = TensorType(gx.float32, (3,))
     step = Kernel("step", (Param("v", kind, "inout"),), (), ())
-    graph = parsed(Program("inplace", {"v": Buffer("v", kind, "variable")}, (Call(step, ("v",)),), (), ("v",)))
+    buffers = {"v": Buffer("v", kind, "variable")}
+    graph = parsed(Program("inplace", buffers, (Call(step, ("v",)),), sign(buffers, [], ["v"])))
     v, out = (labelled(graph, name)[0] for name in ("v", "output"))
     assert edges(graph) == [(v, "call0", "f32[3]"), ("call0", v, "update"), ("call0", out, "f32[3]")]
 

@@ -12,7 +12,7 @@ from graphc.backends.program import InterpretedProgram
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.primitives import PRIMITIVES, fma
-from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store
+from graphc.ir.program import Axis, Buffer, Call, Kernel, Load, Param, Program, Store, sign
 from graphc.ir.scalar import COMPARISONS, Let, Ref
 from graphc.ir.types import DTYPES, DType, TensorType
 from graphc.passes.expand_math import is_primitive
@@ -29,7 +29,7 @@ def program_of(op: str, operands: tuple[DType, ...], result: DType) -> Program:
     let = Let("r", result, op, tuple(Ref(str(k), d) for k, d in enumerate(operands)))
     kernel = Kernel("k0", tuple(params), (Axis("i", n),), (*loads, let, Store("y", (i,), Ref("r", result))))
     buffers = {p.name: Buffer(p.name, p.type, "input" if p.mode == "in" else "output") for p in params}
-    return Program("one", buffers, (Call(kernel, tuple(buffers)),), tuple(p.name for p in params[:-1]), ("y",))
+    return Program("one", buffers, (Call(kernel, tuple(buffers)),), sign(buffers, [p.name for p in params[:-1]], ["y"]))
 
 
 def cases() -> list[tuple[str, tuple[DType, ...], DType]]:

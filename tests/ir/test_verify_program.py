@@ -14,6 +14,7 @@ from graphc.passes.lowering import steps
 
 SOUND = """program steps {
   input %x: f32[n, 4]
+  size n: axis 0 of %x is n
   constant %c: f32[4] = [1.0, 2.0, 3.0, 4.0]
   variable %"w:0": f32[4]
   next %5: f32[4]
@@ -98,24 +99,30 @@ BROKEN = [
     ("update %\"w:0\" = %5", "update %\"w:0\" = %y", "the new value of %\"w:0\": f32[4] is %y", None),
     ("update %\"w:0\" = %5", "update %c = %5", "is no variable", None),
     ("update %\"w:0\" = %5", "update %\"w:0\" = %5\n  update %\"w:0\" = %5", "updated already", None),
-    # rule 6
+    # rule 7
+    ("  size n: axis 0 of %x is n\n", "", "no rule tells the size n of %x: f32[n, 4]", None),
+    ("axis 0 of %x is n", "axis 2 of %x is n", "the size n is told by axis 2 of %x, which no input has", None),
+    ("axis 0 of %x is n", "axis 0 of %x is n*n", "the size n does not follow from n*n", None),
+    ("axis 0 of %x is n", "axis 0 of %x is n+m", "no rule tells the size m of the size n", None),
+    ("axis 0 of %x is n", 'axis 0 of %x is n\n  require n >= m, "too few"', "the size m of the requirement n >= m", None),
+    # rule 8
     ("      %0 = reduce add(%0, %4)\n", "      %0 = reduce add(%0, %3)\n", "%3 is not defined where it is used", None),
     ("      %3 = mul(%1, %2)", "      %1 = mul(%1, %2)\n      %3 = mul(%1, %2)", "%1 is defined twice", None),
     ("for j in 1 .. 4", "for i in 1 .. 4", "i has another meaning", None),
     ("store %y0[m_], %3", "store %y0[k], %3", "k in an index is neither a size nor the variable", None),
     ("%1 = index(i)", "%1 = index(%0)", "%0 in an index is no int64", None),
-    # rule 7
+    # rule 9
     ("%2 = gt(%1, 2)", "%2 = add(%1, 2)", "%2 is int64 where bool is wanted", None),
     ("%2 = gt(%1, 2)", "%2 = gt(%1, 2: i32)", "2 is int32 where int64 is wanted", None),
     ("select(%2, %0, 1.0)\n    store %y0[i], %3", "add(%0, 1.0)\n    store %y0[i], %1", "%1 is int64 where float32", None),
-    # rule 8
+    # rule 10
     ("%4 = load %s0[j-1]", "%4 = load %s0[j-2]", "j-2 is not inside an axis of 4", None),
     ("%4 = load %s0[j-1]", "%4 = load %s0[j+1]", "j+1 is not inside an axis of 4", None),
     ("%4 = load %s0[j-1]", "%4 = load %s0[j-1, 0]", "has 1 axes, and an index of 2 parts", None),
-    # rule 9
+    # rule 11
     ("    store %y0[i], %0\n", "    store %y0[0], %0\n", "all iterations of i store into the same elements of %y0", None),
     ("    store %y0[i], %0\n", "    store %x0[i, 0], %0\n", "stores into %x0, which it only reads", None),
-    # rule 10
+    # rule 12
     ("      %0 = reduce add(%0, %4)\n", "      %0 = reduce mul(%0, %4)\n", "is started as add, and continued as mul", None),
 ]
 
@@ -153,8 +160,8 @@ def test_two_buffers_of_a_kernel_with_one_name() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("%1 = k0(%x, %c)", "%1 = k9(%x, %c)", "line 11, column 8: there is no kernel k9"),
-        ("%1 = k0(%x, %c)", "%1 = k0(%z, %c)", "line 11, column 11: buffer %z is not defined"),
+        ("%1 = k0(%x, %c)", "%1 = k9(%x, %c)", "line 12, column 8: there is no kernel k9"),
+        ("%1 = k0(%x, %c)", "%1 = k0(%z, %c)", "line 12, column 11: buffer %z is not defined"),
         ("  temporary %2", "  temporary %1", "buffer %1 is defined twice"),
         ("  next %5", "  late %5", "'late' is no kind of buffer"),
         ("kernel k1(", "kernel k0(", "kernel k0 is defined twice"),

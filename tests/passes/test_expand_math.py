@@ -420,6 +420,6 @@ def test_equal_kernels_stay_one_object():
     x = gx.placeholder("x", (4,), "float32")
     f = gx.compile([x], gx.exp(x))
     program = f.program
-    twice = Program(program.name, program.buffers, program.calls * 2, program.inputs, program.outputs, program.slots)
+    twice = Program(program.name, program.buffers, program.calls * 2, program.signature, program.slots)
     first, second = expand_math(twice).calls
     assert first.kernel is second.kernel

@@ -15,9 +15,9 @@ host_calls.py          routines of Python
 from __future__ import annotations
 
 from graphc.ir.graph import Node
-from graphc.ir.operation import Constant, Input
-from graphc.ir.program import Buffer, Call, Program, copy_kernel
 from graphc.ir.names import unused
+from graphc.ir.operation import Constant, Input
+from graphc.ir.program import Buffer, Call, Program, copy_kernel, sign
 from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
 from graphc.passes.fusion.plan import Plan
@@ -32,7 +32,7 @@ from graphc.passes.lowering.stages import lower_stages
 
 
 def lower(plan: Plan) -> Program:
-    """The program of a plan."""
+    """The program of a plan, which is told its sizes."""
     graph = plan.graph
     names = names_of(graph)
     crossing = plan.crossing()
@@ -86,8 +86,8 @@ def lower(plan: Plan) -> Program:
     results = [copied(n, "copy", "output") if plan.is_leaf(n) else names[n] for n in graph.outputs]
     variables = {v for v, _ in graph.updates}
     updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
-    program = Program(graph.name, buffers, tuple(calls), tuple(names[n] for n in graph.inputs), tuple(results), tuple(updates))
-    return program.named()
+    signature = sign(buffers, (names[n] for n in graph.inputs), results, updates)
+    return Program(graph.name, buffers, tuple(calls), signature).named()
 
 
 def _lower_row_partials(writer: KernelWriter) -> list[Call]:

@@ -73,7 +73,7 @@ def _once_each(program: Program) -> Program:
             calls.append(Call(copy_kernel(buffers[name].type), (name, twin)))
             name = twin
         outputs.append(name)
-    return replace(program, buffers=buffers, calls=tuple(calls), outputs=tuple(outputs))
+    return replace(program, buffers=buffers, calls=tuple(calls)).with_outputs(outputs)
 
 
 def _bytes(slots: list[Size]) -> Size:
