@@ -188,7 +188,7 @@ def test_programs_of_all_statements_read_back() -> None:
     sorted_ = gx.scan(lambda c, row: (gx.linalg.solve(gx.eye(3, dtype="float32"), c + row), c), x[0], x)[1]
     table = gx.asarray(np.arange(60, dtype="float32").reshape(20, 3))
     f = gx.compile([x, n], [far, chosen, sorted_, gx.argmax(x, axis=0), x @ table.T, gx.cumulative_sum(x, axis=0)])
-    for name, stage in f.stages:
+    for name, stage in ((n, s) for n, s in f.stages if not isinstance(s, gx.passes.Plan)):
         assert str(parse(str(stage))) == str(stage), name
 
 
@@ -205,7 +205,7 @@ def test_steps_read_back_and_run_statement_by_statement(monkeypatch: pytest.Monk
     (h, total), ys = gx.scan(step, (xs[0], xs[0, 0]), xs, reverse=reverse)
     f = gx.compile([xs, w], [h, total, ys], backend="program")
     assert any(isinstance(call.kernel, Steps) for call in f.program.calls)
-    for name, stage in f.stages:
+    for name, stage in ((n, s) for n, s in f.stages if not isinstance(s, gx.passes.Plan)):
         assert str(parse(str(stage))) == str(stage), name
     rng = np.random.default_rng(0)
     for length in (1, 2, 5):
