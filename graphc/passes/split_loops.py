@@ -11,17 +11,19 @@
 
 Joined and padded arrays ask at each element which part it lies in. Afterwards the innermost loops that are long enough do not:
 each part has a loop of its own, with its own loads only. The values and the order of the elements are what they were. Loops
-that reduce stay whole, since the order of a sum is that of one loop.
+that reduce stay whole, since the order of a sum is that of one loop. But loops around those that add up in memory are split too:
+one part after the other adds in the same order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import Load, Loop, Program, Statement, Store, with_bodies
+from graphc.ir.program import Accumulate, Load, Loop, Program, Statement, Store, statements_of, with_bodies
 from graphc.ir.scalar import Arg, Const, Let, Ref, literal
 from graphc.ir.types import bool_
 
@@ -60,9 +62,24 @@ def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     for statement in body:
         if isinstance(statement, Loop) and all(isinstance(s, (Let, Load, Store)) for s in statement.body):
             found += _parts(statement)
+        elif isinstance(statement, Loop) and _adds_up(statement):
+            found += (with_bodies(part, _body) for part in _parts(statement))
         else:
             found.append(with_bodies(statement, _body))
     return tuple(found)
+
+
+def _adds_up(loop: Loop) -> bool:
+    """Whether there is nothing in a loop but loops that add up in memory."""
+    inner = list(statements_of(loop.body))
+    plain = all(isinstance(s, (Let, Load, Store, Accumulate, Loop)) for s in inner)
+    return plain and any(isinstance(s, Loop) for s in loop.body) and any(isinstance(s, Accumulate) for s in inner)
+
+
+def _turns(loop: Loop) -> int:
+    """How often the innermost statements of a nest run in one turn of its outermost loop, as far as is known."""
+    inner = [(s, dims.sub(s.stop, s.start)) for s in loop.body if isinstance(s, Loop)]
+    return max((max(1, n) * _turns(s) for s, n in inner if isinstance(n, int)), default=1)
 
 
 def _parts(loop: Loop) -> list[Loop]:
@@ -74,21 +91,26 @@ def _parts(loop: Loop) -> list[Loop]:
     ends = [loop.start, *sorted(t for t in turns if loop.start < t < loop.stop), loop.stop]
     if len(ends) == 2:
         return [loop]
-    long = loop.stop - loop.start >= LENGTH * (len(ends) - 1)
+    long = (loop.stop - loop.start) * _turns(loop) >= LENGTH * (len(ends) - 1)
     if not long and any((b - a) % ALIGNED for a, b in pairwise(ends)):
         return [loop]
     parts = []
     for a, b in pairwise(ends):
         known = {name: q.answer(a) for name, q in questions.items()}
         parts.append(Loop(loop.var, b, _needed(_settled(loop.body, known)), a))
-    return parts if sum(len(p.body) for p in parts) <= GROWTH * len(loop.body) else [loop]
+    few = sum(_count(p.body) for p in parts) <= GROWTH * _count(loop.body)
+    return parts if few else [loop]
+
+
+def _count(body: tuple[Statement, ...]) -> int:
+    return sum(1 for _ in statements_of(body))
 
 
 def _questions(loop: Loop) -> dict[str, _Question]:
     """The comparisons of a loop's variable with numbers."""
     lines: dict[str, tuple[int, int]] = {}
     found: dict[str, _Question] = {}
-    for statement in loop.body:
+    for statement in statements_of(loop.body):
         match statement:
             case Let(name=name, op="index", index=size):
                 line = _line(size, loop.var)
@@ -110,7 +132,6 @@ def _line(size: Size, var: str) -> tuple[int, int] | None:
 
 def _settled(body: tuple[Statement, ...], known: dict[str, bool]) -> list[Statement]:
     """The code where some answers are known."""
-    found: list[Statement] = []
     same: dict[str, Arg] = {name: Const(answer, bool_) for name, answer in known.items()}  # what a name stands for
     places: dict[str, Size] = {}  # and in an index
 
@@ -125,26 +146,34 @@ def _settled(body: tuple[Statement, ...], known: dict[str, bool]) -> list[Statem
     def at(index: tuple[Size, ...]) -> tuple[Size, ...]:
         return tuple(dims.substitute(i, places) for i in index) if places else index
 
-    for statement in body:
-        match statement:
-            case Let(name=name) if name in known:
-                pass
-            case Let(name=name, op=op, args=args):
-                args = tuple(map(now, args))
-                value = _value(op, args)
-                if value is not None:
-                    put(name, value)
-                else:
-                    found.append(replace(statement, args=args, index=at((statement.index,))[0]))
-            case Load(name=name, dtype=dtype, index=index, guard=guard):
-                guard = None if guard is None else now(guard)
-                if isinstance(guard, Const) and not guard.value:
-                    put(name, Const(literal(0, dtype), dtype))
-                else:
-                    found.append(replace(statement, index=at(index), guard=None if isinstance(guard, Const) else guard))
-            case Store(index=index, value=value):
-                found.append(replace(statement, index=at(index), value=now(value)))
-    return found
+    def settle(body: tuple[Statement, ...]) -> list[Statement]:
+        found: list[Statement] = []
+        for statement in body:
+            match statement:
+                case Let(name=name) if name in known:
+                    pass
+                case Let(name=name, op=op, args=args):
+                    args = tuple(map(now, args))
+                    value = _value(op, args)
+                    if value is not None:
+                        put(name, value)
+                    else:
+                        found.append(replace(statement, args=args, index=at((statement.index,))[0]))
+                case Load(name=name, dtype=dtype, index=index, guard=guard):
+                    guard = None if guard is None else now(guard)
+                    if isinstance(guard, Const) and not guard.value:
+                        put(name, Const(literal(0, dtype), dtype))
+                    else:
+                        guard = None if isinstance(guard, Const) else guard
+                        found.append(replace(statement, index=at(index), guard=guard))
+                case Store(index=index, value=value) | Accumulate(index=index, value=value):
+                    found.append(replace(statement, index=at(index), value=now(value)))
+                case Loop(start=start, stop=stop, body=inner):
+                    start, stop = at((start, stop))
+                    found.append(replace(statement, start=start, stop=stop, body=tuple(settle(inner))))
+        return found
+
+    return settle(body)
 
 
 def _value(op: str, args: tuple[Arg, ...]) -> Arg | None:
@@ -162,20 +191,27 @@ def _value(op: str, args: tuple[Arg, ...]) -> Arg | None:
 def _needed(body: list[Statement]) -> tuple[Statement, ...]:
     """The code without what no store needs."""
     needed: set[str] = set()
-    found: list[Statement] = []
-    for statement in reversed(body):
-        values: tuple[Arg | None, ...]
-        sizes: tuple[Size, ...]
-        match statement:
-            case Let(name=name, args=args, index=size) if name in needed:
-                values, sizes = args, (size,)
-            case Load(name=name, index=index, guard=guard) if name in needed:
-                values, sizes = (guard,), index
-            case Store(index=index, value=value):
-                values, sizes = (value,), index
-            case _:
-                continue
-        found.append(statement)
-        needed |= {v.name for v in values if isinstance(v, Ref)}
-        needed |= {n.removeprefix("%") for n in dims.names(*sizes) if n.startswith("%")}
-    return tuple(reversed(found))
+
+    def keep(body: Sequence[Statement]) -> tuple[Statement, ...]:
+        found: list[Statement] = []
+        for statement in reversed(body):
+            values: tuple[Arg | None, ...]
+            sizes: tuple[Size, ...]
+            match statement:
+                case Let(name=name, args=args, index=size) if name in needed:
+                    values, sizes = args, (size,)
+                case Load(name=name, index=index, guard=guard) if name in needed:
+                    values, sizes = (guard,), index
+                case Store(index=index, value=value) | Accumulate(index=index, value=value):
+                    values, sizes = (value,), index
+                case Loop(start=start, stop=stop, body=inner):
+                    statement = replace(statement, body=keep(inner))
+                    values, sizes = (), (start, stop)
+                case _:
+                    continue
+            found.append(statement)
+            needed.update(v.name for v in values if isinstance(v, Ref))
+            needed.update(n.removeprefix("%") for n in dims.names(*sizes) if n.startswith("%"))
+        return tuple(reversed(found))
+
+    return keep(body)

@@ -70,6 +70,25 @@ def test_short_parts_are_split_where_they_fill_vectors(width: int, parts: int) -
     assert len([s for s in statements_of(joined.kernel.body) if isinstance(s, Loop)]) == parts
 
 
+def test_loops_around_sums_in_memory_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, g = (gx.placeholder(n, (2, 6, 14, 16), "float32") for n in "xg")
+    w = gx.placeholder("w", (3, 3, 1, 16), "float32")
+    slope = gx.vjp(gx.nn.conv(x, w, padding=1, groups=16, layout="NHWC"), [x, w], g)[1]
+    values = [np.random.default_rng(i).normal(size=a.shape).astype("float32") for i, a in enumerate((x, w, g))]
+    values[0][0, 0, 0], values[0][1, 5, 13] = np.inf, -0.0
+    found, asked = [], []
+    for length in (64, 1 << 40):
+        monkeypatch.setattr(THE_PASS, "LENGTH", length)
+        run = gx.compile([x, w, g], slope)
+        found.append(np.asarray(run(*values)))
+        loads = [s for k in run.kernels for s in statements_of(k.kernel.body) if isinstance(s, Load)]
+        asked.append(any(load.guard is not None for load in loads if load.buffer == "x0" and len(load.index) == 4))
+    assert asked == [False, True]
+    assert found[0].tobytes() == found[1].tobytes()
+    wanted = gx.compile([x, w, g], slope, backend="interpreter")(*values)
+    np.testing.assert_allclose(found[0], wanted, 1e-4, 1e-5)
+
+
 def test_reductions_stay_whole() -> None:
     x = gx.placeholder("x", (4, 300), "float32")
     run = gx.compile([x], gx.sum(gx.pad(x, 1), axis=1))

@@ -17,6 +17,8 @@ from graphc.passes.domains import core_shape
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
+MANY = 4  # sums that are worth a register each
+VECTOR = 16  # lanes of one
 BLOCK = 64  # rows added up before their sum joins the compensated total
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
@@ -60,6 +62,23 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     return _lower_lanes(writer, nodes, lane, axes, inner, parts)
 
 
+def _strips(start: Size, stop: Size, width: Size) -> list[tuple[Size, int, Size]]:
+    """Lanes from `start` to `stop` in strips, each one vector or a part of one: how many, of how many lanes, from where on.
+
+    A vector of each sum goes along the last axis by itself, so that it stays in a register meanwhile.
+    """
+    extent = dims.sub(stop, start)
+    if not isinstance(extent, int):
+        return [(dims.floordiv(extent, VECTOR), VECTOR, start)] if dims.divisor(width) % VECTOR == 0 else []
+    found: list[tuple[Size, int, Size]] = []
+    for size in (VECTOR, VECTOR // 2, VECTOR // 4, VECTOR // 8, 1):
+        count = extent // size
+        if count:
+            found.append((count, size, start))
+            start, extent = dims.add(start, count * size), extent - count * size
+    return found
+
+
 def _lower_lanes(
     writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
 ) -> Call:  # fmt: skip
@@ -70,17 +89,19 @@ def _lower_lanes(
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
     width = work.domain[lane]
-    tiles = dims.floordiv(dims.add(width, TILE - 1), TILE)
+    tile = min(TILE, max(1, width)) if isinstance(width, int) else TILE
+    tiles = dims.floordiv(dims.add(width, tile - 1), tile)
     t, u = writer.loop("t"), writer.loop("u")
-    start = dims.mul(dims.symbol(t), TILE)
-    stop = dims.minimum(width, dims.add(start, TILE))
+    start = dims.mul(dims.symbol(t), tile)
+    stop = dims.add(start, tile)
+    if not isinstance(width, int) or width % tile:
+        stop = dims.minimum(width, stop)
     here = (dims.sub(index[lane], start),)
     dtype = node.type.dtype
-    size: Size = min(TILE, width) if isinstance(width, int) else TILE
     zero = neutral(work.combine, dtype)
     body = Scope(writer, None, {**{a.var: a.extent for a in axes}, t: tiles})
 
-    def lanes(scope: Scope, write: Callable[[Scope], None]) -> None:
+    def lanes(scope: Scope, write: Callable[[Scope], None], start: Size = start, stop: Size = stop) -> None:
         into = Scope(writer, scope, {names[lane]: width})
         write(into)
         scope.body.append(Loop(names[lane], stop, tuple(into.body), start))
@@ -91,19 +112,33 @@ def _lower_lanes(
     def given(scope: Scope, n: Node) -> Arg:
         return scope.load(parts[n].name, dtype, (dims.symbol(u), *free))
 
-    def add(scope: Scope) -> None:
-        def gather(s: Scope) -> None:
-            for acc, n in zip(sums, nodes, strict=True):
-                s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
+    def gather(s: Scope) -> None:
+        for acc, n in zip(sums, nodes, strict=True):
+            s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
 
-        lanes(scope, gather)
+    def rows(scope: Scope, axes: list[Axis]) -> None:
+        """All rows of some axes, one after the other."""
+        strips = _strips(start, stop, width) if len(nodes) >= MANY and len(inner) > 1 and not parts else []
+        if not strips:
+            scope.loops(axes, lambda s: lanes(s, gather))
+            return
 
-    compensated = work.combine == "add" and dtype.is_float
-    sums = [] if compensated and parts else [writer.new_scratch(dtype, (size,)) for _ in nodes]
+        def inside(s: Scope) -> None:
+            for count, size, first in strips:
+                v = writer.loop("v")
+                begin = dims.add(first, dims.mul(dims.symbol(v), size))
+                end = dims.add(begin, size)
+                s.loops([Axis(v, count), axes[-1]], lambda s, b=begin, e=end: lanes(s, gather, b, e))  # type: ignore[misc]
+
+        scope.loops(axes[:-1], inside)
+
+    count = inner[0].extent if not parts else None
+    compensated = work.combine == "add" and dtype.is_float and not (isinstance(count, int) and count <= BLOCK)
+    sums = [] if compensated and parts else [writer.new_scratch(dtype, (tile,)) for _ in nodes]
     if compensated:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
         # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
-        totals, errors = ([writer.new_scratch(dtype, (size,)) for _ in nodes] for _ in "te")
+        totals, errors = ([writer.new_scratch(dtype, (tile,)) for _ in nodes] for _ in "te")
         lanes(body, clear(*totals, *errors))
         first, *others = inner
         blocks = parts[node].type.shape[0] if parts else dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
@@ -112,7 +147,7 @@ def _lower_lanes(
             begin = dims.mul(dims.symbol(u), BLOCK)
             lanes(block, clear(*sums))
             run = Scope(writer, block, {first.var: first.extent})
-            run.loops(others, add)
+            rows(run, others)
             block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
 
         def join(scope: Scope) -> None:
@@ -142,7 +177,7 @@ def _lower_lanes(
         lanes(body, finish)
     else:
         lanes(body, clear(*sums))
-        body.loops([Axis(u, parts[node].type.shape[0])] if parts else inner, add)
+        rows(body, [Axis(u, parts[node].type.shape[0])] if parts else inner)
         lanes(body, lambda s: epilogue(writer, s, {n: s.load(b, dtype, here) for n, b in zip(nodes, sums, strict=True)}, free))
     made = {replace(parts[n], mode="in"): f"{writer.names[n]}.part" for n in nodes if parts}
     return writer.call([*axes, Axis(t, tiles)], body.body, made)
