@@ -327,8 +327,8 @@ def _gradient_every(every: Size, x: Spread, g: Spread, groups: Size, first: bool
 
 LEAST = 8  # channels that are worth a vector
 TAPS = 64  # of a kernel, up to which a sum over them is written out
-SUMS = 12  # taps of a kernel up to which the gradient has a sum for each in one pass
-PAIRS = 8  # of channels in and out of a group, up to which the same
+ROWS = 256  # of places, up to which sums over an image are loops that can be split where a tap leaves the image
+ASKED = 12  # taps up to which such sums ask whether they are inside of an image, channels last; else zeros are stored around it
 SHORT = 4  # the same channels last, where vectors lie along the channels either way: what reads a short sum can take it along
 FEW = 64  # channels up to which images are stored with the zeros around them
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
@@ -564,7 +564,7 @@ def _gradient(
     nd, n = len(kernel), x.shape[0]
     size = tuple(g.shape[a] for a in _spatial(g.ndim, first))
     into, out = (dims.floordiv(v.shape[1 if first else -1], groups) for v in (x, g))
-    if groups != 1:
+    if groups != 1 or out != 1:
         found = _gradient_at_once(x, g, kernel, stride, dilation, before, groups, first)
         if found is not None:
             return found
@@ -603,41 +603,50 @@ def _gradient(
 def _gradient_at_once(
     x: Tensor, g: Tensor, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, groups: Size, first: bool
 ) -> Tensor | None:  # fmt: skip
-    """A sum for each tap, all in one pass over the places of an image: where groups are small.
+    """A sum for each tap, all in one pass over the places of an image: where channels are few.
 
-    Each place of what came out is read once, beside what every tap sees there. Vectors lie along the channels, or along the last
-    axis where channels come first, and each tap's vector stays in a register.
+    Each place of what came out is read once, beside what every tap sees there. Vectors lie along the channels out, or along the
+    last axis where channels come first, and each tap's vector stays in a register.
     """
     nd, n, taps = len(kernel), x.shape[0], dims.product(kernel)
-    into, out = (dims.floordiv(v.shape[1 if first else -1], groups) for v in (x, g))
-    if not isinstance(taps, int) or not 1 < taps <= SUMS or not isinstance(into, int) or not isinstance(out, int):
-        return None
     size = tuple(g.shape[a] for a in _spatial(g.ndim, first))
-    if first:
-        if into * out > PAIRS or stride[-1] != 1:
-            return None
-        x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None)
-        whole = x.shape[2:]
-        if not _inside(whole, kernel, stride, dilation, before, size):
-            return None
-        # [groups, out, in, n, ...]: the images are one axis of a long sum
-        x = ops.permute_dims(ops.reshape(x, (n, groups, 1, into, *whole)), (1, 2, 3, 0, *range(4, 4 + nd)))
-        g = ops.permute_dims(ops.reshape(g, (n, groups, out, 1, *size)), (1, 2, 3, 0, *range(4, 4 + nd)))
-    elif into != 1 or out != 1:
+    into, out = (dims.floordiv(v.shape[1 if first else -1], groups) for v in (x, g))
+    if not all(isinstance(c, int) for c in (taps, into, out)) or not 1 < taps <= TAPS:
         return None
-    axes = tuple(range(g.ndim - nd, g.ndim)) if first else tuple(range(1, 1 + nd))
+    asks = not first and taps <= ASKED and isinstance(size[0], int) and size[0] <= ROWS
+    if first:
+        fits = stride[-1] == 1 and (out if groups == 1 else into * out) <= LEAST
+    else:
+        fits = into <= VECTOR and out <= (2 * VECTOR if asks else VECTOR) and out % (LEAST if groups == 1 else SHORT) == 0
+    if not fits and (first or not into == out == 1):
+        return None
+    if not asks:
+        x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None)
+        if not _inside(tuple(x.shape[a] for a in _spatial(x.ndim, first)), kernel, stride, dilation, before, size):
+            return None
+    if first:
+        whole = x.shape[2:]
+        # [groups, in, out, n, ...]: the images are one axis of a long sum
+        x = ops.permute_dims(ops.reshape(x, (n, groups, into, 1, *whole)), (1, 2, 3, 0, *range(4, 4 + nd)))
+        g = ops.permute_dims(ops.reshape(g, (n, groups, 1, out, *size)), (1, 2, 3, 0, *range(4, 4 + nd)))
+        axes = tuple(range(4, 4 + nd))
+    else:
+        x = ops.reshape(x, (*x.shape[:-1], groups, into, 1))
+        g = ops.reshape(g, (n, *size, groups, 1, out))
+        axes = tuple(range(1, 1 + nd))
     sums = []
     for tap in _taps(kernel):
         away = tuple(dims.sub(p, k * d) for k, d, p in zip(tap, dilation, before, strict=True))
         seen = windows(x, axes, (1,) * nd, stride, (1,) * nd, away, size)
         product = ops.reshape(seen, tuple(seen.shape[: x.ndim])) * g
-        if first:
-            sums.append(ops.sum(ops.sum(product, axis=(3, *axes[:-1])), axis=-1))
-        else:
-            sums.append(ops.sum(ops.sum(product, axis=axes), axis=0))
+        inner, outer = ((3, *axes[:-1]), -1) if first else (axes, 0)
+        sums.append(ops.sum(ops.sum(product, axis=inner), axis=outer))
+    made = ops.reshape(ops.stack(sums), (*kernel, groups, into, out))
     if first:
-        return ops.reshape(ops.stack(sums, axis=-1), (dims.mul(groups, out), into, *kernel))
-    return ops.reshape(ops.stack(sums), (*kernel, 1, g.shape[-1]))
+        made = ops.permute_dims(made, (nd, nd + 2, nd + 1, *range(nd)))
+        return ops.reshape(made, (dims.mul(groups, out), into, *kernel))
+    made = ops.permute_dims(made, (*range(nd), nd + 1, nd, nd + 2))
+    return ops.reshape(made, (*kernel, into, dims.mul(groups, out)))
 
 
 def _gradient_by_taps(

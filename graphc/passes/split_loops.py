@@ -29,6 +29,7 @@ from graphc.ir.types import bool_
 
 LENGTH = 64  # elements of a part, on average, from which its own loop gains more than what does not fill a vector loses
 ALIGNED = 16  # or parts of whole vectors
+NESTED = 16  # elements that one of loops within loops counts for: with its questions they become no vectors
 GROWTH = 4  # how many times as many statements there may be
 
 
@@ -91,7 +92,8 @@ def _parts(loop: Loop) -> list[Loop]:
     ends = [loop.start, *sorted(t for t in turns if loop.start < t < loop.stop), loop.stop]
     if len(ends) == 2:
         return [loop]
-    long = (loop.stop - loop.start) * _turns(loop) >= LENGTH * (len(ends) - 1)
+    turns_inside = _turns(loop) * NESTED if any(isinstance(s, Loop) for s in loop.body) else 1
+    long = (loop.stop - loop.start) * turns_inside >= LENGTH * (len(ends) - 1)
     if not long and any((b - a) % ALIGNED for a, b in pairwise(ends)):
         return [loop]
     parts = []

@@ -17,7 +17,7 @@ from llvmlite import ir
 from graphc.ir import types as t
 from graphc.ir.types import DType
 
-SCOPES = 32  # buffers of one kernel beyond these are accessed without alias information
+SCOPES = 64  # buffers of one kernel beyond these are accessed without alias information
 
 
 @dataclass(frozen=True)

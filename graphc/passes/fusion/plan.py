@@ -22,6 +22,7 @@ from graphc.passes.trace import Trace
 MAX_INLINE = 12  # nested inlined nodes
 TINY = 1024  # bytes whose lifetime does not matter
 FEW = 64  # elements of a sum too short for vectors along it
+MAX_SUMS = 13  # down the same columns in one kernel: a vector of each in a register, beside what they are made of
 SMALL = 16384  # elements that one thread handles without others' help
 
 # Why a cluster of this form waits for complete operands, and what one that others continue is called.
@@ -425,7 +426,8 @@ class Plan:
             given = {r.node for r in self.reads[node]}
             same = any(r.node in given for n in other.nodes if self.work[n].is_reduction for r in self.reads[n])
             apart = not (other.before & own.mask or own.before & other.mask)
-            if same and apart and len(other.nodes) + len(own.nodes) <= MAX_NODES:
+            sums = sum(self.work[n].is_reduction for n in (*other.nodes, *own.nodes))
+            if same and apart and len(other.nodes) + len(own.nodes) <= MAX_NODES and sums <= MAX_SUMS:
                 self.replace(other, own, other)
             else:
                 last[key] = own

@@ -19,6 +19,7 @@ from graphc.passes.lowering.scope import KernelWriter, Scope
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 MANY = 4  # sums that are worth a register each
 VECTOR = 16  # lanes of one
+FEW = 4  # blocks of rows that are written out for many sums
 BLOCK = 64  # rows added up before their sum joins the compensated total
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
@@ -116,9 +117,11 @@ def _lower_lanes(
         for acc, n in zip(sums, nodes, strict=True):
             s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
 
+    many = len(nodes) >= MANY and len(inner) > 1 and not parts
+
     def rows(scope: Scope, axes: list[Axis]) -> None:
         """All rows of some axes, one after the other."""
-        strips = _strips(start, stop, width) if len(nodes) >= MANY and len(inner) > 1 and not parts else []
+        strips = _strips(start, stop, width) if many else []
         if not strips:
             scope.loops(axes, lambda s: lanes(s, gather))
             return
@@ -142,13 +145,6 @@ def _lower_lanes(
         lanes(body, clear(*totals, *errors))
         first, *others = inner
         blocks = parts[node].type.shape[0] if parts else dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
-        block = Scope(writer, body, {u: blocks})
-        if not parts:
-            begin = dims.mul(dims.symbol(u), BLOCK)
-            lanes(block, clear(*sums))
-            run = Scope(writer, block, {first.var: first.extent})
-            rows(run, others)
-            block.body.append(Loop(first.var, dims.minimum(first.extent, dims.add(begin, BLOCK)), tuple(run.body), begin))
 
         def join(scope: Scope) -> None:
             for i, (n, total, lost) in enumerate(zip(nodes, totals, errors, strict=True)):
@@ -162,8 +158,23 @@ def _lower_lanes(
                 scope.body.append(Store(total, here, s))
                 scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
 
-        lanes(block, join)
-        body.body.append(Loop(u, blocks, tuple(block.body)))
+        def add_block(block: Scope, begin: Size, end: Size) -> None:
+            if not parts:
+                lanes(block, clear(*sums))
+                run = Scope(writer, block, {first.var: first.extent})
+                rows(run, others)
+                block.body.append(Loop(first.var, end, tuple(run.body), begin))
+            lanes(block, join)
+
+        if many and isinstance(first.extent, int) and first.extent <= FEW * BLOCK:
+            for number in range(0, first.extent, BLOCK):  # what rows ask about their places can be settled then
+                block = Scope(writer, body)
+                add_block(block, number, min(number + BLOCK, first.extent))
+                body.body += block.body
+        else:
+            block, begin = Scope(writer, body, {u: blocks}), dims.mul(dims.symbol(u), BLOCK)
+            add_block(block, begin, dims.minimum(first.extent, dims.add(begin, BLOCK)))
+            body.body.append(Loop(u, blocks, tuple(block.body)))
 
         def finish(scope: Scope) -> None:
             made: dict[Node, Arg] = {}
