@@ -99,6 +99,13 @@ def _threads() -> str:
     return f"{gx.get_num_threads()} of {available()} processors; {said}"
 
 
+def _calls() -> str:
+    from graphc.backends.llvm.calls import by_ctypes
+
+    why = by_ctypes()
+    return f"by ctypes, some microseconds slower: {why}" if why else "native code reads Python's and NumPy's objects in place"
+
+
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +193,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("processor", _processor),
     ("vectors", _vectors),
     ("threads", _threads),
+    ("calls", _calls),
     ("semaphores", _semaphores),
     ("cache", _cache),
     ("elementwise", _self_test(_elementwise)),

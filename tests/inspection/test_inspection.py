@@ -517,8 +517,8 @@ def test_a_sound_machine(own_cache: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["doctor"]) == 0
     found = findings(capsys.readouterr().out)
     assert list(found) == [
-        "graphc", "Python", "numpy", "numba", "llvmlite", "networkx", "processor", "vectors", "threads", "semaphores", "cache",
-        "elementwise", "reduction", "product",
+        "graphc", "Python", "numpy", "numba", "llvmlite", "networkx", "processor", "vectors", "threads", "calls", "semaphores",
+        "cache", "elementwise", "reduction", "product",
     ]  # fmt: skip
     assert found["numpy"] == np.__version__ and found["graphc"].startswith(gx.__version__)
     assert all(found[name].endswith(": OK") for name in ("semaphores", "cache", "elementwise", "reduction", "product"))

@@ -10,6 +10,7 @@
     cache.py         objects on disk
     runtime.py          a call and the walk over its table of kernels, in the words of kernels
     pool.py          worker threads
+    calls.py         whether native code may read Python's and NumPy's objects
     executor.py      binding sizes, memory, running
     host_call.py       routines of Python among kernels
     stopwatch.py     the time of each call alone

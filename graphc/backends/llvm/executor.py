@@ -7,17 +7,16 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from graphc.backends.executable import Timing
 from graphc.backends.llvm import runtime, stopwatch
+from graphc.backends.llvm.calls import address_of, by_ctypes
 from graphc.backends.llvm.compile import CompiledKernel, Text, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
 from graphc.backends.llvm.pool import Pool, native_address, pool, walker
-from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
 
@@ -280,10 +279,12 @@ class Context:
     It does not refer to its binding, which refers to it: memory goes as soon as nobody needs it.
     """
 
+    entry = "call"  # the function of `runtime` that a call is
+
     def __init__(self, native: NativeProgram, binding: Binding) -> None:
         program = native.program
         self.raised: list[BaseException] = []
-        self.parallel, self.results = binding.parallel, binding.outputs
+        self.parallel, self.arguments, self.results = binding.parallel, binding.inputs, binding.outputs
         self.scratch_bytes = runtime.COUNTERS + binding.scratch_bytes
         self.pool: Pool | None = None
         self.job: Array = np.zeros(runtime.JOB_WORDS, np.int64)
@@ -310,7 +311,7 @@ class Context:
         self.job[runtime.STATES], self.job[runtime.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count
         self.job[runtime.EXCHANGES], self.job[runtime.EXCHANGE_COUNT] = self.states.exchanges.ctypes.data, len(program.updates)
         self.job_at = self.job.ctypes.data
-        self.walk = walker("call")
+        self.walk = walker(self.entry)
 
     def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
@@ -349,6 +350,36 @@ class Context:
             workers.reserve(self.scratch_bytes)
 
 
+class PublicContext(Context):
+    """The same, by ctypes and public attributes: no object is read as memory."""
+
+    entry = "call_at"
+
+    def __init__(self, native: NativeProgram, binding: Binding) -> None:
+        super().__init__(native, binding)
+        self.addresses = (ctypes.c_int64 * (len(self.arguments) + len(self.results)))()
+
+    def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
+        """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
+        if len(arguments) != len(self.arguments):
+            return None
+        for a, (_, shape, dtype) in zip(arguments, self.arguments, strict=True):
+            if type(a) is not np.ndarray or a.dtype != dtype or a.shape != shape:
+                return None
+            flags = a.flags
+            if not (flags.c_contiguous and flags.aligned):
+                return None
+        if self.parallel:
+            self._join_pool()
+        results = [np.empty(shape, dtype) for _, shape, dtype in self.results]
+        self.addresses[:] = [address_of(a) for a in (*arguments, *results)]
+        self.walk(self.job_at, self.addresses)
+        if self.raised:
+            self.job[runtime.FAILED] = 0
+            raise self.raised.pop()
+        return results
+
+
 class ArrayChecks:
     """What `runtime.call` compares arrays with, and where it puts their addresses."""
 
@@ -385,9 +416,9 @@ class NativeProgram:
     """A program as machine code; `compiler` makes LLVM of its kernels."""
 
     def __init__(self, program: Program, compiler: type[Text] = Text) -> None:
-        _check_objects()
         self.program = program
         self.compiler = compiler
+        self.context = PublicContext if by_ctypes() else Context
         self.compilations = 0
         self.kernels = self._compile(list(program.kernels))
         self.by_name = {k.name: k for k in self.kernels}
@@ -438,41 +469,15 @@ class NativeProgram:
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call; variables are not changed."""
         binding = self.bind(sizes, key)
-        return stopwatch.times(self, binding, Context(self, binding), arrays)
+        return stopwatch.times(self, binding, self.context(self, binding), arrays)
 
     def _run(self, binding: Binding, arguments: tuple[Any, ...]) -> list[Array] | None:
         try:
             context = binding.free.pop()
         except IndexError:
-            context = Context(self, binding)
+            context = self.context(self, binding)
         results = context.run(arguments)
         binding.free.append(context)
         if self._repeats and results is not None:
             return [results[i] if i not in self._order[:j] else results[i].copy() for j, i in enumerate(self._order)]
         return results
-
-
-@lru_cache(maxsize=1)
-def _check_objects() -> None:
-    """Make sure that Python and NumPy keep arrays as `runtime.call` reads them."""
-
-    def words(value: Any) -> Any:
-        return (ctypes.c_int64 * 9).from_address(id(value))
-
-    held = [np.zeros((2, 3), np.float32)]
-    row = words(held[0])
-    once = row[runtime.OBJECT_COUNT] & runtime.HALF
-    array, pair = held[0], (1, held)
-    twice = row[runtime.OBJECT_COUNT] & runtime.HALF
-    axes = tuple((ctypes.c_int64 * 2).from_address(row[runtime.ARRAY_SHAPE]))
-    read = (
-        (once, twice, row[runtime.OBJECT_CLASS], row[runtime.ARRAY_DATA], row[runtime.ARRAY_DTYPE]),
-        (row[runtime.ARRAY_RANK] & runtime.HALF, axes, row[runtime.ARRAY_FLAGS] & 0x507),
-        (words(held)[runtime.SIZE], words(pair)[runtime.SIZE], words(pair)[runtime.TUPLE_ITEMS + 1]),
-        ctypes.c_int64.from_address(words(held)[runtime.LIST_ITEMS]).value,
-    )
-    known = (1, 2, id(np.ndarray), array.ctypes.data, id(array.dtype)), (2, (2, 3), 0x505), (1, 2, id(held)), id(array)
-    if read != known:
-        raise GraphError(
-            "this Python or NumPy keeps arrays in a way that native programs cannot read", hint='use backend="interpreter"'
-        )

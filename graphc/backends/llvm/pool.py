@@ -24,7 +24,7 @@ from graphc.backends.threads import get_num_threads
 from graphc.errors import GraphWarning
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def walker(name: str) -> Callable[..., int]:
     """A function of `runtime.py`. It runs without the GIL."""
     words = len(signature(getattr(runtime, name)).parameters)

@@ -68,8 +68,9 @@ ARRAY_WORDS = 7
 ADDRESS, FIRST_USE, LAST_USE = 0, 1, 2
 MEMORY_WORDS = 3
 
-# Words of Python's objects, and of NumPy's arrays (`PyArrayObject_fields` of NumPy 1 and 2); `executor` checks that they are so.
-OBJECT_COUNT, OBJECT_CLASS, SIZE, LIST_ITEMS, TUPLE_ITEMS = 0, 1, 2, 3, 3
+# Words of Python's objects, and of NumPy's arrays (`PyArrayObject_fields` of NumPy 1 and 2); `calls` checks that they are so.
+OBJECT_COUNT, OBJECT_CLASS, SIZE, LIST_ITEMS = 0, 1, 2, 3
+TUPLE_ITEMS = getattr(tuple, "__basicsize__", 24) // 8  # from Python 3.14 on a tuple keeps its hash before them
 ARRAY_DATA, ARRAY_RANK, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 2, 3, 4, 7, 8
 HALF = 0xFFFFFFFF  # these words hold 32 bits that matter: the count of references, the rank and the flags
 
@@ -107,6 +108,24 @@ def call(job: Word) -> int:
     for i in range(job[OUTPUT_COUNT]):
         row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
         place(frame[1 + used][LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
+    run(job)
+    return used
+
+
+def call_at(job: Word, addresses: Word) -> int:
+    """Run a job on arguments and results at these addresses: those of the arguments, then those of the results."""
+    for i in range(job[INPUT_COUNT]):
+        row = job[INPUTS] + i * 8 * ARRAY_WORDS
+        place(addresses[i], row[FIRST], row[LAST])
+    for i in range(job[OUTPUT_COUNT]):
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        place(addresses[job[INPUT_COUNT] + i], row[FIRST], row[LAST])
+    run(job)
+    return RAN
+
+
+def run(job: Word) -> None:
+    """Run a job whose arguments and results are placed; variables that are updated have their new values then."""
     for i in range(job[STATE_COUNT]):
         row = job[STATES] + i * 8 * MEMORY_WORDS
         place(row[ADDRESS][0], row[FIRST_USE], row[LAST_USE])
@@ -115,13 +134,12 @@ def call(job: Word) -> int:
     else:
         lead(job[POOL], job)
     if job[FAILED] != 0:
-        return used
+        return
     for i in range(job[EXCHANGE_COUNT]):
         places = job[EXCHANGES][i]
         now = places[0]
         write(places, 0, places[1])
         write(places, 1, now)
-    return used
 
 
 def fits(array: Word, row: Word) -> int:
