@@ -9,6 +9,7 @@ and is run on random values, among them NaN, infinities, signed zeros, subnormal
                it gives the interpreter's values, within an error bound (every fourth small graph; --programs 1 for all)
     compiled   native code with the interpreter: bit for bit where nothing is rounded, within an error bound elsewhere
     threads    native code on two threads with native code on one, bit for bit
+    bits       native code of another backend (--backend numba) with that of "llvm", bit for bit, but that one NaN is like another
 
 The error bound is measured, not guessed: the interpreter runs the graph again several times with every result that may be rounded
 (transcendental functions, sums, products, contractions) moved by its bound with random signs, and with NaN of random sign. What
@@ -1156,7 +1157,10 @@ def interpreted(case: Case, graph: Graph) -> list[Array]:
     return [*outputs, *(new.get(v, state[v]) for v, _ in case.graph.updates)]
 
 
-def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
+NATIVE = {"backend": "llvm"}  # what native code is made by
+
+
+def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[Array]]]:
     """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
     graphs = [c.graph for c in cases]
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
@@ -1164,8 +1168,9 @@ def native(cases: Sequence[Case]) -> list[tuple[list[Array], list[Array]]]:
     SPLIT_LOOPS.LENGTH = 1 if small else 64
     panels.ROWS = 1 if small else 7
     run = gx.compile(
-        [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates]
-    )
+        [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
+        backend=backend,
+    )  # fmt: skip
     values = [v for c in cases for v in c.values]
     before = [v.copy() for v in values]
     states = [c.state for c in cases]
@@ -1242,7 +1247,8 @@ def check_programs(case: Case) -> Mismatch | None:
 def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
     """The checks of native code; many cases share one compilation, and one that fails is looked at alone."""
     try:
-        results = native(cases)
+        results = native(cases, NATIVE["backend"])
+        others = native(cases, "llvm") if NATIVE["backend"] != "llvm" else results
     except Exception as error:
         if len(cases) == 1:
             yield Mismatch("compiled", crash(error), cases[0])
@@ -1250,7 +1256,7 @@ def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
             for case in cases:
                 yield from check_native([case])
         return
-    for case, (two, one) in zip(cases, results, strict=True):
+    for case, (two, one), (other, _) in zip(cases, results, others, strict=True):
         if any(a.tobytes() != b.tobytes() for a, b in zip(two, one, strict=True)):
             k = next(k for k, (a, b) in enumerate(zip(two, one, strict=True)) if a.tobytes() != b.tobytes())
             yield Mismatch("threads", f"result {k} on two threads is not what it is on one", case)
@@ -1258,6 +1264,21 @@ def check_native(cases: Sequence[Case]) -> Iterator[Mismatch]:
         why = first_difference(case, two, interpreted(case, case.graph), rounding=True)
         if why:
             yield Mismatch("compiled", why, case)
+            continue
+        for k, (a, b) in enumerate(zip(two, other, strict=True)):
+            if not same_bits(a, b):
+                yield Mismatch("bits", f"result {k} is not what llvm makes of it: {a.ravel()[:9]}, {b.ravel()[:9]}", case)
+                break
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Whether two arrays are equal bit for bit, but that one NaN is like another."""
+    if a.tobytes() == b.tobytes():
+        return True
+    if a.dtype.kind in "iub":
+        return False
+    nan = np.isnan(a)
+    return bool(np.array_equal(nan, np.isnan(b))) and a[~nan].tobytes() == b[~nan].tobytes()
 
 
 def crash(error: Exception) -> str:
@@ -1405,7 +1426,8 @@ def run_chunk(options: argparse.Namespace, first: int, count: int) -> tuple[int,
     while at < first + count:
         command = [sys.executable, __file__, "--seed", str(options.seed), "--first", str(at), "--graphs", str(first + count - at)]
         command += ["--group", str(options.group), "--seconds", str(options.seconds)]
-        command += ["--programs", str(options.programs)] + ["--interpret-only"] * options.interpret_only
+        command += ["--backend", options.backend, "--programs", str(options.programs)]
+        command += ["--interpret-only"] * options.interpret_only
         child = subprocess.run(command, capture_output=True, text=True)
         lines = child.stdout.splitlines()
         mismatches += sum(line.startswith("mismatch ") for line in lines)
@@ -1445,8 +1467,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="time to reduce a mismatch")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--programs", type=int, default=4, help="of so many graphs one is run as a program too; 0: none")
+    parser.add_argument("--backend", choices=("llvm", "numba"), default="llvm", help="what native code is made by")
     parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
     options = parser.parse_args()
+    NATIVE["backend"] = options.backend
     warnings.simplefilter("ignore", gx.errors.PromotionWarning)  # types are mixed here on purpose
     if not options.interpret_only and not has_native():
         parser.error("the native backend cannot be imported")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from llvmlite import binding
@@ -80,6 +80,7 @@ class Text:
 
     text: str
     names: Mapping[str, Any]
+    wants_libraries: ClassVar[bool] = False  # whether what it calls must be in memory before its LLVM text can be made
 
     @property
     def used(self) -> dict[str, Any]:
@@ -130,6 +131,8 @@ def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
     keyed = [(text.key, text) for text in texts]
     used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
     libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
+    if any(text.wants_libraries for _, text in keyed):
+        _load({}, libraries)
     _load({key: text.llvm for key, text in keyed}, libraries)
     return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 

@@ -48,7 +48,12 @@ _NUMBA = {d: kind for kind, d in _DTYPES.items()}
 
 @dataclass(frozen=True)
 class NumbaText(Text):
-    """A source text of one kernel, which Numba makes LLVM of."""
+    """A source text of one kernel, which Numba makes LLVM of.
+
+    Numba links what it compiles at once, and the process ends where a symbol is missing.
+    """
+
+    wants_libraries = True
 
     @property
     def key(self) -> str:
