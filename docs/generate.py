@@ -7,6 +7,7 @@
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
+    docs/onnx.md           its block `operators`
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
@@ -397,6 +398,16 @@ def _length_kernel() -> str:
         gx.extend.forget(length)
 
 
+def onnx_page() -> str:
+    """The text of docs/onnx.md."""
+    from graphc.onnx.operators import OPERATORS
+
+    own = sorted(name for name in OPERATORS if "::" not in name)
+    others = sorted(name for name in OPERATORS if "::" in name)
+    lines = [f"{len(own)} of ONNX's own domain:", "", ", ".join(own) + ".", "", "Of others: " + ", ".join(others) + "."]
+    return fill((DOCS / "onnx.md").read_text(encoding="utf-8"), "operators", "\n".join(lines))
+
+
 # --- the README -----------------------------------------------------------------------------------------------------
 
 
@@ -486,6 +497,7 @@ def pages() -> dict[Path, str]:
         DOCS / "performance.md": performance(),
         DOCS / "inspection.md": inspection(),
         DOCS / "extend.md": extend(),
+        DOCS / "onnx.md": onnx_page(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 

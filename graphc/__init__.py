@@ -291,6 +291,7 @@ __all__ = [
     "one_hot",
     "ones",
     "ones_like",
+    "onnx",
     "ops",
     "optim",
     "outer",
@@ -396,10 +397,10 @@ __all__ = [
     "zeros_like",
 ]  # fmt: skip
 
-_LATER = ("data", "fft", "layers", "metrics", "models", "stats")  # loaded when they are asked for
+_LATER = ("data", "fft", "layers", "metrics", "models", "onnx", "stats")  # loaded when they are asked for
 
 if TYPE_CHECKING:  # to a type checker the module has the names it has
-    from graphc import data, fft, layers, metrics, models, stats
+    from graphc import data, fft, layers, metrics, models, onnx, stats
 else:
     _unknown = advice.unknown_in_module(__name__, __all__)
 

@@ -38,7 +38,7 @@ FLOORS = {
     "debug": {"errors", "advice", "ir", "ops", "backends", "compile", "debug"},
     "__init__": {
         "errors", "advice", "ir", "ops", "passes", "backends", "compile", "control", "debug", "extend", "gradients", "linalg",
-        "nn", "optim", "random", "saving", "testing", "fft", "stats", "data", "layers", "metrics", "models",
+        "nn", "optim", "random", "saving", "testing", "fft", "stats", "data", "layers", "metrics", "models", "onnx",
     },
     "linalg": {FACE, "advice", "linalg"},
     "nn": {FACE, "advice", "nn"},
@@ -48,6 +48,7 @@ FLOORS = {
     "data": {FACE, "advice", "data"},
     "models": {FACE, "advice", "data", "layers", "metrics", "models"},
     "array_api": {FACE, "array_api"},
+    "onnx": {FACE, "errors", "onnx"},
     "random": {FACE, "advice", "random"},
     "extend": {"errors", "ir", "ops", "passes", "backends", "extend"},
     "testing": {FACE, "advice", "ir", "passes", "extend", "testing"},
@@ -74,6 +75,7 @@ ELSEWHERE = {
     "safetensors": ("saving",),
     "sklearn": ("sklearn.py",),
     "optuna": ("models/pruning.py",),
+    "onnx": ("onnx/",),
 }
 
 

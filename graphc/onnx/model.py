@@ -1,0 +1,92 @@
+"""A model that was read: its inputs, outputs and weights as symbols, and a compiled function of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+import graphc as gx
+from graphc.onnx import families as families
+from graphc.onnx.errors import ModelError
+from graphc.onnx.reading import Reader, Scope
+from graphc.onnx.values import symbol
+
+
+class Model:
+    """A model as symbols. Calling it compiles it for any sizes, once.
+
+    inputs, outputs: symbols by their names in the model. variables: its weights by name, where it was loaded as trainable.
+    """
+
+    def __init__(
+        self, inputs: Mapping[str, gx.Tensor], outputs: Mapping[str, gx.Tensor], variables: Mapping[str, gx.Variable], name: str
+    ) -> None:
+        self.inputs, self.outputs, self.variables, self.name = dict(inputs), dict(outputs), dict(variables), name
+        self._compiled: gx.Compiled | None = None
+
+    def compile(self, **options: Any) -> gx.Compiled:
+        """The outputs, a list of arrays, as a compiled function of the inputs. options: those of gx.compile."""
+        return gx.compile(list(self.inputs.values()), list(self.outputs.values()), **options)
+
+    @property
+    def graph(self) -> Any:
+        """The graph as it is run, after all passes."""
+        return self._ready().graph
+
+    def _ready(self) -> gx.Compiled:
+        if self._compiled is None:
+            self._compiled = self.compile()
+        return self._compiled
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """The outputs for arrays, by position or by name: an array if there is one output, else a list of them."""
+        made = self._ready()(*arrays, **named)
+        return made[0] if len(self.outputs) == 1 else made
+
+    def __repr__(self) -> str:
+        gives = ", ".join(f"{name}: {y.type}" for name, y in self.outputs.items())
+        return f"Model {self.name}({', '.join(f'{n}: {x.type}' for n, x in self.inputs.items())}) -> {gives}"
+
+
+def load(
+    model: str | Path | bytes | onnx.ModelProto,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    values: Mapping[str, Any] | None = None,
+    trainable: bool = False,
+) -> Model:
+    """The model of an ONNX file.
+
+    model: a path, the bytes of a file, or a ModelProto. sizes: numbers for names of sizes (`dim_param`) that would else stay
+    symbols. values: arrays for inputs that are known now, as axes or a shape that sizes of results depend on: they are inputs no
+    more. trainable: its weights are variables, so that `gx.grad` and an optimiser change them. ModelError, naming the node and
+    its operator, where the file is none, or needs what graphc does not have.
+    """
+    proto = _parsed(model)
+    reader = Reader(proto, sizes or {}, trainable)
+    scope: Scope = {}
+    reader.initial(proto.graph, scope, top=True)
+    scope.update({name: np.asarray(value) for name, value in (values or {}).items()})
+    inputs = {i.name: reader.placeholder(i) for i in proto.graph.input if i.name not in scope}
+    scope.update(inputs)
+    reader.run(proto.graph.node, scope)
+    outputs = {o.name: symbol(reader.found(scope, o.name)) for o in proto.graph.output}
+    return Model(inputs, outputs, reader.variables, proto.graph.name)
+
+
+def _parsed(model: Any) -> onnx.ModelProto:
+    if isinstance(model, onnx.ModelProto):
+        return model
+    data = model if isinstance(model, bytes) else Path(model).read_bytes()
+    made = onnx.ModelProto()
+    try:
+        made.ParseFromString(data)
+    except Exception as error:  # protobuf raises a class of its own, which moved between its versions
+        raise ModelError(f"this is no ONNX model: {error}") from error
+    if not made.HasField("graph"):
+        raise ModelError("this is no ONNX model: it has no graph")
+    return made

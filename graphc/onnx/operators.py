@@ -1,0 +1,151 @@
+"""The table of operators: a name, and what graphc computes for it.
+
+An operator is a function of a `Call`, which is one node of a model with its operands, or a line that names a function of operands
+alone. `gx.onnx.register("domain::Op", function)` adds to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import graphc as gx
+from graphc.onnx.errors import ModelError
+from graphc.onnx.values import MOST, Array, Value, is_known, is_sizes, symbol
+
+if TYPE_CHECKING:
+    from graphc.onnx.reading import Reader
+
+Operator = Callable[["Call"], Any]
+OPERATORS: dict[str, Operator] = {}  # "Add", or "domain::Op" for those that are not ONNX's own
+KNOWN: dict[str, Callable[..., Any]] = {}  # what NumPy computes of known values
+
+
+@dataclass
+class Call:
+    """One node of a model: its operator, its attributes, and what its operands stand for."""
+
+    operator: str
+    name: str
+    inputs: list[Value | None]
+    attrs: dict[str, Any]
+    version: int  # of the operator set
+    outputs: tuple[str, ...]
+    reader: Reader
+    scope: dict[str, Value] = field(default_factory=dict)  # what its graphs see
+    node: Any = None  # as the model has it
+
+    def error(self, what: str, hint: str = "") -> ModelError:
+        """The error of this node."""
+        return ModelError(f"node {self.name or '(unnamed)'} of {self.operator}: {what}", hint=hint)
+
+    def attr(self, name: str, default: Any = None) -> Any:
+        """An attribute."""
+        return self.attrs.get(name, default)
+
+    def given(self, i: int) -> bool:
+        """Whether there is an operand i."""
+        return i < len(self.inputs) and self.inputs[i] is not None
+
+    def value(self, i: int) -> Any:
+        """An operand as it is."""
+        if i >= len(self.inputs) or (found := self.inputs[i]) is None:
+            raise self.error(f"operand {i} is missing")
+        return found
+
+    def __getitem__(self, i: int) -> Any:
+        """An operand as a symbol."""
+        return symbol(self.value(i))
+
+    def symbols(self) -> list[Any]:
+        """All operands as symbols."""
+        return [self[i] for i in range(len(self.inputs))]
+
+    def maybe(self, i: int) -> Any:
+        """An operand as a symbol, if there is one."""
+        return self[i] if self.given(i) else None
+
+    def known(self, i: int, what: str) -> Array:
+        """An operand that must be known when the model is read: a shape, axes, a size."""
+        value = self.value(i)
+        if not is_known(value):
+            found = self.reader.computed(value)
+            if found is None:
+                needs = self.reader.needed(value)
+                given = ", ".join(f"{name!r}: ..." for name in needs)
+                error = self.error(f"its {what} is data: {value.type}", hint=f"gx.onnx.load(..., values={{{given}}})")
+                error.needs = needs
+                raise error
+            value = found
+        return np.asarray(value)
+
+    def ints(self, i: int, what: str) -> list[Any]:
+        """Numbers and sizes of an operand that must be known."""
+        return [v if isinstance(v, gx.Dim) else int(v) for v in self.known(i, what).reshape(-1)]
+
+    def sequence(self, i: int) -> list[Value]:
+        """An operand that is a list."""
+        value = self.inputs[i] if i < len(self.inputs) else None
+        if not isinstance(value, list):
+            raise self.error(f"operand {i} is no sequence")
+        return value
+
+    def subgraph(self, attr: str, *arguments: Any) -> list[Any]:
+        """The outputs of a graph among its attributes."""
+        return self.reader.graph(self.attrs[attr], self.scope, arguments)
+
+    def listed(self, i: int, attr: str, default: Any = None) -> Any:
+        """Integers that older operator sets have as an attribute, and newer ones as an operand."""
+        return self.ints(i, attr) if self.given(i) else self.attr(attr, default)
+
+
+def operator(*names: str) -> Callable[[Operator], Operator]:
+    """Put a function of calls into the table."""
+
+    def add(function: Operator) -> Operator:
+        for name in names:
+            OPERATORS[name] = function
+        return function
+
+    return add
+
+
+def lines(**functions: Callable[..., Any]) -> None:
+    """Operators that are functions of their operands."""
+    for name, function in functions.items():
+        OPERATORS[name] = partial(_line, function)
+
+
+def _line(function: Callable[..., Any], call: Call) -> Any:
+    return function(*call.symbols())
+
+
+def on_known(**functions: Callable[..., Any]) -> None:
+    """What NumPy computes where all operands are known."""
+    KNOWN.update(functions)
+
+
+def apply(call: Call) -> Any:
+    """What a node gives: a value, or several."""
+    fold = KNOWN.get(call.operator)
+    if fold is not None and call.inputs and all(v is None or is_known(v) for v in call.inputs):
+        arrays = [v for v in call.inputs if isinstance(v, np.ndarray)]
+        if any(map(is_sizes, arrays)) or all(a.size <= MOST and a.dtype.kind in "iub" for a in arrays):
+            return _folded(fold, arrays)
+    function = OPERATORS.get(call.operator)
+    if function is None:
+        raise call.error("graphc has no such operator", hint='add it: gx.onnx.register("domain::Op", function)')
+    return function(call)
+
+
+def _folded(fold: Callable[..., Any], arrays: Sequence[Array]) -> Array:
+    result = np.asarray(fold(*arrays))
+    if result.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in result.reshape(-1)) and result.size:
+        return result.astype(bool)
+    if result.dtype == object and all(isinstance(v, (int, np.integer)) for v in result.reshape(-1)):
+        return result.astype(np.int64)
+    return result

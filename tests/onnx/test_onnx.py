@@ -1,0 +1,150 @@
+"""Models of others: read from ONNX, against ONNX's own reference and a sample of its suite."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.ir.operation import Contraction
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
+from graphc.onnx import Call, ModelError, load, register  # noqa: E402
+
+BACKENDS = ("interpreter", "llvm")
+RNG = np.random.default_rng(7)
+
+
+def model(
+    nodes: list[Any], inputs: dict[str, Any], outputs: list[str], constants: dict[str, Any] | None = None, **more: Any
+) -> Any:
+    """A model of float32 inputs, whose shapes are given."""
+    graph = helper.make_graph(
+        nodes, "test", [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in (constants or {}).items()],
+    )  # fmt: skip
+    more.setdefault("opset_imports", [helper.make_opsetid("", 21)])
+    return helper.make_model(graph, **more)
+
+
+def mlp() -> Any:
+    w, b, v = RNG.normal(size=(5, 4)).astype("f"), RNG.normal(size=4).astype("f"), RNG.normal(size=(4, 3)).astype("f")
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+    ]  # fmt: skip
+    return model(nodes, {"x": ["batch", 5]}, ["y"], {"w": w, "b": b, "v": v})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_compiles_once_for_every_batch(backend: str) -> None:
+    proto = mlp()
+    read = load(proto)
+    assert str(read.inputs["x"].type) == "f32[batch, 5]" and str(read.outputs["y"].type) == "f32[batch, 3]"
+    f = read.compile(backend=backend)
+    for n in (1, 4):
+        x = RNG.normal(size=(n, 5)).astype("f")
+        assert np.allclose(f(x)[0], ReferenceEvaluator(proto).run(None, {"x": x})[0], atol=1e-5)
+    assert sum(isinstance(n.op.lowering, Contraction) for n in f.graph.nodes) == 2
+
+
+def test_a_model_is_called_by_position_and_by_name(tmp_path: Any) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(mlp(), path)
+    x = RNG.normal(size=(2, 5)).astype("f")
+    by_path, by_bytes = load(path), load(path.read_bytes())
+    assert np.array_equal(by_path(x), by_bytes(x=x)) and by_path(x).shape == (2, 3)
+    assert "x: f32[batch, 5]" in repr(by_path)
+
+
+def test_weights_are_variables_that_an_optimiser_changes() -> None:
+    read = load(mlp(), trainable=True)
+    assert sorted(read.variables) == ["b", "v", "w"]
+    loss = gx.mean(read.outputs["y"] ** 2)
+    step = gx.compile([read.inputs["x"]], loss, updates=gx.optim.sgd(loss, list(read.variables.values()), lr=0.01))
+    x = RNG.normal(size=(8, 5)).astype("f")
+    losses = [float(step(x)) for _ in range(20)]
+    assert losses[-1] < losses[0]
+
+
+def test_arithmetic_of_shapes_is_folded_into_sizes() -> None:
+    """[batch, time, 12] -> [batch * time, 3, 4] and back, by Shape, Gather, Concat and Reshape."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "zero"], ["b"]),
+        helper.make_node("Gather", ["s", "one"], ["t"]), helper.make_node("Mul", ["b", "t"], ["bt"]),
+        helper.make_node("Unsqueeze", ["bt", "at"], ["u"]), helper.make_node("Concat", ["u", "rest"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x", "shape"], ["m"]), helper.make_node("Reshape", ["m", "s"], ["y"]),
+    ]  # fmt: skip
+    numbers = {"zero": np.int64(0), "one": np.int64(1), "at": np.array([0]), "rest": np.array([3, 4])}
+    read = load(model(nodes, {"x": ["batch", "time", 12]}, ["m", "y"], numbers))
+    assert [str(y.type) for y in read.outputs.values()] == ["f32[batch*time, 3, 4]", "f32[batch, time, 12]"]
+    x = RNG.normal(size=(2, 3, 12)).astype("f")
+    assert np.array_equal(read(x)[1], x)
+
+
+def test_sizes_may_be_given() -> None:
+    assert str(load(mlp(), sizes={"batch": 6}).outputs["y"].type) == "f32[6, 3]"
+
+
+def test_a_size_that_is_data_names_the_node_and_the_input() -> None:
+    shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [2])
+    proto = model([helper.make_node("Reshape", ["x", "shape"], ["y"], name="r7")], {"x": [6]}, ["y"])
+    proto.graph.input.append(shape)
+    with pytest.raises(ModelError, match=r"node r7 of Reshape: its shape is data: i64\[2\]") as caught:
+        load(proto)
+    assert caught.value.needs == ("shape",)
+    assert load(proto, values={"shape": np.array([2, 3])})(np.zeros(6, "f")).shape == (2, 3)
+
+
+def test_unknown_operators_are_refused_until_they_are_registered() -> None:
+    proto = model(
+        [helper.make_node("Twice", ["x"], ["y"], domain="mine")], {"x": [2]}, ["y"],
+        opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("mine", 1)],
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="of mine::Twice: graphc has no such operator"):
+        load(proto)
+
+    def twice(call: Call) -> Any:
+        return call[0] * 2
+
+    register("mine::Twice", twice)
+    assert list(load(proto)(np.ones(2, "f"))) == [2, 2]
+
+
+@pytest.mark.parametrize("bad", [b"", b"\x00\x01no model", mlp().SerializeToString()[:-40]])
+def test_what_is_no_model_is_an_error(bad: bytes) -> None:
+    with pytest.raises(ModelError):
+        load(bad)
+
+
+def test_a_missing_name_and_a_name_made_twice_are_errors() -> None:
+    with pytest.raises(ModelError, match="nothing before it gives 'z'"):
+        load(model([helper.make_node("Relu", ["z"], ["y"])], {"x": [2]}, ["y"]))
+    with pytest.raises(ModelError, match="'y' is made twice"):
+        load(model([helper.make_node("Relu", ["x"], ["y"])] * 2, {"x": [2]}, ["y"]))
+
+
+def _sample() -> list[Any]:
+    import onnx_suite
+    from onnx.backend.test.loader import load_model_tests
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cases = [c for c in load_model_tests(kind="node") if onnx_suite.is_dense(c.model)]
+    return cases[::97]
+
+
+def test_a_sample_of_the_suite() -> None:
+    """All of it: bash .ci/onnx"""
+    import onnx_suite
+
+    for case in _sample():
+        wrong = onnx_suite.run_case(case, *onnx_suite.content(case), "interpreter")
+        assert not wrong or wrong.startswith("refused"), (case.name, wrong)
