@@ -9,7 +9,8 @@ variables after a call) must agree. Times are medians over about two seconds a w
     arena_bytes                     the arena: the sum of the planned slots, which temporaries share
     buffer_bytes                    what the temporaries would take with a buffer each: the sum over the program's buffers of
                                     role "temporary", before planning; outputs, inputs and variables are in neither figure
-    compile_s                       gx.compile and the first call; Numba was loaded before; cached code is not compiled anew
+    compile_s                       gx.compile and the first call; LLVM was loaded before; cached code is not compiled anew
+    numba_ms, numba_compile_s       one call, and compiling, with backend="numba": the same kernels by Numba's compiler
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,8 @@ class Figures:
     arena_bytes: int
     buffer_bytes: int
     compile_s: float
+    numba_ms: float | None
+    numba_compile_s: float | None
     difference: float
     tolerance: float
 
@@ -76,6 +80,7 @@ class Figures:
         return self.interpreted_ms / self.compiled_ms
 
     def as_json(self) -> dict[str, str | float | int]:
+        measured = {"numba_ms": self.numba_ms, "numba_compile_s": self.numba_compile_s}
         return {
             "workload": self.workload,
             "interpreted_ms": self.interpreted_ms,
@@ -85,6 +90,7 @@ class Figures:
             "arena_bytes": self.arena_bytes,
             "buffer_bytes": self.buffer_bytes,
             "compile_s": self.compile_s,
+            **{name: value for name, value in measured.items() if value is not None},
         }
 
 
@@ -210,12 +216,18 @@ def _logistic(n: int) -> Workload:
 # --- the measurement -------------------------------------------------------------------------------------------------
 
 
-def measure(workload: Workload, seconds: float = SECONDS, backend: str = "llvm") -> Figures:
-    """Compile, compare, and time in turns for about `seconds`."""
+def measure(workload: Workload, seconds: float = SECONDS, backend: str = "llvm", numba: bool = False) -> Figures:
+    """Compile, compare, and time in turns for about `seconds`; with Numba's backend too, if so wanted."""
     slow, slow_declared, _ = _compile(workload, "interpreter")
     fast, fast_declared, compile_s = _compile(workload, backend)  # both have run once
-    difference = _difference(slow(*workload.arrays), fast(*workload.arrays), slow_declared, fast_declared)
-    interpreted, compiled = medians((lambda: slow(*workload.arrays), lambda: fast(*workload.arrays)), seconds)
+    programs, numba_compile_s = [slow, fast], None
+    wanted, got = slow(*workload.arrays), fast(*workload.arrays)
+    difference = _difference(wanted, got, slow_declared, fast_declared)
+    if numba:
+        third, declared, numba_compile_s = _compile(workload, "numba")
+        difference = max(difference, _difference(wanted, third(*workload.arrays), slow_declared, declared))
+        programs.append(third)
+    interpreted, compiled, *more = medians([partial(run, *workload.arrays) for run in programs], seconds)
     first, last = _programs(fast)
     temporaries = (b.type.nbytes for b in first.buffers.values() if b.role == "temporary")
     native = {kernel.name for kernel in fast.kernels}
@@ -229,6 +241,8 @@ def measure(workload: Workload, seconds: float = SECONDS, backend: str = "llvm")
         arena_bytes=_bytes(last.slots, workload.sizes),
         buffer_bytes=_bytes(temporaries, workload.sizes),
         compile_s=compile_s,
+        numba_ms=more[0] * 1e3 if more else None,
+        numba_compile_s=numba_compile_s,
         difference=difference,
         tolerance=workload.tolerance,
     )
@@ -274,27 +288,29 @@ def _bytes(sizes: Iterable[int | gx.Dim], dims: Mapping[str, int]) -> int:
 
 def bench(
     json_file: Path | None = None, plot_file: Path | None = None, scale: float = 1.0, seconds: float = SECONDS,
-    backend: str = "llvm",
+    backend: str = "llvm", numba: bool = True,
 ) -> list[Figures]:  # fmt: skip
-    """Measure every workload and print the table; write JSON and a drawing where files are given."""
+    """Measure every workload, with Numba's backend too unless told not to, and print the table; write JSON and a drawing where
+    files are given."""
     if plot_file is not None:
         import matplotlib  # noqa: F401  (what is missing should be said before the measurement, not after it)
     note = load_note()
     with without_cache():
-        return _bench(json_file, plot_file, scale, seconds, backend, note)
+        return _bench(json_file, plot_file, scale, seconds, backend, numba, note)
 
 
 def _bench(
-    json_file: Path | None, plot_file: Path | None, scale: float, seconds: float, backend: str, note: str
+    json_file: Path | None, plot_file: Path | None, scale: float, seconds: float, backend: str, numba: bool, note: str
 ) -> list[Figures]:  # fmt: skip
     x = gx.placeholder("x", ("n",))
-    gx.compile([x], x + 1, backend=backend)(np.zeros(3, np.float32))  # loads Numba
+    for name in (backend, *["numba"] * numba):
+        gx.compile([x], x + 1, backend=name)(np.zeros(3, np.float32))  # loads LLVM, and Numba
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} CPUs, backend {backend}")
     print(note)
     print(_HEADER)
     figures = []
     for workload in workloads(scale):
-        figures.append(measure(workload, seconds, backend))
+        figures.append(measure(workload, seconds, backend, numba))
         print(_row(figures[-1]), flush=True)
     for f in figures:
         if not f.difference <= f.tolerance:
@@ -310,14 +326,16 @@ def _bench(
 
 _HEADER = (
     f"{'workload':<42}{'interpreted':>13}{'compiled':>13}{'ratio':>8}{'kernels':>15}{'arena':>10}{'buffers':>10}{'compile':>9}"
+    f"{'by Numba':>13}{'compile':>9}"
 )
 
 
 def _row(f: Figures) -> str:
     kernels = f"{f.kernels} ({f.distinct} dist.)" if f.kernels != f.distinct else str(f.kernels)
+    by_numba = "" if f.numba_ms is None else f"{f.numba_ms:>10.3f} ms{f.numba_compile_s:>7.2f} s"
     return (
         f"{f.workload:<42}{f.interpreted_ms:>10.3f} ms{f.compiled_ms:>10.3f} ms{f.ratio:>7.1f}x{kernels:>15}"
-        f"{_human(f.arena_bytes):>10}{_human(f.buffer_bytes):>10}{f.compile_s:>7.2f} s"
+        f"{_human(f.arena_bytes):>10}{_human(f.buffer_bytes):>10}{f.compile_s:>7.2f} s{by_numba}"
     )
 
 

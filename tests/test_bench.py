@@ -17,7 +17,7 @@ KEYS = {"workload", "interpreted_ms", "compiled_ms", "ratio", "kernels", "arena_
 
 def test_json_table_and_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    figures = bench.bench(tmp_path / "bench.json", tmp_path / "bench.png", scale=0.01, seconds=0.02)
+    figures = bench.bench(tmp_path / "bench.json", tmp_path / "bench.png", scale=0.01, seconds=0.02, numba=False)
     entries = json.loads((tmp_path / "bench.json").read_text())
     assert [e["workload"] for e in entries] == [w.name for w in bench.workloads(0.01)]
     for entry, figure in zip(entries, figures, strict=True):
@@ -46,11 +46,25 @@ def test_a_wrong_result_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         return declared[-1] if len(declared) == 1 else replace(declared[-1], outputs=declared[-1].outputs * 1.5)
 
     monkeypatch.setattr(bench, "workloads", lambda scale: [replace(honest, declare=declare)])
-    (figure,) = bench.bench(seconds=0.01, backend="interpreter")
+    (figure,) = bench.bench(seconds=0.01, backend="interpreter", numba=False)
     assert figure.difference == pytest.approx(0.5, rel=1e-5)
     out = capsys.readouterr().out
     assert f"RESULTS DIFFER: {honest.name}: by 5.0e-01" in out
     assert f"NOT NATIVE: {honest.name}: everything ran interpreted" in out
+
+
+def test_numba_has_columns_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    softmax = bench.workloads(0.01)[1]
+    monkeypatch.setattr(bench, "workloads", lambda scale: [softmax])
+    (figure,) = bench.bench(tmp_path / "bench.json", seconds=0.01)
+    (entry,) = json.loads((tmp_path / "bench.json").read_text())
+    assert set(entry) == {*KEYS, "numba_ms", "numba_compile_s"}
+    assert entry["numba_ms"] > 0 and entry["numba_compile_s"] > 0
+    assert figure.difference <= figure.tolerance
+    header, line = capsys.readouterr().out.splitlines()[-2:]
+    assert header.split()[-3:] == ["by", "Numba", "compile"] and line.endswith(f"{figure.numba_compile_s:.2f} s")
 
 
 def test_black_scholes_against_closed_forms() -> None:
