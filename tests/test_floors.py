@@ -199,6 +199,38 @@ def test_other_packages_are_imported_where_they_belong(file: Path) -> None:
         assert place(file).startswith(ELSEWHERE[package]), f"{place(file)} imports {module}"
 
 
+NATIVE = [file for file in FILES if place(file).startswith(("backends/llvm/", "backends/numba/"))]
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Names with an underscore asked of something else than `self`, and what is imported from the inside of llvmlite or Numba."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=value, attr=attr) if attr.startswith("_") and not attr.endswith("__"):
+                if ast.unparse(value) not in ("self", "cls"):
+                    yield ast.unparse(node)
+            case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] in ("llvmlite", "numba"):
+                yield from (f"{module}.{n.name}" for n in names if module not in PUBLIC or n.name.startswith("_"))
+            case ast.Import(names=names):
+                yield from (n.name for n in names if n.name.split(".")[0] in ("llvmlite", "numba") and n.name not in PUBLIC)
+
+
+PUBLIC = {"llvmlite", "numba", "numba.extending"}  # modules whose names are documented
+
+
+@pytest.mark.parametrize("file", NATIVE, ids=place)
+def test_native_code_is_made_by_public_names_alone(file: Path) -> None:
+    assert not list(private_names(ast.parse(file.read_text())))
+
+
+def test_the_check_of_private_names_sees_what_it_must() -> None:
+    text = "from numba.core import cgutils\nfrom llvmlite import _x, ir\nimport llvmlite.binding.ffi\n"
+    text += "f._library\nself._own\nf.__doc__"
+    assert sorted(private_names(ast.parse(text))) == [
+        "f._library", "llvmlite._x", "llvmlite.binding.ffi", "numba.core.cgutils",
+    ]  # fmt: skip
+
+
 def test_every_room_has_a_floor_and_every_floor_a_room() -> None:
     assert {room_of(f) for f in FILES} == set(FLOORS)
 
