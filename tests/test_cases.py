@@ -7,7 +7,8 @@
 
 A case is right when the pass makes the second text of the first, both texts read back as themselves, and both graphs compute
 the same bits, over special and random values and sizes 0, 1, 2 and 5. `pytest --update` writes the second text anew, if it
-computes the same. A line `# with n=4` below the title is for infer_shapes.
+computes the same. A line `# with n=4` below the title is for infer_shapes, `# with gradient=4` for rematerialize: the gradient's
+nodes are those from %4 on.
 
 The passes of LOWERING make programs of graphs, or change programs: the program interpreter runs those. What rounds otherwise than
 before (sums in another order, functions by other formulas) is compared within a bound, on numbers that do not cancel.
@@ -32,8 +33,10 @@ import graphc as gx
 from graphc.backends.program import evaluate_program
 from graphc.ir import Graph, Program, parse, types
 from graphc.ir.dims import evaluate
+from graphc.ir.graph import Node, origin
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.rewrite import Rule, rewrite
+from graphc.ir.text import names_of
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
 from graphc.passes.simplify import FAST, RULES
@@ -84,6 +87,15 @@ def differentiate(graph: Graph) -> Graph:
     return Graph(graph.inputs, (*graph.outputs, *gx.grad(graph.outputs[0], wrt, unconnected="zero")), graph.updates, graph.name)
 
 
+def rematerialize(graph: Graph, first: int) -> Graph:
+    """The pass, on a graph whose nodes from number `first` on belong to its gradient."""
+    new: dict[Node, Node] = {}
+    for node, name in names_of(graph).items():
+        with origin(node.where, gradient=name.isdigit() and int(name) >= first):
+            new[node] = node if node.is_leaf else node.op(*(new[i] for i in node.inputs), **node.attrs)
+    return gx.passes.rematerialize(graph.replaced(new))
+
+
 def default(graph: Graph) -> Graph:
     for change in gx.passes.DEFAULT:
         graph = change(graph)
@@ -93,6 +105,8 @@ def default(graph: Graph) -> Graph:
 def change_of(case: Case) -> Callable[[Any], Stage]:
     if case.file == "infer_shapes":
         return functools.partial(gx.passes.infer_shapes, sizes=given(case))
+    if case.file == "rematerialize":
+        return functools.partial(rematerialize, first=int(given(case)["gradient"]))
     passes: dict[str, Callable[[Any], Stage]] = {"differentiate": differentiate, "default": default}
     return passes.get(case.file) or getattr(gx.passes, case.file)  # type: ignore[no-any-return]
 
@@ -130,7 +144,8 @@ def check_values(case: Case, before: Stage, after: Stage) -> int:
     values = positive if case.file in (*ROUNDS, "differentiate") else draw
     compared = 0
     for sizes in bindings(leaves(after if case.file == "infer_shapes" else before)):
-        known = {**sizes, **{name: evaluate(gx.dim(text), sizes) for name, text in given(case).items()}}
+        told = given(case) if case.file == "infer_shapes" else {}
+        known = {**sizes, **{name: evaluate(gx.dim(text), sizes) for name, text in told.items()}}
         for _ in range(DRAWS):
             arrays, state = arguments(leaves(before), known, rng, values)
             wanted = run_stage(before, arrays, state, known)
@@ -147,7 +162,7 @@ def check_values(case: Case, before: Stage, after: Stage) -> int:
 
 
 def given(case: Case) -> dict[str, str]:
-    """The sizes of a case for infer_shapes."""
+    """What a case is with: sizes for infer_shapes, the first node of the gradient for rematerialize."""
     return dict(option.strip().split("=") for option in case.options.split(",") if option)
 
 

@@ -2,7 +2,7 @@
 
 A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=gx.passes.DEFAULT + (mine,))` adds one.
 `differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter,
-`rules("name: pattern => result")` one of rules as text.
+`rules("name: pattern => result")` one of rules as text. FUSION is the tuple of the steps of `plan_kernels`.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
-from graphc.passes.plan_kernels import plan_kernels
+from graphc.passes.plan_kernels import FUSION, plan_kernels
 from graphc.passes.prune_loops import prune_loops
 from graphc.passes.rematerialize import rematerialize
 from graphc.passes.rules import rules
@@ -57,7 +57,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
+    "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
     "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "plan_kernels",
     "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "widen",
 ]  # fmt: skip

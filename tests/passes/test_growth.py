@@ -20,7 +20,7 @@ from graphc.backends.llvm.source import print_source
 from graphc.ir.graph import subgraphs
 from graphc.ir.program import Kernel
 from graphc.passes import DEFAULT
-from graphc.passes.fusion import move_to_reader, plan, row_partials
+from graphc.passes.fusion import cluster
 
 TIMES = 4  # the larger graph has so many times the nodes
 STEEP = 1.7  # times the lines a node that the smaller one takes; where the cost is quadratic, it is 4
@@ -80,8 +80,7 @@ def work(family: str, size: int, gradient: bool) -> tuple[int, dict[str, int]]:
     ],
 )  # fmt: skip
 def test_every_step_is_linear(family: str, size: int, gradient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (plan, move_to_reader, row_partials):  # many kernels of few nodes, so that graphs may be small
-        monkeypatch.setattr(module, "MAX_NODES", 16)
+    monkeypatch.setattr(cluster, "MAX_NODES", 16)  # many kernels of few nodes, so that graphs may be small
     nodes, small = work(family, size, gradient)
     more, large = work(family, TIMES * size, gradient)
     ratio = more / nodes

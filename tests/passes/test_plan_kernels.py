@@ -22,11 +22,11 @@ plan two(%x: f32[n, 64]) {
   inlined {
     %0 = full(dtype=float32, shape=[64, 64], value=1.0) : f32[64, 64]
   }
-  cluster 0: contract [n, 64] {
+  cluster 0: product [n, 64] {
     %1 = matmul(%x, %0) : f32[n, 64]
     %2 = exp(%1) : f32[n, 64]
   }
-  cluster 1: contract [n, 64] {
+  cluster 1: product [n, 64] {
     %3 = matmul(%2, %0) : f32[n, 64]
     %4 = tanh(%3) : f32[n, 64]
     apart %2 from cluster 0, 256*n bytes
@@ -42,7 +42,7 @@ def test_the_text_of_stages_totals_and_updates() -> None:
     w = gx.variable(1.0, name="w", dtype="float32")
     y = gx.exp(q @ gx.permute_dims(k, (0, 2, 1))) @ k
     text = str(gx.compile([q, k, X], [y, gx.sum(X * w)], updates={w: w * 2}).plan)
-    assert "  cluster 0: stages [2, 3] {\n    contract [2, 3, 3] {\n" in text
+    assert "  cluster 0: stages [2, 3] {\n    product [2, 3, 3] {\n" in text
     assert ": rows [n, 64], totals %" in text
     assert "  variable %w: f32[]\n" in text and "\n  update %w = %" in text
 

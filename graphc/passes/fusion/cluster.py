@@ -9,23 +9,21 @@ from graphc.ir import dims
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
 from graphc.passes.domains import core_shape
+from graphc.passes.fusion import forms
+from graphc.passes.fusion.refusal import Rule
 
 MAX_NODES = 160  # of one kernel: compile time grows faster than its size
 TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
+FULL = Rule("full", f"one kernel has at most {MAX_NODES} nodes")
 
 
-@dataclass
+@dataclass(eq=False)
 class Cluster:
     """Nodes that share a kernel."""
 
     number: int
-    form: str  # rows, columns, contract, scatter, stages, row_partials
-    shape: Shape  # the shape its rows are cut from: outer space = shape[:prefix]
-    prefix: int
+    form: forms.Form
     nodes: list[Node] = field(default_factory=list)
-    totals: set[Node] = field(default_factory=set)  # reductions over everything, finished by a second kernel
-    row_partials: set[Node] = field(default_factory=set)  # sums down the columns of which every block of rows makes a part
-    stages: list[Cluster] = field(default_factory=list)  # in order, if the form is stages or row_partials: its rows and columns
     before: int = 0  # bits of the clusters that must run before this one; of those that have become one, any
     reads: int = 0  # bits of those among them that it reads
     readers: int = 0  # bits of those that read it
@@ -38,6 +36,35 @@ class Cluster:
     @property
     def bit(self) -> int:
         return 1 << self.number
+
+    @property
+    def shape(self) -> Shape:
+        """What its rows are cut from: its outer loops run over shape[:prefix]."""
+        return self.form.shape
+
+    @property
+    def prefix(self) -> int:
+        return self.form.prefix
+
+    @property
+    def totals(self) -> frozenset[Node]:
+        """Its reductions over everything."""
+        return self.form.totals if isinstance(self.form, forms.Rows) else forms.NONE
+
+    @property
+    def row_partials(self) -> frozenset[Node]:
+        """The sums down the columns of which its blocks of rows make parts."""
+        return self.form.row_partials if isinstance(self.form, forms.Rows) else forms.NONE
+
+    @property
+    def parts(self) -> tuple[Cluster, ...]:
+        """The clusters that it is made of, in order: itself, unless it is made of several."""
+        return self.form.parts if isinstance(self.form, (forms.Stages, forms.RowPartials)) else (self,)
+
+
+def is_full(nodes: int) -> bool:
+    """Whether so many nodes are too many for one kernel."""
+    return nodes > MAX_NODES
 
 
 def numbers_of(bits: int) -> Iterator[int]:

@@ -1,7 +1,13 @@
 """Move elementwise code from an epilogue to the kernel that reads it.
 
-    k0: %2 = product; store %2 * %w, %2 * %x          k0: %2 = product; store %2
-    k1: rows of both                            =>    k1: rows of %2 * %w and %2 * %x
+    cluster 0: product [n, 64] {                             cluster 0: product [n, 64] {
+      %0 = matmul(%x, %w)                                      %0 = matmul(%x, %w)
+      %1 = multiply(%0, %a)                                  }
+      %2 = multiply(%0, %b)                          =>      cluster 1: rows [n | 64] {
+    }                                                          %1 = multiply(%0, %a)
+    cluster 1: rows [n | 64] { ... of %1 and %2 ... }          %2 = multiply(%0, %b)
+                                                               ... of %1 and %2 ...
+                                                             }
 
 Afterwards no such move would spare memory traffic.
 """
@@ -11,17 +17,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graphc.ir.graph import Node
-from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion import forms
+from graphc.passes.fusion.cluster import Cluster, bytes_of, is_full
+from graphc.passes.fusion.merge import common_prefix
 from graphc.passes.fusion.refusal import MOVED
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
 
-def move_to_reader(plan: Plan, first: Cluster) -> None:
-    """Move elementwise code from an epilogue to the one kernel that reads it, where less then passes through memory."""
-    if first.form not in ("contract", "columns"):
-        return
+def move_to_reader(plan: Plan) -> None:
+    """Move elementwise code from epilogues to the one kernel that reads it, where less then passes through memory."""
+    for cluster in plan.order():
+        if cluster.form.lends:
+            _lend(plan, cluster)
+
+
+def _lend(plan: Plan, first: Cluster) -> None:
     readers = _readers(plan, first)
     for number in sorted({n for found in readers.values() for n in found} - {first.number}):
         second = plan.clusters[number]
@@ -62,8 +74,9 @@ def _gain(plan: Plan, first: Cluster, second: Cluster, moved: set[Node], readers
 def _move(plan: Plan, first: Cluster, second: Cluster, moved: set[Node]) -> None:
     nodes = sorted(moved, key=plan.position.__getitem__)
     shape = max((plan.work[n].domain for n in nodes), key=len)
-    part = Cluster(first.number, "rows", shape, len(shape), nodes)
-    if second.form != "rows" or len(second.nodes) + len(nodes) > MAX_NODES or plan.common_prefix(part, second) != second.prefix:
+    part = Cluster(first.number, forms.Rows(shape, len(shape)), nodes)
+    fits = second.form.gives_rows and not is_full(len(second.nodes) + len(nodes))
+    if not fits or common_prefix(plan, part, second) != second.prefix:
         return
     pairs = ((n, reader) for reader in second.nodes for n in nodes)
     known = next((plan.refusals[pair] for pair in pairs if pair in plan.refusals), ())

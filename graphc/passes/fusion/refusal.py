@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
-from graphc.passes.fusion.cluster import MAX_NODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Refusal:
 
     @property
     def bytes(self) -> Size:
-        """What passes through memory because of it: the value is stored, and loaded by its reader."""
+        """What one kernel of both would spare: the value is stored, and loaded by its reader."""
         return self.value.type.nbytes
 
     def __str__(self) -> str:
@@ -38,16 +37,18 @@ class Refusal:
 
 
 # Of two clusters, whatever they compute.
-FULL = Rule("full", f"one kernel has at most {MAX_NODES} nodes")
 BETWEEN = Rule("between", "another kernel must run in between")
 LATER = Rule("later", "the reader is only needed for the gradient, and made where that is")
 MOVED = Rule("moved", "elementwise code in between goes with its reader: fewer bytes pass through memory")
+ELSEWHERE = Rule("elsewhere", "the reader needs other elements than those at its own place")
 
 # Of rows.
 TOTAL = Rule("total", "a reduction over everything is complete only when all of its parts are")
 OTHER_ROWS = Rule("other rows", "the reader does not run over the rows in which the value is made")
-ELSEWHERE = Rule("elsewhere", "the reader needs other elements than those at its own place")
 NO_ROWS = Rule("no rows", "they have no rows in common")
+
+# Of an epilogue.
+OTHER_SHAPE = Rule("other shape", "the reader has another shape than the running reduction")
 
 # Of common outer loops.
 OTHER_RANK = Rule("other rank", "their products have different numbers of axes")

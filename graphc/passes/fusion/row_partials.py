@@ -1,11 +1,14 @@
 """Take sums down the columns along while the rows go by.
 
-    k0: rows of %x and %g => rows of %y                  k0: rows of %x and %g => rows of %y, and for every block of rows
-    k1: sums down the columns of %x %g          =>           the sums of %x %g
-                                                         k1: the sums of those
+    cluster 0: rows [n | 64] { ... }                   cluster 0: row partials [n | 64] {
+    cluster 1: columns [64] { %5 = sum(...) }            rows [n | 64], row partials %5 { ...; %5 = sum(...) }
+                                                 =>      columns [64] { %5 = sum(...) }
+                                                       }
 
 So the gradients of a normalisation's weight and bias read nothing that its rows do not read anyway. The blocks are those in which
 a kernel of its own would add, and their sums are added in the same way: the bits are the same.
+
+Afterwards no sums down the columns of few lanes read what rows have in hand anyway.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from typing import TYPE_CHECKING
 from graphc.ir import dims
 from graphc.ir.graph import Node
 from graphc.passes.domains import axis_names, core_shape
-from graphc.passes.fusion.cluster import MAX_NODES, Cluster, bytes_of
+from graphc.passes.fusion import forms
+from graphc.passes.fusion.cluster import Cluster, bytes_of, is_full
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
@@ -24,10 +28,14 @@ if TYPE_CHECKING:
 LANES = range(16, 4097)  # of a row: their sums must fit into the nearest cache beside the row, and fill vectors
 
 
-def join_row_partials(plan: Plan, own: Cluster) -> None:
+def join_row_partials(plan: Plan) -> None:
     """Put sums down the columns beside the rows that share the most of what passes through memory."""
-    if own.form != "columns":
-        return
+    for cluster in tuple(plan.clusters.values()):
+        if isinstance(cluster.form, forms.Columns):
+            _join(plan, cluster)
+
+
+def _join(plan: Plan, own: Cluster) -> None:
     sums = [n for n in own.nodes if plan.work[n].is_reduction]
     work = plan.work[sums[0]]
     depth = len(work.reduced)
@@ -39,10 +47,11 @@ def join_row_partials(plan: Plan, own: Cluster) -> None:
     gain, group = max(found, key=lambda pair: pair[0], default=(0, own))
     if not gain:
         return
-    rows, *others = group.stages or [group]
+    rows, *others = group.parts
+    assert isinstance(rows.form, forms.Rows)
     nodes = sorted((*rows.nodes, *sums), key=plan.position.__getitem__)
-    rows = replace(rows, prefix=depth, nodes=nodes, row_partials=rows.row_partials | set(sums))
-    made = replace(group, form="row_partials", prefix=depth, stages=[rows, *others, own])
+    rows = replace(rows, form=replace(rows.form, prefix=depth, row_partials=rows.row_partials | {*sums}), nodes=nodes)
+    made = replace(group, form=forms.RowPartials(group.shape, depth, (rows, *others, own)))
     plan.replace(group, own, made)
 
 
@@ -55,7 +64,7 @@ def _near(plan: Plan, sums: list[Node]) -> list[Cluster]:
 
 def _shared(plan: Plan, group: Cluster, sums: list[Node]) -> float:
     """The bytes that the sums read of what is in the rows' hands."""
-    rows = (group.stages or [group])[0]
+    rows = group.parts[0]
     hands = {*rows.nodes, *(read.node for node in rows.nodes for read in plan.reads[node])}
     rank = len(plan.work[sums[0]].domain)
     given = {read.node for node in sums for read in plan.reads[node]}
@@ -66,12 +75,11 @@ def _goes_along(plan: Plan, group: Cluster, own: Cluster, sums: list[Node]) -> b
     """Whether sums need of some rows only what lies at their own place there."""
     work = plan.work[sums[0]]
     depth = len(work.reduced)
-    fits = group.prefix >= depth if group.form == "rows" else group.prefix == depth and group.form == "row_partials"
-    if not fits or group.shape[:depth] != work.domain[:depth]:
+    if not group.form.carries_partials(depth) or group.shape[:depth] != work.domain[:depth]:
         return False
-    if len(group.nodes) + len(own.nodes) > MAX_NODES or group.before & own.mask or not plan.acyclic(group, own):
+    if is_full(len(group.nodes) + len(own.nodes)) or group.before & own.mask or not plan.acyclic(group, own):
         return False
-    rows = (group.stages or [group])[0]
+    rows = group.parts[0]
     ready = {*rows.nodes} - rows.totals - rows.row_partials
     for node in own.nodes:
         for read in plan.reads[node]:

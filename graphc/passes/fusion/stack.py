@@ -1,18 +1,24 @@
 """Put clusters under common outer loops, so that what one hands to the next stays with the thread that made it.
 
-    k0: products of a batch                       one kernel: for each of the batch, or a tile of its rows,
-    k1: softmax of their rows               =>      the product, the softmax of its rows, the other product
-    k2: products of those with another batch
+    cluster 0: product [b, n, n] { ... }                cluster 0: stages [b, n] {
+    cluster 1: rows [b, n | n] { ... softmax ... }        product [b, n, n] { ... }
+    cluster 2: product [b, n, 64] { ... }         =>      rows [b, n | n] { ... softmax ... }
+                                                          product [b, n, 64] { ... }
+                                                        }
+
+Afterwards no cluster could be put under the outer loops of one that it reads, where a product is among the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.passes.domains import axis_names, core_index, core_shape
+from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.refusal import BETWEEN, NO_BATCH, NO_LOOPS, OTHER_PLACE, OTHER_RANK, Rule
 
@@ -23,8 +29,13 @@ MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each othe
 TOO_LARGE = Rule("too large", f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB")
 
 
-def stack(plan: Plan, own: Cluster) -> None:
-    """Put a cluster under the outer loops of those that it reads, where what they hand on is theirs alone."""
+def stack(plan: Plan) -> None:
+    """Put clusters under the outer loops of those that they read, where what they hand on is theirs alone."""
+    for cluster in plan.order():
+        _stack(plan, cluster)
+
+
+def _stack(plan: Plan, own: Cluster) -> None:
     producers: set[int] = set()
     for node in own.nodes:
         for read in plan.reads[node]:
@@ -37,20 +48,20 @@ def stack(plan: Plan, own: Cluster) -> None:
         if not plan.acyclic(first, own):
             plan.refuse(first, own.nodes, BETWEEN)
             continue
-        parts = [*(first.stages or [first]), *(own.stages or [own])]
-        if not any(stage.form == "contract" for stage in parts):
+        parts = (*first.parts, *own.parts)
+        if not any(stage.form.leads for stage in parts):
             continue
         stages = _in_order(plan, parts)
         prefix = _common(plan, stages)
         if isinstance(prefix, Rule):
             plan.refuse(first, own.nodes, prefix)
         else:
-            group = Cluster(first.number, "stages", stages[0].shape, prefix, before=first.before, stages=stages)
+            group = Cluster(first.number, forms.Stages(stages[0].shape, prefix, stages), before=first.before)
             plan.replace(first, own, group)
             own = group
 
 
-def _in_order(plan: Plan, stages: list[Cluster]) -> list[Cluster]:
+def _in_order(plan: Plan, stages: Sequence[Cluster]) -> tuple[Cluster, ...]:
     """Stages in the order of their data."""
     place = {node: i for i, stage in enumerate(stages) for node in stage.nodes}
     needs = [{place.get(read.node, i) for node in stage.nodes for read in plan.reads[node]} for i, stage in enumerate(stages)]
@@ -59,12 +70,12 @@ def _in_order(plan: Plan, stages: list[Cluster]) -> list[Cluster]:
         for i, stage in enumerate(stages):
             if i not in result and all(other == i or other in result for other in needs[i]):
                 result[i] = stage
-    return list(result.values())
+    return tuple(result.values())
 
 
-def _common(plan: Plan, stages: list[Cluster]) -> int | Rule:
+def _common(plan: Plan, stages: Sequence[Cluster]) -> int | Rule:
     """How many leading axes the stages can run over together, the batch and its rows, or the batch alone; or why none."""
-    ranks = {len(s.shape) for s in stages if s.form == "contract"}
+    ranks = {len(s.shape) for s in stages if s.form.leads}
     if len(ranks) != 1:
         return OTHER_RANK
     rank = ranks.pop()
@@ -75,7 +86,7 @@ def _common(plan: Plan, stages: list[Cluster]) -> int | Rule:
     return _apart(plan, stages, rank - 2, by_rows=False) or rank - 2
 
 
-def handed_on(plan: Plan, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
+def handed_on(plan: Plan, stages: Sequence[Cluster]) -> dict[Node, tuple[int, int]]:
     """The values that one stage hands to another, with the stages that make them and read them last."""
     home = {node: i for i, stage in enumerate(stages) for node in stage.nodes}
     found: dict[Node, tuple[int, int]] = {}
@@ -87,12 +98,11 @@ def handed_on(plan: Plan, stages: list[Cluster]) -> dict[Node, tuple[int, int]]:
     return found
 
 
-def _apart(plan: Plan, stages: list[Cluster], prefix: int, by_rows: bool) -> Rule | None:
+def _apart(plan: Plan, stages: Sequence[Cluster], prefix: int, by_rows: bool) -> Rule | None:
     """Why not every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
     outer = stages[0].shape[:prefix]
     for stage in stages:
-        rows = stage.form == "rows" and not stage.totals and stage.prefix >= prefix
-        if not (rows or stage.form == "contract") or stage.shape[:prefix] != outer:
+        if not stage.form.goes_under(prefix) or stage.shape[:prefix] != outer:
             return NO_LOOPS
     handed = handed_on(plan, stages)
     for stage in stages:

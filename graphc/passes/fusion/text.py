@@ -20,6 +20,7 @@ from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
 from graphc.ir.names import written
 from graphc.ir.text import names_of, print_node, print_title
+from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def print_plan(plan: Plan) -> str:
     number = {cluster.number: i for i, cluster in enumerate(order)}
     for i, cluster in enumerate(order):
         lines.append(f"  cluster {i}: {_form(cluster, name)} {{")
-        if cluster.stages:
-            for stage in cluster.stages:
+        if len(cluster.parts) > 1:
+            for stage in cluster.parts:
                 lines.append(f"    {_form(stage, name)} {{")
                 lines += [f"      {print_node(n, names)}" for n in stage.nodes]
                 lines.append("    }")
@@ -58,8 +59,9 @@ def print_plan(plan: Plan) -> str:
 
 def _form(cluster: Cluster, name: Mapping[Node, str]) -> str:
     """A form with its shape, whose axes before the bar are those of the kernel's outer loops."""
-    shape = cluster.shape[: cluster.prefix] if cluster.stages else cluster.shape
-    parts = [f"{cluster.form} {_shape(shape, cluster.prefix)}" if cluster.form != "whole" else "whole"]
+    form = cluster.form
+    shape = form.shape[: form.prefix] if isinstance(form, forms.Stages) else form.shape
+    parts = [form.name if isinstance(form, forms.Whole) else f"{form.name} {_shape(shape, form.prefix)}"]
     for what, nodes in (("totals", cluster.totals), ("row partials", cluster.row_partials)):
         if nodes:
             parts.append(f"{what} {', '.join(sorted(name[n] for n in nodes))}")

@@ -20,6 +20,7 @@ from graphc.ir.operation import Constant, Input
 from graphc.ir.program import Buffer, Call, Program, copy_kernel, sign
 from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
+from graphc.passes.fusion import forms
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.prefixes import lower_prefix
@@ -45,26 +46,26 @@ def lower(plan: Plan) -> Program:
             buffers[names[node]] = Buffer(names[node], node.type, "output" if node in outputs else "temporary")
     calls: list[Call] = []
     for cluster in plan.order():
-        if cluster.form == "whole":
+        if isinstance(cluster.form, forms.Whole):
             calls.append(lower_whole(plan, cluster, names, buffers, lower))
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue
         writer = KernelWriter(plan, cluster, crossing, names)
         match cluster.form:
-            case "rows":
-                parts = [] if cluster.totals else split_tail(writer)
+            case forms.Rows():
+                parts = () if cluster.totals else split_tail(writer)
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
-            case "columns":
+            case forms.Columns():
                 calls.append(lower_columns(writer))
-            case "row_partials":
+            case forms.RowPartials():
                 calls += _lower_row_partials(writer)
-            case "contract":
+            case forms.Product():
                 calls += lower_contract(writer)
-            case "prefix":
+            case forms.Prefix():
                 calls += lower_prefix(writer)
-            case "stages":
-                calls.append(lower_stages(writer, cluster.stages))
+            case forms.Stages():
+                calls.append(lower_stages(writer, cluster.parts))
             case _:
                 calls.append(lower_scatter(writer))
     for call in tuple(calls):
@@ -92,7 +93,7 @@ def lower(plan: Plan) -> Program:
 
 def _lower_row_partials(writer: KernelWriter) -> list[Call]:
     """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
-    rows, *columns = (KernelWriter(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.stages)
+    rows, *columns = (KernelWriter(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.parts)
     return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
 
 

@@ -19,6 +19,7 @@ from graphc.ir.program import Accumulate, Axis, Call, Init, Kernel, Load, Loop, 
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import TensorType
 from graphc.passes.domains import core_shape, full_index
+from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.columns import BLOCK
@@ -188,7 +189,7 @@ def no_total(scope: Scope, node: Node, value: Arg) -> None:
     raise AssertionError("a total outside a chunked kernel")
 
 
-def split_tail(writer: KernelWriter) -> list[Cluster]:
+def split_tail(writer: KernelWriter) -> tuple[Cluster, ...]:
     """A cluster's rows, and apart from them what is computed from their results once a row, if that is much: many rows at a time
     it is vector code. Empty if there is nothing to gain."""
     cluster, plan = writer.cluster, writer.plan
@@ -199,16 +200,14 @@ def split_tail(writer: KernelWriter) -> list[Cluster]:
             tail.add(node)
     rest = [n for n in cluster.nodes if n not in tail]
     if not any(plan.work[n].is_reduction and n not in cluster.totals for n in rest) or cluster.prefix == 0:
-        return []
+        return ()
     if sum(plan.weight[n] for n in tail) < HEAVY:
-        return []
-    return [
-        Cluster(cluster.number, "rows", shape, cluster.prefix, nodes, cluster.totals & {*nodes}, cluster.row_partials & {*nodes})
-        for shape, nodes in (
-            (cluster.shape, rest),
-            (cluster.shape[: cluster.prefix], [n for n in cluster.nodes if n in tail]),
-        )
-    ]
+        return ()
+    found = []
+    for shape, nodes in ((cluster.shape, rest), (cluster.shape[: cluster.prefix], [n for n in cluster.nodes if n in tail])):
+        form = forms.Rows(shape, cluster.prefix, cluster.totals & {*nodes}, cluster.row_partials & {*nodes})
+        found.append(Cluster(cluster.number, form, nodes))
+    return tuple(found)
 
 
 def lower_rows(writer: KernelWriter) -> list[Call]:
@@ -306,12 +305,12 @@ def _lower_totals(writer: KernelWriter, rows: Rows) -> list[Call]:
     def total(scope: Scope, node: Node, value: Arg) -> None:
         scope.body.append(Reduce(accumulators[node].name, node.type.dtype, writer.plan.work[node].combine, value))
 
-    parts = split_tail(writer) if rows.prefix == 1 else []
+    parts = split_tail(writer) if rows.prefix == 1 else ()
     if parts:
         for node in handed_on(writer.plan, parts):
             if node not in writer.crossing:
                 writer.hand_on(node, (chunk,), (start,))
-    for part in parts or [writer.cluster]:
+    for part in parts or (writer.cluster,):
         writer.enter(part)
         row = Scope(writer, body, {r: outer})
         Rows(writer).write(row, dims.unravel(dims.symbol(r), rows.outer, {r: outer}), total)

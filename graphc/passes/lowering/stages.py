@@ -11,10 +11,13 @@ The outer loops are those of the batch, and of its rows in tiles if every stage 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Axis, Call, Scratch
 from graphc.passes.domains import core_shape
+from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.stack import handed_on
 from graphc.passes.lowering.products import contraction
@@ -25,13 +28,13 @@ TILE = 64  # rows that one thread takes through all stages
 WHOLE = 128  # a batch's rows up to this many are one tile
 
 
-def lower_stages(writer: KernelWriter, stages: list[Cluster]) -> Call:
+def lower_stages(writer: KernelWriter, stages: Sequence[Cluster]) -> Call:
     """The kernel of a cluster, by its stages."""
     cluster = writer.whole
     prefix = cluster.prefix
     rank = max(len(stage.shape) for stage in stages)
     names = writer.loop_names(rank + 1)
-    contracts = [s for s in stages if s.form == "contract"]
+    contracts = [s for s in stages if isinstance(s.form, forms.Product)]
     by_rows = not contracts or len(contracts[0].shape) - 1 == prefix
     parallel = [Axis(v, n) for v, n in zip(names, cluster.shape[:prefix], strict=False)]
     ranges = {a.var: a.stop for a in parallel}
@@ -50,7 +53,7 @@ def lower_stages(writer: KernelWriter, stages: list[Cluster]) -> Call:
     body = Scope(writer, None, ranges | {a.var: a.stop for a in parallel})
     for stage in stages:
         writer.enter(stage)
-        if stage.form == "contract":
+        if isinstance(stage.form, forms.Product):
             node = writer.plan.product_of(stage)
             size = len(stage.shape)
             within = [*inner, *(Axis(names[a], stage.shape[a]) for a in range(prefix, size))]
@@ -65,7 +68,7 @@ def lower_stages(writer: KernelWriter, stages: list[Cluster]) -> Call:
     return writer.call(parallel, body.body)
 
 
-def _share(writer: KernelWriter, stages: list[Cluster], axis: int, tile: Size | None = None, start: Size = 0) -> None:
+def _share(writer: KernelWriter, stages: Sequence[Cluster], axis: int, tile: Size | None = None, start: Size = 0) -> None:
     """Give scratch to the values that one stage hands to another: all of their axes from `axis` on, or a tile of rows.
 
     Values that are never needed at the same time share it.
