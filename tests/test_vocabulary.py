@@ -1,0 +1,1 @@
+ops/test_vocabulary.py
