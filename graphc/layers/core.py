@@ -16,8 +16,8 @@ from graphc.layers.regularizers import L1L2, Regularizer
 class Dense(Layer):
     """activation(x @ kernel + bias), over the last axis of x.
 
-    units: the last axis of the result. x: floats [..., inputs], of any rank from 1 on. Weights: kernel [inputs, units] and bias
-    [units].
+    units: the last axis of the result. input_dim: the same as input_shape=(input_dim,). x: floats [..., inputs], of any rank
+    from 1 on. Weights: kernel [inputs, units] and bias [units].
 
     >>> import numpy as np, graphc as gx
     >>> layer = gx.layers.Dense(2, kernel_initializer="ones")
@@ -30,9 +30,10 @@ class Dense(Layer):
     def __init__(
         self, units: int, activation: str | Function | None = None, use_bias: bool = True,
         kernel_initializer: str | Initializer = "glorot_uniform", bias_initializer: str | Initializer = "zeros",
-        kernel_regularizer: str | Regularizer | None = None, bias_regularizer: str | Regularizer | None = None, **options: Any,
+        kernel_regularizer: str | Regularizer | None = None, bias_regularizer: str | Regularizer | None = None,
+        input_dim: int | None = None, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options)
+        super().__init__(**(options if input_dim is None else {"input_shape": (input_dim,), **options}))
         self.units = positive(self, "units", units)
         self.activation, self.use_bias = activation, use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -171,12 +172,21 @@ NAMED: Mapping[str, Initializer] = {
 }
 
 
+Zeros, Ones = partial(Constant, 0.0), partial(Constant, 1.0)  # Keras's names of classes
+RandomUniform, RandomNormal = Uniform, Normal
+GlorotUniform, GlorotNormal = (partial(VarianceScaling, 1.0, "fan_avg", kind) for kind in ("uniform", "truncated_normal"))
+HeUniform, HeNormal = (partial(VarianceScaling, 2.0, "fan_in", kind) for kind in ("uniform", "truncated_normal"))
+LecunUniform, LecunNormal = (partial(VarianceScaling, 1.0, "fan_in", kind) for kind in ("uniform", "truncated_normal"))
+
+
 def initializer(value: str | float | Initializer) -> Initializer:
     """The initialiser that a name, a number or a function stands for."""
     if isinstance(value, str) and value in NAMED:
         return NAMED[value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Constant(value)
+    if isinstance(value.func if isinstance(value, partial) else value, type):  # a class, with its options or without
+        return initializer(value())
     if callable(value):
         return value
     raise gx.errors.InputError(

@@ -87,7 +87,7 @@ ELSEWHERE: Mapping[str, str] = {
     "device": "leave it out: there is one device", "p": "rate=", "eps": "epsilon=",
     "axis": "layout='NCHW' where channels come first", "alpha": "negative_slope=, or alpha_initializer=",
     "recurrent_activation": "leave it out: it is a sigmoid, or write the layer with gx.scan",
-    "reset_after": "leave it out: the gate resets after the product", "batch_size": "layers.Input(shape, batch=32)",
+    "reset_after": "leave it out: the gate resets after the product", "batch_size": "layers.Input(shape, batch_size=32)",
 }  # fmt: skip
 # Values of such options that change nothing: who writes them down means what is there.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -695,15 +695,29 @@ def symbols(value: Any) -> Any:
     return gx.asarray(value)
 
 
-def Input(shape: Sequence[Any], *, name: str | None = None, dtype: object = "float32", batch: Any = "batch") -> Tensor:
+def Input(
+    shape: Sequence[Any] | None = None, *, name: str | None = None, dtype: object = "float32", batch: Any = "batch",
+    batch_size: int | None = None, batch_shape: Sequence[Any] | None = None,
+) -> Tensor:  # fmt: skip
     """A placeholder for a batch of inputs, to begin a model with.
 
-    shape: that of one input; None and names are symbolic sizes. batch: the size of the batch, a name or a number.
+    shape: that of one input; None and names are symbolic sizes. batch: the size of the batch, a name or a number; batch_size: the
+    same as a number. batch_shape: both in one, None for a batch of any size.
 
     >>> import graphc as gx
     >>> gx.layers.Input((28, 28, 1), name="image")
     <Tensor input 'image': f32[batch, 28, 28, 1]>
     """
+    if batch_shape is not None:
+        if shape is not None or batch_size is not None or not len(batch_shape):
+            raise gx.errors.InputError(
+                "Input takes a shape, or a batch_shape", where=gx.errors.caller(),
+                hint="batch_shape=(32, 10), or (10,), batch_size=32",
+            )  # fmt: skip
+        batch_size, shape = batch_shape[0], tuple(batch_shape)[1:]
+    if shape is None:
+        raise gx.errors.InputError("Input: there is no shape", where=gx.errors.caller(), hint="Input((28, 28, 1))")
+    batch = batch if batch_size is None else batch_size
     if name is None:
         _COUNTS["input"] = _COUNTS.get("input", -1) + 1
         name = "input" if not _COUNTS["input"] else f"input_{_COUNTS['input']}"

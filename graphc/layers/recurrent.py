@@ -82,7 +82,7 @@ class _Recurrent(Layer):
         if not isinstance(batch, int):
             raise gx.errors.ShapeError(
                 f"{type(self).__name__}(stateful=True) needs the size of a batch as a number, got {x.type}",
-                where=gx.errors.caller(), hint="begin the model with layers.Input(shape, batch=32)",
+                where=gx.errors.caller(), hint="begin the model with layers.Input(shape, batch_size=32)",
             )  # fmt: skip
         return tuple(self.variable(name, (batch, self.units), trainable=False) for name in names)
 
@@ -105,7 +105,8 @@ class SimpleRNN(_Recurrent):
     go_backwards: begin with the last step; each h still stands at its x. mask: booleans [batch, time]; where it is false, the
     state stays as it is. dropout: of inputs, the same at every step, while training. stateful: the state that a batch ends with
     is what the next begins with, sample by sample, in training, test and prediction, until `reset_states`; batches are all of
-    the size that `Input(shape, batch=32)` says. Weights: kernel [inputs, units], recurrent_kernel [units, units], bias [units].
+    the size that `Input(shape, batch_size=32)` says. Weights: kernel [inputs, units], recurrent_kernel [units, units], bias
+    [units].
     """
 
     def through(self, x: Tensor, weights: Weights, state: Any, mask: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:

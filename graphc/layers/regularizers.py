@@ -42,6 +42,8 @@ def l2(factor: float = 0.01) -> L1L2:
     return L1L2(l2=factor)
 
 
+L1, L2 = l1, l2  # Keras's names of classes
+
 NAMED: Mapping[str, Regularizer] = {"l1": l1(), "l2": l2(), "l1_l2": L1L2(0.01, 0.01)}
 
 

@@ -326,3 +326,24 @@ def test_a_layer_knows_the_symbols_of_its_call() -> None:
     inner = gx.layers.MultiHeadAttention(2, 3)
     inner(Input((5, 4)))
     assert isinstance(inner.output, Dense)  # an attribute of a class of its own counts
+
+
+def test_inputs_by_kerass_arguments() -> None:
+    assert str(Input(shape=(4,), batch_size=3).type) == "f32[3, 4]"
+    assert str(Input(batch_shape=(None, 4)).type) == "f32[batch, 4]"
+    assert [v.shape for v in Dense(2, input_dim=3).weights] == [(3, 2), (2,)]
+    for make in (lambda: Input(), lambda: Input((3,), batch_shape=(2, 3))):
+        with pytest.raises(gx.errors.InputError, match="Input"):
+            make()
+
+
+def test_kerass_classes_of_initialisers_and_penalties() -> None:
+    made = layers.initializers
+    for given, name in (
+        (made.Zeros(), "zeros"), (made.Ones, "ones"), (made.HeNormal(), "he_normal"), (made.HeUniform, "he_uniform"),
+        (made.GlorotNormal(), "glorot_normal"), (made.GlorotUniform(), "glorot_uniform"), (made.LecunNormal(), "lecun_normal"),
+        (made.LecunUniform(), "lecun_uniform"), (made.RandomNormal(stddev=0.05), "normal"), (made.RandomUniform(), "uniform"),
+    ):  # fmt: skip
+        assert made.initializer(given) == made.initializer(name)
+    assert layers.regularizers.L2(1e-4) == layers.regularizers.l2(1e-4)
+    assert layers.regularizers.L1(0.1) == layers.regularizers.L1L2(l1=0.1)
