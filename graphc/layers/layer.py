@@ -36,7 +36,7 @@ from zlib import crc32
 import graphc as gx
 from graphc import Tensor, Variable, advice
 from graphc.layers.initializers import Initializer, initializer
-from graphc.layers.masks import any_masks, first, give_mask, mask_of, masks_of
+from graphc.layers.masks import any_masks, first, forget, give_mask, mask_of, masks_of
 from graphc.layers.regularizers import Regularizer, named_regularizer
 
 Updates = dict[Variable, Tensor]
@@ -746,11 +746,7 @@ def remember(call: Call) -> None:
     turn = next(_TURNS)
     for number, x in enumerate(flat(call.output)):
         source = Source(call.layer, call.inputs, call.options, number, turn)
-        _SOURCES[id(x)] = (weakref.ref(x, partial(_forget, id(x))), source)
-
-
-def _forget(place: int, _: object) -> None:
-    _SOURCES.pop(place, None)
+        _SOURCES[id(x)] = (weakref.ref(x, partial(forget, _SOURCES, id(x))), source)
 
 
 def apart(output: Any, inputs: Any) -> Any:

@@ -33,12 +33,13 @@ def give_mask(x: Tensor, mask: Tensor | None) -> bool:
     """Let a mask go with a symbol; whether it does: the mask's axes are the symbol's first."""
     if mask is None or x.shape[: mask.ndim] != mask.shape:
         return False
-    _MASKS[id(x)] = (weakref.ref(x, partial(_forget, id(x))), mask)
+    _MASKS[id(x)] = (weakref.ref(x, partial(forget, _MASKS, id(x))), mask)
     return True
 
 
-def _forget(place: int, _: object) -> None:
-    _MASKS.pop(place, None)
+def forget(table: dict[int, Any], place: int, _: object) -> None:
+    """Leave out what a table has of a symbol that is gone; the table comes along, for at exit a module has no names left."""
+    table.pop(place, None)
 
 
 def masks_of(value: Any) -> Any:
