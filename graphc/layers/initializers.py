@@ -185,8 +185,9 @@ def initializer(value: str | float | Initializer) -> Initializer:
         return NAMED[value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Constant(value)
-    if isinstance(value.func if isinstance(value, partial) else value, type):  # a class, with its options or without
-        return initializer(value())
+    made: Any = value
+    if isinstance(made.func if isinstance(made, partial) else made, type):  # a class, with its options or without
+        return initializer(made())
     if callable(value):
         return value
     raise gx.errors.InputError(
