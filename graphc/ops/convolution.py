@@ -392,6 +392,10 @@ def _by_taps(
         return None
     if inner != 1 and max(stride) != 1:
         return None
+    every, apart = tuple(size), stride
+    if first and stride[-1] > 1:  # neighbours apart fill no vector: all places along the last axis, of which some are kept
+        stride = (*stride[:-1], 1)
+        size = (*size[:-1], dims.add(dims.mul(dims.sub(size[-1], 1), apart[-1]), 1))
     x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None if inner == 1 else FEW)
     whole = tuple(x.shape[a] for a in _spatial(x.ndim, first))
     if not _inside(whole, kernel, stride, dilation, before, size):
@@ -419,7 +423,10 @@ def _by_taps(
             part = seen * w[number]
         total = part if total is None else total + part
     assert total is not None
-    return ops.reshape(total, _images(n, size, outer, first))
+    if size != every:
+        step = (*(1,) * (1 + nd), apart[-1])
+        total = ops.shape.slice_(total, start=(0,) * (2 + nd), step=step, size=_images(n, every, outer, first))
+    return ops.reshape(total, _images(n, every, outer, first))
 
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -615,11 +622,17 @@ def _gradient_at_once(
         return None
     asks = not first and taps <= ASKED and isinstance(size[0], int) and size[0] <= ROWS
     if first:
-        fits = stride[-1] == 1 and (out if groups == 1 else into * out) <= LEAST
+        fits = stride[-1] <= (1 if groups == 1 else 2) and (out if groups == 1 else into * out) <= LEAST
     else:
         fits = into <= VECTOR and out <= (2 * VECTOR if asks else VECTOR) and out % (LEAST if groups == 1 else SHORT) == 0
     if not fits and (first or not into == out == 1):
         return None
+    apart = 1
+    if first and stride[-1] > 1 and isinstance(size[-1], int):  # neighbours apart fill no vector: there are zeros in between
+        apart, stride = stride[-1], (*stride[:-1], 1)
+        size = (*size[:-1], (size[-1] - 1) * apart + 1)
+        zeros = [ops.zeros(g.shape, g.dtype)] * (apart - 1)
+        g = interleave(g, *zeros, axes=(g.ndim - 1,), by=(apart,), size=size[-1:])
     if not asks:
         x, before = _framed(x, kernel, stride, dilation, before, size, first, limit=None)
         if not _inside(tuple(x.shape[a] for a in _spatial(x.ndim, first)), kernel, stride, dilation, before, size):
@@ -639,8 +652,10 @@ def _gradient_at_once(
         away = tuple(dims.sub(p, k * d) for k, d, p in zip(tap, dilation, before, strict=True))
         seen = windows(x, axes, (1,) * nd, stride, (1,) * nd, away, size)
         product = ops.reshape(seen, tuple(seen.shape[: x.ndim])) * g
-        inner, outer = ((3, *axes[:-1]), -1) if first else (axes, 0)
-        sums.append(ops.sum(ops.sum(product, axis=inner), axis=outer))
+        if first:
+            sums.append(ops.sum(ops.sum(product, axis=(3, *axes[:-1]))[..., ::apart], axis=-1))
+        else:
+            sums.append(ops.sum(ops.sum(product, axis=axes), axis=0))
     made = ops.reshape(ops.stack(sums), (*kernel, groups, into, out))
     if first:
         made = ops.permute_dims(made, (nd, nd + 2, nd + 1, *range(nd)))

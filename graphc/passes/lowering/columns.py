@@ -90,12 +90,14 @@ def _lower_lanes(
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
     width = work.domain[lane]
-    tile = min(TILE, max(1, width)) if isinstance(width, int) else TILE
+    many = len(nodes) >= MANY and len(inner) > 1 and not parts
+    size = min(TILE, max(1, width)) if isinstance(width, int) else TILE
+    tile = size if many else TILE
     tiles = dims.floordiv(dims.add(width, tile - 1), tile)
     t, u = writer.loop("t"), writer.loop("u")
     start = dims.mul(dims.symbol(t), tile)
     stop = dims.add(start, tile)
-    if not isinstance(width, int) or width % tile:
+    if not many or not isinstance(width, int) or width % tile:
         stop = dims.minimum(width, stop)
     here = (dims.sub(index[lane], start),)
     dtype = node.type.dtype
@@ -117,8 +119,6 @@ def _lower_lanes(
         for acc, n in zip(sums, nodes, strict=True):
             s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
 
-    many = len(nodes) >= MANY and len(inner) > 1 and not parts
-
     def rows(scope: Scope, axes: list[Axis]) -> None:
         """All rows of some axes, one after the other."""
         strips = _strips(start, stop, width) if many else []
@@ -135,13 +135,13 @@ def _lower_lanes(
 
         scope.loops(axes[:-1], inside)
 
-    count = inner[0].extent if not parts else None
-    compensated = work.combine == "add" and dtype.is_float and not (isinstance(count, int) and count <= BLOCK)
-    sums = [] if compensated and parts else [writer.new_scratch(dtype, (tile,)) for _ in nodes]
+    one = many and isinstance(inner[0].extent, int) and inner[0].extent <= BLOCK
+    compensated = work.combine == "add" and dtype.is_float and not one
+    sums = [] if compensated and parts else [writer.new_scratch(dtype, (size,)) for _ in nodes]
     if compensated:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
         # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
-        totals, errors = ([writer.new_scratch(dtype, (tile,)) for _ in nodes] for _ in "te")
+        totals, errors = ([writer.new_scratch(dtype, (size,)) for _ in nodes] for _ in "te")
         lanes(body, clear(*totals, *errors))
         first, *others = inner
         blocks = parts[node].type.shape[0] if parts else dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
