@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from graphc.passes.lowering.scope import KernelWriter, Scope
 TILE = 128  # lanes of a column reduction that one thread keeps in scratch
 MANY = 4  # sums that are worth a register each
 VECTOR = 16  # lanes of one
+STRIPS = 2  # vectors side by side, up to which each goes along by itself: of more, memory would come in pieces far apart
 FEW = 4  # blocks of rows that are written out for many sums
 BLOCK = 64  # rows added up before their sum joins the compensated total
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
@@ -63,21 +64,17 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     return _lower_lanes(writer, nodes, lane, axes, inner, parts)
 
 
-def _strips(start: Size, stop: Size, width: Size) -> list[tuple[Size, int, Size]]:
-    """Lanes from `start` to `stop` in strips, each one vector or a part of one: how many, of how many lanes, from where on.
+def _strips(start: Size, width: int) -> Iterator[tuple[int, int, Size]]:
+    """Lanes from `start` on in strips, each one vector or a part of one: how many, of how many lanes, from where on.
 
     A vector of each sum goes along the last axis by itself, so that it stays in a register meanwhile.
     """
-    extent = dims.sub(stop, start)
-    if not isinstance(extent, int):
-        return [(dims.floordiv(extent, VECTOR), VECTOR, start)] if dims.divisor(width) % VECTOR == 0 else []
-    found: list[tuple[Size, int, Size]] = []
-    for size in (VECTOR, VECTOR // 2, VECTOR // 4, VECTOR // 8, 1):
-        count = extent // size
-        if count:
-            found.append((count, size, start))
-            start, extent = dims.add(start, count * size), extent - count * size
-    return found
+    size = VECTOR
+    while width:
+        if width >= size:
+            yield width // size, size, start
+            start, width = dims.add(start, width // size * size), width % size
+        size //= 2
 
 
 def _lower_lanes(
@@ -121,13 +118,12 @@ def _lower_lanes(
 
     def rows(scope: Scope, axes: list[Axis]) -> None:
         """All rows of some axes, one after the other."""
-        strips = _strips(start, stop, width) if many else []
-        if not strips:
+        if not many or not isinstance(width, int) or width > STRIPS * VECTOR:
             scope.loops(axes, lambda s: lanes(s, gather))
             return
 
         def inside(s: Scope) -> None:
-            for count, size, first in strips:
+            for count, size, first in _strips(start, width):
                 v = writer.loop("v")
                 begin = dims.add(first, dims.mul(dims.symbol(v), size))
                 end = dims.add(begin, size)
