@@ -252,7 +252,9 @@ class Compiled:
             if isinstance(program, Graph):
                 self.graph = program
         told.at("machine code" if chosen.native else chosen.name)
-        self._executable = chosen.build(program)
+        live = self.variables
+        bound = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
+        self._executable = chosen.build(program, *bound)
         self._again = self._executable.again
 
     @property

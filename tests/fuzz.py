@@ -56,6 +56,7 @@ from graphc.ir import dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.signature import Argument, Signature, size_rules  # noqa: E402
+from graphc.ir.text import names_of  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 from graphc.ir.verify_program import verify_program  # noqa: E402
@@ -1227,14 +1228,17 @@ def check_programs(case: Case) -> Mismatch | None:
         wanted = interpreted(case, case.graph)
         for change in gx.passes.LOWERING:
             source = change(source)
+            if isinstance(source, Graph):
+                variables = {name: v for v, name in names_of(source).items()}
             if not isinstance(source, gx.ir.Program):
                 continue
             program = verify_program(source)
             text = str(program)
             if str(ir.parse(text)) != text:
                 return Mismatch("program", f"print, parse and print after {change.__name__} gives another text", case)
-            outputs, state = evaluate_program(program, case.values, case.sizes)
-            new = {program.buffers[name].value: value for name, value in state.items()}
+            held = {v.name: case.state[variables[v.name]] for v in program.signature.variables}
+            outputs, state = evaluate_program(program, case.values, case.sizes, held)
+            new = {variables[name]: value for name, value in state.items()}
             got = [*outputs, *(new.get(v, case.state[v]) for v, _ in case.graph.updates)]
             why = first_difference(case, got, wanted, rounding=True)
             if why:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.backends.executable import Executable, Timing
+from graphc.backends.executable import Executable, Storage, Timing
 from graphc.backends.running import Running
 from graphc.errors import GraphError, InputError, caller
 from graphc.ir.program import Program
@@ -17,11 +17,15 @@ from graphc.ir.program import Program
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to run: `build` makes an Executable of a graph, or of a program if `native`, which `steps` of its own make ready."""
+    """A way to run.
+
+    `build` makes an Executable of a graph; if `native`, of a program, which `steps` of its own make ready, and of the variables
+    by the names of their buffers.
+    """
 
     name: str
     native: bool
-    build: Callable[[Any], Executable]
+    build: Callable[..., Executable]
     steps: tuple[Callable[[Program], Program], ...] = ()
 
 
@@ -54,12 +58,13 @@ _OWN = ("llvm", "numba", "interpreter", "program")
 _REGISTERED: dict[str, Backend] = {}
 
 
-def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = False) -> None:
+def register_backend(name: str, build: Callable[..., Any], *, native: bool = False) -> None:
     """Let `gx.compile(..., backend=name)` run what `build` makes.
 
     build: from the graph after all passes, a function (arrays, sizes) -> the outputs, then the new values of variables, in the
     graph's order; or an object like graphc.backends.Executable. arrays: those of graph.inputs, checked; sizes: a number for each
-    symbolic dimension. native: build is given the Program of planned kernels instead, and gives an Executable. Results are
+    symbolic dimension. native: build is given the Program of planned kernels instead, and the variables by the names of their
+    buffers (their `data` is the memory that holds the value), and gives an Executable, which writes them itself. Else results are
     checked and copied, and variables written, when all has succeeded. Registering a name again replaces it; InputError for
     graphc's own.
 
@@ -80,8 +85,8 @@ def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = F
     if name in _OWN:
         raise InputError(f"the backend {name!r} is graphc's own", where=caller(), hint="register yours under another name")
 
-    def made(graph: Any) -> Executable:
-        found = build(graph)
+    def made(graph: Any, *variables: Any) -> Executable:
+        found = build(graph, *variables)
         if native or hasattr(found, "run"):
             return found  # type: ignore[no-any-return]
         if not callable(found):
@@ -93,4 +98,4 @@ def register_backend(name: str, build: Callable[[Any], Any], *, native: bool = F
     _REGISTERED[name] = Backend(name, native, made)
 
 
-__all__ = ["Backend", "Executable", "Timing", "load_backend", "register_backend"]
+__all__ = ["Backend", "Executable", "Storage", "Timing", "load_backend", "register_backend"]

@@ -18,6 +18,24 @@ class Timing(NamedTuple):
     threads: int
 
 
+class Storage(Protocol):
+    """Where the value of a variable lives: what programs are bound to, by the names of their buffers."""
+
+    @property
+    def data(self) -> Array:
+        """The memory that holds the value now."""
+        ...
+
+    @property
+    def places(self) -> Array:
+        """The addresses of that memory, and of a second one or 0: who writes there lets the two change places."""
+        ...
+
+    def add_memory(self) -> None:
+        """Have a second memory from now on."""
+        ...
+
+
 class Executable(Protocol):
     """Something that runs a graph."""
 
@@ -44,4 +62,4 @@ class Executable(Protocol):
         ...
 
 
-__all__ = ["Array", "Executable", "Timing"]
+__all__ = ["Array", "Executable", "Storage", "Timing"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.executable import Timing
+from graphc.backends.executable import Storage, Timing
 from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_host
 from graphc.errors import GraphError
 from graphc.ir import dims
@@ -72,8 +72,8 @@ def evaluate_program(
 ) -> tuple[list[Array], dict[str, Array]]:  # fmt: skip
     """The outputs of a program, and what its variables hold then. Nothing that is given is written.
 
-    arrays: the inputs, in order. sizes: every symbolic dimension. variables: their values by the names of their buffers; those
-    that are not given have the values of the program's variables. watch: told how long each call took, in seconds.
+    arrays: the inputs, in order. sizes: every symbolic dimension. variables: their values by the names of their buffers.
+    watch: told how long each call took, in seconds.
     updated: inputs that it updates as it does variables, as the program of steps does.
     """
     memory = _memory(program, arrays, sizes, variables or {})
@@ -116,8 +116,9 @@ def _memory(
         elif b.role == "constant":
             found[b.name] = Memory(np.array(b.value, order="C"), True)
         elif b.role == "variable":
-            held = variables.get(b.name)
-            found[b.name] = Memory(np.array(b.value.data if held is None else held, order="C"), True)
+            if b.name not in variables:
+                raise GraphError(f"program {program.name}: the variable {b.name} has no value")
+            found[b.name] = Memory(np.array(variables[b.name], order="C"), True)
         elif b.slot is not None:
             count = int(np.prod(shape))
             if count * dtype.itemsize > arena[b.slot].nbytes:
@@ -385,14 +386,19 @@ class InterpretedProgram:
     kernels: Sequence[Any] = ()
     compilations = 0
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, variables: Mapping[str, Storage]) -> None:
         self.program = program
+        self.variables = variables
 
     def run(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Array]:
-        outputs, state = evaluate_program(self.program, arrays, sizes)
+        outputs, state = evaluate_program(self.program, arrays, sizes, self._state)
         for name, value in state.items():
-            self.program.buffers[name].value.data[...] = value
+            self.variables[name].data[...] = value
         return outputs
+
+    @property
+    def _state(self) -> dict[str, Array]:
+        return {name: variable.data for name, variable in self.variables.items()}
 
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call, in the program's order."""
@@ -400,7 +406,7 @@ class InterpretedProgram:
         runs = []
         for _ in range(SAMPLES):
             found.clear()
-            evaluate_program(self.program, arrays, sizes, watch=lambda call, seconds: found.append((call, seconds)))
+            evaluate_program(self.program, arrays, sizes, self._state, watch=lambda call, seconds: found.append((call, seconds)))
             runs.append([seconds for _, seconds in found])
         return [Timing(statistics.median(samples), min(samples), 1) for samples in zip(*runs, strict=True)]
 

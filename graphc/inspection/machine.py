@@ -60,5 +60,5 @@ def _seconds(graph: Graph, arrays: list[np.ndarray[tuple[int, ...], np.dtype[np.
     program: object = graph
     for step in passes.LOWERING:
         program = step(program)
-    executable = load_backend("llvm").build(program)
+    executable = load_backend("llvm").build(program, {})
     return max(1e-9, min(timing.best for _ in range(ROUNDS) for timing in executable.times(arrays, sizes, ())))

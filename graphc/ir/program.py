@@ -280,7 +280,7 @@ class Buffer:
     """Memory of a program. `role` is input, variable, next, constant, output or temporary.
 
     `next` is the second memory of a variable: what the program writes there is the variable's value when the call has ended.
-    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant, or the variable.
+    `slot` is the arena slot of a temporary once buffers are planned; `value` the array of a constant.
     """
 
     name: str

@@ -231,7 +231,7 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
                 copies.append((variable, source))
                 continue
             exchanges.append((variable, source))
-            buffers[source] = replace(buffers[source], role="next", value=buffers[variable].value)
+            buffers[source] = replace(buffers[source], role="next")
             continue
         if at in readers:
             merging[at].into[source] = variable

@@ -517,13 +517,16 @@ def test_a_native_backend_gets_the_program(backends: None) -> None:
 
     seen: list[Any] = []
 
-    def build(program: Any) -> Any:
-        seen.append(program)
-        return load_backend("llvm").build(program)
+    def build(program: Any, variables: Any) -> Any:
+        seen.extend([program, variables])
+        return load_backend("llvm").build(program, variables)
 
     gx.register_backend("t_native", build, native=True)
-    assert gx.compile([X], X + 1, backend="t_native")([1.0]) == 2.0
+    v = gx.variable(1.0, name="x")
+    f = gx.compile([X], X + v, updates={v: v * 2}, backend="t_native")
+    assert f([1.0]) == 2.0 and f([1.0]) == 3.0
     assert isinstance(seen[0], gx.ir.Program)
+    assert seen[1] == {"x_1": v}, "its buffer has another name, since an input is called x"
 
 
 def test_an_input_cannot_be_written_by_a_backend(backends: None) -> None:

@@ -81,7 +81,7 @@ def test_native_code_gives_the_bits_of_the_reference(op: str, operands: tuple[DT
     with np.errstate(all="ignore"):
         want = np.asarray(PRIMITIVES[op](*arrays, *extra))
     program, sizes = program_of(op, operands, result), {"n": arrays[0].size}
-    for executable in (build(program), InterpretedProgram(program)):
+    for executable in (build(program, {}), InterpretedProgram(program, {})):
         (got,) = executable.run(arrays, sizes, (arrays[0].shape,))
         assert got.dtype == want.dtype
         nan = want != want

@@ -12,6 +12,7 @@ import pytest
 from values import Array
 
 import graphc as gx
+from graphc.backends import load_backend
 from graphc.backends.program import evaluate_program
 from graphc.errors import GraphError, ShapeError
 from graphc.ir import dims, parse
@@ -158,6 +159,22 @@ def test_a_runtime_needs_the_signature_alone() -> None:
             run(*bad)
         with pytest.raises(ShapeError):
             f(*bad)
+
+
+def test_a_program_holds_no_variable() -> None:
+    """One program over the memory of two sets of variables: what one writes the other does not see."""
+    x, w = gx.placeholder("x", (2,), "float64"), gx.variable([1.0, 2.0], name="w")
+    v = gx.variable(np.zeros((2, 2)), name="v")  # its new value is from the old one of all: it has a second memory
+    program = gx.compile([x], x + w, updates={w: w + x, v: v @ v + x}).program
+    assert all(b.value is None for b in program.buffers.values() if b.role in ("variable", "next"))
+    for name in ("llvm", "program"):
+        runs, held = [], []
+        for start in (1.0, 5.0):
+            held.append({"w": gx.variable(np.full(2, start)), "v": gx.variable(np.full((2, 2), start))})
+            runs.append(load_backend(name).build(program, held[-1]))
+        for _ in range(2):
+            assert [run.run([np.ones(2)], {}, ())[0][0] for run in runs] == [h["w"].value[0] for h in held], "the old value and 1"
+        assert [float(h["v"].value[0, 0]) for h in held] == [19.0, 5203.0], name  # 2 v^2 + 1, twice
 
 
 def test_a_first_value_is_called_as_in_a_file_though_the_text_has_another_name() -> None:

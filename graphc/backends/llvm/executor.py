@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backends.executable import Timing
+from graphc.backends.executable import Storage, Timing
 from graphc.backends.llvm import runtime, stopwatch
 from graphc.backends.llvm.calls import address_of, by_ctypes
 from graphc.backends.llvm.compile import CompiledKernel, Text, compile_kernels
@@ -302,7 +302,7 @@ class Context:
         self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
         self.inputs = ArrayChecks(binding.inputs, places, _READABLE)
         self.outputs = ArrayChecks(binding.outputs, places, _WRITABLE)
-        self.states = States(program, places)
+        self.states = States(native, places)
         self.job[runtime.TABLE], self.job[runtime.CALLS] = self.table.rows.ctypes.data, len(self.table.rows)
         self.job[runtime.SCRATCH] = scratch
         self.job[runtime.FRAME] = id(self.frame)
@@ -398,32 +398,36 @@ class ArrayChecks:
 class States:
     """Where `runtime.call` finds the memories of variables, and where it puts their addresses: variables move."""
 
-    def __init__(self, program: Program, places: Mapping[str, list[int]]) -> None:
-        held = [b for b in program.buffers.values() if b.role in ("variable", "next") and b.name in places]
-        self.count = len(held)
-        self.places = np.array([place for b in held for place in places[b.name]] or [0], np.int64)
-        self.rows = np.zeros((max(1, len(held)), runtime.MEMORY_WORDS), np.int64)
+    def __init__(self, native: NativeProgram, places: Mapping[str, list[int]]) -> None:
+        updates, variables = native.program.updates, native.variables
+        at_first = [(v.name, variables[v.name].places.ctypes.data) for v in native.program.signature.variables]
+        second = [(name, variables[variable].places.ctypes.data + 8) for variable, name in updates]
+        held = [(name, address) for name, address in (*at_first, *second) if name in places]
+        self.count: int = len(held)
+        self.places: Array = np.array([place for name, _ in held for place in places[name]] or [0], np.int64)
+        self.rows: Array = np.zeros((max(1, len(held)), runtime.MEMORY_WORDS), np.int64)
         at = self.places.ctypes.data
-        for row, buffer in zip(self.rows, held, strict=False):
-            last = at + 8 * len(places[buffer.name])
-            row[:] = (buffer.value.places.ctypes.data + 8 * (buffer.role == "next"), at, last)
+        for row, (name, address) in zip(self.rows, held, strict=False):
+            last = at + 8 * len(places[name])
+            row[:] = (address, at, last)
             at = last
-        moved = [program.buffers[variable].value.places.ctypes.data for variable, _ in program.updates]
-        self.exchanges = np.array(moved or [0], np.int64)
+        moved = [variables[variable].places.ctypes.data for variable, _ in updates]
+        self.exchanges: Array = np.array(moved or [0], np.int64)
 
 
 class NativeProgram:
-    """A program as machine code; `compiler` makes LLVM of its kernels."""
+    """A program as machine code, over the variables by the names of their buffers; `compiler` makes LLVM of its kernels."""
 
-    def __init__(self, program: Program, compiler: type[Text] = Text) -> None:
+    def __init__(self, program: Program, variables: Mapping[str, Storage], compiler: type[Text] = Text) -> None:
         self.program = program
+        self.variables = variables
         self.compiler = compiler
         self.context = PublicContext if by_ctypes() else Context
         self.compilations = 0
         self.kernels = self._compile(list(program.kernels))
         self.by_name = {k.name: k for k in self.kernels}
         for variable, _ in program.updates:
-            program.buffers[variable].value.add_memory()
+            variables[variable].add_memory()
         self.output_buffers = list(dict.fromkeys(program.outputs))
         self._order = [self.output_buffers.index(b) for b in program.outputs]
         self._repeats = len(self.output_buffers) != len(self._order)
@@ -439,7 +443,7 @@ class NativeProgram:
                 case Kernel():
                     found.append(next(compiled))
                 case HostCall():
-                    inner = tuple(NativeProgram(program, self.compiler) for program in k.programs)
+                    inner = tuple(NativeProgram(program, {}, self.compiler) for program in k.programs)
                     found.append(PythonKernel(k.name, k, native=inner))
                 case Steps():
                     found.append(SteppedKernel(k.name, k))

@@ -48,7 +48,7 @@ def _variables_kept(run: NativeProgram) -> Iterator[None]:
         for name, param in zip(call.buffers, call.kernel.params, strict=True)
         if param.mode != "in" and run.program.buffers[name].role == "variable"
     }
-    variables = [run.program.buffers[name].value for name in changed | {name for name, _ in run.program.updates}]
+    variables = [run.variables[name] for name in changed | {name for name, _ in run.program.updates}]
     kept = [(variable, variable.data.copy()) for variable in variables]
     try:
         yield

@@ -6,15 +6,18 @@ All else is `backends/llvm`: what prints the sources, the tiles of contractions,
 two differ in the seconds that compiling takes, and each shows whether the other is right.
 """
 
+from collections.abc import Mapping
+
+from graphc.backends.executable import Storage
 from graphc.backends.llvm.executor import NativeProgram
 from graphc.backends.llvm.panels import lay_out_constants
 from graphc.backends.numba.compile import NumbaText
 from graphc.ir.program import Program
 
 
-def build(program: Program) -> NativeProgram:
+def build(program: Program, variables: Mapping[str, Storage]) -> NativeProgram:
     """A program whose kernels Numba compiles."""
-    return NativeProgram(program, NumbaText)
+    return NativeProgram(program, variables, NumbaText)
 
 
 steps = (lay_out_constants,)

@@ -103,4 +103,4 @@ def _leaf_buffer(node: Node, name: str) -> Buffer:
             return Buffer(name, node.type, "constant", value=node.attrs["value"].array)
         case Input():
             return Buffer(name, node.type, "input")
-    return Buffer(name, node.type, "variable", value=node)
+    return Buffer(name, node.type, "variable")
