@@ -48,6 +48,7 @@ from test_walk import ULP  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
+from graphc.backends import load_backend  # noqa: E402
 from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
 from graphc.backends.llvm import panels  # noqa: E402
 from graphc.backends.program import evaluate_program  # noqa: E402
@@ -1226,7 +1227,7 @@ def check_programs(case: Case) -> Mismatch | None:
         for change in gx.passes.DEFAULT:
             source = change(source)
         wanted = interpreted(case, case.graph)
-        for change in gx.passes.LOWERING:
+        for change in (*gx.passes.LOWERING, *load_backend("llvm").steps):
             source = change(source)
             if isinstance(source, Graph):
                 variables = {name: v for v, name in names_of(source).items()}

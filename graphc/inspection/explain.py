@@ -24,7 +24,7 @@ _ASSUMED = 64  # what a symbolic dimension counts where boundaries are compared 
 
 @dataclass(frozen=True)
 class Boundary:
-    """A value that one kernel writes and another reads.
+    """A value that one kernel writes and another reads, in a program or in one that a loop or a routine of it runs.
 
     value     its name in the text of the optimised graph
     writer    the kernels' names; `calls` are their positions in the program
@@ -145,7 +145,7 @@ def _cost(b: Boundary) -> int:
 
 
 def explain(plan: Plan, fused: Program, program: Program) -> Explanation:
-    """The boundaries of a program: `fused` with its buffers planned, whose kernels are those of `plan`."""
+    """The boundaries of a program, and of those in it: of `fused` with its buffers planned, whose kernels are those of `plan`."""
     nodes = {name: node for node, name in names_of(plan.graph).items()}
     names = [call.kernel.name for call in program.calls]  # planning keeps the order of calls, and adds copies at the end
     found = []
@@ -157,6 +157,11 @@ def explain(plan: Plan, fused: Program, program: Program) -> Explanation:
         if reader >= len(fused.calls):
             where = nodes[value].where if value in nodes else None
             found.append(_boundary(program.buffers[value], (writer, reader), names, where, (_COPY,)))
+    for before, after in zip(fused.calls, program.calls, strict=False):
+        if before.kernel.programs:
+            plans = plan.within[plan.graph.nodes[before.kernel.nodes[0]]]
+            for inner in map(explain, plans, before.kernel.programs, after.kernel.programs):
+                found += inner.boundaries
     return Explanation(tuple(found))
 
 

@@ -30,8 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from graphc.errors import Where
 from graphc.ir import dims
@@ -186,7 +187,10 @@ class Scratch:
 
 
 class _Parameters(Printed):
-    """What a call runs. Of its parameters those that are read come first, then those that are made and not read."""
+    """What a call runs. Of its parameters those that are read come first, then those that are made and not read.
+
+    `programs` are those that it holds.
+    """
 
     params: tuple[Param, ...]
 
@@ -234,6 +238,7 @@ class HostCall(_Parameters):
 class Kernel(_Parameters):
     """Code over buffers: a body that runs for every index of the parallel loops."""
 
+    programs: ClassVar[tuple[Program, ...]] = ()
     name: str
     params: tuple[Param, ...]
     parallel: tuple[Axis, ...]
@@ -263,6 +268,10 @@ class Steps(_Parameters):
     reverse: bool = False
     where: tuple[Where, ...] = ()
     nodes: tuple[int, ...] = ()
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return (self.program,)
 
     def with_programs(self, change: Callable[[Program], Program]) -> Steps:
         return replace(self, program=change(self.program))
@@ -360,13 +369,15 @@ class Program(Printed):
     def with_kernels(self, change: Callable[[Kernel], Kernel]) -> Program:
         """The program with every kernel replaced by `change` of it, those of the programs within it too."""
 
-        def changed(called: Called) -> Called:
-            return change(called) if isinstance(called, Kernel) else called.with_programs(lambda p: p.with_kernels(change))
+        def own(program: Program) -> Program:
+            return program.with_called(lambda called: change(called) if isinstance(called, Kernel) else called)
 
-        return self.with_called(changed)
+        return nested_programs(own)(self)
 
     def with_programs(self, change: Callable[[Program], Program]) -> Program:
         """The program with each program that its host calls and steps hold replaced by `change` of it."""
+        if not any(call.kernel.programs for call in self.calls):
+            return self
         return self.with_called(lambda called: called if isinstance(called, Kernel) else called.with_programs(change))
 
     def with_called(self, change: Callable[[Called], Called]) -> Program:
@@ -375,28 +386,27 @@ class Program(Printed):
 
     @property
     def programs(self) -> Iterator[Program]:
-        """The program, then those of its steps."""
+        """The program, then those within it: of its steps and of its host calls."""
         yield self
         for call in self.calls:
-            if isinstance(call.kernel, Steps):
-                yield from call.kernel.program.programs
+            for inner in call.kernel.programs:
+                yield from inner.programs
 
     @property
     def kernels(self) -> Iterator[Called]:
-        """What its calls run, each once; the kernels of steps after the steps."""
+        """What its calls run, each once; what the programs of steps and of host calls run stands after those."""
         seen: set[str] = set()
         for call in self.calls:
             if call.kernel.name not in seen:
                 seen.add(call.kernel.name)
                 yield call.kernel
-                if isinstance(call.kernel, Steps):
-                    for kernel in call.kernel.program.kernels:
-                        if kernel.name not in seen:
-                            seen.add(kernel.name)
-                            yield kernel
+                for kernel in (kernel for inner in call.kernel.programs for kernel in inner.kernels):
+                    if kernel.name not in seen:
+                        seen.add(kernel.name)
+                        yield kernel
 
     def named(self) -> Program:
-        """The program with one name for equal kernels: k0, k1, ... in the order of their first call."""
+        """The program with one name for equal kernels, of programs within it too: k0, k1, ... in the order of first calls."""
         return self._named({})
 
     def _named(self, names: dict[Called, str]) -> Program:
@@ -404,7 +414,7 @@ class Program(Printed):
         for call in self.calls:
             kernel = call.kernel
             name = names.setdefault(replace(kernel, name="k"), f"k{len(names)}")
-            if isinstance(kernel, Steps):
+            if not isinstance(kernel, Kernel):
                 kernel = kernel.with_programs(lambda inner: inner._named(names))
             calls.append(replace(call, kernel=replace(kernel, name=name)))
         return replace(self, calls=tuple(calls))
@@ -415,6 +425,16 @@ class Program(Printed):
         rows = [(str(i), *c._row()) for i, c in enumerate(self.calls)]
         arena = f", an arena of {len(self.slots)} slots" if self.slots else ""
         return html_table(header, rows, left=5, title=f"{self.name}: {len(self.calls)} calls{arena}")
+
+
+def nested_programs(change: Callable[[Program], Program]) -> Callable[[Program], Program]:
+    """A pass that changes the programs within a program, innermost first, and then the program: what drives all such passes."""
+
+    @wraps(change)
+    def whole(program: Program) -> Program:
+        return change(program.with_programs(whole))
+
+    return whole
 
 
 def sign(

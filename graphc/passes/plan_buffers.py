@@ -24,17 +24,18 @@ from functools import cached_property
 
 from graphc.ir import dims
 from graphc.ir.dims import Size
+from graphc.ir.names import unused
 from graphc.ir.program import (
     Accumulate,
     Branch,
     Buffer,
     Call,
-    Called,
     Contract,
     HostCall,
     Kernel,
     Load,
     Loop,
+    Param,
     Program,
     Statement,
     Steps,
@@ -42,19 +43,19 @@ from graphc.ir.program import (
     While,
     bodies,
     copy_kernel,
+    nested_programs,
     rewrite,
 )  # fmt: skip
 from graphc.ir.scalar import Ref
+from graphc.ir.types import TensorType, uint8
+
+LINE = 64  # bytes: all memory of a program is aligned at a line of the cache
 
 
+@nested_programs
 def plan_buffers(program: Program) -> Program:
-    """The program with every buffer's place decided, and the programs within it too."""
-
-
-    def planned(called: Called) -> Called:
-        return called.with_programs(plan_buffers) if isinstance(called, HostCall) else called  # steps are planned already
-
-    return _assign_slots(in_place(program.with_called(planned), exchange=True)).named()
+    """The program with every buffer's place decided."""
+    return _place_carries(_assign_slots(in_place(_give_arenas(program), exchange=True))).named()
 
 
 def in_place(program: Program, exchange: bool) -> Program:
@@ -63,6 +64,40 @@ def in_place(program: Program, exchange: bool) -> Program:
     Of others the variable exchanges its memory with that of the new value when all is done, or the new value is copied.
     """
     return _overwrite_inputs(_update_in_place(program, exchange))
+
+
+# --- programs of steps -----------------------------------------------------------------------------------------------
+
+
+def _give_arenas(program: Program) -> Program:
+    """The program with memory for the arenas of its steps, whose own programs are planned."""
+    buffers, calls = dict(program.buffers), list(program.calls)
+    for i, call in enumerate(calls):
+        if not isinstance(call.kernel, Steps) or not call.kernel.program.slots:
+            continue
+        need = _bytes(call.kernel.program.slots)
+        name, kind = unused(f"{call.buffers[-1]}.work", buffers), TensorType(uint8, (need,))
+        buffers[name] = Buffer(name, kind, "temporary")
+        steps = replace(call.kernel, params=(*call.kernel.params, Param("work", kind, "out")))
+        calls[i] = Call(steps, (*call.buffers, name))
+    return replace(program, buffers=buffers, calls=tuple(calls))
+
+
+def _place_carries(program: Program) -> Program:
+    """The program of steps with the second memory of a carry in its arena; a variable has its own."""
+    buffers, slots = dict(program.buffers), list(program.slots)
+    for carry, new in program.updates:
+        if buffers[carry].role == "input":
+            buffers[new] = replace(buffers[new], slot=len(slots))
+            slots.append(buffers[new].type.nbytes)
+    return replace(program, buffers=buffers, slots=tuple(slots))
+
+
+def _bytes(slots: Sequence[Size]) -> Size:
+    total: Size = 0
+    for size in slots:
+        total = dims.add(total, dims.mul(dims.floordiv(dims.add(size, LINE - 1), LINE), LINE))
+    return total
 
 
 # --- aliasing --------------------------------------------------------------------------------------------------------

@@ -416,16 +416,22 @@ class States:
 
 
 class NativeProgram:
-    """A program as machine code, over the variables by the names of their buffers; `compiler` makes LLVM of its kernels."""
+    """A program as machine code, over the variables by the names of their buffers.
 
-    def __init__(self, program: Program, variables: Mapping[str, Storage], compiler: type[Text] = Text) -> None:
+    `compiler` makes LLVM of its kernels, and of those of programs within it: `compiled` are they where this is one of those.
+    """
+
+    def __init__(
+        self, program: Program, variables: Mapping[str, Storage], compiler: type[Text] = Text,
+        compiled: dict[str, AnyKernel] | None = None,
+    ) -> None:  # fmt: skip
         self.program = program
         self.variables = variables
-        self.compiler = compiler
         self.context = PublicContext if by_ctypes() else Context
+        self.by_name: dict[str, AnyKernel] = {} if compiled is None else compiled
         self.compilations = 0
-        self.kernels = self._compile(list(program.kernels))
-        self.by_name = {k.name: k for k in self.kernels}
+        if compiled is None:
+            self._compile(list(program.kernels), compiler)
         for variable, _ in program.updates:
             variables[variable].add_memory()
         self.output_buffers = list(dict.fromkeys(program.outputs))
@@ -434,20 +440,23 @@ class NativeProgram:
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
 
-    def _compile(self, kernels: Sequence[Called]) -> list[AnyKernel]:
+    def _compile(self, kernels: Sequence[Called], compiler: type[Text]) -> None:
         self.compilations += 1
-        compiled = iter(compile_kernels((k for k in kernels if isinstance(k, Kernel)), self.compiler))
-        found: list[AnyKernel] = []
+        compiled = iter(compile_kernels((k for k in kernels if isinstance(k, Kernel)), compiler))
         for k in kernels:
             match k:
                 case Kernel():
-                    found.append(next(compiled))
+                    self.by_name[k.name] = next(compiled)
                 case HostCall():
-                    inner = tuple(NativeProgram(program, {}, self.compiler) for program in k.programs)
-                    found.append(PythonKernel(k.name, k, native=inner))
+                    inner = tuple(NativeProgram(program, {}, compiler, self.by_name) for program in k.programs)
+                    self.by_name[k.name] = PythonKernel(k.name, k, native=inner)
                 case Steps():
-                    found.append(SteppedKernel(k.name, k))
-        return found
+                    self.by_name[k.name] = SteppedKernel(k.name, k)
+
+    @property
+    def kernels(self) -> list[AnyKernel]:
+        """Its distinct kernels, those of programs within it too."""
+        return [self.by_name[k.name] for k in self.program.kernels]
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with _binding:

@@ -39,12 +39,13 @@ class PythonKernel:
     @property
     def source(self) -> str:
         """The call of the routine."""
-        inside = [k.source for native in self.native for k in native.kernels]
+        calls = "".join(f"    {call.kernel.name}\n" for inner in self.kernel.programs for call in inner.calls)
         if self.kernel.is_sized:
-            return "\n".join(["# native code, at a size that is data", *inside])
+            return f"# native code, at a size that is data: other kernels in turn\n{calls}"
         arguments = ", ".join(p.name for p in self.kernel.inputs)
         results = ", ".join(p.name for p in self.kernel.outputs)
-        return "\n".join([f"# Python, not native code\n{results} = {self.kernel.invocation}({arguments})\n", *inside])
+        called = f"# Python, not native code\n{results} = {self.kernel.invocation}({arguments})\n"
+        return f"{called}# its graphs run other kernels in turn\n{calls}" if calls else called
 
     def __repr__(self) -> str:
         if self.kernel.is_sized:

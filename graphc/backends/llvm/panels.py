@@ -17,16 +17,29 @@ import numpy as np
 from graphc.backends.llvm.contraction import is_better_turned, panel_index, panel_width, single_load
 from graphc.backends.llvm.source import Printer
 from graphc.ir import dims
-from graphc.ir.program import Block, Buffer, Call, Contract, Kernel, Load, Param, Program, Statement, statements_of, with_bodies
+from graphc.ir.program import (
+    Block,
+    Buffer,
+    Call,
+    Contract,
+    Kernel,
+    Load,
+    Param,
+    Program,
+    Statement,
+    nested_programs,
+    statements_of,
+    with_bodies,
+)  # fmt: skip
 from graphc.ir.types import TensorType
 
 ROWS = 7  # of the left operand: with fewer, tiles join panels that lie side by side
 LINE = 64  # bytes
 
 
+@nested_programs
 def lay_out_constants(program: Program) -> Program:
-    """The program, and those within it, with constants as panels where that serves all that read them."""
-    program = program.with_programs(lay_out_constants)
+    """The program with constants as panels where that serves all that read them."""
     found: dict[str, TensorType | None] = {}
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):
@@ -36,7 +49,7 @@ def lay_out_constants(program: Program) -> Program:
                 found[name] = kind if found.get(name, kind) == kind else None
     chosen = {name: kind for name, kind in found.items() if kind is not None}
     if not chosen:
-        return program if sum(1 for _ in program.programs) == 1 else program.named()
+        return program if sum(1 for _ in program.programs) == 1 else program.named()  # theirs may have changed
     buffers = {name: _buffer(b, chosen[name]) if name in chosen else b for name, b in program.buffers.items()}
     return replace(program, buffers=buffers, calls=tuple(_call(call, chosen) for call in program.calls)).named()
 

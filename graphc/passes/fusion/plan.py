@@ -35,6 +35,7 @@ class Plan:
         self.users = graph.users()
         self.roots = set(graph.roots)
         self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Whole) for i in n.inputs}  # what must be in memory
+        self.within: dict[Node, tuple[Plan, ...]] = {}  # of loops and routines that hold programs: theirs, once they are lowered
         self.depth: dict[Node, int] = {}
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}

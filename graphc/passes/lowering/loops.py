@@ -69,7 +69,8 @@ def lower_whole(
     node = results_of(cluster)[0]
     kernel = _Kernel(plan, cluster, names, lower)
     if not kernel.written():
-        return lower_host_call(plan, cluster, names, _programs(node, lower))
+        plan.within[node] = tuple(plan_kernels(graph) for graph in subgraphs(node, sorted(node.attrs)))  # as it calls them
+        return lower_host_call(plan, cluster, names, tuple(map(lower, plan.within[node])))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -144,17 +145,16 @@ class _Kernel:
 
     def scan(self, loop: loops.Loop, steps: Size) -> bool:
         body, carries, sequences, reverse = loop.body, loop.carries, loop.sequences, loop.reverse
-        lowered = _lowered(body, carries, self.lower)
+        plan = _planned(body, carries)
+        lowered = _lowered(plan, self.lower)
         if lowered is None:
             return False
         program = in_place(lowered, exchange=False)
         step = self.fresh("t")
         self.partition = partition_of(program, carries, self.fresh("part")) if carries else None
         if carries and self.partition is None and are_long(program):
-            self.steps, arena = steps_of(lowered, steps, carries, sequences, reverse)
-            if arena != 0:
-                self.params.append(Param("work", TensorType(t.uint8, (arena,)), "out"))
-                self.buffers.append(f"{self.names[self.node]}.work")
+            self.plan.within[self.node] = (plan,)
+            self.steps = steps_of(lowered, steps, carries, sequences, reverse)
             return True
         if self.partition is not None:
             self.parallel = (self.partition.axis,)
@@ -378,20 +378,19 @@ class _Rewriting:
                 raise AssertionError("loops are rewritten whole")
 
 
-def _programs(node: Node, lower: Lower) -> tuple[Program, ...]:
-    """What runs the graphs of a node that is called in Python, in the order of its attributes."""
-    return tuple(lower(plan_kernels(graph)) for graph in subgraphs(node, sorted(node.attrs)))
-
-
 def _program(body: Graph, carries: int, lower: Lower) -> Program | None:
     """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
-    lowered = _lowered(body, carries, lower)
+    lowered = _lowered(_planned(body, carries), lower)
     return None if lowered is None else in_place(lowered, exchange=False)
 
 
-def _lowered(body: Graph, carries: int, lower: Lower) -> Program | None:
-    """The same before anything is written in place."""
+def _planned(body: Graph, carries: int) -> Plan:
+    """The plan of a body whose first inputs it updates by its first results."""
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    program = lower(plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name)))
-    return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program
+    return plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name))
 
+
+def _lowered(plan: Plan, lower: Lower) -> Program | None:
+    """The program of a plan before anything is written in place; None where it needs Python."""
+    program = lower(plan)
+    return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program

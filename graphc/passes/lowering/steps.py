@@ -17,12 +17,10 @@ from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
 from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
-from graphc.passes.plan_buffers import plan_buffers
 
 LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
 DEPTH = 8  # of steps in steps
 ASSUMED = 32  # what a size is taken to be that is not known yet
-LINE = 64  # bytes: all memory of a program is aligned at a line of the cache
 
 
 def are_long(program: Program) -> bool:
@@ -51,16 +49,9 @@ def _depth(program: Program) -> int:
     return max((1 + _depth(found) for found in inner), default=0)
 
 
-def steps_of(body: Program, count: Size, carries: int, sequences: int, reverse: bool) -> tuple[Steps, Size]:
-    """The steps of a body, and the bytes of its arena."""
-    program = plan_buffers(_once_each(body))
-    buffers, slots = dict(program.buffers), list(program.slots)
-    for name, buffer in buffers.items():
-        if buffer.role == "next":
-            buffers[name] = replace(buffer, slot=len(slots))
-            slots.append(buffer.type.nbytes)
-    program = replace(program, buffers=buffers, slots=tuple(slots))
-    return Steps("k", (), program, count, carries, sequences, reverse), _bytes(slots)
+def steps_of(body: Program, count: Size, carries: int, sequences: int, reverse: bool) -> Steps:
+    """The steps of a body. `plan_buffers` gives them memory for the body's arena."""
+    return Steps("k", (), _once_each(body), count, carries, sequences, reverse)
 
 
 def _once_each(program: Program) -> Program:
@@ -74,10 +65,3 @@ def _once_each(program: Program) -> Program:
             name = twin
         outputs.append(name)
     return replace(program, buffers=buffers, calls=tuple(calls)).with_outputs(outputs)
-
-
-def _bytes(slots: list[Size]) -> Size:
-    total: Size = 0
-    for size in slots:
-        total = dims.add(total, dims.mul(dims.floordiv(dims.add(size, LINE - 1), LINE), LINE))
-    return total
