@@ -81,11 +81,14 @@ inlined into all that read it. Of a form's axes, those before the bar are the ke
 another makes, the plan says why the two are not one.""",
     "fuse": """\
 From here on it is a program: a kernel for each cluster, over buffers. What one kernel leaves for another is a buffer.""",
-    "expand_math": """\
-Functions such as `exp` become arithmetic that every backend has: products, sums, shifts and bit patterns.""",
     "plan_buffers": """\
 Temporaries get slots of one arena; two that are never needed at once may share one. The variable's new value is written into the
 variable itself, since every reader of the old one has read it by then.""",
+    "split_reductions": """\
+The order of sums is written out: elements of a row go to lanes in turn, and the lanes are joined. What runs from here on needs no
+other rule than that one statement follows the other.""",
+    "expand_math": """\
+Functions such as `exp` become arithmetic that every backend has: products, sums, shifts and bit patterns.""",
 }
 _KERNELS = """\
 ## The code that runs

@@ -32,6 +32,7 @@ from graphc.ir.program import (
     Contract,
     HostCall,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -229,6 +230,8 @@ class _Iteration:
                 self.best[name] = self.arg(start)
             case Reduce(name, _, combine, value, position):
                 self.reduce(name, combine, self.arg(value), position)
+            case Join(name, _, combine, buffer):
+                self.values[name] = self.join(combine, buffer)
             case Loop():
                 for _ in self.turns(statement):
                     self.run(statement.body)
@@ -248,6 +251,14 @@ class _Iteration:
         better = value > best if combine == "argmax" else value < best
         if better or (value != value and best == best):  # the first NaN is more than all numbers, and less
             self.best[name], self.values[name] = value, np.int64(self.size(position or 0))
+
+    def join(self, combine: str, buffer: str) -> Any:
+        """The elements of scratch as one: the first half with the second, until one is left."""
+        left = [self.load(buffer, (i,)) for i in range(len(self.memory[buffer].array))]
+        while len(left) > 1:
+            half = len(left) // 2
+            left = [combined(combine, a, b) for a, b in zip(left[:half], left[half:], strict=True)]
+        return left[0]
 
     def contract(self, c: Contract) -> None:
         """Each side once for each of its elements; then the sums, in the order of k."""

@@ -58,7 +58,13 @@ def _called(called: Called, env: Env) -> float:
 def _nest(axes: Sequence[Axis], body: Sequence[Statement], env: Env) -> float:
     """The operations of a body under loops."""
     if not axes:
-        return sum(_statement(s, env) for s in body)
+        total, bounds = 0.0, _bounds(tuple(body))
+        for statement in body:
+            match statement:
+                case Let(name=name, op="index", index=size) if f"%{name}" in bounds:
+                    env = {**env, f"%{name}": dims.evaluate(size, env)}
+            total += _statement(statement, env)
+        return total
     first, *rest = axes
     start, stop = dims.evaluate(first.start, env), dims.evaluate(first.stop, env)
     turns = max(0, stop - start)
@@ -70,10 +76,12 @@ def _nest(axes: Sequence[Axis], body: Sequence[Statement], env: Env) -> float:
 
 
 def _bounds(body: tuple[Statement, ...]) -> frozenset[str]:
-    """The names in the bounds of a body's loops."""
+    """The names in the bounds of a body's loops, and in the statements that make these."""
     found: frozenset[str] = frozenset()
-    for statement in statements_of(body):
+    for statement in reversed(tuple(statements_of(body))):
         match statement:
+            case Let(name=name, op="index", index=size) if f"%{name}" in found:
+                found |= dims.names(size)
             case Loop(stop=stop, start=start):
                 found |= dims.names(start, stop)
             case Contract(m=m, n=n, k=k):

@@ -33,6 +33,7 @@ from graphc.ir.program import (
     Contract,
     HostCall,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -614,6 +615,15 @@ class _Parser:
             value = self.arg(self.dtypes[f"{name} combined"])
             self.expect(")")
             return Reduce(name, self.dtypes[name], combine, value, self.expression() if self.take("at") else None)
+        if self.take("join"):
+            combine = self.title("how values are combined")
+            self.expect("(")
+            at, buffer = self.at, self.name("scratch")
+            if buffer not in self.dtypes:
+                raise self.error(f"buffer {written(buffer)} is not defined", at)
+            self.expect(")")
+            self.dtypes[name] = self.dtypes[buffer]
+            return Join(name, self.dtypes[name], combine, buffer)
         return self.let(name)
 
     def let(self, name: str) -> Let:

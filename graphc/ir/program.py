@@ -6,7 +6,7 @@
     HostCall := parameters, an operation that Python computes, the programs of its graphs
     Steps    := parameters, how often, a program
     body     := statement*
-    statement:= Let | Load | Store | Accumulate | Loop | While | Branch | Init | Reduce | Contract
+    statement:= Let | Load | Store | Accumulate | Loop | While | Branch | Init | Reduce | Join | Contract
 
 The body of a kernel runs once for every index of its parallel loops, in any order and on any thread. Its statements are
 its stages: loops over scalar code, reductions, contractions. Scratch is private to one run of the body.
@@ -77,13 +77,31 @@ class Init:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """%name = reduce combine(%name, value). The innermost loops around it fix the order; `position` serves argmax and argmin."""
+    """%name = reduce combine(%name, value): one step, in the order of the loops. `position` serves argmax and argmin.
+
+    The combination "set" gives an accumulator another value. What `fuse` writes says only what is combined; `split_reductions`
+    writes out the order of what rounds, and from there on the order of the loops is that of the sum.
+    """
 
     name: str
     dtype: DType
     combine: str
     value: Arg
     position: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """%name = join combine(buffer): the elements of scratch of one axis as one value, combined as a tree.
+
+    Their number is a power of 2. Each of the first half is combined with the one that lies half of the length behind it, again
+    and again until one is left: of four, (a + c) + (b + d). The scratch keeps what it holds.
+    """
+
+    name: str
+    dtype: DType
+    combine: str
+    buffer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +183,7 @@ class Contract:
     epilogue: tuple[Statement, ...]
 
 
-Statement = Let | Load | Store | Init | Reduce | Accumulate | Loop | While | Branch | Contract
+Statement = Let | Load | Store | Init | Reduce | Join | Accumulate | Loop | While | Branch | Contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from graphc.ir.program import (
     Contract,
     HostCall,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -152,6 +153,8 @@ class _Body:
                 at = "" if position is None else f" at {position}"
                 given = _arg(value, self.dtypes.get(name))
                 return [f"{indent}{written(name)} = reduce {_combine(combine)}({written(name)}, {given}){at}"]
+            case Join(name, dtype, combine, buffer):
+                return [f"{indent}{written(name)} = join {_combine(combine)}({written(buffer)})"]
             case Accumulate(buffer, index, combine, value):
                 given = _arg(value, self.dtypes.get(buffer))
                 return [f"{indent}{_combine(combine)} into {_place(buffer, index)}, {given}"]

@@ -15,7 +15,8 @@ Of a kernel:
    10. an index has as many parts as its buffer has axes, and where sizes show it, it lies inside
    11. a store goes into scratch, or into a parameter that is made, and no two iterations of a parallel loop store into one
        element, as far as their indices show it: one that does not depend on a parallel loop's variable is an error
-   12. a reduction continues an accumulator of its type and combination
+   12. a reduction continues an accumulator of its type and combination; what is joined is scratch of one axis, whose length is a
+       power of 2, by a combination that has a name and is neither a position nor "set"
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from itertools import pairwise
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.combines import STANDS_FOR
 from graphc.ir.dims import Size
 from graphc.ir.names import written
 from graphc.ir.program import (
@@ -39,6 +41,7 @@ from graphc.ir.program import (
     HostCall,
     Index,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -317,6 +320,13 @@ class _Checker:
                 self.arg(value, scope, init.dtype)
                 if position is not None:
                     self.size(position, scope)
+            case Join(name, dtype, combine, buffer):
+                shape = self.shapes.get(buffer, ())
+                if buffer not in self.own or len(shape) != 1 or not isinstance(shape[0], int) or shape[0].bit_count() != 1:
+                    raise self.wrong(f"{written(buffer)} is joined, and is no scratch of one axis whose length is a power of 2")
+                if combine not in STANDS_FOR or dtype != self.dtypes[buffer]:
+                    raise self.wrong(f"{written(name)} is {combine} of {dtype}, and joins {self.dtypes[buffer]}")
+                self.define(name, dtype, scope)
             case Loop(var, stop, body, start):
                 self.body(body, self.within((Axis(var, stop, start),), scope))
             case While(test, body):

@@ -28,6 +28,7 @@ from graphc.passes.rematerialize import rematerialize
 from graphc.passes.rules import rules
 from graphc.passes.simplify import simplify, simplify_fast
 from graphc.passes.split_loops import split_loops
+from graphc.passes.split_reductions import split_reductions
 from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
@@ -51,13 +52,15 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     rematerialize,  # after all passes that would merge again what it computes twice
     plan_kernels,   # from Graph to Plan: which nodes share a kernel
     fuse,           # from Plan to Program
+    plan_buffers,   # before the others, which may cut a loop in two: it sees what one loop reads and writes
+    split_reductions,  # before expand_math, which writes what users declare as combinations
     expand_math,
-    plan_buffers,
-    split_loops,    # after plan_buffers, which sees what one loop reads and writes
+    split_loops,
 )  # fmt: skip
 
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
     "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "plan_kernels",
-    "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "widen",
+    "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions",
+    "widen",
 ]  # fmt: skip

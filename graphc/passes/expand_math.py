@@ -16,32 +16,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.combines import declared_code
 from graphc.ir.primitives import PRIMITIVES, STORAGE
-from graphc.ir.program import (
-    Accumulate,
-    Axis,
-    Contract,
-    Index,
-    Init,
-    Kernel,
-    Load,
-    Loop,
-    Program,
-    Reduce,
-    Statement,
-    Store,
-    bodies,
-    statements_of,
-    with_bodies,
-)  # fmt: skip
+from graphc.ir.program import Accumulate, Init, Kernel, Load, Program, Reduce, Statement, Store, bodies, with_bodies
 from graphc.ir.scalar import Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.elementary.modulo import fmod
-from graphc.passes.in_lanes import in_lanes
+from graphc.passes.fresh_names import FreshNames
 
 _SIGNED = {8: t.int8, 16: t.int16, 32: t.int32, 64: t.int64}
 
@@ -60,9 +43,7 @@ def expand_math(program: Program) -> Program:
 
 def expand_kernel(kernel: Kernel) -> Kernel:
     """The kernel with its scalar code in primitives."""
-    names = _Names(kernel)
-    kernel = in_lanes(kernel, names.fresh)
-    return replace(kernel, body=_body(kernel.body, names))
+    return replace(kernel, body=_body(kernel.body, FreshNames(kernel)))
 
 
 def is_primitive(op: str, dtype: DType) -> bool:
@@ -78,37 +59,7 @@ def is_primitive(op: str, dtype: DType) -> bool:
     return True
 
 
-class _Names:
-    """Names that a kernel does not use yet, neither for values nor for buffers, loop variables and sizes."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._taken = {p.name for p in kernel.params} | {s.name for s in kernel.scratch}
-        shapes: list[Index] = [p.type.shape for p in kernel.params] + [s.shape for s in kernel.scratch]
-        axes = list(kernel.parallel)
-        for statement in statements_of(kernel.body):
-            match statement:
-                case Let(name=name, index=size):
-                    self._taken |= {name, *dims.names(size)}
-                case Load(name=name) | Init(name=name) | Reduce(name=name):
-                    self._taken.add(name)
-                case Loop(var=var, start=start, stop=stop):
-                    axes.append(Axis(var, stop, start))
-                case Contract(m=m, n=n, k=k, result=result):
-                    axes += [m, n, k]
-                    self._taken.add(result)
-        self._taken |= {a.var for a in axes}
-        for size in [n for a in axes for n in (a.start, a.stop)] + [n for shape in shapes for n in shape]:
-            self._taken |= dims.names(size)
-        self._next = 0
-
-    def fresh(self) -> str:
-        while f"t{self._next}" in self._taken:
-            self._next += 1
-        self._next += 1
-        return f"t{self._next - 1}"
-
-
-def _body(body: tuple[Statement, ...], names: _Names) -> tuple[Statement, ...]:
+def _body(body: tuple[Statement, ...], names: FreshNames) -> tuple[Statement, ...]:
     result: list[Statement] = []
     recorder = _Expander(names)
     for statement in body:
@@ -135,7 +86,7 @@ def _body(body: tuple[Statement, ...], names: _Names) -> tuple[Statement, ...]:
 class _Expander(Recorder):
     """Records the expansions of one straight piece of code."""
 
-    def __init__(self, names: _Names) -> None:
+    def __init__(self, names: FreshNames) -> None:
         super().__init__()
         self._names = names
 

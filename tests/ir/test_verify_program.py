@@ -47,6 +47,8 @@ kernel k0(%x0: f32[n, 4], %x1: f32[4]) -> %y0: f32[n] {
       %4 = load %s0[j-1]
       %0 = reduce add(%0, %4)
     }
+    %5 = join add(%s0)
+    %0 = reduce add(%0, %5)
     store %y0[i], %0
   }
 }
@@ -124,6 +126,10 @@ BROKEN = [
     ("    store %y0[i], %0\n", "    store %x0[i, 0], %0\n", "stores into %x0, which it only reads", None),
     # rule 12
     ("      %0 = reduce add(%0, %4)\n", "      %0 = reduce mul(%0, %4)\n", "is started as add, and continued as mul", None),
+    ("join add(%s0)", "join add(%x1)", "%x1 is joined, and is no scratch", None),
+    ("scratch %s0: f32[4]", "scratch %s0: f32[5]", "whose length is a power of 2", None),
+    ("join add(%s0)", "join argmax(%s0)", "%5 is argmax of float32, and joins float32", None),
+    ("    %5 = join add(%s0)\n", "    %5 = join add(%s0)\n" * 2, "%5 is defined twice", None),
 ]
 
 

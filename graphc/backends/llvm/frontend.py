@@ -6,11 +6,12 @@
             v0 = load0(x0, i)                             what the intrinsic `load0` writes
             store1(y0, i, v0 * v0)                        %1 = fmul float %v0, %v0
 
-The words: assignments, `for` over range with a positive step, while, if, break, return, calls of intrinsics and of functions in
-the same text, + - * / and comparisons of two values of one type, and, or, constants. Every parameter is a 64-bit word, so is a
-result, and `word[i]` is the i-th word of the memory at that address. Integers wrap, division is IEEE's, nothing is checked, and
-no arithmetic is reordered or contracted: what the text says is what runs. A name that is assigned once is the value itself;
-others are memory that LLVM turns into registers. A loop's variable ends with the loop.
+The words: assignments, `for` over range with a positive step (or over `lanes`, a range whose loop becomes vectors before it is
+written out), while, if, break, return, calls of intrinsics and of functions in the same text, + - * / and comparisons of two
+values of one type, and, or, constants. Every parameter is a 64-bit word, so is a result, and `word[i]` is the i-th word of the
+memory at that address. Integers wrap, division is IEEE's, nothing is checked, and no arithmetic is reordered or contracted: what
+the text says is what runs. A name that is assigned once is the value itself; others are memory that LLVM turns into registers. A
+loop's variable ends with the loop.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ class _Function:
                 self.assign(statement, name, self.arithmetic(statement, op, self.name(statement, name), self.value(value)))
             case ast.Expr(value=ast.Call() as call):
                 self.call(call)
-            case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=limits), body=body, orelse=[]):
-                self.loop(statement, name, [self.word(limit) for limit in limits], body)
+            case ast.For(ast.Name(id=name), ast.Call(func=ast.Name(id="range" | "lanes" as kind), args=limits), body, orelse=[]):
+                self.loop(statement, name, [self.word(limit) for limit in limits], body, stays=kind == "lanes")
             case ast.While(test=test, body=body, orelse=[]):
                 self.loop_while(test, body)
             case ast.If(test=test, body=body, orelse=orelse):
@@ -166,7 +167,7 @@ class _Function:
             raise self.error(statement, f"{name} is {before}, and then {kind}")
         self.builder.store(value, place)
 
-    def loop(self, statement: ast.stmt, name: str, limits: list[Any], body: list[ast.stmt]) -> None:
+    def loop(self, statement: ast.stmt, name: str, limits: list[Any], body: list[ast.stmt], stays: bool) -> None:
         if name in self.values or self.assigned[name]:
             raise self.error(statement, f"{name} is assigned elsewhere")
         builder = self.builder
@@ -188,7 +189,10 @@ class _Function:
         if not builder.block.is_terminated:
             at.add_incoming(builder.add(at, step, flags=("nsw",)), builder.block)
             back = builder.branch(head)
-            self.written_out(back, start, stop, step, body)
+            if not stays:
+                self.written_out(back, start, stop, step, body)
+            elif isinstance(start, ir.Constant) and isinstance(stop, ir.Constant):
+                _mark(back, "llvm.loop.vectorize.followup_vectorized", builder.module.add_metadata(["llvm.loop.unroll.full"]))
             if not self.exits and sum(count for _, count in self.written) > WRITTEN_IN_ALL:
                 for marked, _ in self.written:
                     del marked.metadata["llvm.loop"]
@@ -199,7 +203,9 @@ class _Function:
         builder.position_at_end(behind)
 
     def written_out(self, back: Any, start: Any, stop: Any, step: Any, body: list[ast.stmt]) -> None:
-        """Mark a loop of few turns; those of the loops in it count."""
+        """Mark a loop of few turns; those of the loops in it count. With lanes in it, which stay, it has nothing to give."""
+        if any(isinstance(s, ast.For) and ast.unparse(s.iter).startswith("lanes") for s in _walk(body)):
+            return
         if all(isinstance(n, ir.Constant) for n in (start, stop, step)):
             turns = self.turns * -(-(stop.constant - start.constant) // step.constant)
             if 1 < turns <= UNROLLED and turns * _statements(body) <= WRITTEN:

@@ -1,8 +1,8 @@
 """What the generated source calls: scalar instructions that LLVM can vectorise, written as LLVM IR.
 
 An intrinsic knows its result type and writes its instructions. Types are data types, `Pointer` to elements of one, and None for
-no value. Loads and stores carry alias scopes, one a buffer, so that LLVM knows that buffers do not overlap. Only `sum_add` and
-`product_mul`, which serve accumulators, may be reassociated; all other arithmetic is exactly what the source says.
+no value. Loads and stores carry alias scopes, one a buffer, so that LLVM knows that buffers do not overlap. No arithmetic may be
+reordered: it is exactly what the source says.
 """
 
 from __future__ import annotations
@@ -255,11 +255,6 @@ def _compare(name: str, sign: str) -> Intrinsic:
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 eq, ne, lt, le, gt, ge = (_compare(name, sign) for name, sign in SIGNS.items())
 
-# Accumulators: the only arithmetic that may be reordered, within one fixed block.
-sum_add = _binary("sum_add", lambda builder, a, b, kind: builder.fadd(a, b, flags=("reassoc",)))
-product_mul = _binary("product_mul", lambda builder, a, b, kind: builder.fmul(a, b, flags=("reassoc",)))
-
-
 def _extreme(name: str, sign: str) -> Intrinsic:
     def emit(builder: Any, a: Any, b: Any, kind: Any) -> Any:
         if kind.is_float:
@@ -272,6 +267,63 @@ def _extreme(name: str, sign: str) -> Intrinsic:
 
 
 maximum, minimum = _extreme("maximum", ">"), _extreme("minimum", "<")
+JOINED = "joined"  # what the loads of lanes that are joined are called, by which objects.py knows that there are some
+
+
+@cache
+def join(number: int, combine: str, count: int, vector_bytes: int) -> Intrinsic:
+    """pointer -> its first `count` elements combined as a tree, the second half with the first; in alias scope `number`.
+
+    They are loaded as vectors of so many bytes as the loops that stored them have: then nothing goes through memory.
+    """
+
+    def result(p: Type) -> Type:
+        if not isinstance(p, Pointer):
+            raise TypeError(f"takes a pointer, got {p}")
+        return p.element
+
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        kind = types[0].element
+        element = memory_type(kind)
+        width = min(count, vector_bytes // kind.itemsize)
+        vector = ir.VectorType(element, width)
+        parts = []
+        for i in range(0, count, width):
+            place = builder.bitcast(builder.gep(args[0], [ir.Constant(WORD, i)]), vector.as_pointer())
+            part = builder.load(place, name=JOINED)
+            part.align = kind.itemsize
+            parts.append(_mark(part, builder.module, number))
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [_combined(builder, combine, a, b, kind) for a, b in zip(parts[:half], parts[half:], strict=True)]
+        found = parts[0]
+        while width > 1:
+            width //= 2
+            low, high = (_lanes_from(builder, found, first, width) for first in (0, width))
+            found = _combined(builder, combine, low, high, kind)
+        return builder.extract_element(found, ir.Constant(_BITS, 0))
+
+    return Intrinsic(f"join{number}_{combine}_{count}_{vector_bytes}", result, emit)
+
+
+def _lanes_from(builder: Any, vector: Any, first: int, count: int) -> Any:
+    mask = ir.Constant(ir.VectorType(_BITS, count), [ir.Constant(_BITS, first + i) for i in range(count)])
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
+def _combined(builder: Any, combine: str, a: Any, b: Any, kind: DType) -> Any:
+    match combine:
+        case "max" | "min" if kind.is_float:
+            name = "maximum" if combine == "max" else "minimum"
+            suffix = f"v{a.type.count}f{kind.bits}"
+            function = builder.module.declare_intrinsic(f"llvm.{name}.{suffix}", (), ir.FunctionType(a.type, [a.type] * 2))
+            return builder.call(function, [a, b])
+        case "max" | "min":
+            sign = ">" if combine == "max" else "<"
+            return builder.select((builder.icmp_signed if _is_signed(kind) else builder.icmp_unsigned)(sign, a, b), a, b)
+        case "add" | "mul":
+            return getattr(builder, f"f{combine}" if kind.is_float else combine)(a, b)
+    return (builder.and_ if combine == "and" else builder.or_)(a, b)
 
 
 @cache

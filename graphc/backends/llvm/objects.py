@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 from llvmlite import binding
 
 T = TypeVar("T")
+JOINED = "joined"  # what a load of lanes is called: the lanes' memory is written and read for nothing once loops are vectors
 FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it holds the instructions that are wanted
 
 
@@ -85,6 +86,12 @@ def optimised(text: str) -> Any:
         options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, False, False
         builder = binding.create_pass_builder(target, options)
         builder.getModulePassManager().run(module, builder)
+        if JOINED in text:
+            last = binding.create_new_module_pass_manager()
+            for _ in range(2):
+                last.add_instruction_combine_pass()
+                last.add_dead_store_elimination_pass()
+            last.run(module, builder)
     return module
 
 

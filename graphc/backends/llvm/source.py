@@ -8,7 +8,9 @@
             ...
             store1(y0, i, v0)
 
-`pointers` holds the parameters' addresses, then nothing else; `sizes` the kernel's dimensions in alphabetical order, then the
+A statement becomes a line, in the order of the program: nothing here decides in which order a sum is made. `lanes` is `range`
+for a loop over the lanes of a sum, which become vectors themselves. `pointers` holds the
+parameters' addresses, then nothing else; `sizes` the kernel's dimensions in alphabetical order, then the
 byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent. Scratch of one element is a name, so a register.
 """
 
@@ -17,14 +19,13 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphc.backends.llvm import intrinsics
-from graphc.backends.llvm.contraction import print_contract
+from graphc.backends.llvm.contraction import print_contract, this_machine
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.combines import neutral
@@ -34,6 +35,7 @@ from graphc.ir.program import (
     Branch,
     Contract,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -47,15 +49,14 @@ from graphc.ir.program import (
 from graphc.ir.scalar import Arg, Const, Let
 from graphc.ir.types import DType
 
-BLOCK = 512  # elements summed in vector lanes before the sum joins the compensated total
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
 _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge select".split())
 
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_)\w*|(bf|[vxypsfiub])\d+.*|"
+    r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -108,12 +109,12 @@ class Printer:
         self.dims = kernel_dims(kernel)
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
         self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
+        self.lanes = {s.name: int(s.shape[0]) for s in kernel.scratch if len(s.shape) == 1 and isinstance(s.shape[0], int)}
+        self.joined = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Join)}
         self.cells = _cells(kernel)
         self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
         self.combines: dict[str, Init] = {}
-        self.lossy: dict[str, bool] = {}  # accumulators that carry their rounding error along
         self.reserve = 0
-        self.block: set[str] = set()  # accumulators that the loop being printed adds up in a block of their own
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -203,7 +204,6 @@ class Printer:
         return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
     def body(self, body: tuple[Statement, ...], depth: int) -> None:
-        started = [s.name for s in body if isinstance(s, Init)]
         for statement in body:
             match statement:
                 case Let():
@@ -228,9 +228,10 @@ class Printer:
                     self.reduce(statement, depth)
                 case Loop():
                     self.loop(statement, depth)
-                    for name in started:
-                        if self.lossy[name] and _taken((statement,), name) != 0:
-                            self.finish(name, depth)
+                case Join(name, dtype, combine, buffer):
+                    number, count = self.scope[buffer], self.lanes[buffer]
+                    join = intrinsics.join(number, combine, count, this_machine().vector_bytes)
+                    self.line(depth, f"{self.variable(name)} = {self.use(f'join{number}_{combine}_{count}', join)}({buffer})")
                 case While(test, inner):
                     self.line(depth, "while True:")
                     self.body(test.body, depth + 1)
@@ -276,12 +277,10 @@ class Printer:
             return f"{self.intrinsic(let.op)}({', '.join(args)})"
         raise AssertionError(f"{let.op} is not primitive: expand_math comes first")
 
-    def combine(self, combine: str, a: str, b: str, dtype: DType, fast: bool = False) -> str:
+    def combine(self, combine: str, a: str, b: str, dtype: DType) -> str:
         match combine:
-            case "add" if dtype.is_float:
-                return f"{self.intrinsic('sum_add')}({a}, {b})" if fast else f"{a} + {b}"
-            case "mul" if dtype.is_float:
-                return f"{self.intrinsic('product_mul')}({a}, {b})" if fast else f"{a} * {b}"
+            case "add" | "mul" if dtype.is_float:
+                return f"{a} {_SHORT[combine]} {b}"
             case "max" | "min":
                 return f"{self.intrinsic(combine + 'imum')}({a}, {b})"
             case "set":
@@ -299,20 +298,11 @@ class Printer:
             self.line(depth, f"{v} = {self.const(Const(0, t.int64))}")
             return
         self.line(depth, f"{v} = {start}")
-        if self._compensates(init):
-            self.line(depth, f"{v}_lost = {start}")
-
-    def _compensates(self, init: Init) -> bool:
-        """Whether the rounding errors of a sum are carried along: where more than one block is added up."""
-        return self.lossy[init.name]
 
     def reduce(self, reduce: Reduce, depth: int) -> None:
         v, x = self.variable(reduce.name), self.arg(reduce.value)
         init = self.combines[reduce.name]
-        if reduce.name in self.block:
-            v = f"{v}_here"
-            self.line(depth, f"{v} = {self.combine(init.combine, v, x, init.dtype, fast=True)}")
-        elif init.combine.startswith("arg"):
+        if init.combine.startswith("arg"):
             better = self.intrinsic("gt" if init.combine == "argmax" else "lt")
             test = f"{better}({x}, {v}_value)"
             if init.dtype.is_float:
@@ -321,54 +311,17 @@ class Printer:
             self.line(depth, f"if {test}:")
             self.line(depth + 1, f"{v}_value = {x}")
             self.line(depth + 1, f"{v} = {self.size(reduce.position or 0)}")
-        elif self._compensates(init):
-            self.two_sum(depth, v, x)
         else:
             self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
 
-    def two_sum(self, depth: int, total: str, x: str) -> None:
-        """total += x, the exact rounding error added to total_lost (Knuth)."""
-        self.line(depth, f"{total}_sum = {total} + {x}")
-        self.line(depth, f"{total}_part = {total}_sum - {total}")
-        self.line(depth, f"{total}_lost = {total}_lost + (({total} - ({total}_sum - {total}_part)) + ({x} - {total}_part))")
-        self.line(depth, f"{total} = {total}_sum")
-
     def loop(self, loop: Loop, depth: int) -> None:
-        own = {s.name for s in loop.body if isinstance(s, Init)}  # which are done within a turn
-        inner = [s for s in loop.body if isinstance(s, Reduce) and s.name not in own]
-        straight = not any(isinstance(s, Loop) for s in loop.body)
-        blocked = [s for s in inner if straight and s.combine != "set" and not s.combine.startswith("arg")]
-        var = self.variable(loop.var)
-        start, stop = self.size(loop.start), self.size(loop.stop)
-        compensated = [s for s in blocked if self._compensates(self.combines[s.name])]
-        if compensated:
-            self.line(depth, f"for {var}_block in range({start}, {stop}, {BLOCK}):")
-            end = f"{self.intrinsic('minimum')}({var}_block + {BLOCK}, {self.size(loop.stop)})"
-            depth += 1
-            start, stop = f"{var}_block", end
-        for s in blocked:
-            self.line(depth, f"{self.variable(s.name)}_here = {neutral_text(self, self.combines[s.name])}")
-        self.line(depth, f"for {var} in range({start}, {stop}):")
-        self.block |= {s.name for s in blocked}
+        turns = f"range({self.size(loop.start)}, {self.size(loop.stop)})"
+        if any(isinstance(s, (Store, Accumulate)) and s.buffer in self.joined for s in loop.body):
+            turns = f"{self.use('lanes', range)}({self.size(loop.start)}, {self.size(loop.stop)})"
+        self.line(depth, f"for {self.variable(loop.var)} in {turns}:")
         self.body(loop.body, depth + 1)
-        self.block -= {s.name for s in blocked}
         if not loop.body:
             self.line(depth + 1, "pass")
-        for s in blocked:
-            v = self.variable(s.name)
-            if s in compensated:
-                self.two_sum(depth, v, f"{v}_here")
-            else:
-                self.line(depth, f"{v} = {self.combine(s.combine, v, f'{v}_here', self.combines[s.name].dtype)}")
-
-    def finish(self, name: str, depth: int) -> None:
-        """Put the rounding errors of a compensated sum back."""
-        v = self.variable(name)
-        dtype = self.combines[name].dtype
-        whole = f"{v} + {v}_lost"
-        zero = self.const(Const(0.0, dtype))
-        eq, select = self.intrinsic("eq"), self.intrinsic("select")
-        self.line(depth, f"{v} = {select}({eq}({v} - {v}, {zero}), {whole}, {v})")
 
     # --- the function ---
 
@@ -386,7 +339,6 @@ class Printer:
                 continue
             at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
             self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
-        self._mark_lossy(kernel.body)
         self.parallel()
         variables = tuple(map(self.variable, self.dims))
         return Source(kernel.name, "\n".join(self.lines) + "\n", self.names, self.dims, variables, self.reserve)
@@ -412,13 +364,6 @@ class Printer:
         """An index expression as an operand of any operator."""
         return self.size(size) if isinstance(size, int) else f"({self.size(size)})"
 
-    def _mark_lossy(self, body: tuple[Statement, ...]) -> None:
-        """Find the sums of more elements than one block holds."""
-        for name, count in _counts(body):
-            init = next(s for s in statements_of(body) if isinstance(s, Init) and s.name == name)
-            summed = init.combine == "add" and init.dtype.is_float
-            self.lossy[name] = summed and not (isinstance(count, int) and count <= BLOCK)
-
 
 def _cells(kernel: Kernel) -> set[str]:
     """Scratch of one element, but for what contractions read and write: their library wants memory."""
@@ -428,27 +373,6 @@ def _cells(kernel: Kernel) -> set[str]:
             for inner in bodies(statement):
                 single -= {s.buffer for s in statements_of(inner) if isinstance(s, (Load, Store, Accumulate))}
     return single
-
-
-def _counts(body: tuple[Statement, ...]) -> Iterator[tuple[str, Size]]:
-    """How many values each accumulator takes in, counted from where it starts."""
-    for statement in body:
-        if isinstance(statement, Init):
-            yield statement.name, _taken(body, statement.name)
-        else:
-            for inner in bodies(statement):
-                yield from _counts(inner)
-
-
-def _taken(body: tuple[Statement, ...], name: str) -> Size:
-    total: Size = 0
-    for statement in body:
-        match statement:
-            case Reduce(name=other) if other == name:
-                total = dims.add(total, 1)
-            case Loop(start=start, stop=stop, body=inner):
-                total = dims.add(total, dims.mul(dims.sub(stop, start), _taken(inner, name)))
-    return total
 
 
 def neutral_text(printer: Printer, init: Init) -> str:

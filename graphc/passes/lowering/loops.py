@@ -34,6 +34,7 @@ from graphc.ir.program import (
     HostCall,
     Index,
     Init,
+    Join,
     Kernel,
     Load,
     Loop,
@@ -374,8 +375,8 @@ class _Rewriting:
             case Contract(m, n, k, left, right, result, dtype, epilogue):
                 m, n, k = map(self.axis, (m, n, k))
                 return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
-            case Loop():
-                raise AssertionError("loops are rewritten whole")
+            case Loop() | Join():
+                raise AssertionError("loops are rewritten whole, and nothing is joined yet")
 
 
 def _program(body: Graph, carries: int, lower: Lower) -> Program | None:

@@ -1,0 +1,344 @@
+"""Write out the order of sums, and of all else whose order shows: Program -> Program.
+
+    %0 = init add : f32                    %0 = init add : f32
+    for j < 128 {                          for l < 32 { store %s[l], 0.0 }
+      %1 = load %x[i, j]         =>        for c < 4 {
+      %0 = reduce add(%0, %1)                for l < 32 {
+    }                                          %1 = load %x[i, 32*c+l]
+                                               add into %s[l], %1
+                                             }
+                                           }
+                                           %2 = join add(%s)
+                                           %0 = reduce add(%0, %2)
+
+One value after the other would wait for each result. An innermost loop therefore deals its elements to lanes, in turn; which
+element goes into which lane depends on its place alone, and the number of lanes on the length of the loop alone, whatever the
+processor. Short loops stay as they are.
+
+A sum of floats of more than `BLOCK` elements, or of unknown length, is made of blocks. Each block is added up in lanes, and its
+sum joins the total with its rounding error kept (D. E. Knuth's two-sum), so that the error does not grow with the length:
+
+    %h = join add(%s)                      %sum = add(%total, %h)
+    %0 = reduce add(%0, %h)      =>        %part = sub(%sum, %total)
+                                           %error = (total - (sum - part)) + (h - part)
+                                           %lost = reduce add(%lost, %error)
+                                           %total = reduce set(%total, %sum)
+                                           ...
+                                           %0 = %total + %lost, where that is a number
+
+Afterwards a reduction is one step in the order of the loops, and code that runs statement by statement has the bits of every
+other that does. Sums of integers, the largest and the smallest are the same in any order and stay as they are, but in a loop
+that has lanes anyway. Combinations that a user declares are in lanes too, since they are associative and commutative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from graphc.ir import dims
+from graphc.ir import types as t
+from graphc.ir.combines import STANDS_FOR, declared_code, neutral
+from graphc.ir.dims import Size
+from graphc.ir.program import (
+    Accumulate,
+    Init,
+    Join,
+    Kernel,
+    Load,
+    Loop,
+    Program,
+    Reduce,
+    Scratch,
+    Statement,
+    Store,
+    bodies,
+    with_bodies,
+)  # fmt: skip
+from graphc.ir.scalar import Arg, Const, Let, Ref
+from graphc.ir.types import DType
+from graphc.passes.elementary import FUNCTIONS
+from graphc.passes.fresh_names import FreshNames
+
+SHORT = 16  # elements up to which a loop stays as it is: it is written out, and the loop around it becomes vectors
+LONG = 128  # elements from which a loop has LANES lanes
+LANES, FEW_LANES = 32, 16  # two vectors of float32 where vectors are widest; one, so that joining short rows costs less
+WRITTEN, FUNCTION = 256, 24  # statements up to which a loop is written out; those that a function becomes, roughly
+BLOCK = 512  # elements whose sum joins a total with its rounding error kept
+
+
+def split_reductions(program: Program) -> Program:
+    """The program with the order of its kernels' reductions written out."""
+    done: dict[int, Kernel] = {}
+
+    def once(kernel: Kernel) -> Kernel:
+        if id(kernel) not in done:
+            done[id(kernel)] = _split(kernel)
+        return done[id(kernel)]
+
+    return program.with_kernels(once)
+
+
+def _split(kernel: Kernel) -> Kernel:
+    splitter = _Splitter(kernel)
+    body = splitter.body(kernel.body)
+    return replace(kernel, body=body, scratch=(*kernel.scratch, *splitter.scratch))
+
+
+def _has_order(reduce: Reduce) -> bool:
+    """Whether a reduction depends on its order, or is code that may be combined in any, and gains by it."""
+    return declared_code(reduce.combine) is not None or (reduce.dtype.is_float and reduce.combine in ("add", "mul"))
+
+
+def _fits_lanes(reduce: Reduce) -> bool:
+    return _has_order(reduce) or (reduce.combine in STANDS_FOR and not reduce.dtype.is_bool)
+
+
+@dataclass(frozen=True)
+class _Compensated:
+    """The accumulators of a sum that keeps its rounding errors."""
+
+    total: Ref
+    lost: Ref
+
+
+class _Splitter:
+    """Writes the body of one kernel anew."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.names = FreshNames(kernel)
+        self.lanes: dict[tuple[DType, int, int], str] = {}  # loops that follow each other use the same scratch
+        self.compensated: dict[str, _Compensated] = {}
+
+    @property
+    def scratch(self) -> list[Scratch]:
+        return [Scratch(name, dtype, (count,)) for (dtype, count, _), name in self.lanes.items()]
+
+    def let(self, made: list[Statement], op: str, args: tuple[Arg, ...], dtype: DType) -> Ref:
+        found = Ref(self.names.fresh(), dtype)
+        made.append(Let(found.name, dtype, op, args))
+        return found
+
+    # --- bodies ---
+
+    def body(self, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        own = {s.name: s for s in statements if isinstance(s, Init)}
+        for init in own.values():
+            if init.combine == "add" and init.dtype.is_float and not _is_at_most(_count(statements, init.name), BLOCK):
+                self.compensated[init.name] = _Compensated(
+                    Ref(self.names.fresh(), init.dtype), Ref(self.names.fresh(), init.dtype)
+                )
+        made: list[Statement] = []
+        for i, statement in enumerate(statements):
+            match statement:
+                case Init(name, dtype, combine) if name in self.compensated:
+                    sums = self.compensated[name]
+                    made += [Init(sums.total.name, dtype, combine), Init(sums.lost.name, dtype, combine)]
+                case Reduce(name=name, value=value) if name in self.compensated:
+                    self.join(made, statement, value)
+                case Loop():
+                    made += self.loop(statement, own)
+                    for name in own.keys() & self.compensated.keys():
+                        if _count((statement,), name) != 0 and _count(statements[i + 1 :], name) == 0:
+                            self.finish(made, name)
+                case _:
+                    made.append(with_bodies(statement, self.body))
+        return tuple(made)
+
+    def join(self, made: list[Statement], reduce: Reduce, value: Arg) -> None:
+        """A value joins its accumulator, with its rounding error where that is kept."""
+        sums = self.compensated.get(reduce.name)
+        if sums is None:
+            made.append(replace(reduce, value=value))
+            return
+        dtype = reduce.dtype
+        total, lost = sums.total, sums.lost
+        whole = self.let(made, "add", (total, value), dtype)
+        part = self.let(made, "sub", (whole, total), dtype)
+        one = self.let(made, "sub", (total, self.let(made, "sub", (whole, part), dtype)), dtype)
+        two = self.let(made, "sub", (value, part), dtype)
+        error = self.let(made, "add", (one, two), dtype)
+        made.append(Reduce(lost.name, dtype, "add", error))
+        made.append(Reduce(total.name, dtype, "set", whole))
+
+    def finish(self, made: list[Statement], name: str) -> None:
+        """The sum, with its rounding errors put back. Where the total is infinite or NaN, the error is NaN: the total stays."""
+        total, lost = self.compensated[name].total, self.compensated[name].lost
+        dtype = total.dtype
+        whole = self.let(made, "add", (total, lost), dtype)
+        nothing = self.let(made, "sub", (total, total), dtype)
+        finite = self.let(made, "eq", (nothing, Const(0.0, dtype)), t.bool_)
+        made.append(Let(name, dtype, "select", (finite, whole, total)))
+
+    # --- loops ---
+
+    def loop(self, loop: Loop, own: Iterable[str]) -> list[Statement]:
+        """A loop in a body that starts its `own` accumulators."""
+        found = [s for s in loop.body if isinstance(s, Reduce) and _has_order(s)]
+        if not found or any(bodies(s) or isinstance(s, Init) for s in loop.body):
+            return [with_bodies(loop, self.body)]
+        extent = dims.sub(loop.stop, loop.start)
+        if not dims.is_nonnegative(extent):
+            extent = dims.maximum(extent, 0)
+        if _is_at_most(extent, SHORT):
+            return self.one_by_one(loop, found, own)
+        lanes = FEW_LANES if _is_at_most(extent, LONG - 1) else LANES
+        return _Strips(self, loop, extent, lanes).write()
+
+    def one_by_one(self, loop: Loop, found: list[Reduce], own: Iterable[str]) -> list[Statement]:
+        """A short loop: each element after the other, into an accumulator of its own where more loops make one sum."""
+        here = {
+            s.name: self.names.fresh()
+            for s in found
+            if declared_code(s.combine) is None and (s.name not in own or s.name in self.compensated)
+        }
+        parts = [s for s in found if s.name in here]
+        made: list[Statement] = [Init(here[s.name], s.dtype, s.combine) for s in parts]
+        body = tuple(replace(s, name=here[s.name]) if isinstance(s, Reduce) and s.name in here else s for s in loop.body)
+        made += self.apart(replace(loop, body=body)) if _is_long(loop) else [replace(loop, body=body)]
+        for s in parts:
+            self.join(made, s, Ref(here[s.name], s.dtype))
+        return made
+
+    def apart(self, loop: Loop) -> list[Statement]:
+        """A loop of much code: first all elements, which become vectors, then the same steps of the reductions."""
+        count = dims.sub(loop.stop, loop.start)
+        assert isinstance(count, int)
+        first: list[Statement] = []
+        lane, second = self.names.fresh(), list[Statement]()
+        for statement in loop.body:
+            if not isinstance(statement, Reduce) or not _has_order(statement):
+                first.append(statement)
+                continue
+            kept = self.memory(statement.dtype, count, len(second))
+            value = Ref(self.names.fresh(), statement.dtype)
+            first.append(Store(kept, (dims.sub(dims.symbol(loop.var), loop.start),), statement.value))
+            second += [Load(value.name, value.dtype, kept, (dims.symbol(lane),)), replace(statement, value=value)]
+        return [replace(loop, body=tuple(first)), Loop(lane, count, tuple(second))]
+
+    def memory(self, dtype: DType, count: int, number: int) -> str:
+        """Scratch of so many elements; `number` tells apart what is used at the same time."""
+        key = (dtype, count, number)
+        if key not in self.lanes:
+            self.lanes[key] = self.names.fresh()
+        return self.lanes[key]
+
+
+class _Strips:
+    """A loop whose elements go into lanes."""
+
+    def __init__(self, splitter: _Splitter, loop: Loop, extent: Size, lanes: int) -> None:
+        self.splitter, self.loop, self.extent, self.lanes = splitter, loop, extent, lanes
+        self.fresh = splitter.names.fresh
+        self.rest = True  # whether some elements do not fill a strip, as far as is known
+        self.reduces = [s for s in loop.body if isinstance(s, Reduce) and _fits_lanes(s)]
+        self.scratch = [splitter.memory(s.dtype, lanes, i) for i, s in enumerate(self.reduces)]
+
+    def write(self) -> list[Statement]:
+        made: list[Statement] = []
+        whole = dims.divisor(self.extent)
+        self.rest = whole % self.lanes != 0
+        self.extent = self.named(made, self.extent)
+        keeps = any(s.name in self.splitter.compensated for s in self.reduces)
+        if not keeps or _is_at_most(self.extent, BLOCK):
+            self.block(made, 0, self.extent)
+            return made
+        number = self.fresh()
+        inside: list[Statement] = []
+        first = dims.mul(dims.symbol(number), BLOCK)
+        here: Size = BLOCK
+        if whole % BLOCK != 0:
+            here = self.named(inside, dims.minimum(dims.sub(self.extent, first), BLOCK))
+        self.block(inside, first, here)
+        made.append(Loop(number, dims.floordiv(dims.add(self.extent, BLOCK - 1), BLOCK), tuple(inside)))
+        return made
+
+    def block(self, made: list[Statement], first: Size, extent: Size) -> None:
+        """A part of the elements, whose result joins the accumulators."""
+        strips = self.named(made, dims.floordiv(extent, self.lanes))
+        self.each_lane(made, self.lanes, lambda lane: [
+            Store(name, (lane,), neutral(s.combine, s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
+        ])  # fmt: skip
+        strip, inside = self.fresh(), list[Statement]()
+        begin = dims.add(first, dims.mul(dims.symbol(strip), self.lanes))
+        self.each_lane(inside, self.lanes, lambda lane: self.elements(begin, lane))
+        made.append(Loop(strip, strips, tuple(inside)))
+        if self.rest:
+            done = dims.mul(strips, self.lanes)
+            self.each_lane(made, dims.sub(extent, done), lambda lane: self.elements(dims.add(first, done), lane))
+        self.join(made)
+
+    def named(self, made: list[Statement], size: Size) -> Size:
+        """A size as the value of a statement, so that it is written and computed once."""
+        if isinstance(size, int) or size in map(dims.symbol, dims.names(size)):
+            return size
+        name = self.fresh()
+        made.append(Let(name, t.int64, "index", (), size))
+        return dims.symbol(f"%{name}")
+
+    def each_lane(self, made: list[Statement], stop: Size, inside: Callable[[Size], list[Statement]]) -> None:
+        lane = self.fresh()
+        made.append(Loop(lane, stop, tuple(inside(dims.symbol(lane)))))
+
+    def elements(self, first: Size, lane: Size) -> list[Statement]:
+        """The loop's body for the element that lies `lane` behind the first of its strip."""
+        place = dims.add(dims.add(self.loop.start, first), lane)
+        lanes = {id(s): name for s, name in zip(self.reduces, self.scratch, strict=True)}
+        made: list[Statement] = []
+        for statement in self.loop.body:
+            if isinstance(statement, Reduce) and id(statement) in lanes:
+                made.append(Accumulate(lanes[id(statement)], (lane,), statement.combine, statement.value))
+            else:
+                made.append(_at(statement, self.loop.var, place))
+        return made
+
+    def join(self, made: list[Statement]) -> None:
+        """What the lanes hold joins the accumulators."""
+        for name, s in zip(self.scratch, self.reduces, strict=True):
+            value = Ref(self.fresh(), s.dtype)
+            if declared_code(s.combine) is not None:
+                self.each_lane(made, self.lanes, lambda lane, v=value, n=name, s=s: [  # type: ignore[misc]
+                    Load(v.name, s.dtype, n, (lane,)), replace(s, value=v)
+                ])  # fmt: skip
+                continue
+            made.append(Join(value.name, s.dtype, s.combine, name))
+            self.splitter.join(made, s, value)
+
+
+def _at(statement: Statement, var: str, place: Size) -> Statement:
+    """A plain statement where a loop variable is an index expression."""
+
+    def size(n: Size) -> Size:
+        return dims.substitute(n, {var: place})
+
+    match statement:
+        case Let(index=index):
+            return replace(statement, index=size(index))
+        case Load(index=at) | Store(index=at) | Accumulate(index=at):
+            return replace(statement, index=tuple(map(size, at)))
+        case Reduce(position=position) if position is not None:
+            return replace(statement, position=size(position))
+    return statement
+
+
+def _is_at_most(size: Size, limit: int) -> bool:
+    return isinstance(size, int) and size <= limit
+
+
+def _is_long(loop: Loop) -> bool:
+    """Whether a short loop is too much code to be written out, which alone would make vectors of the loop around it."""
+    statements = sum(FUNCTION if isinstance(s, Let) and s.op in FUNCTIONS else 1 for s in loop.body)
+    turns = dims.sub(loop.stop, loop.start)
+    return isinstance(turns, int) and turns * statements > WRITTEN
+
+
+def _count(body: tuple[Statement, ...], name: str) -> Size:
+    """How many values an accumulator takes in within loops."""
+    total: Size = 0
+    for statement in body:
+        match statement:
+            case Reduce(name=other) if other == name:
+                total = dims.add(total, 1)
+            case Loop(start=start, stop=stop, body=inner):
+                total = dims.add(total, dims.mul(dims.sub(stop, start), _count(inner, name)))
+    return total

@@ -1,0 +1,103 @@
+"""The order of sums: what the program says is what NumPy code of the same order gives, interpreted and native, to the bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.ir.program import Accumulate, Contract, Join, Loop, Reduce, statements_of
+
+RNG = np.random.default_rng(5)
+
+
+def two_sum(total, lost, x):
+    whole = total + x
+    part = whole - total
+    return whole, lost + ((total - (whole - part)) + (x - part))
+
+
+def in_order(x, length=None, combine=np.add, start=0):
+    """A row's sum as the pass writes it: `length` is what is known of its length."""
+    n, kind = len(x), x.dtype.type
+    if length is not None and length <= 16:
+        total = kind(start)
+        for value in x:
+            total = combine(total, value)
+        return total
+    count = 16 if length is not None and length < 128 else 32
+    keeps = combine is np.add and (length is None or length > 512)
+    total, lost = kind(start), kind(start)
+    for first in range(0, n, 512) if keeps else (0,):
+        block = x[first : first + 512] if keeps else x
+        lanes = np.full(count, start, x.dtype)
+        for strip in range(0, len(block), count):
+            part = block[strip : strip + count]
+            lanes[: len(part)] = combine(lanes[: len(part)], part)
+        while len(lanes) > 1:
+            lanes = combine(lanes[: len(lanes) // 2], lanes[len(lanes) // 2 :])
+        total, lost = two_sum(total, lost, lanes[0]) if keeps else (combine(total, lanes[0]), lost)
+    return total + lost if keeps and np.isfinite(total) else total
+
+
+LENGTHS = (1, 16, 17, 64, 127, 128, 130, 512, 513, 1100)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_order_of_sums_is_the_one_that_is_written(dtype):
+    xs = [gx.placeholder(f"x{n}", (3, n), dtype) for n in LENGTHS]
+    ys = [gx.placeholder(f"y{n}", (3, f"n{n}"), dtype) for n in LENGTHS]
+    values = [(RNG.normal(size=(3, n)) * 10.0 ** RNG.integers(-3, 4, (3, n))).astype(dtype) for n in LENGTHS]
+    outputs = [gx.sum(x, axis=1) for x in (*xs, *ys)] + [gx.prod(x, axis=1) for x in xs]
+    with np.errstate(over="ignore"):
+        wanted = [np.array([in_order(row, n) for row in v]) for n, v in zip(LENGTHS, values, strict=True)]
+        wanted += [np.array([in_order(row) for row in v]) for v in values]
+        wanted += [np.array([in_order(row, n, np.multiply, 1) for row in v]) for n, v in zip(LENGTHS, values, strict=True)]
+    native = gx.compile([*xs, *ys], outputs)
+    for found in (native(*values, *values), gx.compile([*xs, *ys], outputs, backend="program")(*values, *values)):
+        for name, want, got in zip([*LENGTHS, *LENGTHS, *LENGTHS], wanted, found, strict=True):
+            np.testing.assert_array_equal(got, want, str(name))
+
+
+def test_an_empty_sum_is_the_neutral_element():
+    x = gx.placeholder("x", ("n",))
+    assert gx.compile([x], [gx.sum(x), gx.prod(x)])(np.zeros(0, "float32")) == [0, 1]
+
+
+def test_infinite_sums_stay_what_they_are():
+    x = gx.placeholder("x", ("n",))
+    f = gx.compile([x], gx.sum(x))
+    big = np.full(5000, 3e38, "float32")
+    assert f(big) == np.inf and f(-big) == -np.inf
+    big[70] = np.nan
+    assert np.isnan(f(big))
+
+
+def test_errors_of_a_long_sum_do_not_grow_with_its_length():
+    x = gx.placeholder("x", ("n",))
+    value = np.full(1_000_000, 0.1, "float32")
+    found = gx.compile([x], gx.sum(x))(value)
+    assert abs(found - np.sum(value.astype("float64"))) <= 2 * np.spacing(found)
+
+
+def test_no_reduction_of_floats_is_left_in_a_long_loop():
+    x = gx.placeholder("x", ("b", "n"))
+    program = gx.compile([x], [gx.nn.softmax(x), gx.sum(x), gx.var(x, axis=0), gx.prod(x, axis=1)]).program
+    for kernel in program.kernels:
+        for loop in statements_of(kernel.body):
+            if isinstance(loop, Loop) and not any(isinstance(s, (Loop, Contract, Join)) for s in loop.body):
+                left = [s for s in loop.body if isinstance(s, Reduce) and s.combine in ("add", "mul")]
+                assert not left, loop
+        joined = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Join)}
+        filled = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Accumulate)}
+        assert joined <= filled
+
+
+def test_lanes_become_vectors_and_stay_in_registers():
+    """As many instructions on vectors in the loop as the processor needs, and no access to the lanes' memory between."""
+    x = gx.placeholder("x", ("b", 512))
+    (kernel,) = gx.compile([x], gx.sum(x, axis=1)).kernels
+    loops = kernel.llvm.split("\n\n")
+    inner = [text for text in loops if "fadd <" in text and "br i1" in text and "phi <" in text]
+    assert inner, kernel.llvm
+    assert all("store" not in text for text in inner), inner
