@@ -557,7 +557,7 @@ def reducing(dtype: DType) -> list[tuple[Operation, tuple[int, ...]]]:
     found = []
     for op in OPERATIONS:
         if isinstance(op.lowering, Reduction) and any(c.types[0].dtype == dtype for c in cases(op)):
-            found += [(op, a) for a in axes if len(a) == 1 or not op.lowering.combine.startswith("arg")]
+            found += [(op, a) for a in axes if len(a) == 1 or not op.lowering.combine.positions]
     return found
 
 

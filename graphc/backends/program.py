@@ -17,9 +17,9 @@ import numpy as np
 from graphc.backends.executable import Storage, Timing
 from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_host
 from graphc.errors import GraphError
-from graphc.ir import dims
+from graphc.ir import combines, dims
 from graphc.ir import types as t
-from graphc.ir.combines import declared_code, neutral
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
@@ -225,8 +225,8 @@ class _Iteration:
             case Accumulate(buffer, index, combine, value):
                 self.store(buffer, index, combined(combine, self.load(buffer, index), self.arg(value)))
             case Init(name, dtype, combine):
-                start = neutral(combine, dtype)
-                self.values[name] = np.int64(0) if combine.startswith("arg") else self.arg(start)
+                start = combine.neutral(dtype)
+                self.values[name] = np.int64(0) if combine.positions else self.arg(start)
                 self.best[name] = self.arg(start)
             case Reduce(name, _, combine, value, position):
                 self.reduce(name, combine, self.arg(value), position)
@@ -243,16 +243,16 @@ class _Iteration:
             case Contract():
                 self.contract(statement)
 
-    def reduce(self, name: str, combine: str, value: Any, position: Size | None) -> None:
-        if not combine.startswith("arg"):
+    def reduce(self, name: str, combine: Combine, value: Any, position: Size | None) -> None:
+        if not combine.positions:
             self.values[name] = combined(combine, self.values[name], value)
             return
         best = self.best[name]
-        better = value > best if combine == "argmax" else value < best
+        better = value > best if combine == combines.ARGMAX else value < best
         if better or (value != value and best == best):  # the first NaN is more than all numbers, and less
             self.best[name], self.values[name] = value, np.int64(self.size(position or 0))
 
-    def join(self, combine: str, buffer: str) -> Any:
+    def join(self, combine: Combine, buffer: str) -> Any:
         """The elements of scratch as one: the first half with the second, until one is left."""
         left = [self.load(buffer, (i,)) for i in range(len(self.memory[buffer].array))]
         while len(left) > 1:
@@ -289,26 +289,25 @@ def _integers_only(op: str, args: Sequence[Any]) -> bool:
     return op in ("floor", "ceil", "trunc") and args[0].dtype.kind in "biu"
 
 
-_COMBINES: Mapping[str, Callable[..., Any]] = {
-    "add": np.add,
-    "mul": np.multiply,
-    "max": np.maximum,
-    "min": np.minimum,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "logaddexp": np.logaddexp,
-    "set": lambda old, new: new,
+_COMBINES: Mapping[Combine, Callable[..., Any]] = {
+    combines.ADD: np.add,
+    combines.MUL: np.multiply,
+    combines.MAX: np.maximum,
+    combines.MIN: np.minimum,
+    combines.AND: np.bitwise_and,
+    combines.OR: np.bitwise_or,
+    combines.LOGADDEXP: np.logaddexp,
+    combines.SET: lambda old, new: new,
 }
 
 
-def combined(combine: str, old: Any, new: Any) -> Any:
+def combined(combine: Combine, old: Any, new: Any) -> Any:
     """What a combination (ir/combines.py) makes of two values."""
-    code = declared_code(combine)
-    if code is None:
+    if not combine.declared:
         return _COMBINES[combine](old, new)
     k = _Calculator()
     kind = t.as_dtype(old.dtype)
-    found = scalar_text(code)(k, *(Value(k, Const(v.item(), kind)) for v in (old, new))).arg
+    found = scalar_text(combine.code)(k, *(Value(k, Const(v.item(), kind)) for v in (old, new))).arg
     assert isinstance(found, Const)
     return found.dtype.numpy.type(found.value)
 

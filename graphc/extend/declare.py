@@ -16,7 +16,7 @@ from graphc.errors import DTypeError, GradientError, GraphError, ShapeError, cal
 from graphc.extend.scalars import arity, derived_gradient, folded, on_arrays, result_type
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.combines import declared, neutral
+from graphc.ir.combines import Combine, declared
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import VOCABULARY, Host, Operation, Sample
@@ -377,16 +377,16 @@ def reduction(
     if types not in ("same", "float"):
         raise GraphError(f'{name}: types is "same" or "float", got {types!r}', where=caller())
     rule = TYPES["float" if types == "float" else "number"]
-    text = declared(combine, start)
+    made_of = declared(combine, start)
     if arity(combine) != 2:
         raise GraphError(f"{name}: {combine!r} must combine {{0}} and {{1}}", where=caller())
     for (dtype, *_), _ in _accepted(rule, 1):
-        _asked(name, _start, text, dtype)
+        _asked(name, _start, made_of, dtype)
         made = _asked(name, result_type, combine, (dtype, dtype), dtype)
         if made != dtype:
             raise DTypeError(f"{name}: {combine!r} of two {dtype} gives {made}", where=caller(), hint='types="float", perhaps')
         _asked(name, on_arrays, combine, (np.ones(1, dtype.numpy),) * 2, TensorType(dtype, (1,)))
-    _associates(name, combine, text, domain)
+    _associates(name, made_of, domain)
     _claim(name)
 
     def kind(_: str, dtype: DType) -> DType:
@@ -413,18 +413,18 @@ def reduction(
         return (gradient(*whole, x),)  # type: ignore[misc]
 
     return declare.reduction(
-        name, combine=text, dtype=kind, reference=reference or folded(text), domain=domain,
+        name, combine=made_of, dtype=kind, reference=reference or folded(made_of), domain=domain,
         vjp=None if gradient is None else _checked(name, vjp), apply=apply, doc=doc,
     )  # fmt: skip
 
 
-def _associates(name: str, code: str, text: str, domain: tuple[float, float]) -> None:
+def _associates(name: str, combine: Combine, domain: tuple[float, float]) -> None:
     kind = TensorType(t.float64, (64,))
     a, b, c = (_draw(np.random.default_rng(i), kind, domain) for i in range(3))
-    start = np.full(64, _start(text, t.float64))
+    start = np.full(64, _start(combine, t.float64))
 
     def both(x: Array, y: Array) -> Array:
-        return on_arrays(code, (x, y), kind)
+        return on_arrays(combine.code, (x, y), kind)
 
     for what, left, right in (
         ("has not the neutral element it says", both(both(start, a), b), both(a, b)),
@@ -435,15 +435,16 @@ def _associates(name: str, code: str, text: str, domain: tuple[float, float]) ->
         wrong = ~((np.abs(left - right) <= _AGREE * np.maximum(1, np.abs(right))) | (left == right))
         if wrong.any():
             i = int(np.argmax(wrong))
-            raise GraphError(f"{name}: {text!r} {what}: {left[i]} and {right[i]} at ({a[i]}, {b[i]}, {c[i]})", where=caller())
+            at = f"{left[i]} and {right[i]} at ({a[i]}, {b[i]}, {c[i]})"
+            raise GraphError(f"{name}: {combine.text!r} {what}: {at}", where=caller())
 
 
-def _start(text: str, dtype: DType) -> Any:
+def _start(combine: Combine, dtype: DType) -> Any:
     try:
-        return neutral(text, dtype).value
+        return combine.neutral(dtype).value
     except (OverflowError, TypeError, ValueError):
         raise GraphError(
-            f"{text!r}: the neutral element is no {dtype}",
+            f"{combine.text!r}: the neutral element is no {dtype}",
             hint='a number, "lowest" or "highest"; types="float" takes floats alone',
         ) from None
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import GraphError
-from graphc.ir.combines import declared_code, neutral
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node, on_inputs, origin, substitute
 from graphc.ir.operation import VOCABULARY, Operation, Pointwise
@@ -115,16 +115,15 @@ def derived_gradient(code: str) -> Callable[..., tuple[Node | None, ...]]:
     return rule
 
 
-def folded(combine: str) -> Callable[..., Array]:
+def folded(combine: Combine) -> Callable[..., Array]:
     """The reference of a reduction by a declared combination: halves of the elements combined with each other."""
-    code = declared_code(combine)
-    assert code is not None
+    code = combine.code
 
     def reference(x: Array, axes: tuple[int, ...]) -> Array:
         kept = tuple(n for a, n in enumerate(x.shape) if a not in axes)
         rows = np.moveaxis(x, axes, range(len(axes))).reshape(-1, *kept) if x.size else np.empty((0, *kept), x.dtype)
         kind = TensorType(as_dtype(x.dtype), x.shape)
-        start = np.full((1, *kept), neutral(combine, kind.dtype).value, x.dtype)
+        start = np.full((1, *kept), combine.neutral(kind.dtype).value, x.dtype)
         rows = on_arrays(code, (np.broadcast_to(start, rows.shape), rows), kind)
         while len(rows) > 1:
             if len(rows) % 2:

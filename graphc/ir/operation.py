@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.errors import Where
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Shape, Size
 from graphc.ir.types import DType, TensorType, TupleType, as_dtype
 
@@ -74,10 +75,10 @@ class Pointwise:
 class Reduction:
     """Combine one operand over `axes(attrs)`; what is left keeps its order.
 
-    `combine` is one of add, mul, max, min, and, or, argmax, argmin, or a text of scalar code (ir/combines.py).
+    `combine` is one of add, mul, max, min, and, or, argmax, argmin, or declared by its code (ir/combines.py).
     """
 
-    combine: str
+    combine: Combine
     axes: Callable[[Attrs], tuple[int, ...]] = lambda attrs: attrs["axes"]
 
 
@@ -94,7 +95,7 @@ class Scatter:
     operand that is there before; without one it is the neutral element. `combine` is add, mul, max, min or set.
     """
 
-    combine: str
+    combine: Combine
     place: Callable[..., tuple[Size, ...]]
     base: int | None = None
 
@@ -106,7 +107,7 @@ class Prefix:
     `combine` is one of add, mul, max, min, logaddexp, or `recurrence` of two operands: out[i] = a[i] * out[i - 1] + b[i].
     """
 
-    combine: str
+    combine: Combine
     axis: Callable[[Attrs], int] = lambda attrs: attrs["axis"]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.combines import Combine, combine_of
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import PLAIN, QUOTED, unquoted, written
@@ -562,11 +563,18 @@ class _Parser:
                     return Branch(choice, tuple(bodies))
         if self.take("contract"):
             return self.contract()
-        combine = self.title("a statement")
+        combine = self.combine("a statement")
         self.expect("into")
         buffer, index = self.place()
         self.expect(",")
         return Accumulate(buffer, index, combine, self.arg(self.dtypes[buffer]))
+
+    def combine(self, what: str) -> Combine:
+        at, text = self.at, self.title(what)
+        try:
+            return combine_of(text)
+        except ValueError as error:
+            raise self.error(str(error), at) from None
 
     def contract(self) -> Contract:
         m = self.axis()
@@ -597,14 +605,14 @@ class _Parser:
             self.dtypes[name] = self.dtypes[buffer]
             return Load(name, self.dtypes[buffer], buffer, index, self.arg(t.bool_) if self.take("if") else None)
         if self.take("init"):
-            combine = self.title("how values are combined")
+            combine = self.combine("how values are combined")
             self.expect(":")
             dtype = self.dtype()
-            self.dtypes[name] = t.int64 if combine.startswith("arg") else dtype
+            self.dtypes[name] = t.int64 if combine.positions else dtype
             self.dtypes[f"{name} combined"] = dtype
             return Init(name, dtype, combine)
         if self.take("reduce"):
-            combine = self.title("how values are combined")
+            combine = self.combine("how values are combined")
             self.expect("(")
             at = self.at
             if self.name("the accumulator") != name:
@@ -616,7 +624,7 @@ class _Parser:
             self.expect(")")
             return Reduce(name, self.dtypes[name], combine, value, self.expression() if self.take("at") else None)
         if self.take("join"):
-            combine = self.title("how values are combined")
+            combine = self.combine("how values are combined")
             self.expect("(")
             at, buffer = self.at, self.name("scratch")
             if buffer not in self.dtypes:

@@ -36,6 +36,7 @@ from typing import Any, ClassVar
 
 from graphc.errors import Where
 from graphc.ir import dims
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Shape, Size
 from graphc.ir.html import html_table
 from graphc.ir.names import written
@@ -72,7 +73,7 @@ class Init:
 
     name: str
     dtype: DType
-    combine: str
+    combine: Combine
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Reduce:
 
     name: str
     dtype: DType
-    combine: str
+    combine: Combine
     value: Arg
     position: Size | None = None
 
@@ -100,7 +101,7 @@ class Join:
 
     name: str
     dtype: DType
-    combine: str
+    combine: Combine
     buffer: str
 
 
@@ -110,7 +111,7 @@ class Accumulate:
 
     buffer: str
     index: Index
-    combine: str
+    combine: Combine
     value: Arg
 
 

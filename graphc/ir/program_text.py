@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from graphc.ir import types as t
-from graphc.ir.combines import declared_code
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
 from graphc.ir.names import quoted, written
 from graphc.ir.printing import text_of
@@ -196,8 +196,8 @@ def _arg(arg: Arg, dtype: DType | None) -> str:
     return str(arg) if arg.dtype == dtype else f"{arg}: {arg.dtype.short}"
 
 
-def _combine(combine: str) -> str:
-    return combine if declared_code(combine) is None else quoted(combine)
+def _combine(combine: Combine) -> str:
+    return quoted(combine.text) if combine.declared else combine.text
 
 
 def _place(buffer: str, index: Sequence[Size]) -> str:

@@ -28,7 +28,7 @@ from itertools import pairwise
 from graphc.errors import GraphError
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.combines import STANDS_FOR
+from graphc.ir.combines import PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.names import written
 from graphc.ir.program import (
@@ -309,13 +309,13 @@ class _Checker:
             case Store(buffer, index, value) | Accumulate(buffer, index, _, value):
                 self.store(buffer, index, value, scope)
             case Init(name, dtype, combine):
-                self.define(name, t.int64 if combine.startswith("arg") else dtype, scope)
+                self.define(name, t.int64 if combine.positions else dtype, scope)
                 scope.started[name] = statement
             case Reduce(name, dtype, combine, value, position):
                 init = scope.started.get(name)
                 if init is None:
                     raise self.wrong(f"{written(name)} is reduced into, and nothing has started it")
-                if combine not in (init.combine, "set") or dtype != scope.scalars[name]:
+                if combine not in (init.combine, SET) or dtype != scope.scalars[name]:
                     raise self.wrong(f"{written(name)} is started as {init.combine}, and continued as {combine} of {dtype}")
                 self.arg(value, scope, init.dtype)
                 if position is not None:
@@ -324,7 +324,7 @@ class _Checker:
                 shape = self.shapes.get(buffer, ())
                 if buffer not in self.own or len(shape) != 1 or not isinstance(shape[0], int) or shape[0].bit_count() != 1:
                     raise self.wrong(f"{written(buffer)} is joined, and is no scratch of one axis whose length is a power of 2")
-                if combine not in STANDS_FOR or dtype != self.dtypes[buffer]:
+                if combine not in PLAIN or dtype != self.dtypes[buffer]:
                     raise self.wrong(f"{written(name)} is {combine} of {dtype}, and joins {self.dtypes[buffer]}")
                 self.define(name, dtype, scope)
             case Loop(var, stop, body, start):

@@ -19,7 +19,8 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import ShapeError
-from graphc.ir import dims
+from graphc.ir import combines, dims
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node, origin, substitute
 from graphc.ir.operation import (
@@ -216,16 +217,16 @@ batched_ = Op(
 _ADDED = Sample(((2, 5, 3), (5,)), {"of": "put_add", "leading": ((True,), (False,)), "axis": 0, "size": 4}, ("", "int64"))
 
 
-def _scatter(name: str, combine: str, base: int | None, *samples: Sample) -> Op:
+def _scatter(name: str, combine: Combine, base: int | None, *samples: Sample) -> Op:
     return Op(
         name, _type, _reference, Scatter(combine, _place, base), _vjp, samples, requires=_requires, build=build,
         doc="What writes by index, for every element of leading axes: `leading` says which of them each operand has.",
     )  # fmt: skip
 
 
-_SCATTERS: dict[tuple[str, int | None], Op] = {("add", None): _scatter("batched_put", "add", None, _ADDED)}
-for _combine in ("add", "set", "mul", "max", "min"):
-    _of = f"scatter_{'multiply' if _combine == 'mul' else _combine}"
+_SCATTERS: dict[tuple[Combine, int | None], Op] = {(combines.ADD, None): _scatter("batched_put", combines.ADD, None, _ADDED)}
+for _combine in (combines.ADD, combines.SET, combines.MUL, combines.MAX, combines.MIN):
+    _of = f"scatter_{'multiply' if _combine == combines.MUL else _combine}"
     _written = _sample(_of, ((True,),) * 2 + ((False,),), ((2, 5), (2, 4), (5,)), ("", "", "int64"), axes=(0,), at=0)
     _SCATTERS[_combine, 1] = _scatter(f"batched_{_combine}", _combine, 1, _written)
 

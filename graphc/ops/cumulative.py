@@ -14,7 +14,9 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError
+from graphc.ir import combines
 from graphc.ir import types as t
+from graphc.ir.combines import Combine
 from graphc.ir.graph import Node
 from graphc.ir.operation import Prefix, Sample
 from graphc.ir.types import DType, TensorType
@@ -39,7 +41,7 @@ _SHAPES = (((3, 4), 1), ((3, 4), 0), ((2, 3, 4), 1), ((5,), 0), ((0, 2), 0), ((2
 
 def _prefix(
     name: str,
-    combine: str,
+    combine: Combine,
     reference: Callable[[Array, int], Array],
     vjp: Callable[..., tuple[Node | None, ...]],
     accepts: Callable[[DType], bool],
@@ -112,11 +114,11 @@ def _logsumexp_vjp(g: Tensor, y: Tensor, x: Tensor, axis: int) -> tuple[Tensor]:
     return (ops.exp(_gap(x, y)) * _later(g, ops.exp(_gap(before, y)), axis),)
 
 
-cumsum_ = _prefix("cumulative_sum", "add", np.cumsum, _sum_vjp, _widest, level=of_all)
-cumprod_ = _prefix("cumulative_prod", "mul", np.cumprod, _prod_vjp, _widest)
-cummax_ = _prefix("cummax", "max", np.maximum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
-cummin_ = _prefix("cummin", "min", np.minimum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
-logcumsumexp_ = _prefix("logcumsumexp", "logaddexp", np.logaddexp.accumulate, _logsumexp_vjp, _float)
+cumsum_ = _prefix("cumulative_sum", combines.ADD, np.cumsum, _sum_vjp, _widest, level=of_all)
+cumprod_ = _prefix("cumulative_prod", combines.MUL, np.cumprod, _prod_vjp, _widest)
+cummax_ = _prefix("cummax", combines.MAX, np.maximum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
+cummin_ = _prefix("cummin", combines.MIN, np.minimum.accumulate, _extreme_vjp, _any, partial=some, level=of_all)
+logcumsumexp_ = _prefix("logcumsumexp", combines.LOGADDEXP, np.logaddexp.accumulate, _logsumexp_vjp, _float)
 
 
 def _recurrence_type(a: TensorType, b: TensorType, axis: int) -> TensorType:
@@ -142,7 +144,7 @@ def _recurrence_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, axis: int) -> tu
 
 
 recurrence_: Op = Op(
-    "linear_recurrence", _recurrence_type, _recurrence_reference, Prefix("recurrence"), _recurrence_vjp,
+    "linear_recurrence", _recurrence_type, _recurrence_reference, Prefix(combines.RECURRENCE), _recurrence_vjp,
     tuple(Sample((shape, shape), {"axis": axis}) for shape, axis in _SHAPES), arity=2, build=build,
 )  # fmt: skip
 

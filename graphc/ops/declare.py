@@ -17,6 +17,7 @@ import numpy as np
 from graphc import ops
 from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import Box, Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
@@ -454,7 +455,7 @@ def composite(
 def reduction(
     name: str,
     *,
-    combine: str,
+    combine: Combine,
     dtype: Callable[[str, DType], DType],
     reference: Callable[..., Any],
     vjp: Callable[..., tuple[Node | None, ...]] | None,
@@ -483,7 +484,7 @@ def reduction(
     samples = tuple(
         Sample((shape,), {"axes": axes}, domain=domain)
         for shape, axes in [((3, 4), (1,)), ((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((5,), (0,)), ((2, 3), (0, 1))]
-        if len(axes) == 1 or not combine.startswith("arg")
+        if len(axes) == 1 or not combine.positions
     )
     return Op(
         name, infer, reference, Reduction(combine), vjp, samples, requires=requires, masks=masks, level=level, arity=1,

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
+from graphc.ir import combines
 from graphc.ir import types as t
 from graphc.ir.dims import Size, minimum
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
@@ -90,7 +91,7 @@ def _put_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size) -> tu
 
 
 put_add: Op = Op(
-    "put_add", _put_type, _put_reference, Scatter("add", _put_place),
+    "put_add", _put_type, _put_reference, Scatter(combines.ADD, _put_place),
     lambda g, y, x, indices, axis, size: (take_(g, indices, axis=axis), None),
     (Sample(((2, 5, 3), (2, 5)), {"axis": 0, "size": 4}, ("", "int64"), (-5, 5)),), level=of_first, arity=2, build=build,
 )  # fmt: skip
@@ -167,7 +168,7 @@ def _put_along_place(k: Scalars, index: tuple[Size, ...], axis: int, size: Size)
 
 
 put_along_add: Op = Op(
-    "put_along_add", _put_along_type, _put_along_reference, Scatter("add", _put_along_place),
+    "put_along_add", _put_along_type, _put_along_reference, Scatter(combines.ADD, _put_along_place),
     lambda g, y, x, indices, axis, size: (along_(g, indices, axis=axis), None),
     (Sample(((3, 2), (3, 2)), {"axis": 1, "size": 4}, ("", "int64"), (-5, 5)),), level=of_first, arity=2, build=build,
 )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, caller
+from graphc.ir import combines
 from graphc.ir import types as t
 from graphc.ir.dims import Size, product
 from graphc.ir.types import DType
@@ -72,32 +73,33 @@ def _arg(name: str, dtype: DType) -> DType:
 
 
 sum_ = reduction(
-    "sum", combine="add", dtype=_accumulator, vjp=lambda g, y, x, axes: (_spread(g, x, axes),), level=of_all,
+    "sum", combine=combines.ADD, dtype=_accumulator, vjp=lambda g, y, x, axes: (_spread(g, x, axes),), level=of_all,
     reference=lambda x, axes: np.sum(x, axis=axes),
 )  # fmt: skip
 prod_ = reduction(
-    "prod", combine="mul", dtype=_accumulator, vjp=_prod_vjp, domain=(0.5, 2), reference=lambda x, axes: np.prod(x, axis=axes)
-)
+    "prod", combine=combines.MUL, dtype=_accumulator, vjp=_prod_vjp, domain=(0.5, 2),
+    reference=lambda x, axes: np.prod(x, axis=axes),
+)  # fmt: skip
 max_: Op = reduction(
-    "max", combine="max", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes),
+    "max", combine=combines.MAX, dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.max(x, axis=axes),
     masks=lambda x, axes: (ops.logical_not(x < _spread(max_(x, axes=axes), x, axes)),), level=of_all,
 )
 min_: Op = reduction(
-    "min", combine="min", dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes),
+    "min", combine=combines.MIN, dtype=_same, vjp=_extreme_vjp, identity=False, reference=lambda x, axes: np.min(x, axis=axes),
     masks=lambda x, axes: (ops.logical_not(x > _spread(min_(x, axes=axes), x, axes)),), level=of_all,
 )
 any_ = reduction(
-    "any", combine="or", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.any(x, axis=axes)
+    "any", combine=combines.OR, dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.any(x, axis=axes)
 )
 all_ = reduction(
-    "all", combine="and", dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.all(x, axis=axes)
+    "all", combine=combines.AND, dtype=_boolean, vjp=lambda g, y, x, axes: (None,), reference=lambda x, axes: np.all(x, axis=axes)
 )
 argmax_ = reduction(
-    "argmax", combine="argmax", dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
+    "argmax", combine=combines.ARGMAX, dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
     reference=lambda x, axes: np.asarray(np.argmax(x, axis=axes[0])),
 )  # fmt: skip
 argmin_ = reduction(
-    "argmin", combine="argmin", dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
+    "argmin", combine=combines.ARGMIN, dtype=_arg, vjp=lambda g, y, x, axes: (None,), identity=False,
     reference=lambda x, axes: np.asarray(np.argmin(x, axis=axes[0])),
 )  # fmt: skip
 

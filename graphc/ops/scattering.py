@@ -15,7 +15,8 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
-from graphc.ir.combines import neutral
+from graphc.ir import combines
+from graphc.ir.combines import Combine
 from graphc.ir.dims import Size, minimum, product
 from graphc.ir.graph import Node
 from graphc.ir.operation import Pointwise, Requirement, Sample, Scatter
@@ -108,7 +109,7 @@ gather: Op = Op(
 
 
 def _scatter(
-    name: str, combine: str, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any], masks: Any = None
+    name: str, combine: Combine, write: Callable[[Array, Array, Array], None], vjp: Callable[..., Any], masks: Any = None
 ) -> Op:  # fmt: skip
     """A copy of the second operand in which the first is combined into the places that the others name."""
 
@@ -116,7 +117,7 @@ def _scatter(
         _check(name, base, indices, axes)
         if update != _gathered(base, indices, axes, at):
             raise ShapeError(f"{name} needs an update of {_gathered(base, indices, axes, at)}, got {update}")
-        if base.dtype.is_bool and combine in ("add", "mul"):
+        if base.dtype.is_bool and combine in (combines.ADD, combines.MUL):
             raise DTypeError(f"{name} combines numbers, got {base}", hint="use the logical functions, or astype")
         return base
 
@@ -147,7 +148,8 @@ def _scatter(
     return Op(
         name, infer, reference, Scatter(combine, where, base=1), vjp, samples,
         requires=lambda update, base, *indices, axes, at: _wants(name, base, indices, axes), masks=masks,
-        partial=some if combine == "set" else None, level=lambda update, base, *indices, **where: (update, base), build=build,
+        partial=some if combine == combines.SET else None, level=lambda update, base, *indices, **where: (update, base),
+        build=build,
     )  # fmt: skip
 
 
@@ -202,21 +204,21 @@ def _extreme_taken(op: Op, update: Tensor, base: Tensor, *indices: Tensor, **whe
     return (*hits, *(None for _ in indices))
 
 
-scatter_add: Op = _scatter("scatter_add", "add", np.add.at, _add_vjp)
-scatter_set: Op = _scatter("scatter_set", "set", _assign, _set_vjp)
-scatter_multiply: Op = _scatter("scatter_multiply", "mul", np.multiply.at, _multiply_vjp)
+scatter_add: Op = _scatter("scatter_add", combines.ADD, np.add.at, _add_vjp)
+scatter_set: Op = _scatter("scatter_set", combines.SET, _assign, _set_vjp)
+scatter_multiply: Op = _scatter("scatter_multiply", combines.MUL, np.multiply.at, _multiply_vjp)
 scatter_max: Op = _scatter(
-    "scatter_max", "max", np.maximum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_max, *xs, **where)
+    "scatter_max", combines.MAX, np.maximum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_max, *xs, **where)
 )
 scatter_min: Op = _scatter(
-    "scatter_min", "min", np.minimum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_min, *xs, **where)
+    "scatter_min", combines.MIN, np.minimum.at, _extreme_vjp, lambda *xs, **where: _extreme_taken(scatter_min, *xs, **where)
 )
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
-def _segment(name: str, combine: str, op: Op, data: TensorLike, segment_ids: TensorLike, num_segments: Any) -> Tensor:
+def _segment(name: str, combine: Combine, op: Op, data: TensorLike, segment_ids: TensorLike, num_segments: Any) -> Tensor:
     x, ids = as_tensor(data), as_tensor(segment_ids)
     if not ids.dtype.is_integer:
         raise DTypeError(f"{name} needs integer segment_ids, got {ids.type}", where=caller(), hint="astype('int64')")
@@ -228,7 +230,7 @@ def _segment(name: str, combine: str, op: Op, data: TensorLike, segment_ids: Ten
     if x.dtype.is_bool:
         raise DTypeError(f"{name} combines numbers, got {x.type}", where=caller(), hint="astype('int64')")
     count = normalize_size(name, "num_segments", num_segments)
-    base = ops.full((count, *x.shape[ids.ndim :]), neutral(combine, x.dtype).value, x.dtype)
+    base = ops.full((count, *x.shape[ids.ndim :]), combine.neutral(x.dtype).value, x.dtype)
     return op(x, base, ids, axes=(0,), at=0)
 
 
@@ -242,12 +244,12 @@ def segment_sum(data: TensorLike, segment_ids: TensorLike, num_segments: Any) ->
     >>> gx.segment_sum(gx.constant([1, 2, 3]), [0, 2, 0], 3).eval()
     array([4, 0, 2])
     """
-    return _segment("segment_sum", "add", scatter_add, data, segment_ids, num_segments)
+    return _segment("segment_sum", combines.ADD, scatter_add, data, segment_ids, num_segments)
 
 
 def segment_prod(data: TensorLike, segment_ids: TensorLike, num_segments: Any) -> Tensor:
     """The products of the slices of `data` that have the same segment; 1 where there is none. See `segment_sum`."""
-    return _segment("segment_prod", "mul", scatter_multiply, data, segment_ids, num_segments)
+    return _segment("segment_prod", combines.MUL, scatter_multiply, data, segment_ids, num_segments)
 
 
 def segment_max(data: TensorLike, segment_ids: TensorLike, num_segments: Any) -> Tensor:
@@ -257,9 +259,9 @@ def segment_max(data: TensorLike, segment_ids: TensorLike, num_segments: Any) ->
     >>> gx.segment_max(gx.constant([1.0, 2.0, 3.0]), [0, 2, 0], 3).eval()
     array([  3., -inf,   2.])
     """
-    return _segment("segment_max", "max", scatter_max, data, segment_ids, num_segments)
+    return _segment("segment_max", combines.MAX, scatter_max, data, segment_ids, num_segments)
 
 
 def segment_min(data: TensorLike, segment_ids: TensorLike, num_segments: Any) -> Tensor:
     """The smallest of the slices of `data` that have the same segment; the largest number there is where there is none."""
-    return _segment("segment_min", "min", scatter_min, data, segment_ids, num_segments)
+    return _segment("segment_min", combines.MIN, scatter_min, data, segment_ids, num_segments)

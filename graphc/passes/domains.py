@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.ir import dims
+from graphc.ir.combines import ADD, Combine
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Contraction, Pointwise, Reduction
@@ -43,18 +44,29 @@ class Work:
     domain: Shape
     places: tuple[int | None, ...]
     reduced: tuple[int, ...] = ()
-    combine: str = ""
+    reduction: Combine | None = None
 
     @property
     def free(self) -> tuple[int, ...]:
         return tuple(a for a in range(len(self.domain)) if a not in self.reduced)
 
     @property
+    def positions(self) -> bool:
+        """Whether it finds the place of a value."""
+        return self.reduction is not None and self.reduction.positions
+
+    @property
+    def combine(self) -> Combine:
+        """How the values of a reduction become one."""
+        assert self.reduction is not None
+        return self.reduction
+
+    @property
     def is_reduction(self) -> bool:
-        return bool(self.combine)
+        return self.reduction is not None
 
 
-def _work(node: Node, space: Shape, reduced: tuple[int, ...] = (), combine: str = "") -> Work:
+def _work(node: Node, space: Shape, reduced: tuple[int, ...] = (), combine: Combine | None = None) -> Work:
     kept = [a for a, n in enumerate(space) if n != 1 or a in reduced]
     places = tuple(kept.index(a) if a in kept else None for a in range(len(space)))
     return Work(node, tuple(space[a] for a in kept), places, tuple(kept.index(a) for a in reduced), combine)
@@ -70,7 +82,7 @@ def work_of(node: Node) -> Work | None:
         case Contraction():
             left, right = (i.type.shape for i in node.inputs)
             if 1 in (left[-2], right[-1]) or not node.type.dtype.is_float:  # a matrix times a vector is a plain sum of products
-                return _work(node, (*node.type.shape, left[-1]), (len(left),), "add")
+                return _work(node, (*node.type.shape, left[-1]), (len(left),), ADD)
     return None
 
 
@@ -81,9 +93,9 @@ def work_value(k: Scalars, work: Work, core: tuple[Size, ...]) -> Value:
     match node.op.lowering:
         case Pointwise(body):
             return body(k, index, **node.attrs)  # type: ignore[no-any-return]
-        case Reduction():
+        case Reduction(combine):
             value = k.load(0, index)
-            return value if work.combine.startswith("arg") else k.cast(value, node.type.dtype)
+            return value if combine.positions else k.cast(value, node.type.dtype)
         case Contraction():
             *batch, m, n, inner = index
             return k.load(0, (*batch, m, inner)) * k.load(1, (*batch, inner, n))

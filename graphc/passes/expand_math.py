@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from graphc.ir import types as t
-from graphc.ir.combines import declared_code
+from graphc.ir.combines import SET, Combine
 from graphc.ir.primitives import PRIMITIVES, STORAGE
 from graphc.ir.program import Accumulate, Init, Kernel, Load, Program, Reduce, Statement, Store, bodies, with_bodies
 from graphc.ir.scalar import Arg, Const, Let, Recorder, Ref, Scalars, Value, scalar_text
@@ -67,10 +67,10 @@ def _body(body: tuple[Statement, ...], names: FreshNames) -> tuple[Statement, ..
             case Let():
                 result += recorder.expand(statement)
                 continue
-            case Reduce(name=name, dtype=dtype, combine=combine, value=value) if declared_code(combine) is not None:
+            case Reduce(name=name, dtype=dtype, combine=combine, value=value) if combine.declared:
                 value = recorder.combine(result, combine, Ref(name, dtype), value)
-                statement = replace(statement, combine="set", value=value)
-            case Accumulate(buffer=buffer, index=index, combine=combine, value=value) if declared_code(combine) is not None:
+                statement = replace(statement, combine=SET, value=value)
+            case Accumulate(buffer=buffer, index=index, combine=combine, value=value) if combine.declared:
                 there = Ref(names.fresh(), value.dtype)
                 result.append(Load(there.name, there.dtype, buffer, index))
                 statement = Store(buffer, index, recorder.combine(result, combine, there, value))
@@ -104,10 +104,10 @@ class _Expander(Recorder):
         assert found.dtype == let.dtype, f"{let}: {found.dtype} instead of {let.dtype}"
         return self._close(let, found.name if isinstance(found, Ref) else None, found)
 
-    def combine(self, body: list[Statement], combine: str, old: Ref, new: Arg) -> Arg:
+    def combine(self, body: list[Statement], combine: Combine, old: Ref, new: Arg) -> Arg:
         """What a declared combination makes of two values; its code goes to the end of `body`."""
         written = _Expander(self._names)
-        value = scalar_text(declared_code(combine) or "")(written, Value(written, old), Value(written, new))
+        value = scalar_text(combine.code)(written, Value(written, old), Value(written, new))
         for let in written.statements:
             body += self.expand(let)
         return value.arg

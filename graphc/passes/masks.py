@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from graphc.ir import dims
+from graphc.ir import combines, dims
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
 from graphc.ir.operation import VOCABULARY, Box, Contraction, Pointwise, Prefix, Reduction, Scatter
@@ -106,7 +106,7 @@ class Conditions:
                 return Mask(lambda c: _moved_back(c, node, operand), mask)
             case _ if node.op.partial is not None:
                 return Mask(lambda c: _moved_back(c, node, operand), mask)
-            case Scatter(combine="add") | Prefix(combine="add"):
+            case Scatter(combine=combines.ADD) | Prefix(combine=combines.ADD):
                 return Mask(lambda c: _moved_back(c, node, operand), mask)
             case Reduction(axes=axes):
                 kept = tuple(1 if a in axes(node.attrs) else n for a, n in enumerate(given.type.shape))

@@ -38,7 +38,7 @@ from dataclasses import dataclass, replace
 
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.combines import STANDS_FOR, declared_code, neutral
+from graphc.ir.combines import ADD, MUL, PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.program import (
     Accumulate,
@@ -87,11 +87,11 @@ def _split(kernel: Kernel) -> Kernel:
 
 def _has_order(reduce: Reduce) -> bool:
     """Whether a reduction depends on its order, or is code that may be combined in any, and gains by it."""
-    return declared_code(reduce.combine) is not None or (reduce.dtype.is_float and reduce.combine in ("add", "mul"))
+    return reduce.combine.declared or (reduce.dtype.is_float and reduce.combine in (ADD, MUL))
 
 
 def _fits_lanes(reduce: Reduce) -> bool:
-    return _has_order(reduce) or (reduce.combine in STANDS_FOR and not reduce.dtype.is_bool)
+    return _has_order(reduce) or (reduce.combine in PLAIN and not reduce.dtype.is_bool)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _Splitter:
     def body(self, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         own = {s.name: s for s in statements if isinstance(s, Init)}
         for init in own.values():
-            if init.combine == "add" and init.dtype.is_float and not _is_at_most(_count(statements, init.name), BLOCK):
+            if init.combine.compensated and init.dtype.is_float and not _is_at_most(_count(statements, init.name), BLOCK):
                 self.compensated[init.name] = _Compensated(
                     Ref(self.names.fresh(), init.dtype), Ref(self.names.fresh(), init.dtype)
                 )
@@ -158,8 +158,8 @@ class _Splitter:
         one = self.let(made, "sub", (total, self.let(made, "sub", (whole, part), dtype)), dtype)
         two = self.let(made, "sub", (value, part), dtype)
         error = self.let(made, "add", (one, two), dtype)
-        made.append(Reduce(lost.name, dtype, "add", error))
-        made.append(Reduce(total.name, dtype, "set", whole))
+        made.append(Reduce(lost.name, dtype, ADD, error))
+        made.append(Reduce(total.name, dtype, SET, whole))
 
     def finish(self, made: list[Statement], name: str) -> None:
         """The sum, with its rounding errors put back. Where the total is infinite or NaN, the error is NaN: the total stays."""
@@ -190,7 +190,7 @@ class _Splitter:
         here = {
             s.name: self.names.fresh()
             for s in found
-            if declared_code(s.combine) is None and (s.name not in own or s.name in self.compensated)
+            if not s.combine.declared and (s.name not in own or s.name in self.compensated)
         }
         parts = [s for s in found if s.name in here]
         made: list[Statement] = [Init(here[s.name], s.dtype, s.combine) for s in parts]
@@ -257,7 +257,7 @@ class _Strips:
         """A part of the elements, whose result joins the accumulators."""
         strips = self.named(made, dims.floordiv(extent, self.lanes))
         self.each_lane(made, self.lanes, lambda lane: [
-            Store(name, (lane,), neutral(s.combine, s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
+            Store(name, (lane,), s.combine.neutral(s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
         ])  # fmt: skip
         strip, inside = self.fresh(), list[Statement]()
         begin = dims.add(first, dims.mul(dims.symbol(strip), self.lanes))
@@ -296,7 +296,7 @@ class _Strips:
         """What the lanes hold joins the accumulators."""
         for name, s in zip(self.scratch, self.reduces, strict=True):
             value = Ref(self.fresh(), s.dtype)
-            if declared_code(s.combine) is not None:
+            if s.combine.declared:
                 self.each_lane(made, self.lanes, lambda lane, v=value, n=name, s=s: [  # type: ignore[misc]
                     Load(v.name, s.dtype, n, (lane,)), replace(s, value=v)
                 ])  # fmt: skip

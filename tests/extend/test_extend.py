@@ -14,7 +14,7 @@ import pytest
 import graphc as gx
 from graphc.errors import DTypeError, GradientError, GraphError, InputError, ParseError, ShapeError
 from graphc.extend import Sample, TensorType, elementwise, forget, host, index_map, reduction
-from graphc.ir.combines import STANDS_FOR
+from graphc.ir.combines import NAMED, declared
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.parser import parse
 from graphc.ops import declare
@@ -192,13 +192,13 @@ def test_a_combination_by_columns_runs_in_lanes() -> None:
     assert f(np.zeros((0, 4))).tolist() == [0.0] * 4
 
 
-@pytest.mark.parametrize("name", STANDS_FOR)
+@pytest.mark.parametrize("name", ["add", "mul", "max", "min", "and", "or"])
 def test_the_names_of_combinations_stand_for_their_texts(name: str) -> None:
     """What kernels write for a name, and the code of its text, give the same bits where nothing is rounded."""
     dtype = "bool" if name in ("and", "or") else "int32"
     ops = [
         declare.reduction(f"t_{i}", combine=c, dtype=lambda _, d: d, reference=np.sum, vjp=None)
-        for i, c in enumerate((name, STANDS_FOR[name]))
+        for i, c in enumerate((NAMED[name], declared(NAMED[name].code, NAMED[name].start)))
     ]
     x = gx.placeholder("x", ("n", "m"), dtype)
     f = gx.compile([x], [op(x, axes=axes) for axes in ((0,), (1,), (0, 1)) for op in ops])

@@ -21,6 +21,7 @@ from graphc.errors import GraphError, InputError, ShapeError
 from graphc.inspection import machine
 from graphc.inspection.flops import flops
 from graphc.inspection.profile import Profile, Row
+from graphc.ir.combines import ADD
 from graphc.ir.dims import dim, evaluate
 from graphc.ir.html import html_table
 from graphc.ir.program import Axis, Contract, Kernel, Loop, Param, Reduce
@@ -166,7 +167,7 @@ def test_bytes_and_flops() -> None:
 
 def test_flops_of_loops_whose_bounds_depend_on_each_other() -> None:
     """A triangle: for i < n, for j < i: one addition; and tiles of 7 that cut n at its end."""
-    add = Reduce("a", float32, "add", Const(1.0, float32))
+    add = Reduce("a", float32, ADD, Const(1.0, float32))
     y = Param("y", TensorType(float32, ()), "out")
 
     def kernel(parallel: Axis, body: tuple[Any, ...]) -> Kernel:

@@ -14,6 +14,7 @@ from ml_dtypes import finfo
 
 import graphc as gx
 from graphc.ir import types as t
+from graphc.ir.combines import ADD
 from graphc.ir.operation import VOCABULARY, Pointwise
 from graphc.ir.program import Axis, Init, Kernel, Load, Loop, Param, Program, Reduce, Store, statements_of
 from graphc.ir.scalar import Const, Let, Ref
@@ -385,9 +386,9 @@ def test_a_value_computed_twice_is_computed_once():
 
 def test_values_of_accumulators_are_not_reused_when_they_change():
     body = (
-        Init("acc", t.float32, "add"),
+        Init("acc", t.float32, ADD),
         let("1", "exp", "acc"),
-        Loop("j", 4, (Load("w", t.float32, "x", ("j",)), Reduce("acc", t.float32, "add", Ref("w", t.float32)))),
+        Loop("j", 4, (Load("w", t.float32, "x", ("j",)), Reduce("acc", t.float32, ADD, Ref("w", t.float32)))),
         let("2", "exp", "acc"),
         Store("y", ("i",), Ref("2", t.float32)),
     )

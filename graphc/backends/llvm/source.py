@@ -28,7 +28,7 @@ from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.contraction import print_contract, this_machine
 from graphc.ir import dims
 from graphc.ir import types as t
-from graphc.ir.combines import neutral
+from graphc.ir.combines import ARGMAX, Combine
 from graphc.ir.dims import Size
 from graphc.ir.program import (
     Accumulate,
@@ -230,7 +230,7 @@ class Printer:
                     self.loop(statement, depth)
                 case Join(name, dtype, combine, buffer):
                     number, count = self.scope[buffer], self.lanes[buffer]
-                    join = intrinsics.join(number, combine, count, this_machine().vector_bytes)
+                    join = intrinsics.join(number, combine.text, count, this_machine().vector_bytes)
                     self.line(depth, f"{self.variable(name)} = {self.use(f'join{number}_{combine}_{count}', join)}({buffer})")
                 case While(test, inner):
                     self.line(depth, "while True:")
@@ -277,15 +277,15 @@ class Printer:
             return f"{self.intrinsic(let.op)}({', '.join(args)})"
         raise AssertionError(f"{let.op} is not primitive: expand_math comes first")
 
-    def combine(self, combine: str, a: str, b: str, dtype: DType) -> str:
-        match combine:
+    def combine(self, combine: Combine, a: str, b: str, dtype: DType) -> str:
+        match combine.text:
             case "add" | "mul" if dtype.is_float:
-                return f"{a} {_SHORT[combine]} {b}"
+                return f"{a} {_SHORT[combine.text]} {b}"
             case "max" | "min":
-                return f"{self.intrinsic(combine + 'imum')}({a}, {b})"
+                return f"{self.intrinsic(combine.text + 'imum')}({a}, {b})"
             case "set":
                 return b
-        return f"{self.intrinsic(_INTEGER[combine])}({a}, {b})"
+        return f"{self.intrinsic(_INTEGER[combine.text])}({a}, {b})"
 
     # --- accumulators ---
 
@@ -293,7 +293,7 @@ class Printer:
         v = self.variable(init.name)
         self.combines[init.name] = init
         start = neutral_text(self, init)
-        if init.combine.startswith("arg"):
+        if init.combine.positions:
             self.line(depth, f"{v}_value = {start}")
             self.line(depth, f"{v} = {self.const(Const(0, t.int64))}")
             return
@@ -302,8 +302,8 @@ class Printer:
     def reduce(self, reduce: Reduce, depth: int) -> None:
         v, x = self.variable(reduce.name), self.arg(reduce.value)
         init = self.combines[reduce.name]
-        if init.combine.startswith("arg"):
-            better = self.intrinsic("gt" if init.combine == "argmax" else "lt")
+        if init.combine.positions:
+            better = self.intrinsic("gt" if init.combine == ARGMAX else "lt")
             test = f"{better}({x}, {v}_value)"
             if init.dtype.is_float:
                 ne, eq = self.intrinsic("ne"), self.intrinsic("eq")
@@ -377,7 +377,7 @@ def _cells(kernel: Kernel) -> set[str]:
 
 def neutral_text(printer: Printer, init: Init) -> str:
     """The start of an accumulator as source."""
-    return printer.const(neutral(init.combine, init.dtype))
+    return printer.const(init.combine.neutral(init.dtype))
 
 
 def print_source(kernel: Kernel) -> Source:

@@ -78,7 +78,7 @@ def _form(plan: Plan, node: Node) -> forms.Form:
     shape = work.domain
     if not work.is_reduction:
         return forms.Rows(shape, len(shape))
-    if not (work.free or is_small(shape) or work.combine.startswith("arg")):
+    if not (work.free or is_small(shape) or work.positions):
         return forms.Rows(shape, len(shape), totals=frozenset((node,)))
     leading = next((a for a in range(len(shape)) if a in work.reduced), len(shape))
     if work.free and leading < len(work.free):  # a free axis behind a reduced one

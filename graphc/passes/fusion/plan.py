@@ -87,7 +87,7 @@ class Plan:
             case Contraction() if node not in self.work:
                 return forms.Product
         work = self.work[node]
-        if not work.is_reduction or not work.free or work.combine.startswith("arg") or self.lane(node) is None:
+        if not work.is_reduction or not work.free or work.positions or self.lane(node) is None:
             return forms.Rows
         return forms.Columns
 

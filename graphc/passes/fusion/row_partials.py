@@ -40,7 +40,7 @@ def _join(plan: Plan, own: Cluster) -> None:
     work = plan.work[sums[0]]
     depth = len(work.reduced)
     fits = work.reduced == tuple(range(depth)) and dims.product(work.domain[depth:]) in LANES
-    if not fits or work.combine.startswith("arg") or plan.lane(sums[0]) is None:
+    if not fits or work.positions or plan.lane(sums[0]) is None:
         return
     near = _near(plan, sums)
     found = [(_shared(plan, group, sums), group) for group in near if _goes_along(plan, group, own, sums)]

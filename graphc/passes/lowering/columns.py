@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from graphc.ir import dims
-from graphc.ir.combines import neutral
+from graphc.ir.combines import ADD
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Loop, Param, Reduce, Store
@@ -42,7 +42,7 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
     node = nodes[0]
     work = plan.work[node]
-    lane = None if work.combine.startswith("arg") else plan.lane(node)
+    lane = None if work.positions else plan.lane(node)
     names = writer.loop_names(len(work.domain))
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
@@ -50,10 +50,10 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     inner = [Axis(names[a], work.domain[a]) for a in work.reduced]
     if lane is None:
         row = Scope(writer, None, {a.var: a.extent for a in axes})
-        dtype = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
+        dtype = node.inputs[0].type.dtype if work.positions else node.type.dtype
         acc = Ref(writer.fresh(), node.type.dtype)
         row.body.append(Init(acc.name, dtype, work.combine))
-        position = index[work.reduced[0]] if work.combine.startswith("arg") else None
+        position = index[work.reduced[0]] if work.positions else None
 
         def add(scope: Scope) -> None:
             scope.body.append(Reduce(acc.name, node.type.dtype, work.combine, scope.compute(node, index), position))
@@ -98,7 +98,7 @@ def _lower_lanes(
         stop = dims.minimum(width, stop)
     here = (dims.sub(index[lane], start),)
     dtype = node.type.dtype
-    zero = neutral(work.combine, dtype)
+    zero = work.combine.neutral(dtype)
     body = Scope(writer, None, {**{a.var: a.extent for a in axes}, t: tiles})
 
     def lanes(scope: Scope, write: Callable[[Scope], None], start: Size = start, stop: Size = stop) -> None:
@@ -132,7 +132,7 @@ def _lower_lanes(
         scope.loops(axes[:-1], inside)
 
     one = many and isinstance(inner[0].extent, int) and inner[0].extent <= BLOCK
-    compensated = work.combine == "add" and dtype.is_float and not one
+    compensated = work.combine == ADD and dtype.is_float and not one
     sums = [] if compensated and parts else [writer.new_scratch(dtype, (size,)) for _ in nodes]
     if compensated:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
-from graphc.ir.combines import neutral
+from graphc.ir.combines import ADD, LOGADDEXP, MAX, MIN, MUL, RECURRENCE
 from graphc.ir.dims import Size
 from graphc.ir.operation import Prefix
 from graphc.ir.program import Axis, Call, Init, Loop, Param, Reduce, Store
@@ -24,16 +24,6 @@ BLOCK = 1024  # elements that follow each other in one chain
 GROUP = 4  # elements of a row combined with each other before the accumulator waits for them
 LIGHT = 24  # the weight of code up to which a group of elements is written out
 
-# {0} is what was combined so far, {1} and {2} the next elements of the operands.
-_STEPS = {
-    "add": "{0} + {1}",
-    "mul": "{0} * {1}",
-    "max": "maximum({0}, {1})",
-    "min": "minimum({0}, {1})",
-    "logaddexp": "select({0} == {1}, {0} + 0.6931471805599453, maximum({0}, {1}) + log1p(exp(-abs({0} - {1}))))",
-    "recurrence": "{1} * {0} + {2}",
-}
-
 
 class _Run:
     """A kernel that walks along the axis of a node: its loops, and the accumulators of one row or of a tile of lanes."""
@@ -45,7 +35,7 @@ class _Run:
         assert isinstance(lowering, Prefix)
         self.combine = lowering.combine
         self.dtype = self.node.type.dtype
-        self.start = neutral("add" if self.combine == "recurrence" else self.combine, self.dtype)
+        self.start = self.combine.neutral(self.dtype)
         shape, self.axis = self.node.type.shape, lowering.axis(self.node.attrs)
         self.names = writer.loop_names(len(shape))
         self.index = tuple(dims.symbol(v) if n != 1 else 0 for v, n in zip(self.names, shape, strict=True))
@@ -114,7 +104,7 @@ class _Run:
     def grouped(self) -> bool:
         """Whether elements are combined in groups: the accumulator's chain of roundings is what a single row waits for."""
         light = sum(self.writer.plan.weight[n] for n in self.writer.cluster.nodes) <= LIGHT
-        return self.lane is None and light and self.dtype.is_float and self.combine in ("add", "mul", "max", "min")
+        return self.lane is None and light and self.dtype.is_float and self.combine in (ADD, MUL, MAX, MIN)
 
     def results(self, start: Size, stop: Size, begin: Callable[[Scope], Arg]) -> Scope:
         """The body that makes the results of a part of the axis."""
@@ -140,7 +130,7 @@ class _Run:
 
     def combined(self, scope: Scope, old: Value, *values: Arg) -> Arg:
         k = Code(scope, self.node)
-        return scalar_text(_STEPS[self.combine])(k, Value(k, old.arg), *(Value(k, v) for v in values)).arg
+        return scalar_text(self.combine.code)(k, Value(k, old.arg), *(Value(k, v) for v in values)).arg
 
     def element(self, scope: Scope, old: Value) -> Arg:
         """One step along the node's operands."""
@@ -155,7 +145,7 @@ class _Run:
 
 def lower_prefix(writer: KernelWriter) -> list[Call]:
     run = _Run(writer)
-    if run.combine == "recurrence" or (isinstance(run.length, int) and run.length <= BLOCK):
+    if run.combine == RECURRENCE or (isinstance(run.length, int) and run.length <= BLOCK):
         body = run.results(0, run.length, lambda s: run.start)
         return [writer.call(run.parallel, body.body)]
     count = dims.floordiv(dims.add(run.length, BLOCK - 1), BLOCK)
@@ -186,7 +176,7 @@ def _blocks(run: _Run, before: Size, parts: Param, name: str) -> Call:
     block = dims.symbol(run.cut(before).var)
     first = dims.mul(block, BLOCK)
     along = Axis(run.names[run.axis], dims.add(first, BLOCK), first)
-    if run.lane is None and run.combine != "logaddexp":  # in vector lanes
+    if run.lane is None and run.combine != LOGADDEXP:  # in vector lanes
         acc = Ref(run.writer.fresh(), run.dtype)
         body = Scope(run.writer, None, run.ranges)
         inner = Scope(run.writer, body, {along.var: run.length})

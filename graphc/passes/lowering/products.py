@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
-from graphc.ir.combines import neutral
+from graphc.ir.combines import ADD, OR, SET
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Scatter
@@ -73,7 +73,7 @@ def _lower_split(writer: KernelWriter, node: Node, length: int) -> list[Call]:
 
     def add(scope: Scope) -> None:
         value = scope.load("p0", node.type.dtype, (dims.symbol(part), *index))
-        scope.body.append(Accumulate(sums, index[1:], "add", value))
+        scope.body.append(Accumulate(sums, index[1:], ADD, value))
 
     row.loops([Axis(part, count), Axis(n, columns)], add)
     row.loops([Axis(n, columns)], lambda s: epilogue(writer, s, {node: s.load(sums, node.type.dtype, index[1:])}, index))
@@ -110,14 +110,14 @@ def lower_scatter(writer: KernelWriter) -> Call:
     node = writer.cluster.nodes[0]
     lowering = node.op.lowering
     assert isinstance(lowering, Scatter)
-    combine = "or" if node.type.dtype.is_bool and lowering.combine == "add" else lowering.combine
+    combine = OR if node.type.dtype.is_bool and lowering.combine == ADD else lowering.combine
     body = Scope(writer)
     names = writer.loop_names(node.type.rank)
     index = tuple(dims.symbol(v) for v in names)
 
     def before(scope: Scope) -> Arg:
         if lowering.base is None:
-            return neutral(combine, node.type.dtype)
+            return combine.neutral(node.type.dtype)
         return scope.value(node.inputs[lowering.base], index)
 
     body.loops(
@@ -133,7 +133,7 @@ def lower_scatter(writer: KernelWriter) -> Call:
 
     def put(scope: Scope, place: tuple[Size, ...]) -> None:
         value = scope.value(node.inputs[0], at)
-        scope.body.append(Store(buffer, place, value) if combine == "set" else Accumulate(buffer, place, combine, value))
+        scope.body.append(Store(buffer, place, value) if combine == SET else Accumulate(buffer, place, combine, value))
 
     def place(scope: Scope) -> tuple[Size, ...]:
         return lowering.place(Code(scope, node), at, **node.attrs)

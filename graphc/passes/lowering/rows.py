@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
-from graphc.ir.combines import neutral
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
@@ -56,7 +55,7 @@ class Rows:
         return self.plan.work[node].domain[self.prefix :]
 
     def home(self, node: Node) -> Stage:
-        return self.level[node], self.rest(node), self.plan.work[node].combine.startswith("arg")
+        return self.level[node], self.rest(node), self.plan.work[node].positions
 
     def is_scalar(self, node: Node) -> bool:
         """Whether a member has one value a row."""
@@ -142,7 +141,7 @@ class Rows:
             ):
                 depth[node] = first - p
                 accumulator[node] = Ref(self.writer.fresh(), node.type.dtype)
-                combine_type = node.inputs[0].type.dtype if work.combine.startswith("arg") else node.type.dtype
+                combine_type = node.inputs[0].type.dtype if work.positions else node.type.dtype
                 scopes[depth[node]].body.append(Init(accumulator[node].name, combine_type, work.combine))
             elif node not in self.cluster.row_partials:
                 self.clear(row, node, index)
@@ -151,7 +150,7 @@ class Rows:
             value = inner.compute(node, full)
             work = self.plan.work[node]
             if node in accumulator:
-                position = full[work.reduced[0]] if work.combine.startswith("arg") else None
+                position = full[work.reduced[0]] if work.positions else None
                 inner.body.append(Reduce(accumulator[node].name, node.type.dtype, work.combine, value, position))
             elif work.is_reduction:
                 buffer, at = self.writer.place(node, tuple(full[a] for a in work.free))
@@ -171,7 +170,7 @@ class Rows:
         names = self.writer.loop_names(len(work.domain))
         axes = [Axis(names[a], work.domain[a]) for a in work.free[len(index) :]]
         at = index + tuple(dims.symbol(a.var) for a in axes)
-        row.loops(axes, lambda scope: scope.store(node, at, neutral(work.combine, node.type.dtype)))
+        row.loops(axes, lambda scope: scope.store(node, at, work.combine.neutral(node.type.dtype)))
 
     def _finish(
         self, scope: Scope, node: Node, value: Ref, full: tuple[Size, ...], total: Callable[[Scope, Node, Arg], None]
