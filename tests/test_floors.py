@@ -33,7 +33,7 @@ FLOORS = {
     "progress": set(),
     "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress"},
     "saving": {"errors", "ir", "ops", "compile"},
-    "gradients": {"errors", "ir", "ops", "passes"},
+    "gradients": {"errors", "ir", "ops", "passes", "gradients"},
     "control": {"errors", "ir", "ops", "passes", "control"},
     "debug": {"errors", "advice", "ir", "ops", "backends", "compile", "debug"},
     "__init__": {

@@ -44,9 +44,9 @@ from graphc.ops.functions import (
 from graphc.ops.incomplete import betainc, gammainc, gammaincc  # isort: skip (stands on custom.py, and on what is above)
 from graphc.ops.indexing import one_hot, put_add, put_along_add, take, take_along_axis
 from graphc.ops.subscripts import Place, Places, getitem
-from graphc.ops.leaves import (
-    Variable, arange, asarray, constant, full, full_like, input_, ones, ones_like, placeholder, variable, zeros, zeros_like,
-)  # fmt: skip
+from graphc.ops.leaves import asarray, constant, input_, placeholder
+from graphc.ops.variables import Variable, variable
+from graphc.ops.fills import arange, full, full_like, ones, ones_like, zeros, zeros_like
 from graphc.ops.linear import cross, kron, matmul, outer, tensordot, vecdot
 from graphc.ops.logic import (
     bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor, equal, greater,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.ir.graph import Node, topological
-from graphc.ops.leaves import Variable
 from graphc.ops.tensor import Tensor
+from graphc.ops.variables import Variable
 
 
 def deep(root: Tensor, memo: dict[int, Any]) -> Tensor:
