@@ -14,7 +14,7 @@ from graphc.ir.graph import Graph, Node
 
 def key_of(node: Node) -> Hashable:
     """What equal nodes of one graph have in common. An input or a variable equals itself alone."""
-    return id(node) if node.is_given else (node.op, tuple(map(id, node.inputs)), _attributes(node))
+    return id(node) if node.is_given else (node.op, tuple(map(id, node.inputs)), attributes_of(node))
 
 
 def structure(graph: Graph) -> Hashable:
@@ -35,12 +35,13 @@ def structure(graph: Graph) -> Hashable:
         elif node.is_given:
             found.append((id(node), node.type))
         else:
-            found.append((node.op, tuple(place[i] for i in node.inputs), _attributes(node)))
+            found.append((node.op, tuple(place[i] for i in node.inputs), attributes_of(node)))
     outputs, updates = tuple(place[n] for n in graph.outputs), tuple((place[v], place[n]) for v, n in graph.updates)
     return len(given), tuple(found), outputs, updates
 
 
-def _attributes(node: Node) -> Hashable:
+def attributes_of(node: Node) -> Hashable:
+    """What equal operations have in common beside their inputs."""
     return tuple((name, _exact(value)) for name, value in sorted(node.attrs.items()))
 
 
@@ -53,4 +54,4 @@ def _exact(value: Any) -> Hashable:
     return type(value), value.hex() if isinstance(value, float) else value
 
 
-__all__ = ["key_of", "structure"]
+__all__ = ["attributes_of", "key_of", "structure"]

@@ -22,6 +22,7 @@ from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin
 from graphc.ir.operation import Box, Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
+from graphc.ir.structure import attributes_of
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops.tensor import Tensor, TensorLike, Weak, as_tensor
 
@@ -319,8 +320,9 @@ def alike(a: Node, b: Node) -> bool:
         if a is b:
             continue
         patience -= 1
-        leaves = a.is_given or b.is_given
-        if not patience or leaves or a.op is not b.op or a.type != b.type or a.attrs != b.attrs or len(a.inputs) != len(b.inputs):
+        if not patience or a.is_given or b.is_given or a.op is not b.op or a.type != b.type:
+            return False
+        if len(a.inputs) != len(b.inputs) or attributes_of(a) != attributes_of(b):
             return False
         todo += zip(a.inputs, b.inputs, strict=True)
     return True

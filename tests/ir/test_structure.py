@@ -12,6 +12,7 @@ from graphc.ir.graph import Graph, on_inputs, substitute
 from graphc.ir.loops import loop_of, names_in
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.structure import key_of, structure
+from graphc.ops.declare import alike
 from graphc.passes.merge_loops import merge_loops
 
 
@@ -47,6 +48,13 @@ def test_what_differs_has_another_key(one: Any, other: Any) -> None:
 
 def test_not_a_number_equals_itself() -> None:
     assert structure(graph_of(lambda x: x + np.nan)) == structure(graph_of(lambda x: x + np.nan))
+
+
+def test_a_square_is_of_one_factor_to_the_bit() -> None:
+    """1 / (x * 0.0) times 1 / (x * -0.0) is no square: it is -inf."""
+    x = gx.placeholder("x", (), "float64")
+    assert alike(1 / (x * 0.0), 1 / (x * 0.0))
+    assert not alike(1 / (x * 0.0), 1 / (x * -0.0))
 
 
 def test_variables_are_told_apart() -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Contraction, Host, Prefix, Scan, Scatter, Sized, Switch, While
+from graphc.ir.structure import attributes_of
 from graphc.passes.domains import Read, Work, axis_names, work_value
 from graphc.passes.trace import Trace
 
@@ -49,8 +50,7 @@ class Probes:
     def _kind(self, plan: Measured, node: Node) -> int:
         """A number that nodes share if the same code computes them from values of the same types."""
         inputs = tuple(self._kinds[i] if plan.inlined(i) else i.type for i in node.inputs)
-        attrs = tuple((name, type(value), value) for name, value in sorted(node.attrs.items()))
-        return self._numbers.setdefault((node.op, node.type, inputs, attrs), len(self._numbers))
+        return self._numbers.setdefault((node.op, node.type, inputs, attributes_of(node)), len(self._numbers))
 
 
 def _probe(plan: Measured, node: Node) -> Trace:
