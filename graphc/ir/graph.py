@@ -292,7 +292,7 @@ def without_effects(graph: Graph) -> Graph:
 
 def substitute(
     roots: Iterable[Node], new: dict[Node, Value], change: Callable[[Node, tuple[Value, ...]], Value],
-    instead: Callable[[Node], Value | None] = lambda node: None,
+    instead: Callable[[Node], Value | None] | None = None,
 ) -> list[Value]:  # fmt: skip
     """What the roots become where nodes become what `new` says: every walk that makes nodes of nodes is this one.
 
@@ -304,7 +304,7 @@ def substitute(
     while todo:
         node = todo[-1]
         if node not in new:
-            found = instead(node)
+            found = None if instead is None else instead(node)
             if found is None:
                 waiting = [i for i in node.inputs if i not in new]
                 if waiting:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+
 from graphc.ir.graph import Graph, Node
 
 
@@ -46,12 +48,15 @@ def attributes_of(node: Node) -> Hashable:
 
 
 def _exact(value: Any) -> Hashable:
-    """An attribute by its type and its bits."""
-    if isinstance(value, Graph):
-        return structure(value)
-    if isinstance(value, tuple):
+    """An attribute to the bit; numbers of different types differ. Whole numbers and sizes stand for themselves."""
+    kind = type(value)
+    if kind is tuple:
         return tuple(map(_exact, value))
-    return type(value), value.hex() if isinstance(value, float) else value
+    if isinstance(value, float):
+        return kind, value.hex()
+    if kind is bool or isinstance(value, np.generic):
+        return kind, value
+    return structure(value) if kind is Graph else value
 
 
 __all__ = ["attributes_of", "key_of", "structure"]

@@ -56,6 +56,7 @@ class Trace(NodeScalars):
         self._ranges = ranges
         self._inlined = inlined
         self._path: tuple[int, ...] = ()
+        self._free = _moves(node)
 
     @property
     def reads(self) -> list[Read]:
@@ -74,8 +75,7 @@ class Trace(NodeScalars):
         return Ref(f"p{len(self.steps) + len(self.loads)}", dtype)
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        lowering = self.node.op.lowering
-        if not (isinstance(lowering, Pointwise) and lowering.moves):
+        if not self._free:
             self.weight += _WEIGHTS.get(op, 1 if op in _CHEAP else 3 * EXPENSIVE)
         self.steps.append(Step(op, args, dtype, index))
         return self._fresh(dtype)
@@ -87,10 +87,15 @@ class Trace(NodeScalars):
             return Value(self, self._fresh(given.type.dtype))
         lowering, path = given.op.lowering, self._path
         assert isinstance(lowering, Pointwise)
+        free, self._free = self._free, lowering.moves
         self.node, self._path = given, (*path, operand)
         value: Value = lowering.body(self, at, **given.attrs)
-        self.node, self._path = node, path
+        self.node, self._path, self._free = node, path, free
         return Value(self, Const(0, value.dtype) if isinstance(value.arg, Const) else value.arg)
+
+
+def _moves(node: Node) -> bool:
+    return isinstance(node.op.lowering, Pointwise) and node.op.lowering.moves
 
 
 def trace(node: Node, inlined: Callable[[Node], bool] = lambda node: False) -> Trace:
