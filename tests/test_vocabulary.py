@@ -1,1 +1,0 @@
-ops/test_vocabulary.py
