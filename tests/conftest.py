@@ -17,6 +17,7 @@ from graphc.backends import llvm, load_backend
 from graphc.ir.program import Kernel
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
+from graphc.passes.fusion.verify import verify_plan
 
 Pass = Callable[[gx.ir.Graph], gx.ir.Graph]
 
@@ -48,11 +49,13 @@ READ: set[str] = set()  # texts of programs that are known to read back
 
 
 def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The pass; a program that it gives is verified, and its text reads back as the same program."""
+    """The pass; a plan or program that it gives is verified, and its text reads back as the same program."""
 
     @functools.wraps(change)
     def checked(source: Any) -> Any:
         made = change(source)
+        if isinstance(made, gx.passes.Plan):
+            verify_plan(made)
         if isinstance(made, gx.ir.Program) and made is not source:
             verify_program(made)
             text = str(made)

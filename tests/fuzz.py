@@ -61,6 +61,7 @@ from graphc.ir.text import names_of  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
 from graphc.ir.verify_program import verify_program  # noqa: E402
+from graphc.passes.fusion.verify import verify_plan  # noqa: E402
 from graphc.passes.lowering import partition_carries  # noqa: E402
 
 STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
@@ -1231,6 +1232,8 @@ def check_programs(case: Case) -> Mismatch | None:
             source = change(source)
             if isinstance(source, Graph):
                 variables = {name: v for v, name in names_of(source).items()}
+            if isinstance(source, gx.passes.Plan):
+                verify_plan(source)
             if not isinstance(source, gx.ir.Program):
                 continue
             program = verify_program(source)
