@@ -25,7 +25,7 @@ class Memory:
     variables          shared with every other program that has them; twice those that change places with a second memory
     constants          arrays in the graph
     arena              temporaries; those that are never needed at once share a slot
-    scratch            what one thread needs beside that: the largest of all kernels
+    scratch            what one thread needs beside that: the largest of all kernels but those at a size that is data
     threads            how many threads have scratch
 
     >>> import graphc as gx
@@ -92,10 +92,11 @@ def memory(program: Program, kernels: Sequence[Any]) -> Memory:
     def constants() -> Size:
         return _sum(b.type.nbytes for inner in program.programs for b in inner.buffers.values() if b.role == "constant")
 
+    known = {rule.name for rule in program.signature.sizes}
     return Memory(
         inputs=bytes_of("input"), outputs=bytes_of("output"), variables=bytes_of("variable", "next"),
         constants=constants(), arena=_sum(map(_aligned, program.slots)),
-        scratch=_largest([_scratch(k) for k in kernels]), threads=get_num_threads(),
+        scratch=_largest([size for size in map(_scratch, kernels) if dims.names(size) <= known]), threads=get_num_threads(),
     )  # fmt: skip
 
 

@@ -283,7 +283,8 @@ def test_the_peak_is_the_shortest_run(monkeypatch: pytest.MonkeyPatch) -> None:
         times = staticmethod(lambda *_: [Timing(2.0, next(best), 1)])
 
     best = iter([1.0, 0.5, 0.25, 0.75])
-    monkeypatch.setattr(machine, "load_backend", lambda name: type("B", (), {"build": staticmethod(lambda program: Executable)}))
+    backend = type("B", (), {"build": staticmethod(lambda program, variables: Executable)})
+    monkeypatch.setattr(machine, "load_backend", lambda name: backend)
     monkeypatch.setattr(machine, "SQUARE", 8)
     machine._arithmetic.cache_clear()
     try:

@@ -88,6 +88,7 @@ def test_kernels_of_a_program_and_of_those_within_are_compiled_at_once(monkeypat
         for got, want in zip(f(rows, turns), gx.compile([X, K], everything(), backend="interpreter")(rows, turns), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-12)
     assert len(compiled) == 1, "a size that is data compiles nothing"
+    assert f.memory.at(t=4).peak > 0, "and no kernel at such a size counts"
 
 
 def test_explain_tells_why_kernels_of_a_step_are_apart() -> None:

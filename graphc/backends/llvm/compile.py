@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from llvmlite import binding
+from llvmlite import binding, ir
 
 from graphc.backends.llvm import cache
 from graphc.backends.llvm.intrinsics import Intrinsic
@@ -184,6 +184,7 @@ def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
             work(assistant.compile_text)
 
     if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
+        _fill_tables()
         assistant = Assistant()
         thread = threading.Thread(target=assist)
         thread.start()
@@ -194,6 +195,11 @@ def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
             assistant.close()
     work(compile_text)
     return done
+
+
+def _fill_tables() -> None:
+    """Have llvmlite write a text: the first one fills a table of characters, and no second thread may look into it meanwhile."""
+    str(ir.Constant(ir.ArrayType(ir.IntType(8), 1), bytearray(1)))
 
 
 def _add(key: str, entry: cache.Entry) -> None:
