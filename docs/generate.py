@@ -8,6 +8,8 @@
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
     docs/onnx.md           its block `operators`
+    docs/lowering.md       one kernel from its plan to its source
+    docs/add-a-backend.md  its block `python_backend`: that example
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
 
 Blocks stand between `<!-- generated: name -->` and `<!-- end -->`.
@@ -401,6 +403,40 @@ def _length_kernel() -> str:
         gx.extend.forget(length)
 
 
+def a_backend() -> str:
+    """The text of docs/add-a-backend.md."""
+    code = (ROOT / "examples" / "python_backend.py").read_text(encoding="utf-8")
+    return fill((DOCS / "add-a-backend.md").read_text(encoding="utf-8"), "python_backend", _fence("python", code))
+
+
+LOWERED = """\
+import numpy as np
+import graphc as gx
+
+x = gx.placeholder("x", ("rows", 1000), "float32")
+b = gx.variable(np.zeros(1000, "float32"), name="b")
+f = gx.compile([x], gx.sum(gx.exp(x + b), axis=1), name="rows_of_exp")
+"""
+
+
+def lowering() -> str:
+    """The text of docs/lowering.md."""
+    names: dict[str, Any] = {}
+    linecache.cache["rows.py"] = (len(LOWERED), None, LOWERED.splitlines(keepends=True), "rows.py")
+    exec(compile(LOWERED, "rows.py", "exec"), names)
+    stages = dict(names["f"].stages)
+    kernel = {name: str(stage.calls[0].kernel) for name, stage in stages.items() if hasattr(stage, "calls")}
+    text = fill((DOCS / "lowering.md").read_text(encoding="utf-8"), "function", _fence("python", LOWERED))
+    text = fill(text, "plan", _fence("", str(stages["plan_kernels"])))
+    for name in ("fuse", "expand_math", "split_reductions"):
+        text = fill(text, name, _fence("", str(stages[name]) if name == "fuse" else kernel[name]))
+    steps = gx.passes.LOWERING
+    rows = ["| pass | what it does |", "|---|---|"]
+    rows += [f"| `{step.__name__}` | {(inspect.getdoc(inspect.getmodule(step)) or '').partition(chr(10))[0]} |" for step in steps]
+    text = fill(text, "passes", "\n".join(rows))
+    return fill(text, "source", _fence("python", names["f"].kernels[0].source))
+
+
 def onnx_page() -> str:
     """The text of docs/onnx.md."""
     from graphc.onnx.operators import OPERATORS
@@ -502,6 +538,8 @@ def pages() -> dict[Path, str]:
         DOCS / "inspection.md": inspection(),
         DOCS / "extend.md": extend(),
         DOCS / "onnx.md": onnx_page(),
+        DOCS / "lowering.md": lowering(),
+        DOCS / "add-a-backend.md": a_backend(),
         add_an_op: fill(add_an_op.read_text(encoding="utf-8"), "diff", operation_diff()),
     }
 

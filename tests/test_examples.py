@@ -34,8 +34,8 @@ def load(name: str) -> Any:
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
-        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "rnn", "run", "search",
-        "segmentation", "speech", "text_classification", "time_series", "translation",
+        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "python_backend", "rnn", "run",
+        "search", "segmentation", "speech", "text_classification", "time_series", "translation",
         "two_spirals",
     }  # fmt: skip
 
@@ -104,6 +104,12 @@ def test_a_wrong_custom_rule_is_found(backend: str) -> None:
 @pytest.mark.parametrize("backend", ["interpreter", "llvm"])
 def test_a_custom_layer_learns(backend: str) -> None:
     assert load("custom_layer").main(backend) < 0.01
+
+
+def test_a_backend_that_prints_python_has_the_bits_of_native_code(capsys: pytest.CaptureFixture[str]) -> None:
+    source = load("python_backend").main()
+    assert "the same bits as native code: True" in capsys.readouterr().out
+    assert source.startswith("def k") and "for t_j in range(" in source
 
 
 def test_a_custom_backend_runs_the_graph(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
