@@ -53,7 +53,7 @@ from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, r
 from graphc.backends.llvm import panels  # noqa: E402
 from graphc.backends.program import evaluate_program  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
-from graphc.ir import dims  # noqa: E402
+from graphc.ir import combines, dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.signature import Argument, Signature, size_rules  # noqa: E402
@@ -997,10 +997,13 @@ def nan_signs(x: Array, rng: Rng) -> Array:
     return x
 
 
+EXTREMES = (combines.MAX, combines.MIN)
+
+
 def zero_signs(node: Node, values: Mapping[Node, Array], result: Array, rng: Rng) -> Array:
     """A largest or smallest element of 0 may have either sign if both are there: NumPy's choice depends on the memory layout."""
     match node.op.lowering:
-        case (Reduction("max" | "min") | Prefix("max" | "min") | Scatter("max" | "min")) if as_dtype(result.dtype).is_float:
+        case Reduction(how) | Prefix(how) | Scatter(how) if how in EXTREMES and as_dtype(result.dtype).is_float:
             given = np.concatenate([values[x].ravel() for x in node.inputs if x.type.dtype.is_float])
             zeros = given[given == 0]
             if np.signbit(zeros).any() and not np.signbit(zeros).all():
@@ -1024,7 +1027,7 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
                 near = result + (rng.integers(-1, 2, result.shape) * np.spacing(size)).astype(result.dtype)
                 return np.asarray(np.where(np.isfinite(result), near, result))
             bound = 4.0 * ULP[node.op.name] * np.spacing(size)
-        case Reduction("add", axes=axes):
+        case Reduction(combines.ADD, axes=axes):
             x = given[0].astype(np.float64)
             total = np.sum(np.abs(x), axis=axes(node.attrs))
             added = np.sum(finite[0], axis=axes(node.attrs))
@@ -1032,7 +1035,7 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
                 return result
             bound = 2 * (20 + math.log2(max(x.size, 2))) * u * total + np.where(total >= top / 4, np.nan, 0.0)
             bound = np.where(np.isfinite(result), bound, 0) if not np.isfinite(x).all() else bound
-        case Reduction("mul", axes=axes):
+        case Reduction(combines.MUL, axes=axes):
             x = np.abs(given[0].astype(np.float64))
             if x.size == result.size:
                 return result
@@ -1045,23 +1048,23 @@ def moved(node: Node, given: Sequence[Array], result: Array, rng: Rng) -> Array:
             a, b = (np.abs(g).astype(np.float64) for g in given)
             bound = in_any_order(given, result, np.matmul(a, b), a.shape[-1], u)
             added = np.matmul(finite[0], finite[1])
-        case Scatter("add", base=base):
+        case Scatter(combines.ADD, base=base):
             terms = [0] if base is None else [0, base]
             total = np.full(result.shape, sum(np.sum(np.abs(given[i].astype(np.float64))) for i in terms))
             bound = in_any_order([given[i] for i in terms], result, total, given[0].size, u)
             added = sum(np.sum(finite[i]) for i in terms)
-        case Prefix("add"):
+        case Prefix(combines.ADD):
             total = np.cumsum(np.abs(given[0].astype(np.float64)), **node.attrs)
             bound = in_any_order(given, result, total, given[0].shape[node.attrs["axis"]], u)
             added = np.cumsum(finite[0], **node.attrs)
-        case Prefix("mul"):
+        case Prefix(combines.MUL):
             x = np.abs(given[0].astype(np.float64))
             size = np.log2(np.where((x == 0) | ~np.isfinite(x), 1, x))
             up, down = (np.cumsum(f(size, 0), **node.attrs) for f in (np.maximum, np.minimum))
             limits = finfo(result.dtype)
             far = (up >= limits.maxexp - 1) | (down <= limits.minexp + limits.nmant)
             bound = np.where(far, np.nan, 2 * x.shape[node.attrs["axis"]] * u * np.abs(result))
-        case Prefix("logaddexp"):
+        case Prefix(combines.LOGADDEXP):
             size = np.maximum(1, np.where(np.isfinite(result), np.abs(result), 0)).astype(np.float64)
             bound = 16 * (1 + given[0].shape[node.attrs["axis"]]) * u * np.maximum.accumulate(size, **node.attrs)
         case _:

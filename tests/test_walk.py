@@ -19,6 +19,7 @@ from ml_dtypes import finfo
 
 import graphc as gx
 from graphc.errors import GraphError
+from graphc.ir import combines
 from graphc.ir import types as t
 from graphc.ir.operation import (
     Composite,
@@ -368,37 +369,37 @@ def check(op: Operation, attrs: Any, arrays: Sequence[Array], got: Array, want: 
             assert np.array_equal(np.signbit(got[number]), np.signbit(want[number])), (
                 f"{what}: the sign of {got} is not that of {want}"
             )
-        case Reduction("add"):  # pairwise: blocks of at most 128 elements summed in 8 lanes, then a tree of their sums
+        case Reduction(combines.ADD):  # pairwise: blocks of at most 128 elements summed in 8 lanes, then a tree of their sums
             n = arrays[0].size // got.size
             with np.errstate(all="ignore"):
                 total = np.sum(np.abs(wide(arrays[0])), axis=attrs["axes"])
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, (20 + math.log2(max(n, 1))) * u * total + stored(dtype, truth), what)
-        case Reduction("max" | "min"):  # NumPy's own choice between 0.0 and -0.0 depends on the memory layout
+        case Reduction(combines.MAX | combines.MIN):  # NumPy's own choice between 0.0 and -0.0 depends on the memory layout
             assert_same_bits(got + 0, want + 0, what)
-        case Reduction("mul"):
+        case Reduction(combines.MUL):
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, 1.01 * (arrays[0].size // got.size) * u * np.abs(truth) + stored(dtype, truth), what)
-        case Scatter("add"):  # as many additions to a place as there are elements to add, at most
+        case Scatter(combines.ADD):  # as many additions to a place as there are elements to add, at most
             total = exact(op, [np.abs(a) if a.dtype.kind == "f" else a for a in arrays], attrs)
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, arrays[0].size * u * total + stored(dtype, truth), what)
-        case Scatter("mul"):
+        case Scatter(combines.MUL):
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, 1.01 * arrays[0].size * u * np.abs(truth), what)
-        case Scatter("max" | "min"):
+        case Scatter(combines.MAX | combines.MIN):
             assert_same_bits(got + 0, want + 0, what)
-        case Prefix("add"):  # blocks of 1024 elements, and a chain of their sums
+        case Prefix(combines.ADD):  # blocks of 1024 elements, and a chain of their sums
             n = arrays[0].shape[attrs["axis"]]
             with np.errstate(all="ignore"):
                 total = np.cumsum(np.abs(wide(arrays[0])), **attrs)
             assert_within(got, exact(op, arrays, attrs), (1026 + n / 1024) * u * total, what)
-        case Prefix("mul"):
+        case Prefix(combines.MUL):
             truth = exact(op, arrays, attrs)
             assert_within(got, truth, 1.01 * arrays[0].shape[attrs["axis"]] * u * np.abs(truth), what)
-        case Prefix("max" | "min"):
+        case Prefix(combines.MAX | combines.MIN):
             assert_same_bits(got + 0, want + 0, what)
-        case Prefix("logaddexp"):  # each step rounds by 4 units of what is there, or of log(2)
+        case Prefix(combines.LOGADDEXP):  # each step rounds by 4 units of what is there, or of log(2)
             truth = exact(op, arrays, attrs)
             with np.errstate(all="ignore"):
                 size = np.maximum(1, np.maximum.accumulate(np.abs(np.where(np.isfinite(truth), truth, 0)), **attrs))

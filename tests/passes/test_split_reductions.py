@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.ir.combines import ADD, MUL
 from graphc.ir.program import Accumulate, Contract, Join, Loop, Reduce, statements_of
 
 RNG = np.random.default_rng(5)
@@ -86,7 +87,7 @@ def test_no_reduction_of_floats_is_left_in_a_long_loop():
     for kernel in program.kernels:
         for loop in statements_of(kernel.body):
             if isinstance(loop, Loop) and not any(isinstance(s, (Loop, Contract, Join)) for s in loop.body):
-                left = [s for s in loop.body if isinstance(s, Reduce) and s.combine in ("add", "mul")]
+                left = [s for s in loop.body if isinstance(s, Reduce) and s.combine in (ADD, MUL)]
                 assert not left, loop
         joined = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Join)}
         filled = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Accumulate)}
