@@ -12,6 +12,7 @@ become more, the cost is linear.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -194,11 +195,11 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
     clock = Clock()
 
     def timed(change: Any) -> Any:
-        def run(graph: Any) -> Any:
+        @functools.wraps(change)
+        def run(graph: Any, **more: Any) -> Any:
             with clock.of(change.__name__):
-                return change(graph)
+                return change(graph, **more)
 
-        run.__name__ = change.__name__
         return run
 
     import graphc.backends.llvm as chosen

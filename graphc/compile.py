@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from graphc.ir.names import collected, is_name
 from graphc.ir.program import Program
 from graphc.ir.signature import Argument, signature_of, size_rules
 from graphc.ir.state import STATE
+from graphc.ir.target import HOST, Target, find_target
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
 from graphc.passes.fusion.plan import Plan
@@ -50,6 +52,7 @@ def compile(
     backend: str = "llvm",
     passes: Sequence[Pass] | None = None,
     progress: bool = True,
+    target: str | Target | None = None,
 ) -> Compiled:
     """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
 
@@ -58,7 +61,9 @@ def compile(
     is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "llvm"
     (native code), "numba" (native code by Numba's compiler, which takes longer), "interpreter" (NumPy, node by node) or "program"
     (the lowered program, statement by statement: slow). passes: graph passes instead of `gx.passes.DEFAULT`. progress: whether a
-    terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere.
+    terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere. target: the processor that
+    native code is made for, by a name as "x86-64-v3" or as a graphc.ir.target.Target; by default what GRAPHC_TARGET in the
+    environment names, or this machine.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -68,7 +73,21 @@ def compile(
     """
     chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     graph = _graph(chosen, outputs, updates, name)
-    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress))
+    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress), target)
+
+
+def _target(target: str | Target | None, backend: Backend) -> Target | None:
+    """What to compile for, if the backend can run it here; None where nothing is compiled."""
+    if not backend.native and target in (None, HOST):
+        return None
+    found = find_target(target)
+    reason = backend.refuses(found)
+    if reason:
+        raise InputError(
+            f"compile: the backend {backend.name} cannot run what is made for {found.name} here: {reason}", where=caller(),
+            hint="leave the target out" if target is not None else "GRAPHC_TARGET names it",
+        )  # fmt: skip
+    return found
 
 
 def _graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str, advance: bool = True) -> Graph:
@@ -212,14 +231,17 @@ class Compiled:
     plan       which nodes share a kernel, and what kept others apart (native backends)
     program    the kernels over planned buffers (native backends)
     kernels    the distinct native kernels, each with its `source`
+    target     what it is compiled for; None where an interpreter runs the graph
     variables  name -> variable: all that a call reads or writes
     """
 
     def __init__(
-        self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False
+        self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False,
+        target: str | Target | None = None,
     ) -> None:  # fmt: skip
-        self._options = (backend, tuple(passes), progress)
+        self._options = (backend, tuple(passes), progress, target)
         chosen = load_backend(backend)
+        self.target = _target(target, chosen)
         lowering = (*all_passes.LOWERING, *chosen.steps) if chosen.native else ()
         with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
             self._build(graph, outputs, chosen, passes, lowering, told)
@@ -233,7 +255,7 @@ class Compiled:
         self.inputs = graph.inputs
         for change in passes:
             told.at(change.__name__)
-            graph = change(graph)
+            graph = self._applied(change, graph)
             self.stages.append((change.__name__, graph))
         self.graph = graph
         self._form = _structure(outputs)
@@ -245,7 +267,7 @@ class Compiled:
         program: Any = graph
         for step in lowering:
             told.at(step.__name__)
-            before, program = program, step(program)
+            before, program = program, self._applied(step, program)
             if isinstance(program, Program) and not isinstance(before, Program):  # which has seen the last graph alone
                 program = program.asking(signature)
             self.stages.append((step.__name__, program))
@@ -256,6 +278,10 @@ class Compiled:
         bound = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
         self._executable = chosen.build(program, *bound)
         self._again = self._executable.again
+
+    def _applied(self, change: Callable[..., Any], given: Any) -> Any:
+        """What a pass makes; one that takes a target is told it."""
+        return change(given, target=self.target) if "target" in inspect.signature(change).parameters else change(given)
 
     @property
     def variables(self) -> dict[str, Variable]:

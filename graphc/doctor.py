@@ -81,12 +81,17 @@ def _model() -> str:
     return next(found, "") or platform.processor() or platform.machine()
 
 
-def _vectors() -> str:
-    from graphc.backends.llvm.contraction import this_machine
+def _target() -> str:
+    """What kernels are made for, if nothing else is said."""
+    from graphc.ir.target import HOST, find_target, host
 
-    machine = this_machine()
-    fused = "with" if machine.fused else "without"
-    return f"{8 * machine.vector_bytes} bits, {machine.registers} registers, {fused} fused multiply-add"
+    here, wanted = host(), find_target(None)
+    facts = (("fma", "fused multiply-add"), ("masks", "masked vectors"), ("halves", "float16"))
+    said = "this machine" if wanted.name == HOST else f"GRAPHC_TARGET={wanted.name}; this machine"
+    vectors = f"{here.registers} vectors of {8 * here.vector_bytes} bits"
+    has = "".join(f", {'with' if getattr(here, fact) else 'without'} {words}" for fact, words in facts)
+    caches = ", ".join(f"{size // 1024:,}" for size in here.caches)
+    return f"{said}: {vectors}{has}; caches of {caches} kB; pages of {here.page:,} bytes; {here.threads} threads"
 
 
 def _threads() -> str:
@@ -112,6 +117,7 @@ def _calls() -> str:
 def _cache() -> str:
     """The directory of compiled kernels, and an entry that is written, read and removed."""
     from graphc.backends.llvm import cache
+    from graphc.ir.target import host
 
     path = cache.wanted()
     if path is None:
@@ -121,7 +127,7 @@ def _cache() -> str:
         raise Trouble(f"{path} cannot be made, or is not the user's alone (mode 0700): every process compiles its kernels")
     mode = stat.S_IMODE(folder.stat().st_mode)
     found = cache.entries()
-    key = cache.key_of(f"doctor {os.getpid()}")
+    key = cache.key_of(f"doctor {os.getpid()}", host())
     entry = cache.Entry("doctor", os.urandom(64))
     cache.put(key, entry)
     kept = cache.get(key)
@@ -191,7 +197,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("Python", _python),
     *((name, _package(name)) for name in PACKAGES),
     ("processor", _processor),
-    ("vectors", _vectors),
+    ("target", _target),
     ("threads", _threads),
     ("calls", _calls),
     ("semaphores", _semaphores),

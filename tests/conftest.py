@@ -38,9 +38,9 @@ def verified(change: Pass) -> Pass:
     """The pass, with the graph verified before and after it."""
 
     @functools.wraps(change)
-    def checked(graph: gx.ir.Graph) -> gx.ir.Graph:
+    def checked(graph: gx.ir.Graph, **more: Any) -> gx.ir.Graph:
         verify(graph)
-        return verify(change(graph))
+        return verify(change(graph, **more))
 
     return checked
 
@@ -52,8 +52,8 @@ def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The pass; a plan or program that it gives is verified, and its text reads back as the same program."""
 
     @functools.wraps(change)
-    def checked(source: Any) -> Any:
-        made = change(source)
+    def checked(source: Any, **more: Any) -> Any:
+        made = change(source, **more)
         if isinstance(made, gx.passes.Plan):
             verify_plan(made)
         if isinstance(made, gx.ir.Program) and made is not source:

@@ -65,6 +65,7 @@ from graphc.passes.fusion.verify import verify_plan  # noqa: E402
 from graphc.passes.lowering import partition_carries  # noqa: E402
 
 STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
+LEAST_ROWS = panels.least_rows
 SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
 
 Array = np.ndarray[Any, Any]
@@ -1172,7 +1173,7 @@ def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.LENGTH = 1 if small else 64
-    panels.ROWS = 1 if small else 7
+    panels.least_rows = (lambda target: 1) if small else LEAST_ROWS
     run = gx.compile(
         [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
         backend=backend,

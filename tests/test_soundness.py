@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT)]
 
 import graphc as gx  # noqa: E402
 from graphc.backends.llvm import cache, compile  # noqa: E402
+from graphc.ir.target import host  # noqa: E402
 
 RNG = np.random.default_rng(3)
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -412,7 +413,7 @@ def test_the_key_of_the_cache_covers_every_file_of_the_backend(monkeypatch, tmp_
             if file is not None:
                 file.write_text(file.read_text() + "# changed\n")
             cache._environment.cache_clear()
-            keys.add(cache.key_of("text"))
+            keys.add(cache.key_of("text", host()))
         assert len(keys) == 1 + len(list(here.rglob("*.py")))
     finally:
         monkeypatch.undo()

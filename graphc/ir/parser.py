@@ -50,6 +50,7 @@ from graphc.ir.program import (
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
 from graphc.ir.signature import SizeRule
+from graphc.ir.target import TARGETS, Target, host
 from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as_dtype
 
 T = TypeVar("T")
@@ -353,6 +354,7 @@ class _Parser:
         self.expect("program")
         name = self.title("the program's name")
         self.expect("{")
+        target = self.target() if self.take("target") else host()
         buffers: dict[str, Buffer] = {}
         slots: tuple[Size, ...] = ()
         initial: dict[str, str] = {}
@@ -399,7 +401,20 @@ class _Parser:
             kernels[found.name] = found
         inputs = tuple(b.name for b in buffers.values() if b.role == "input")
         signed = sign(buffers, inputs, outputs, updates, sizes, requirements, initial)
-        return Program(name, buffers, tuple(self.call(kernels, *c) for c in calls), signed, slots)
+        return Program(name, buffers, tuple(self.call(kernels, *c) for c in calls), signed, slots, target)
+
+    def target(self) -> Target:
+        """The target of a program: a name, and its facts where the name does not say all."""
+        at, name = self.at, self.title("the target's name")
+        if self.take("("):
+            found = dict(self.several(")", self.attribute))
+            unknown = sorted(found.keys() - Target(name).facts.keys())
+            if unknown:
+                raise self.error(f"a target has no {unknown[0]}", at)
+            return Target(name, **found)
+        if name not in TARGETS:
+            raise self.error(f"unknown target {name!r}: they are {', '.join(TARGETS)}", at)
+        return TARGETS[name]
 
     def size_rule(self, known: Callable[[], str]) -> SizeRule:
         name = self.kind("word", "the size's name")

@@ -44,6 +44,7 @@ from graphc.ir.operation import Operation, Requirement, Sized
 from graphc.ir.printing import Printed
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.signature import NOTHING, Argument, Signature, SizeRule, State
+from graphc.ir.target import Target, host
 from graphc.ir.types import DType, TensorType
 
 Index = tuple[Size, ...]
@@ -346,13 +347,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Program(Printed):
-    """Calls in order over buffers; `slots` are the arena's slot sizes in bytes once buffers are planned."""
+    """Calls in order over buffers, for a `target`; `slots` are the arena's slot sizes in bytes once buffers are planned."""
 
     name: str
     buffers: Mapping[str, Buffer]
     calls: tuple[Call, ...]
     signature: Signature = NOTHING
     slots: tuple[Size, ...] = ()
+    target: Target = field(default_factory=host)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Programs and kernels as text; parser.py reads it back.
 
-    program := "program" name "{" buffer* size* require* buffer* arena? call* update* "return" values "}" kernel*
+    program := "program" name "{" target? buffer* size* require* buffer* arena? call* update* "return" values "}" kernel*
+    target  := "target" name ["(" attributes ")"], where it is not the machine itself
     buffer  := role %name ":" type ["from" name of its first value] ["slot" number] ["=" elements of a constant]
     size    := "size" name ":" "axis" number "of" %input "is" size
     require := "require" size ("==" | ">=") size "," message
@@ -51,6 +52,7 @@ from graphc.ir.program import (
     While,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref, implied
+from graphc.ir.target import HOST, TARGETS, Target
 from graphc.ir.text import array_text, print_attr, print_title
 from graphc.ir.types import DType, TensorType
 
@@ -59,6 +61,8 @@ from graphc.ir.types import DType, TensorType
 def print_program(program: Program) -> str:
     """The signature and the buffers, the calls in order, then each distinct kernel once."""
     lines = [f"program {print_title(program.name)} {{"]
+    if program.target.name != HOST:
+        lines.append(f"  target {_target(program.target)}")
     lines += [f"  input {written(x.name)}: {x.type}" for x in program.signature.inputs]
     lines += [f"  size {r.name}: axis {r.axis} of {written(r.input)} is {r.size}" for r in program.signature.sizes]
     lines += [f"  require {r.left} {r.relation} {r.right}, {quoted(r.message)}" for r in program.signature.requirements]
@@ -81,6 +85,16 @@ def print_program(program: Program) -> str:
     lines.append(f"  return {', '.join(map(written, program.outputs))}".rstrip())
     lines.append("}")
     return "\n\n".join(["\n".join(lines), *map(str, kernels.values())])
+
+
+def _target(target: Target) -> str:
+    """The name of a target, and where that does not say all, the facts that are not what they are if nothing is said."""
+    name = print_title(target.name)
+    if TARGETS.get(target.name) == target:
+        return name
+    usual = Target(target.name).facts
+    told = (f"{key}={print_attr(fact)}" for key, fact in target.facts.items() if fact != usual[key])
+    return f"{name} ({', '.join(told)})"
 
 
 @text_of.register(Kernel)

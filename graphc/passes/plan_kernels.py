@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphc.ir.graph import Graph
+from graphc.ir.target import Target, host
 from graphc.passes.fusion.inline_into_columns import inline_into_columns
 from graphc.passes.fusion.inline_shifted import inline_shifted
 from graphc.passes.fusion.measure import measure
@@ -40,9 +41,9 @@ FUSION: tuple[Callable[[Plan], None], ...] = (
 )  # fmt: skip
 
 
-def plan_kernels(graph: Graph) -> Plan:
-    """The plan of a graph's kernels."""
-    plan = Plan(graph)
+def plan_kernels(graph: Graph, target: Target | None = None) -> Plan:
+    """The plan of a graph's kernels for a target; for this machine, if none is given."""
+    plan = Plan(graph, target or host())
     for step in FUSION:
         step(plan)
     return plan

@@ -24,6 +24,7 @@ from networkx.algorithms.flow import boykov_kolmogorov
 
 from graphc.ir.graph import Graph, Node, origin, substitute
 from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
+from graphc.ir.target import Target
 from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.plan_kernels import plan_kernels
@@ -32,19 +33,19 @@ WIDE = 2  # a batch of products whose results have so many times their operands'
 STORED = 0.25  # the weight of a byte that the forward side stores anyway
 
 
-def rematerialize(graph: Graph) -> Graph:
+def rematerialize(graph: Graph, target: Target | None = None) -> Graph:
     """The graph with values computed again on its gradient side."""
     if not any(n.gradient for n in graph.nodes):
         return graph
-    return _Choice(graph).apply()
+    return _Choice(graph, target).apply()
 
 
 class _Choice:
     """What of a graph is kept for its gradient."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, target: Target | None) -> None:
         self.graph = graph
-        self.plan = plan_kernels(graph)  # of the graph as it is: not the one that is fused
+        self.plan = plan_kernels(graph, target)  # of the graph as it is: not the one that is fused
         self.late: set[Node] = set()  # the gradient side, without the factors that follow from single forward values
         self.wide: set[Node] = set()
         self.sources: dict[Node, frozenset[Node]] = {}  # the values with memory or a kernel that a node reads, or itself

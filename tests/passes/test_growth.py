@@ -19,6 +19,7 @@ from graphc.backends.llvm.compile import Text
 from graphc.backends.llvm.source import print_source
 from graphc.ir.graph import subgraphs
 from graphc.ir.program import Kernel
+from graphc.ir.target import host
 from graphc.passes import DEFAULT
 from graphc.passes.fusion import cluster
 
@@ -66,8 +67,8 @@ def work(family: str, size: int, gradient: bool) -> tuple[int, dict[str, int]]:
         given = stage
         stage = step(change.__name__, lambda change=change, given=given: change(given))
     for kernel in dict.fromkeys(call.kernel for call in stage.calls if isinstance(call.kernel, Kernel)):
-        source = step("print source", lambda kernel=kernel: print_source(kernel))
-        step("front end", lambda source=source: Text(source.text, source.names).llvm(""))
+        source = step("print source", lambda kernel=kernel: print_source(kernel, host()))
+        step("front end", lambda source=source: Text(source.text, source.names, host()).llvm(""))
     return declared, found
 
 

@@ -1,5 +1,6 @@
 """Native code.
 
+    host.py          this machine as a target
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
     panels.py        constants in the order in which tiles read them
@@ -17,8 +18,9 @@
 """
 
 from graphc.backends.llvm.executor import NativeProgram as build
+from graphc.backends.llvm.host import cannot_run
 from graphc.backends.llvm.panels import lay_out_constants
 
 steps = (lay_out_constants,)
 
-__all__ = ["build", "steps"]
+__all__ = ["build", "cannot_run", "steps"]

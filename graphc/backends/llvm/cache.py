@@ -1,7 +1,7 @@
 """Object code on disk, found by a digest of everything it depends on.
 
-A key is a digest of the kernel's source, the files of graphc that turn it into machine code, the processor and its features,
-and llvmlite's version. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
+A key is a digest of the kernel's source, the files of graphc that turn it into machine code, the target that they are made
+for, and llvmlite's version. An entry is one file: a line of JSON (symbol, digest of the code), then an ELF,
 Mach-O or COFF object. Nothing is ever unpickled. Entries are written to a temporary file and renamed, so that processes may
 race; one that is damaged is reported once and compiled again. The directory belongs to the user alone (mode 0700), or is not
 used. The entries used longest ago go when there are too many.
@@ -27,6 +27,7 @@ import llvmlite
 from llvmlite import binding
 
 from graphc.errors import GraphWarning
+from graphc.ir.target import Target
 
 MAX_BYTES = 256 * 2**20
 _FORMAT = 2
@@ -41,21 +42,19 @@ class Entry:
     code: bytes
 
 
-@lru_cache(maxsize=1)
-def _environment() -> str:
-    """What all keys of this process share."""
+@lru_cache(maxsize=8)
+def _environment(target: Target) -> str:
+    """What all keys of a target share in this process."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for file in sorted(here.rglob("*.py")):
         digest.update(file.read_bytes())
-    features = ",".join(f"{name}={on:d}" for name, on in sorted(binding.get_host_cpu_features().items()))
-    machine = (binding.get_process_triple(), binding.get_host_cpu_name(), features)
-    return "\n".join((digest.hexdigest(), *machine, llvmlite.__version__, str(_FORMAT)))
+    return "\n".join((digest.hexdigest(), binding.get_process_triple(), str(target.facts), llvmlite.__version__, str(_FORMAT)))
 
 
-def key_of(text: str) -> str:
-    """The key of a kernel whose code is determined by a text."""
-    return hashlib.sha256(f"{_environment()}\n{text}".encode()).hexdigest()
+def key_of(text: str, target: Target) -> str:
+    """The key of a kernel whose code for a target is determined by a text."""
+    return hashlib.sha256(f"{_environment(target)}\n{text}".encode()).hexdigest()
 
 
 def wanted() -> Path | None:

@@ -21,11 +21,13 @@ import numpy as np
 from llvmlite import binding, ir
 
 from graphc.backends.llvm import cache
+from graphc.backends.llvm.host import host
 from graphc.backends.llvm.intrinsics import Intrinsic
 from graphc.backends.llvm.objects import Assistant, apart, compile_text, machine, optimised
 from graphc.backends.llvm.source import Source, print_source
 from graphc.backends.threads import available
 from graphc.ir.program import Kernel
+from graphc.ir.target import Target
 
 T = TypeVar("T")
 ASSISTED = 4  # texts from which on a second process compiles too
@@ -56,6 +58,7 @@ class CompiledKernel:
     reserve: int  # bytes of scratch before its own arrays
     address: int
     compiler: type[Text]
+    target: Target
 
     @property
     def llvm(self) -> str:
@@ -64,11 +67,13 @@ class CompiledKernel:
 
     @property
     def assembly(self) -> str:
-        """The instructions of this processor."""
-        return _alone(lambda: str(machine().emit_assembly(self._module())))
+        """The instructions of the target."""
+        return _alone(lambda: str(machine(self.target.cpu, self.target.features).emit_assembly(self._module())))
 
     def _module(self) -> Any:
-        return optimised(self.compiler(self.source, print_source(self.kernel).names).llvm(""))
+        names = print_source(self.kernel, self.target).names
+        text = self.compiler(self.source, names, self.target).llvm("")
+        return optimised(text, self.target.cpu, self.target.features)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}, {len(self.source.splitlines())} lines>"
@@ -76,10 +81,11 @@ class CompiledKernel:
 
 @dataclass(frozen=True)
 class Text:
-    """A source text of functions, and what the names in it mean: intrinsics and constants."""
+    """A source text of functions, what the names in it mean (intrinsics and constants), and what it is compiled for."""
 
     text: str
     names: Mapping[str, Any]
+    target: Target
     wants_libraries: ClassVar[bool] = False  # whether what it calls must be in memory before its LLVM text can be made
 
     @property
@@ -93,22 +99,22 @@ class Text:
 
     @property
     def key(self) -> str:
-        return cache.key_of(self.meaning)
+        return cache.key_of(self.meaning, self.target)
 
     def llvm(self, prefix: str) -> str:
         """The LLVM text of the functions, whose names get a prefix."""
         from graphc.backends.llvm.frontend import translate
 
-        return translate(self.text, self.names, prefix)
+        return translate(self.text, self.names, prefix, self.target)
 
 
-def compile_kernels(kernels: Iterable[Kernel], compiler: type[Text] = Text) -> list[CompiledKernel]:
-    """The machine code of kernels; equal sources are compiled once. `compiler` makes LLVM of a source."""
-    sources = [(kernel, print_source(kernel)) for kernel in kernels]
-    texts = [compiler(_anonymous(s), s.names) for _, s in sources]
+def compile_kernels(kernels: Iterable[Kernel], target: Target, compiler: type[Text] = Text) -> list[CompiledKernel]:
+    """The machine code of kernels for a target; equal sources are compiled once. `compiler` makes LLVM of a source."""
+    sources = [(kernel, print_source(kernel, target)) for kernel in kernels]
+    texts = [compiler(_anonymous(s), s.names, target) for _, s in sources]
     addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
     return [
-        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address, compiler)
+        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address, compiler, target)
         for (kernel, s), address in zip(sources, addresses, strict=True)
     ]
 
@@ -123,29 +129,34 @@ def _anonymous(source: Source) -> str:
 
 
 def functions(texts: Iterable[Text]) -> list[Callable[[str], int]]:
-    """For each text, the addresses of its functions by name."""
+    """For each text, the addresses of its functions by name. All are for one target."""
     return _alone(lambda: _functions(list(texts)))
 
 
 def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
+    if not texts:
+        return []
+    (target,) = {text.target for text in texts}
     keyed = [(text.key, text) for text in texts]
     used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
     libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
     if any(text.wants_libraries for _, text in keyed):
-        _load({}, libraries)
-    _load({key: text.llvm for key, text in keyed}, libraries)
+        _load({}, libraries, target)
+    _load({key: text.llvm for key, text in keyed}, libraries, target)
     return [partial(_address, _KNOWN[key]) for key, _ in keyed]
 
 
-def _load(texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]]) -> None:
+def _load(
+    texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]], target: Target
+) -> None:  # fmt: skip
     """Have the code of keys in memory, and the libraries that they call.
 
     The values of `texts` write the LLVM text, with a prefix for the names of functions.
     """
-    symbols = {cache.key_of(f"library {symbol}"): symbol for symbol in libraries}
+    symbols = {cache.key_of(f"library {symbol}", target): symbol for symbol in libraries}
     writers = {key: partial(_without_prefix, libraries[symbol]) for key, symbol in symbols.items()} | dict(texts)
     entries = {key: cache.get(key) for key in writers if key not in _KNOWN}
-    for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}).items():
+    for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}, target).items():
         entries[key] = made = cache.Entry(_prefix(key), code)
         cache.put(key, made)
     for key, entry in entries.items():  # libraries first: kernels are linked to them as soon as they come
@@ -163,9 +174,10 @@ def _prefix(key: str) -> str:
     return f"graphc_{key[:32]}_"
 
 
-def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
+def _compile(texts: Mapping[str, Callable[[str], str]], target: Target) -> dict[str, bytes]:
     """The object of each text; the second process and this one take the next text as soon as they are done with one."""
     todo, done = deque(texts), {}
+    compile_here = partial(compile_text, cpu=target.cpu, features=target.features)
 
     def work(compile_one: Callable[[str], bytes]) -> None:
         while todo:
@@ -185,15 +197,15 @@ def _compile(texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
 
     if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
         _fill_tables()
-        assistant = Assistant()
+        assistant = Assistant(target.cpu, target.features)
         thread = threading.Thread(target=assist)
         thread.start()
         try:
-            work(compile_text)
+            work(compile_here)
             thread.join()
         finally:
             assistant.close()
-    work(compile_text)
+    work(compile_here)
     return done
 
 
@@ -216,6 +228,6 @@ def _address(prefix: str, name: str) -> int:
 @lru_cache(maxsize=1)
 def _engine() -> Any:
     """What holds all machine code of the process."""
-    machine()
+    machine(host().cpu, host().features)
     own = binding.Target.from_triple(binding.get_process_triple()).create_target_machine()
     return binding.create_mcjit_compiler(binding.parse_assembly(""), own)

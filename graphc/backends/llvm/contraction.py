@@ -21,21 +21,19 @@ from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING
 
-from llvmlite import binding
-
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
-from graphc.backends.llvm.objects import apart
 from graphc.backends.llvm.packing import Packing, Pieces, Walk, piece
 from graphc.backends.llvm.places import Placed, placed
 from graphc.backends.llvm.tiles.library import TileFunction, native
-from graphc.backends.llvm.tiles.machine import STEPS, Machine, host
 from graphc.backends.llvm.tiles.pack import HEADER, few
+from graphc.backends.llvm.tiles.shape import STEPS, tallest
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.program import Block, Contract, Load, Store
 from graphc.ir.scalar import Const, Let, Ref
+from graphc.ir.target import Target
 from graphc.ir.types import DType
 
 if TYPE_CHECKING:
@@ -45,12 +43,6 @@ FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth
 ROWS = 512  # rows of the left operand that share packed panels
 TURNED_BYTES = 1 << 16  # of results that are kept to be turned: they stay in the second level of cache
 COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
-
-
-@cache
-def this_machine() -> Machine:
-    features, triple = apart(lambda: (dict(binding.get_host_cpu_features()), binding.get_process_triple()))
-    return host(features, triple.split("-")[0])
 
 
 @dataclass(frozen=True)
@@ -75,11 +67,11 @@ def single_load(block: Block, dtype: DType) -> Load | None:
     return None
 
 
-def widened_load(block: Block, dtype: DType) -> Load | None:
+def widened_load(block: Block, dtype: DType, target: Target) -> Load | None:
     """The load of 16 bits that is all of an operand's code but for the cast to the contraction's type."""
     match block:
         case Block((Load(name, held, _, _, None) as load, Let(made, to, "cast", (Ref(given),))), Ref(value)):
-            if (name, made, to) == (given, value, dtype) and held.is_storage and (held != t.float16 or this_machine().halves):
+            if (name, made, to) == (given, value, dtype) and held.is_storage and (held != t.float16 or target.halves):
                 return load
     return None
 
@@ -92,7 +84,7 @@ def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) 
 
 def plain_source(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
     """The memory that an operand is, of the contraction's type or of 16 bits."""
-    found, load = plain(printer, block, outer, inner, dtype), widened_load(block, dtype)
+    found, load = plain(printer, block, outer, inner, dtype), widened_load(block, dtype, printer.target)
     if found is not None or load is None or dtype != t.float32:
         return found
     place = _linear(printer, load.buffer, load.index, outer, inner)
@@ -107,9 +99,9 @@ def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, 
     return Plain(buffer, address, steps[0], steps[1])
 
 
-def panel_width(dtype: DType) -> int:
+def panel_width(dtype: DType, target: Target) -> int:
     """The columns of a panel of the right operand: two vectors."""
-    return 2 * this_machine().lanes(dtype.itemsize)
+    return 2 * target.lanes(dtype.itemsize)
 
 
 def panel_index(k: str, n: str, width: int) -> tuple[Size, Size, Size]:
@@ -120,7 +112,7 @@ def panel_index(k: str, n: str, width: int) -> tuple[Size, Size, Size]:
 
 def in_panels(printer: Printer, block: Block, k: str, n: str, dtype: DType) -> Plain | None:
     """The panels that an operand is (see panels.py); `inner` is the distance between them."""
-    width, load = panel_width(dtype), single_load(block, dtype)
+    width, load = panel_width(dtype, printer.target), single_load(block, dtype)
     if load is None or load.index != panel_index(k, n, width):
         return None
     length = printer.shapes[load.buffer][1]
@@ -205,10 +197,10 @@ class _Contraction:
     def __init__(self, printer: Printer, contract: Contract, depth: int) -> None:
         self.printer, self.contract, self.depth = printer, contract, depth
         self.dtype = contract.dtype
-        self.machine = this_machine()
+        self.target = printer.target
         itemsize = self.dtype.itemsize
-        self.lanes = self.machine.lanes(itemsize)
-        self.panel = panel_width(self.dtype)
+        self.lanes = self.target.lanes(itemsize)
+        self.panel = panel_width(self.dtype, self.target)
         self.m, self.n, self.k = (printer.variable(a.var) for a in (contract.m, contract.n, contract.k))
         self.left = plain(printer, contract.left, contract.m.var, contract.k.var, self.dtype)
         if self.left is not None and 1 not in (self.left.outer, self.left.inner):
@@ -244,7 +236,7 @@ class _Contraction:
         self.run = STEPS if run is None else run
         self.fixed_run = run
         self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
-        self.height = self.machine.rows
+        self.height = tallest(self.target)
 
     def _kept(self, turned: bool = False) -> Plain | None:
         """Where results go as they are, or turned, if storing them there is the whole epilogue."""
@@ -338,7 +330,7 @@ class _Contraction:
 
     def call(self, name: str, *args: str, source: DType | None = None) -> str:
         """A call of the library; `source` is what a right operand of 16 bits is read from."""
-        function = native(name, self.dtype.itemsize, this_machine(), "" if source is None else source.short)
+        function = native(name, self.dtype.itemsize, self.target, "" if source is None else source.short)
         called = f"{name}_{self.dtype.short}" if source is None else f"{name}_{source.short}_{self.dtype.short}"
         return f"{self.printer.use(called, library_function(function, self.dtype, source))}({', '.join(args)})"
 
@@ -436,7 +428,7 @@ class _Contraction:
             return "0"
         select = self.printer.intrinsic("select")
         beyond = f"steps*{self.printer.factor(read.outer)} + strip*{self.lanes}"
-        in_place = "" if self.panels else f"(rows <= {few('' if read.source is None else read.source.short)}) and "
+        in_place = "" if self.panels else f"(rows <= {few('' if read.source is None else read.source.short, self.target)}) and "
         self.line(4, f"ahead = {select}({in_place}(strip < 2), {beyond}, 0)")
         return "ahead"
 
@@ -478,7 +470,7 @@ class _Contraction:
         exact = self.panel if whole else 0
         columns = Walk(contract.n.var, first, f"{first} + {wide}", contract.n.start, exact, exact)
         steps = self._steps()
-        block = single_load(contract.right, self.dtype) or widened_load(contract.right, self.dtype)
+        block = single_load(contract.right, self.dtype) or widened_load(contract.right, self.dtype, self.target)
         if block is not None and self._print_pieces(block, steps, first, wide, row):
             return
         order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)

@@ -23,7 +23,7 @@ from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, S
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # statements that one tile executes at least
 MAX_TILES = 256
-VECTORS = 64  # elements that the longest loop of vectors takes at once
+SIDE_BY_SIDE = 4  # vectors of float32 that the longest loop of vectors takes at once
 _READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
 MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first
 
@@ -77,7 +77,8 @@ def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
     bound = {a.var: 0 for a in kernel.kernel.parallel}
     unit = cost(kernel.kernel.body, {**env, **bound})
     tile = max(1, int(GRAIN // max(unit, 1)), -(-extent // MAX_TILES))
-    return tile if tile < VECTORS else -(-tile // VECTORS) * VECTORS
+    vectors = SIDE_BY_SIDE * kernel.target.lanes(4)
+    return tile if tile < vectors else -(-tile // vectors) * vectors
 
 
 def scratch_offsets(kernel: AnyKernel, env: Mapping[str, int]) -> tuple[list[int], int]:
@@ -442,7 +443,8 @@ class NativeProgram:
 
     def _compile(self, kernels: Sequence[Called], compiler: type[Text]) -> None:
         self.compilations += 1
-        compiled = iter(compile_kernels((k for k in kernels if isinstance(k, Kernel)), compiler))
+        own = (k for k in kernels if isinstance(k, Kernel))
+        compiled = iter(compile_kernels(own, self.program.target, compiler))
         for k in kernels:
             match k:
                 case Kernel():

@@ -26,13 +26,14 @@ import numpy as np
 from llvmlite import binding, ir
 
 from graphc.backends.llvm import intrinsics
-from graphc.backends.llvm.contraction import this_machine
 from graphc.backends.llvm.intrinsics import WORD, Intrinsic, Type, llvm_type
 from graphc.ir import types as t
+from graphc.ir.target import Target
 from graphc.ir.types import DType
 
 INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
 LONG = 12  # statements that make one
+MANY_REGISTERS = 32  # that hold what four vectors of a long chain need; with 16 most of it would go to memory and back
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
 WRITTEN_IN_ALL = 1024  # of all such loops inside one: LLVM's time grows with the square of the block that they become
 WRITTEN = 256  # statements that this may make: more fill the cache of instructions, and the compiler's time
@@ -44,8 +45,8 @@ _COMPARE = {
 _ARITHMETIC = {ast.Add: ("add", "fadd"), ast.Sub: ("sub", "fsub"), ast.Mult: ("mul", "fmul"), ast.Div: (None, "fdiv")}
 
 
-def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
-    """The LLVM text of all functions in a source text; `names` maps what they use to intrinsics and constants."""
+def translate(text: str, names: Mapping[str, Any], prefix: str, target: Target) -> str:
+    """The LLVM text, for a target, of all functions in a source text; `names` maps what they use to intrinsics and constants."""
     module = ir.Module("kernel")
     module.triple = binding.get_process_triple()
     definitions = [s for s in ast.parse(text).body if isinstance(s, ast.FunctionDef)]
@@ -56,7 +57,7 @@ def translate(text: str, names: Mapping[str, Any], prefix: str = "") -> str:
         functions[definition.name] = function = ir.Function(module, kind, prefix + definition.name)
         function.attributes.add("nounwind")
     for definition in definitions:
-        _Function(definition, functions, names).write()
+        _Function(definition, functions, names, target).write()
     return str(module)
 
 
@@ -85,8 +86,11 @@ def _mark(branch: Any, *what: Any) -> None:
 class _Function:
     """Writes one function."""
 
-    def __init__(self, definition: ast.FunctionDef, functions: Mapping[str, Any], names: Mapping[str, Any]) -> None:
+    def __init__(
+        self, definition: ast.FunctionDef, functions: Mapping[str, Any], names: Mapping[str, Any], target: Target
+    ) -> None:  # fmt: skip
         self.definition = definition
+        self.target = target
         self.functions = functions
         self.names = names
         function = functions[definition.name]
@@ -216,7 +220,7 @@ class _Function:
     def interleaved(self, back: Any, body: list[ast.stmt]) -> None:
         """Mark a long chain in the outermost loop, which has many turns."""
         straight = all(isinstance(s, (ast.Assign, ast.Expr)) for s in body)
-        if straight and len(body) > LONG and this_machine().registers >= 32:
+        if straight and len(body) > LONG and self.target.registers >= MANY_REGISTERS:
             _mark(back, "llvm.loop.interleave.count", ir.Constant(ir.IntType(32), INTERLEAVED))
 
     def loop_while(self, test: ast.expr, body: list[ast.stmt]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from llvmlite import ir
@@ -327,23 +327,29 @@ def _combined(builder: Any, combine: str, a: Any, b: Any, kind: DType) -> Any:
 
 
 @cache
-def cast(dtype: DType) -> Intrinsic:
-    """A value in another type: integers wrap; floats to integers saturate and NaN becomes 0."""
+def cast(dtype: DType, halves: bool = True) -> Intrinsic:
+    """A value in another type: integers wrap; floats to integers saturate and NaN becomes 0.
+
+    Without `halves`, instructions of the processor's for float16, the same bits are made by integers: LLVM would call functions
+    of the compiler's library, which a process need not have.
+    """
 
     def result(x: Type) -> Type:
         return dtype
 
-    return Intrinsic(dtype.short, result, lambda builder, args, types: _convert(builder, args[0], types[0], dtype))
+    name = dtype.short if halves else f"{dtype.short}_by_integers"
+    return Intrinsic(name, result, lambda builder, args, types: _convert(builder, args[0], types[0], dtype, halves))
 
 
-def _convert(builder: Any, x: Any, source: DType, target: DType) -> Any:
+def _convert(builder: Any, x: Any, source: DType, target: DType, halves: bool) -> Any:
     if source == target:
         return x
     if source.is_storage:
-        return _convert(builder, _read_storage(builder, x, source), source.arithmetic, target)
+        return _convert(builder, _read_storage(builder, x, source, halves), source.arithmetic, target, halves)
     if target.is_storage:
         once = source == t.float64 and target == t.float16  # where float32 between them would round twice
-        return _make_storage(builder, _cut(builder, x) if once else _convert(builder, x, source, target.arithmetic), target)
+        single = _cut(builder, x) if once else _convert(builder, x, source, target.arithmetic, halves)
+        return _make_storage(builder, single, target, halves)
     to = llvm_type(target)
     if target.is_bool:
         zero = ir.Constant(x.type, 0)
@@ -366,16 +372,20 @@ def _convert(builder: Any, x: Any, source: DType, target: DType) -> Any:
     return builder.sext(x, to) if _is_signed(source) else builder.zext(x, to)
 
 
-def _read_storage(builder: Any, x: Any, source: DType) -> Any:
+def _read_storage(builder: Any, x: Any, source: DType, halves: bool) -> Any:
     """The float32 that a float of 16 bits stands for."""
+    if source == t.float16 and not halves:
+        return _read_half(builder, x)
     if source == t.float16:
         return builder.fpext(builder.bitcast(x, ir.HalfType()), ir.FloatType())
     return builder.bitcast(builder.shl(builder.zext(x, _BITS), ir.Constant(_BITS, 16)), ir.FloatType())
 
 
-def _make_storage(builder: Any, x: Any, target: DType) -> Any:
+def _make_storage(builder: Any, x: Any, target: DType, halves: bool) -> Any:
     """A float32 rounded to 16 bits, ties to even; a NaN stays one."""
     half = llvm_type(target)
+    if target == t.float16 and not halves:
+        return _make_half(builder, x)
     if target == t.float16:
         return builder.bitcast(builder.fptrunc(x, ir.HalfType()), half)
     bits = builder.bitcast(x, _BITS)
@@ -384,6 +394,44 @@ def _make_storage(builder: Any, x: Any, target: DType) -> Any:
     quiet = builder.or_(bits, ir.Constant(_BITS, 0x400000))
     kept = builder.select(builder.fcmp_unordered("uno", x, x), quiet, up)
     return builder.trunc(builder.lshr(kept, ir.Constant(_BITS, 16)), half)
+
+
+def _read_half(builder: Any, x: Any) -> Any:
+    """The float32 of a float16's bits: exponent and digits at their place, times 2^112, since the biases of exponents differ.
+
+    The product is exact, and makes subnormal numbers normal. F. Giesen, "float->half variants" (2012).
+    """
+    word = partial(ir.Constant, _BITS)
+    bits = builder.zext(x, _BITS)
+    body = builder.shl(builder.and_(bits, word(0x7FFF)), word(13))
+    finite = builder.bitcast(builder.fmul(builder.bitcast(body, ir.FloatType()), ir.Constant(ir.FloatType(), 2.0**112)), _BITS)
+    nan = builder.icmp_unsigned(">", body, word(0x1F << 23))
+    special = builder.or_(body, builder.select(nan, word(0x7FC00000), word(0x7F800000)))
+    found = builder.select(builder.icmp_unsigned(">=", body, word(0x1F << 23)), special, finite)
+    sign = builder.shl(builder.and_(bits, word(0x8000)), word(16))
+    return builder.bitcast(builder.or_(found, sign), ir.FloatType())
+
+
+def _make_half(builder: Any, x: Any) -> Any:
+    """A float32 rounded to the bits of a float16, ties to even.
+
+    Normal numbers round as integers do: just under half of the last place kept is added, and one where that place is odd.
+    Subnormal ones are rounded by the sum with 0.5, whose last place is their unit. F. Giesen, "float->half variants" (2012).
+    """
+    word = partial(ir.Constant, _BITS)
+    bits = builder.bitcast(x, _BITS)
+    body = builder.and_(bits, word(0x7FFFFFFF))
+    sign = builder.and_(builder.lshr(bits, word(16)), word(0x8000))
+    odd = builder.and_(builder.lshr(body, word(13)), word(1))
+    rebased = builder.add(body, word((15 - 127) * (1 << 23) + 0xFFF & 0xFFFFFFFF))
+    normal = builder.lshr(builder.add(rebased, odd), word(13))
+    half = ir.Constant(ir.FloatType(), 0.5)
+    small = builder.sub(builder.bitcast(builder.fadd(builder.bitcast(body, ir.FloatType()), half), _BITS), word(0x3F000000))
+    nan = builder.or_(word(0x7E00), builder.and_(builder.lshr(body, word(13)), word(0x3FF)))
+    found = builder.select(builder.icmp_unsigned("<", body, word(0x38800000)), small, normal)
+    found = builder.select(builder.icmp_unsigned(">=", body, word(0x47800000)), word(0x7C00), found)
+    found = builder.select(builder.icmp_unsigned(">", body, word(0x7F800000)), nan, found)
+    return builder.trunc(builder.or_(found, sign), ir.IntType(16))
 
 
 def _cut(builder: Any, x: Any) -> Any:

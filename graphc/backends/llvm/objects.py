@@ -1,4 +1,4 @@
-"""LLVM text to an object for this processor; or, run as a program, a second process that does nothing else.
+"""LLVM text to an object for a processor; or, run as a program, a second process that does nothing else.
 
 llvmlite holds one lock around every call into LLVM, so threads cannot compile at once, and a forked child of a process with
 threads may hang. A new process needs 0.07 s to start; it pays from a few kernels on. This file therefore imports llvmlite alone.
@@ -48,15 +48,14 @@ def apart(work: Callable[[], T]) -> T:
     return results[0]
 
 
-@lru_cache(maxsize=1)
-def machine() -> Any:
-    """This processor, as LLVM sees it."""
+@lru_cache(maxsize=8)
+def machine(cpu: str, features: str) -> Any:
+    """A processor, as LLVM sees it, in this process."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, reloc="default",
-        codemodel="jitdefault", jit=True,
-    )  # fmt: skip
+        cpu=cpu, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
+    )
 
 
 def processor() -> tuple[str, frozenset[str]]:
@@ -65,19 +64,19 @@ def processor() -> tuple[str, frozenset[str]]:
     return name, frozenset(feature for feature, on in features.items() if on)
 
 
-def compile_text(text: str) -> bytes:
-    """The object of an LLVM text."""
-    return bytes(machine().emit_object(optimised(text)))
+def compile_text(text: str, cpu: str, features: str) -> bytes:
+    """The object of an LLVM text for a processor."""
+    return bytes(machine(cpu, features).emit_object(optimised(text, cpu, features)))
 
 
-def optimised(text: str) -> Any:
+def optimised(text: str, cpu: str, features: str) -> Any:
     """The module of an LLVM text after LLVM's optimisation, loops as vectors.
 
     Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
     three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
     (numba#8705).
     """
-    target = machine()
+    target = machine(cpu, features)
     module = binding.parse_assembly(text)
     module.verify()
     module.triple, module.data_layout = target.triple, str(target.target_data)
@@ -96,15 +95,16 @@ def optimised(text: str) -> Any:
 
 
 class Assistant:
-    """A second process that compiles. OSError, once it can no longer."""
+    """A second process that compiles for a processor. OSError, once it can no longer."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu: str, features: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            [sys.executable, "-P", str(Path(__file__)), cpu, features],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def compile_text(self, text: str) -> bytes:
-        """What the function of this name gives, from there."""
+        """What the function of this name gives for this text, from there."""
         assert self.process.stdin is not None and self.process.stdout is not None
         _send(self.process.stdin, text.encode())
         return _receive(self.process.stdout)
@@ -128,14 +128,14 @@ def _receive(file: IO[bytes]) -> bytes:
     return data
 
 
-def _serve() -> None:
+def _serve(cpu: str, features: str) -> None:
     while True:
         try:
             text = _receive(sys.stdin.buffer)
         except OSError:
             return
-        _send(sys.stdout.buffer, compile_text(text.decode()))
+        _send(sys.stdout.buffer, compile_text(text.decode(), cpu, features))
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(*sys.argv[1:])

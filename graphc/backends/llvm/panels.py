@@ -11,11 +11,13 @@ and sums are the same, bit for bit.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 
 from graphc.backends.llvm.contraction import is_better_turned, panel_index, panel_width, single_load
 from graphc.backends.llvm.source import Printer
+from graphc.backends.llvm.tiles.shape import widest
 from graphc.ir import dims
 from graphc.ir.program import (
     Block,
@@ -31,10 +33,15 @@ from graphc.ir.program import (
     statements_of,
     with_bodies,
 )  # fmt: skip
+from graphc.ir.target import Target
 from graphc.ir.types import TensorType
 
-ROWS = 7  # of the left operand: with fewer, tiles join panels that lie side by side
-LINE = 64  # bytes
+LINE = 64  # bytes: what all memory of programs is aligned at, so that a vector of any target is within one line of the cache
+
+
+def least_rows(target: Target) -> int:
+    """The rows of the left operand from which no tile joins panels that lie side by side."""
+    return next(rows for rows in count(1) if widest(target, rows) == 2)
 
 
 @nested_programs
@@ -44,17 +51,17 @@ def lay_out_constants(program: Program) -> Program:
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):
             if program.buffers[name].role == "constant":
-                gains = isinstance(call.kernel, Kernel) and _gains(call.kernel, param)
+                gains = isinstance(call.kernel, Kernel) and _gains(call.kernel, param, program.target)
                 kind = param.type if gains else None
                 found[name] = kind if found.get(name, kind) == kind else None
     chosen = {name: kind for name, kind in found.items() if kind is not None}
     if not chosen:
         return program if sum(1 for _ in program.programs) == 1 else program.named()  # theirs may have changed
-    buffers = {name: _buffer(b, chosen[name]) if name in chosen else b for name, b in program.buffers.items()}
-    return replace(program, buffers=buffers, calls=tuple(_call(call, chosen) for call in program.calls)).named()
+    buffers = {name: _buffer(b, chosen[name], program.target) if name in chosen else b for name, b in program.buffers.items()}
+    return replace(program, buffers=buffers, calls=tuple(_call(call, chosen, program.target) for call in program.calls)).named()
 
 
-def _gains(kernel: Kernel, param: Param) -> bool:
+def _gains(kernel: Kernel, param: Param, target: Target) -> bool:
     """Whether all that a kernel does with a matrix is one product that reads it better as panels."""
     loads = [s for s in statements_of(kernel.body) if isinstance(s, Load) and s.buffer == param.name]
     products = [s for s in statements_of(kernel.body) if isinstance(s, Contract) and single_load(s.right, s.dtype) in loads]
@@ -64,24 +71,24 @@ def _gains(kernel: Kernel, param: Param) -> bool:
     m, n, k = contract.m, contract.n, contract.k
     if loads[0].index != (dims.symbol(k.var), dims.symbol(n.var)):
         return False
-    width = panel_width(contract.dtype)
+    width = panel_width(contract.dtype, target)
     if any(dims.divisor(size) % width for size in (param.type.shape[1], n.start, n.extent)):
         return False
     rows = dims.substitute(m.extent, {axis.var: 0 for axis in kernel.parallel})
-    return isinstance(rows, int) and rows >= ROWS and not is_better_turned(Printer(kernel), contract)
+    return isinstance(rows, int) and rows >= least_rows(target) and not is_better_turned(Printer(kernel, target), contract)
 
 
-def _type(matrix: TensorType) -> TensorType:
+def _type(matrix: TensorType, target: Target) -> TensorType:
     rows, columns = matrix.shape
-    width = panel_width(matrix.dtype)
+    width = panel_width(matrix.dtype, target)
     return TensorType(matrix.dtype, (dims.floordiv(columns, width), rows, width))
 
 
-def _buffer(buffer: Buffer, matrix: TensorType) -> Buffer:
+def _buffer(buffer: Buffer, matrix: TensorType, target: Target) -> Buffer:
     """The matrix of a constant as panels, at a line of the cache: a vector is within one then."""
-    kind = _type(matrix)
-    count, rows, width = kind.shape
-    values = buffer.value.reshape(rows, count, width).transpose(1, 0, 2)
+    kind = _type(matrix, target)
+    panels, rows, width = kind.shape
+    values = buffer.value.reshape(rows, panels, width).transpose(1, 0, 2)
     memory = np.empty(values.nbytes + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     laid_out = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
@@ -89,10 +96,10 @@ def _buffer(buffer: Buffer, matrix: TensorType) -> Buffer:
     return replace(buffer, type=kind, value=laid_out)
 
 
-def _call(call: Call, chosen: dict[str, TensorType]) -> Call:
+def _call(call: Call, chosen: dict[str, TensorType], target: Target) -> Call:
     """The call of a kernel that reads panels."""
     kernel = call.kernel
-    read = {p.name: _type(p.type) for p, name in zip(kernel.params, call.buffers, strict=True) if name in chosen}
+    read = {p.name: _type(p.type, target) for p, name in zip(kernel.params, call.buffers, strict=True) if name in chosen}
     if not read or not isinstance(kernel, Kernel):
         return call
 
@@ -105,7 +112,7 @@ def _call(call: Call, chosen: dict[str, TensorType]) -> Call:
             return s
         match s.right:
             case Block((Load(buffer=name) as load,), value) if name in read:
-                index = panel_index(s.k.var, s.n.var, panel_width(s.dtype))
+                index = panel_index(s.k.var, s.n.var, panel_width(s.dtype, target))
                 return replace(s, right=Block((replace(load, index=index),), value))
         return s
 

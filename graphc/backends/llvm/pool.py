@@ -20,6 +20,7 @@ import numpy as np
 
 from graphc.backends.llvm import runtime
 from graphc.backends.llvm.compile import Text, functions
+from graphc.backends.llvm.host import host
 from graphc.backends.threads import get_num_threads
 from graphc.errors import GraphWarning
 
@@ -38,7 +39,7 @@ def native_address(name: str) -> int:
 
 @lru_cache(maxsize=1)
 def _functions() -> Callable[[str], int]:
-    return functions([Text(Path(runtime.__file__).read_text(), vars(runtime))])[0]
+    return functions([Text(Path(runtime.__file__).read_text(), vars(runtime), host())])[0]
 
 
 class Pool:

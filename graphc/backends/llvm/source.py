@@ -47,6 +47,7 @@ from graphc.ir.program import (
     statements_of,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let
+from graphc.ir.target import Target
 from graphc.ir.types import DType
 
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -102,8 +103,9 @@ def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
 class Printer:
     """Prints one kernel."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, target: Target) -> None:
         self.kernel = kernel
+        self.target = target
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self.dims = kernel_dims(kernel)
@@ -184,7 +186,7 @@ class Printer:
         return f"{self.cast(dtype)}({value})"
 
     def cast(self, dtype: DType) -> str:
-        return self.use(dtype.short, intrinsics.cast(dtype))
+        return self.use(dtype.short, intrinsics.cast(dtype, self.target.halves))
 
     # --- statements ---
 
@@ -380,6 +382,6 @@ def neutral_text(printer: Printer, init: Init) -> str:
     return printer.const(init.combine.neutral(init.dtype))
 
 
-def print_source(kernel: Kernel) -> Source:
-    """The Python source of a kernel."""
-    return Printer(kernel).function()
+def print_source(kernel: Kernel, target: Target) -> Source:
+    """The Python source of a kernel for a target."""
+    return Printer(kernel, target).function()

@@ -13,6 +13,7 @@ from graphc.backends.llvm.executor import NativeProgram
 from graphc.backends.llvm.panels import lay_out_constants
 from graphc.backends.numba.compile import NumbaText
 from graphc.ir.program import Program
+from graphc.ir.target import Target, host
 
 
 def build(program: Program, variables: Mapping[str, Storage]) -> NativeProgram:
@@ -20,6 +21,11 @@ def build(program: Program, variables: Mapping[str, Storage]) -> NativeProgram:
     return NativeProgram(program, variables, NumbaText)
 
 
+def cannot_run(target: Target) -> str:
+    """Why what is made for a target cannot run; empty if it can."""
+    return "" if target == host() else "Numba compiles for this machine alone"
+
+
 steps = (lay_out_constants,)
 
-__all__ = ["build", "steps"]
+__all__ = ["build", "cannot_run", "steps"]

@@ -57,7 +57,7 @@ class NumbaText(Text):
 
     @property
     def key(self) -> str:
-        return cache.key_of(f"{_front_end()}\n{self.meaning}")
+        return cache.key_of(f"{_front_end()}\n{self.meaning}", self.target)
 
     def llvm(self, prefix: str) -> str:
         """The LLVM text of the kernel as Numba's pipeline leaves it."""

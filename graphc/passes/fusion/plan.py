@@ -8,6 +8,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.operation import Contraction, Host, Leaf, Prefix, Project, Scan, Scatter, Sized, Switch, While, Whole
+from graphc.ir.target import Target
 from graphc.passes.domains import Read, Work, core_shape
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster, bytes_of, numbers_of
@@ -28,8 +29,9 @@ class Plan:
     refusals         (value, reader) -> why the two were not joined
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, target: Target) -> None:
         self.graph = graph
+        self.target = target
         self.dims = graph.dims
         self.position = {n: i for i, n in enumerate(graph.nodes)}
         self.users = graph.users()

@@ -88,7 +88,7 @@ def lower(plan: Plan) -> Program:
     variables = {v for v, _ in graph.updates}
     updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
     signature = sign(buffers, (names[n] for n in graph.inputs), results, updates)
-    return Program(graph.name, buffers, tuple(calls), signature).named()
+    return Program(graph.name, buffers, tuple(calls), signature, target=plan.target).named()
 
 
 def _lower_row_partials(writer: KernelWriter) -> list[Call]:

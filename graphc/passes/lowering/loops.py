@@ -50,6 +50,7 @@ from graphc.ir.program import (
     with_bodies,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref
+from graphc.ir.target import Target
 from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
@@ -70,7 +71,8 @@ def lower_whole(
     node = results_of(cluster)[0]
     kernel = _Kernel(plan, cluster, names, lower)
     if not kernel.written():
-        plan.within[node] = tuple(plan_kernels(graph) for graph in subgraphs(node, sorted(node.attrs)))  # as it calls them
+        graphs = subgraphs(node, sorted(node.attrs))  # in the order in which the node calls them
+        plan.within[node] = tuple(plan_kernels(graph, plan.target) for graph in graphs)
         return lower_host_call(plan, cluster, names, tuple(map(lower, plan.within[node])))
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
@@ -146,7 +148,7 @@ class _Kernel:
 
     def scan(self, loop: loops.Loop, steps: Size) -> bool:
         body, carries, sequences, reverse = loop.body, loop.carries, loop.sequences, loop.reverse
-        plan = _planned(body, carries)
+        plan = _planned(body, carries, self.plan.target)
         lowered = _lowered(plan, self.lower)
         if lowered is None:
             return False
@@ -179,7 +181,7 @@ class _Kernel:
         return True
 
     def repeat(self, test: Graph, body: Graph, carries: int) -> bool:
-        condition, program = _program(test, 0, self.lower), _program(body, carries, self.lower)
+        condition, program = self._program(test, 0), self._program(body, carries)
         if condition is None or program is None:
             return False
         carried = self._start(carries)
@@ -197,13 +199,18 @@ class _Kernel:
         index = f"{self._number()}"
         bodies = []
         for branch in branches:
-            program = _program(branch, 0, self.lower)
+            program = self._program(branch, 0)
             if program is None:
                 return False
             places: dict[str, Place] = {name: (x, ()) for name, x in zip(program.inputs, self.inputs[1:], strict=True)}
             bodies.append(tuple(self.embed(program, places, [(y, ()) for y in self.results])))
         self.body += [Load(index, t.int64, self.inputs[0], (0,)), Branch(Ref(index, t.int64), tuple(bodies))]
         return True
+
+    def _program(self, body: Graph, carries: int) -> Program | None:
+        """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
+        lowered = _lowered(_planned(body, carries, self.plan.target), self.lower)
+        return None if lowered is None else in_place(lowered, exchange=False)
 
     def _start(self, carries: int) -> list[str]:
         """The memory of the carries, which begin as they are given: that of the results, or scratch for a single element."""
@@ -379,16 +386,10 @@ class _Rewriting:
                 raise AssertionError("loops are rewritten whole, and nothing is joined yet")
 
 
-def _program(body: Graph, carries: int, lower: Lower) -> Program | None:
-    """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
-    lowered = _lowered(_planned(body, carries), lower)
-    return None if lowered is None else in_place(lowered, exchange=False)
-
-
-def _planned(body: Graph, carries: int) -> Plan:
+def _planned(body: Graph, carries: int, target: Target) -> Plan:
     """The plan of a body whose first inputs it updates by its first results."""
     updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    return plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name))
+    return plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name), target)
 
 
 def _lowered(plan: Plan, lower: Lower) -> Program | None:

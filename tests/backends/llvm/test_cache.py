@@ -15,6 +15,7 @@ from graphc.__main__ import main
 from graphc.backends.llvm import cache, compile
 from graphc.backends.llvm.pool import walker
 from graphc.errors import GraphWarning
+from graphc.ir.target import TARGETS, host
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,6 +42,8 @@ def refuse(*args):
 
 
 def test_what_was_compiled_once_is_loaded(folder, monkeypatch):
+    walker("call")  # what the process compiles once, whoever asks first
+    cache.clear()
     first = run()
     assert len(cache.entries()) == 4  # two kernels, and two functions of the library of contractions
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -90,14 +93,15 @@ def test_a_directory_that_cannot_be_made_is_no_error(folder, tmp_path, monkeypat
 
 
 def test_the_key_is_everything_that_matters(monkeypatch):
-    key = cache.key_of("def kernel(): ...")
-    assert key == cache.key_of("def kernel(): ...") != cache.key_of("def kernel(): pass")
+    key = cache.key_of("def kernel(): ...", host())
+    assert key == cache.key_of("def kernel(): ...", host()) != cache.key_of("def kernel(): pass", host())
+    assert key != cache.key_of("def kernel(): ...", TARGETS["generic"])
     cache._environment.cache_clear()
     monkeypatch.setattr(cache.llvmlite, "__version__", "0.0")
-    assert cache.key_of("def kernel(): ...") != key
+    assert cache.key_of("def kernel(): ...", host()) != key
     monkeypatch.undo()
     cache._environment.cache_clear()
-    assert cache.key_of("def kernel(): ...") == key
+    assert cache.key_of("def kernel(): ...", host()) == key
 
 
 def test_entries_used_longest_ago_leave(folder, monkeypatch):

@@ -11,12 +11,12 @@ import pytest
 from llvmlite import binding
 
 import graphc as gx
-from graphc.backends.llvm.contraction import this_machine
 from graphc.backends.llvm.tiles.library import native
-from graphc.backends.llvm.tiles.machine import STEPS, Machine
+from graphc.backends.llvm.tiles.shape import STEPS, tallest
+from graphc.ir.target import TARGETS, Target, find_target
 
-HEIGHT = this_machine().rows
-LANES = this_machine().lanes(4)
+HEIGHT = tallest(find_target(None))
+LANES = find_target(None).lanes(4)
 EDGES = (1, 2, HEIGHT - 1, HEIGHT, HEIGHT + 1, 3 * HEIGHT + 1)
 WIDTHS = (2, LANES - 1, LANES, LANES + 1, 2 * LANES, 2 * LANES + 3, 5 * LANES)
 
@@ -230,31 +230,32 @@ def test_products_of_two_types_in_one_kernel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("triple", "processor", "machine"),
+    ("triple", "target"),
     [
-        ("aarch64-unknown-linux-gnu", "neoverse-n1", Machine(16, 32, halves=True)),
-        ("x86_64-unknown-linux-gnu", "haswell", Machine(32, 16, halves=True)),
-        ("x86_64-unknown-linux-gnu", "x86-64", Machine(16, 16, fused=False)),
+        ("aarch64-unknown-linux-gnu", TARGETS["aarch64"]),
+        ("x86_64-unknown-linux-gnu", TARGETS["x86-64-v2"]),
+        ("x86_64-unknown-linux-gnu", TARGETS["x86-64-v3"]),
+        ("x86_64-unknown-linux-gnu", TARGETS["generic"]),
     ],
 )
 @pytest.mark.parametrize("itemsize", [4, 8])
-def test_other_machines(triple: str, processor: str, machine: Machine, itemsize: int) -> None:
+def test_other_machines(triple: str, target: Target, itemsize: int) -> None:
     """The library compiles for other machines and calls nothing: above all no fma() of the C library."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    target = binding.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
+    made = binding.Target.from_triple(triple).create_target_machine(cpu=target.cpu, features=target.features, opt=3)
     names = ["strip_rows", "strip_columns", "strip_apart", "strip_beside", "last_rows", "last_apart", "last_beside"]
     cases = [(name, "") for name in (*names, "pack_rows", "pack_columns", "pack_places", "lay_out", "turn")]
     if itemsize == 4:
-        sources = ("bf16", "f16") if machine.halves else ("bf16",)
+        sources = ("bf16", "f16") if target.halves else ("bf16",)
         cases += [(name, source) for name in ("strip_rows", "strip_columns", "pack_rows", "pack_columns") for source in sources]
     for name, source in cases:
-        module = binding.parse_assembly(native(name, itemsize, machine, source).text())
+        module = binding.parse_assembly(native(name, itemsize, target, source).text())
         module.verify()
         module.triple = triple
-        text = target.emit_assembly(module)
+        text = made.emit_assembly(module)
         assert not re.search(r"\bfmaf?\b", text) and "__extendhfsf2" not in text
         if triple.startswith("aarch64") and name == "strip_rows" and not source:
             inside = max(re.split(r"^\.LBB\w+:", text, flags=re.M), key=lambda block: block.count("\tfmla\t"))
-            assert inside.count("\tfmla\t") == 2 * machine.rows
+            assert inside.count("\tfmla\t") == 2 * tallest(target)
             assert "[sp" not in inside and "\tmov\tv" not in inside  # sums stay in registers

@@ -19,8 +19,8 @@ from graphc import backends
 from graphc.backends.llvm import compile, frontend, intrinsics, objects
 from graphc.backends.llvm.frontend import translate
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external, fixed
-from graphc.backends.llvm.tiles.machine import Machine
 from graphc.ir import types as t
+from graphc.ir.target import Target, host
 
 
 def _step():
@@ -72,7 +72,7 @@ def test_the_bits_are_those_of_numba(make, monkeypatch):
 
 def run(text, *words, **names):
     """Run the function `kernel` of a text."""
-    address = compile.functions([compile.Text(text, {**vars(intrinsics), **names})])[0]("kernel")
+    address = compile.functions([compile.Text(text, {**vars(intrinsics), **names}, host())])[0]("kernel")
     ctypes.CFUNCTYPE(None, *(ctypes.c_int64,) * len(words))(address)(*words)
 
 
@@ -127,12 +127,12 @@ def inner(out, i):
 ])  # fmt: skip
 def test_what_is_not_among_the_words_is_named(body, message):
     with pytest.raises(TypeError, match=re.escape(message)):
-        translate(f"def kernel(n):\n    {body}\n", vars(intrinsics))
+        translate(f"def kernel(n):\n    {body}\n", vars(intrinsics), "", host())
 
 
 def test_short_loops_are_written_out_and_no_others():
     def marks(text):
-        return translate(f"def kernel(p, n):\n{text}", vars(intrinsics)).count("!llvm.loop ")
+        return translate(f"def kernel(p, n):\n{text}", vars(intrinsics), "", host()).count("!llvm.loop ")
 
     assert marks("    for i in range(3):\n        for j in range(5):\n            write(p, i, j)\n") == 2
     assert marks("    for i in range(4):\n        for j in range(5):\n            write(p, i, j)\n") == 1
@@ -140,13 +140,13 @@ def test_short_loops_are_written_out_and_no_others():
 
 
 @pytest.mark.parametrize(("registers", "marks"), [(32, 1), (16, 0)])
-def test_long_chains_run_side_by_side_in_outermost_loops_where_registers_suffice(registers, marks, monkeypatch):
-    monkeypatch.setattr(frontend, "this_machine", lambda: Machine(32, registers))
+def test_long_chains_run_side_by_side_in_outermost_loops_where_registers_suffice(registers, marks):
+    target = Target("any", registers=registers)
     chain = "".join(f"x{i} = fma({f'x{i - 1}' if i else '1.0'}, 2.0, 3.0)\n" for i in range(frontend.LONG + 1))
     for start, count in [("for i in range(n):\n", marks), ("for j in range(n):\n for i in range(n):\n", 0)]:
         depth = "  " if "j" in start else " "
         text = "def kernel(n):\n" + indent(start + indent(chain, depth), " ")
-        assert translate(text, vars(intrinsics)).count('!"llvm.loop.interleave.count"') == count
+        assert translate(text, vars(intrinsics), "", target).count('!"llvm.loop.interleave.count"') == count
 
 
 def test_kernels_share_a_function_given_as_llvm():
@@ -174,14 +174,15 @@ def test_equal_texts_that_mean_different_things_are_told_apart():
     assert memory.tolist() == [1, 2]
 
 
+HERE = host().cpu, host().features
 LLVM = "define void @{}(i64 %p) {{\n %q = inttoptr i64 %p to i64*\n store i64 7, i64* %q\n ret void\n}}\n"
 
 
 def test_a_second_process_compiles_the_same():
-    assistant = objects.Assistant()
+    assistant = objects.Assistant(*HERE)
     try:
         for name in ("one", "two"):
-            assert assistant.compile_text(LLVM.format(name)) == objects.compile_text(LLVM.format(name))
+            assert assistant.compile_text(LLVM.format(name)) == objects.compile_text(LLVM.format(name), *HERE)
         assistant.process.kill()
         with pytest.raises(OSError):
             assistant.compile_text(LLVM.format("three"))
@@ -194,8 +195,8 @@ def test_all_texts_are_compiled_whether_or_not_the_second_process_lives(monkeypa
     made = []
 
     class Assistant(objects.Assistant):
-        def __init__(self):
-            super().__init__()
+        def __init__(self, *processor):
+            super().__init__(*processor)
             made.append(self)
             if dies:
                 self.process.kill()
@@ -203,7 +204,7 @@ def test_all_texts_are_compiled_whether_or_not_the_second_process_lives(monkeypa
     monkeypatch.setattr(compile, "Assistant", Assistant)
     monkeypatch.setattr(compile, "available", lambda: 2)
     texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
-    assert compile._compile(texts) == {key: objects.compile_text(LLVM.format(f"graphc_{key}_")) for key in texts}
+    assert compile._compile(texts, host()) == {key: objects.compile_text(LLVM.format(f"graphc_{key}_"), *HERE) for key in texts}
     assert len(made) == 1 and made[0].process.poll() is not None
 
 

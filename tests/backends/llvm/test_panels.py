@@ -10,11 +10,14 @@ import pytest
 
 import graphc as gx
 from graphc.backends.llvm.contraction import panel_width
-from graphc.backends.llvm.panels import ROWS
-from graphc.backends.llvm.tiles.machine import STEPS
+from graphc.backends.llvm.panels import least_rows
+from graphc.backends.llvm.tiles.shape import STEPS
+from graphc.ir.target import find_target
 from graphc.ir.types import float32, float64
 
-WIDTH = panel_width(float32)
+TARGET = find_target(None)
+WIDTH = panel_width(float32, TARGET)
+ROWS = least_rows(TARGET)
 
 
 def numbers(*shape: int, dtype: Any = np.float32, seed: int = 0) -> Any:
@@ -33,7 +36,7 @@ def panels(f: Any) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("dtype", [float32, float64])
 def test_bits_are_those_of_the_plain_product(dtype: Any) -> None:
-    width = panel_width(dtype)
+    width = panel_width(dtype, TARGET)
     for m in (ROWS, 12, 13, 49, 129, 600):
         for count, k in ((1, 3), (2, 20), (3, STEPS), (5, STEPS + 9), (9, 2 * STEPS + 100)):
             a, b = numbers(m, k, dtype=dtype.numpy), numbers(k, count * width, dtype=dtype.numpy, seed=1)

@@ -15,16 +15,18 @@ A right operand may be floats of 16 bits: functions that read it are also there 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 from llvmlite import ir
 
 from graphc.backends.llvm.objects import FINISHED
 from graphc.backends.llvm.tiles import pack, strip
-from graphc.backends.llvm.tiles.machine import Machine
 from graphc.backends.llvm.tiles.tile import PLACED
+from graphc.ir.target import Target
 
 WAYS = ("rows", "columns", *PLACED)  # to read the left operand
 
@@ -53,19 +55,26 @@ class TileFunction:
     text: Callable[[], str] = field(compare=False)
 
 
-def native(name: str, itemsize: int, machine: Machine, source: str = "") -> TileFunction:
+@cache
+def label(target: Target) -> str:
+    """What tells the functions of a target from those of others: its name, and a digest of its facts."""
+    digest = hashlib.sha256(str(target.facts).encode()).hexdigest()
+    return f"{re.sub(r'[^0-9A-Za-z]', '_', target.name)}_{digest[:6]}"
+
+
+def native(name: str, itemsize: int, target: Target, source: str = "") -> TileFunction:
     """A function of the library for floats of a size, which reads the right operand as the source says: "f16", "bf16" or "".
 
-    >>> native("pack_rows", 4, Machine(64, 32)).symbol
-    'graphc_pack_rows_f32_64x32'
+    >>> from graphc.ir.target import TARGETS
+    >>> native("pack_rows", 4, TARGETS["x86-64-v4"]).symbol
+    'graphc_pack_rows_f32_x86_64_v4_4dd81a'
     """
     arguments, write = _WRITERS[name]
-    suffix = "" if machine.fused else "_unfused"
-    symbol = f"graphc_{name}{source and '_'}{source}_f{itemsize * 8}_{machine.vector_bytes}x{machine.registers}{suffix}"
+    symbol = f"graphc_{name}{source and '_'}{source}_f{itemsize * 8}_{label(target)}"
 
     def text() -> str:
         module = ir.Module(symbol)
-        write(module, machine, itemsize, symbol, **({"source": source} if source else {}))
+        write(module, target, itemsize, symbol, **({"source": source} if source else {}))
         return FINISHED + str(module)
 
     return TileFunction(symbol, arguments, text)

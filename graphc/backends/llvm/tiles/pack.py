@@ -16,12 +16,13 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.machine import Machine
+from graphc.backends.llvm.tiles.shape import tallest
 from graphc.backends.llvm.tiles.writing import HALF, POINTER, WORD, TileWriter, word
+from graphc.ir.target import Target
 
 HEADER = 64  # bytes
-IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies
-WIDENED = 24  # the same where it has 16 bits: two strips
+IN_PLACE = 128  # rows on the left up to which the right operand is read where it lies: as dear as a copy, by measuring
+WIDENED = 2  # strips up to which it is where it has 16 bits
 
 ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of rows on the left, the memory of the panels
 PLACES_ARGUMENTS = "ptiip"  # the operand, the places of its k, the number of k, of columns, the memory of the panels
@@ -30,9 +31,9 @@ TURN_ARGUMENTS = "piiipi"  # results, their row, the number of rows, of columns,
 POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
 
 
-def few(source: str) -> int:
+def few(source: str, target: Target) -> int:
     """The rows on the left up to which the right operand is read where it lies."""
-    return WIDENED if source else IN_PLACE
+    return WIDENED * tallest(target) if source else IN_PLACE
 
 
 def _write_header(w: TileWriter, place: Any, whole: Any, step: Any, distance: Any, last: Any, narrow: bool = False) -> None:
@@ -59,26 +60,26 @@ def _panels(w: TileWriter, count: Any, columns: Any, place: Any) -> tuple[Any, A
     return whole, first, last
 
 
-def write_lay_out(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+def write_lay_out(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
     """The header alone, for panels that others fill."""
-    w = TileWriter(module, machine, itemsize, name, LAY_OUT_ARGUMENTS)
+    w = TileWriter(module, target, itemsize, name, LAY_OUT_ARGUMENTS)
     _panels(w, *w.args)
     w.build.ret_void()
 
 
-def write_point(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+def write_point(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
     """The header alone, for whole panels that lie elsewhere."""
-    w = TileWriter(module, machine, itemsize, name, POINT_ARGUMENTS)
+    w = TileWriter(module, target, itemsize, name, POINT_ARGUMENTS)
     first, distance, place = w.args
     _write_header(w, place, first, word(2 * w.lanes), distance, first)
     w.build.ret_void()
 
 
 def write_pack_rows(
-    module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "", placed: bool = False
+    module: ir.Module, target: Target, itemsize: int, name: str, source: str = "", placed: bool = False
 ) -> None:  # fmt: skip
     """Neighbours in memory lie along the columns: element [k, n] at k*stride + n, or, `placed`, at places[k] + n."""
-    w = TileWriter(module, machine, itemsize, name, PLACES_ARGUMENTS if placed else ARGUMENTS, source)
+    w = TileWriter(module, target, itemsize, name, PLACES_ARGUMENTS if placed else ARGUMENTS, source)
     build, lanes = w.build, w.lanes
     if placed:
         b, places, count, columns, place = w.args
@@ -88,7 +89,7 @@ def write_pack_rows(
     whole, first, last = _panels(w, count, columns, place)
     copied = whole
     if not placed:
-        stays = build.icmp_signed("<=", rows, word(few(source)))
+        stays = build.icmp_signed("<=", rows, word(few(source, target)))
         w.when("place", stays, lambda: _write_header(w, place, b, stride, word(width), last, narrow=source != ""))
         copied = build.select(stays, word(0), whole)
     size = build.mul(count, word(width))
@@ -122,7 +123,7 @@ def write_pack_rows(
 
 
 def write_pack_columns(
-    module: ir.Module, machine: Machine, itemsize: int, name: str, source: str = "", alone: bool = False
+    module: ir.Module, target: Target, itemsize: int, name: str, source: str = "", alone: bool = False
 ) -> None:
     """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
 
@@ -131,7 +132,7 @@ def write_pack_columns(
     The last square of a panel may write past its end, where the next panel is written later; after the last panel this needs room
     for `lanes - 1` rows.
     """
-    w = TileWriter(module, machine, itemsize, name, ARGUMENTS, source)
+    w = TileWriter(module, target, itemsize, name, ARGUMENTS, source)
     b, stride, count, columns, _, place = w.args
     build, lanes = w.build, w.lanes
     width = 2 * lanes
@@ -173,13 +174,13 @@ def write_pack_columns(
     build.ret_void()
 
 
-def write_turn(module: ir.Module, machine: Machine, itemsize: int, name: str) -> None:
+def write_turn(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
     """Results with rows and columns exchanged: element [m, n] at m*row + n goes to n*distance + m.
 
     Squares of lanes x lanes are transposed in registers. Of the results whole squares are read, also beyond the last row and
     column; what is stored are the elements alone.
     """
-    w = TileWriter(module, machine, itemsize, name, TURN_ARGUMENTS)
+    w = TileWriter(module, target, itemsize, name, TURN_ARGUMENTS)
     source, row, rows, columns, target, distance = w.args
     build, lanes = w.build, w.lanes
 

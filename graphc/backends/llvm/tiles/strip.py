@@ -13,11 +13,12 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.machine import Machine
 from graphc.backends.llvm.tiles.pack import read_header
+from graphc.backends.llvm.tiles.shape import tallest, widest
 from graphc.backends.llvm.tiles.tile import PLACED, write_tile
 from graphc.backends.llvm.tiles.tile import arguments as tile_arguments
 from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, signature, word
+from graphc.ir.target import Target
 
 # rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added, how far ahead is fetched
 _ARGUMENTS = "ipipiipipiii"
@@ -28,25 +29,25 @@ def arguments(way: str) -> str:
     return _ARGUMENTS + "t" * (way in PLACED)
 
 
-def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, way: str, source: str = "") -> None:
+def write_strip(module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "") -> None:
     """The panels of two vectors; where the header says so, whole ones are of the source's type."""
-    heights = range(1, machine.rows + 1)
-    shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, machine.vectors(rows))})
-    tiles = {shape: write_tile(module, machine, itemsize, way, *shape) for shape in shapes}
-    w = TileWriter(module, machine, itemsize, name, arguments(way), source)
+    heights = range(1, tallest(target) + 1)
+    shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, widest(target, rows))})
+    tiles = {shape: write_tile(module, target, itemsize, way, *shape) for shape in shapes}
+    w = TileWriter(module, target, itemsize, name, arguments(way), source)
     _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last, narrow = read_header(w, panels_at)
     kind = signature(tile_arguments(way)).as_pointer()
     two = whole = _table(w, "two", [tiles[r, 2] for r in heights], POINTER, kind)
-    wide = _table(w, "wide", [tiles[r, machine.vectors(r)] for r in heights], POINTER, kind)
+    wide = _table(w, "wide", [tiles[r, widest(target, r)] for r in heights], POINTER, kind)
     if source:
         narrow = build.icmp_signed("!=", narrow, word(0))
-        tiles = {shape: write_tile(module, machine, itemsize, way, *shape, source) for shape in shapes}
+        tiles = {shape: write_tile(module, target, itemsize, way, *shape, source) for shape in shapes}
         whole = build.select(narrow, _table(w, "two_narrow", [tiles[r, 2] for r in heights], POINTER, kind), whole)
-        of_source = _table(w, "wide_narrow", [tiles[r, machine.vectors(r)] for r in heights], POINTER, kind)
+        of_source = _table(w, "wide_narrow", [tiles[r, widest(target, r)] for r in heights], POINTER, kind)
         wide = build.select(narrow, of_source, wide)
-    joined = _table(w, "joined", [word(machine.vectors(r) // 2) for r in heights], WORD, WORD)
+    joined = _table(w, "joined", [word(widest(target, r) // 2) for r in heights], WORD, WORD)
     width = 2 * lanes
     joined = build.select(build.icmp_signed("==", distance, word(width)), joined, word(1))  # panels side by side in memory
     wide = build.select(build.icmp_signed("==", joined, word(1)), whole, wide)
@@ -64,10 +65,10 @@ def write_strip(module: ir.Module, machine: Machine, itemsize: int, name: str, w
     build.ret_void()
 
 
-def write_last(module: ir.Module, machine: Machine, itemsize: int, name: str, way: str, source: str = "") -> None:
+def write_last(module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "") -> None:
     """The last panel, if it has one vector."""
-    tiles = [write_tile(module, machine, itemsize, way, rows, 1) for rows in range(1, machine.rows + 1)]
-    w = TileWriter(module, machine, itemsize, name, arguments(way))
+    tiles = [write_tile(module, target, itemsize, way, rows, 1) for rows in range(1, tallest(target) + 1)]
+    w = TileWriter(module, target, itemsize, name, arguments(way))
     _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     *_, last, _ = read_header(w, panels_at)

@@ -19,8 +19,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.machine import Machine
 from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, word
+from graphc.ir.target import Target
 
 PLACED = ("apart", "beside")  # ways to read the left operand through places
 
@@ -33,10 +33,10 @@ def arguments(way: str) -> str:
 
 
 def write_tile(
-    module: ir.Module, machine: Machine, itemsize: int, way: str, rows: int, vectors: int, source: str = ""
+    module: ir.Module, target: Target, itemsize: int, way: str, rows: int, vectors: int, source: str = ""
 ) -> Any:  # fmt: skip
     """The function of one tile in a module, whose right operand is of the source's type."""
-    w = TileWriter(module, machine, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source)
+    w = TileWriter(module, target, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source)
     w.function.linkage = "internal"
     a, stride, b, step, distance, c, row, panels, count, more, ahead, *places = w.args
     build, vector, lanes = w.build, w.vector, w.lanes

@@ -7,7 +7,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.machine import Machine, element
+from graphc.backends.llvm.tiles.shape import element
+from graphc.ir.target import Target
 
 WORD = ir.IntType(64)
 POINTER = ir.PointerType()
@@ -25,15 +26,15 @@ class TileWriter:
     `source` is the type of memory that is read as such elements: "f16" or "bf16" in place of "", which is the type itself.
     """
 
-    def __init__(self, module: ir.Module, machine: Machine, itemsize: int, name: str, arguments: str, source: str = "") -> None:
+    def __init__(self, module: ir.Module, target: Target, itemsize: int, name: str, arguments: str, source: str = "") -> None:
         """`arguments` has a letter for each argument: p for a pointer, s for one to the source, t for one to integers, i for an
         integer."""
         self.source = source
         self.module = module
-        self.machine = machine
+        self.target = target
         self.itemsize = itemsize
         self.element = element(itemsize)
-        self.lanes = machine.lanes(itemsize)
+        self.lanes = target.lanes(itemsize)
         self.vector = ir.VectorType(self.element, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
         self.function = ir.Function(module, signature(arguments), name)
@@ -126,8 +127,8 @@ class TileWriter:
         return f"v{self.lanes}f{self.itemsize * 8}"
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c, rounded once where the machine can."""
-        if not self.machine.fused:
+        """a * b + c, rounded once where the target can."""
+        if not self.target.fma:
             return self.build.fadd(self.build.fmul(a, b), c)
         fma = self.module.declare_intrinsic(f"llvm.fma.{self.suffix}", (), ir.FunctionType(self.vector, [self.vector] * 3))
         return self.build.call(fma, [a, b, c])
