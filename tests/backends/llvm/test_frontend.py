@@ -213,7 +213,7 @@ def test_what_cannot_be_compiled_is_an_error_of_this_process(monkeypatch):
     texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
     texts["key3"] = lambda prefix: "define nonsense"
     with pytest.raises(RuntimeError, match="parsing error"):
-        compile._compile(texts)
+        compile._compile(texts, host())
 
 
 def test_numba_is_not_imported_and_what_is_kept_is_not_translated(tmp_path):
