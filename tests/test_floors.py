@@ -58,7 +58,7 @@ FLOORS = {
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
-    "doctor": {FACE, "backends", "timing"},
+    "doctor": {FACE, "backends", "ir", "timing"},  # the record of this machine
     "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
 
