@@ -35,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ from graphc.ir import combines, dims  # noqa: E402
 from graphc.ir.graph import Graph, Node, topological  # noqa: E402
 from graphc.ir.operation import Contraction, Host, Pointwise, Prefix, Project, Reduction, Scatter, operations  # noqa: E402
 from graphc.ir.signature import Argument, Signature, size_rules  # noqa: E402
+from graphc.ir.target import find_target  # noqa: E402
 from graphc.ir.text import names_of  # noqa: E402
 from graphc.ir.types import DTYPES, DType, TensorType, TupleType, as_dtype  # noqa: E402
 from graphc.ir.verify import verify  # noqa: E402
@@ -1172,7 +1174,7 @@ def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[
     graphs = [c.graph for c in cases]
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
-    SPLIT_LOOPS.LENGTH = 1 if small else 64
+    SPLIT_LOOPS.VECTORS = 0 if small else 4
     panels.least_rows = (lambda target: 1) if small else LEAST_ROWS
     run = gx.compile(
         [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
@@ -1233,7 +1235,8 @@ def check_programs(case: Case) -> Mismatch | None:
             source = change(source)
         wanted = interpreted(case, case.graph)
         for change in (*gx.passes.LOWERING, *load_backend("llvm").steps):
-            source = change(source)
+            takes_target = "target" in signature(change).parameters
+            source = change(source, target=find_target(None)) if takes_target else change(source)
             if isinstance(source, Graph):
                 variables = {name: v for v, name in names_of(source).items()}
             if isinstance(source, gx.passes.Plan):
@@ -1480,12 +1483,16 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--programs", type=int, default=4, help="of so many graphs one is run as a program too; 0: none")
     parser.add_argument("--backend", choices=("llvm", "numba"), default="llvm", help="what native code is made by")
+    parser.add_argument("--target", help="what programs are made for, as x86-64-v3; by default this machine")
     parser.add_argument("--interpret-only", action="store_true", help="leave native code out")
     options = parser.parse_args()
     NATIVE["backend"] = options.backend
     warnings.simplefilter("ignore", gx.errors.PromotionWarning)  # types are mixed here on purpose
     if not options.interpret_only and not has_native():
         parser.error("the native backend cannot be imported")
+    if options.target is not None:
+        os.environ["GRAPHC_TARGET"] = options.target  # for the processes that this one starts, too
+        find_target(None)
     if options.only is not None:
         case = build(options.seed, options.only)
         print(case.graph)

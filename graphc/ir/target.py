@@ -64,6 +64,11 @@ class Target:
         return self.vector_bytes // itemsize
 
     @property
+    def panel(self) -> int:
+        """The columns of float32 in a panel of a product's right operand: two vectors."""
+        return 2 * self.lanes(4)
+
+    @property
     def core_cache(self) -> int:
         """Bytes of the second level: what a core has to itself."""
         return self.caches[1]

@@ -21,7 +21,7 @@ from graphc.ir.graph import Graph, Node, nested, origin, rebuild, subgraphs
 from graphc.ir.operation import VOCABULARY, Host, Pointwise
 from graphc.ir.types import ArrayValue, TensorType
 
-LIMIT = 64 * 1024  # bytes; half of a core's first-level cache, and quick to print
+LIMIT = 64 * 1024  # bytes: quick to compute and to print, and no fact about a processor, so that a graph is the same for all
 Array = np.ndarray[Any, Any]
 
 

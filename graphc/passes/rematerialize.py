@@ -31,6 +31,7 @@ from graphc.passes.plan_kernels import plan_kernels
 
 WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
 STORED = 0.25  # the weight of a byte that the forward side stores anyway
+# Weights by measuring, of bytes against bytes: no facts about a processor.
 
 
 def rematerialize(graph: Graph, target: Target | None = None) -> Graph:

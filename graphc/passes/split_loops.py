@@ -27,15 +27,15 @@ from graphc.ir.program import Accumulate, Load, Loop, Program, Statement, Store,
 from graphc.ir.scalar import Arg, Const, Let, Ref, literal
 from graphc.ir.types import bool_
 
-LENGTH = 64  # elements of a part, on average, from which its own loop gains more than what does not fill a vector loses
-ALIGNED = 16  # or parts of whole vectors
+VECTORS = 4  # of float32 in a part, on average, from which its own loop gains more than what does not fill a vector loses
 NESTED = 16  # elements that one of loops within loops counts for: with its questions they become no vectors
 GROWTH = 4  # how many times as many statements there may be
 
 
 def split_loops(program: Program) -> Program:
     """The program with its kernels' loops split."""
-    return program.with_kernels(lambda kernel: replace(kernel, body=_body(kernel.body)))
+    lanes = program.target.lanes(4)
+    return program.with_kernels(lambda kernel: replace(kernel, body=_body(kernel.body, lanes)))
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class _Question:
         return (self.factor * v + self.offset >= self.bound) is self.above
 
 
-def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+def _body(body: tuple[Statement, ...], lanes: int) -> tuple[Statement, ...]:
     found: list[Statement] = []
     for statement in body:
         if isinstance(statement, Loop) and all(isinstance(s, (Let, Load, Store)) for s in statement.body):
-            found += _parts(statement)
+            found += _parts(statement, lanes)
         elif isinstance(statement, Loop) and _adds_up(statement):
-            found += (with_bodies(part, _body) for part in _parts(statement))
+            found += (with_bodies(part, lambda inner: _body(inner, lanes)) for part in _parts(statement, lanes))
         else:
-            found.append(with_bodies(statement, _body))
+            found.append(with_bodies(statement, lambda inner: _body(inner, lanes)))
     return tuple(found)
 
 
@@ -83,8 +83,8 @@ def _turns(loop: Loop) -> int:
     return max((max(1, n) * _turns(s) for s, n in inner if isinstance(n, int)), default=1)
 
 
-def _parts(loop: Loop) -> list[Loop]:
-    """The loop as several, if that is of use."""
+def _parts(loop: Loop, lanes: int) -> list[Loop]:
+    """The loop as several, if that is of use: parts of some vectors, or of whole ones."""
     if not isinstance(loop.start, int) or not isinstance(loop.stop, int):
         return [loop]
     questions = _questions(loop)
@@ -93,8 +93,8 @@ def _parts(loop: Loop) -> list[Loop]:
     if len(ends) == 2:
         return [loop]
     turns_inside = _turns(loop) * NESTED if any(isinstance(s, Loop) for s in loop.body) else 1
-    long = (loop.stop - loop.start) * turns_inside >= LENGTH * (len(ends) - 1)
-    if not long and any((b - a) % ALIGNED for a, b in pairwise(ends)):
+    long = (loop.stop - loop.start) * turns_inside >= VECTORS * lanes * (len(ends) - 1)
+    if not long and any((b - a) % lanes for a, b in pairwise(ends)):
         return [loop]
     parts = []
     for a, b in pairwise(ends):

@@ -20,7 +20,7 @@ from graphc.ir.scalar import Arg, Const, Ref, Value
 from graphc.ir.types import DType
 from graphc.passes.domains import NodeScalars, Read, axis_names, core_index, work_of, work_value
 
-EXPENSIVE = 8  # the weight from which a scalar operation is dearer than a store and a load
+EXPENSIVE = 8  # the weight from which a scalar operation is dearer than a store and a load, roughly so on every processor
 _WEIGHTS = {"index": 0, "cast": 1, "div": 3, "sqrt": 3, "floor_divide": 8, "remainder": 8, "fmod": 8, "quot": 4, "rem": 4}
 _CHEAP = frozenset(
     "add sub mul neg abs floor ceil trunc rint eq ne lt le gt ge and or xor not select sign maximum minimum copysign signbit "

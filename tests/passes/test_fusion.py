@@ -21,6 +21,7 @@ import pytest
 from test_cases import Case, check_values
 
 from graphc.ir import Graph, Program, parse
+from graphc.ir.target import host
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
 from graphc.passes import FUSION, Plan, fuse
@@ -56,7 +57,7 @@ ALL = [case for path in sorted(CASES.glob("*.gir")) for case in read(path)]
 
 
 def planned(graph: Graph, steps: list[str]) -> Plan:
-    plan = Plan(graph)
+    plan = Plan(graph, host())
     for step in FUSION:
         if step.__name__ in steps:
             step(plan)

@@ -41,12 +41,13 @@ def test_parts_have_the_bits_of_the_whole(name: str, monkeypatch: pytest.MonkeyP
     x, y = (gx.placeholder(n, (6, N), "float32") for n in "xy")
     values = [np.random.default_rng(i).normal(size=(6, N)).astype("float32") for i in range(2)]
     found = {}
-    for length in (1, 1 << 40):
-        monkeypatch.setattr(THE_PASS, "LENGTH", length)
-        monkeypatch.setattr(THE_PASS, "ALIGNED", 1 << 40)
+    monkeypatch.setattr(THE_PASS, "VECTORS", 0)
+    for split in (True, False):
+        if not split:
+            monkeypatch.setattr(gx.passes, "LOWERING", [p for p in gx.passes.LOWERING if p.__name__ != "split_loops"])
         run = gx.compile([x, y], build(x, y))
-        found[length] = np.asarray(run(*values)), _loops(run)
-    whole, parts = found[1 << 40], found[1]
+        found[split] = np.asarray(run(*values)), _loops(run)
+    whole, parts = found[False], found[True]
     wanted = np.asarray(gx.compile([x, y], build(x, y), backend="interpreter")(*values))
     assert parts[0].tobytes() == whole[0].tobytes()
     np.testing.assert_allclose(parts[0], wanted, 1e-6)
@@ -65,9 +66,10 @@ def test_inside_a_rim_nothing_is_asked() -> None:
 @pytest.mark.parametrize("width, parts", [(8, 1), (48, 3), (50, 1), (64, 3), (65, 3)])
 def test_short_parts_are_split_where_they_fill_vectors(width: int, parts: int) -> None:
     x = gx.placeholder("x", (4, width), "float32")
-    run = gx.compile([x], gx.concat([gx.sin(x) @ gx.ones((width, width), "float32"), x, x + 1], axis=1))
-    (joined,) = [k for k in run.kernels if any(isinstance(s, Loop) and s.stop == 3 * width for s in statements_of(k.kernel.body))]
-    assert len([s for s in statements_of(joined.kernel.body) if isinstance(s, Loop)]) == parts
+    y = gx.concat([gx.sin(x) @ gx.ones((width, width), "float32"), x, x + 1], axis=1)
+    kernels = gx.compile([x], y, backend="program", target="x86-64-v4").program.kernels  # 16 float32 in a vector
+    (joined,) = [k for k in kernels if any(isinstance(s, Loop) and s.stop == 3 * width for s in statements_of(k.body))]
+    assert len([s for s in statements_of(joined.body) if isinstance(s, Loop)]) == parts
 
 
 def test_loops_around_sums_in_memory_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +79,8 @@ def test_loops_around_sums_in_memory_are_split(monkeypatch: pytest.MonkeyPatch) 
     values = [np.random.default_rng(i).normal(size=a.shape).astype("float32") for i, a in enumerate((x, w, g))]
     values[0][0, 0, 0], values[0][1, 5, 13] = np.inf, -0.0
     found, asked = [], []
-    for length in (64, 1 << 40):
-        monkeypatch.setattr(THE_PASS, "LENGTH", length)
+    for vectors in (4, 1 << 40):
+        monkeypatch.setattr(THE_PASS, "VECTORS", vectors)
         run = gx.compile([x, w, g], slope)
         found.append(np.asarray(run(*values)))
         loads = [s for k in run.kernels for s in statements_of(k.kernel.body) if isinstance(s, Load)]

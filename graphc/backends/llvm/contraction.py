@@ -40,9 +40,18 @@ if TYPE_CHECKING:
     from graphc.backends.llvm.source import Printer
 
 FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth a strip
-ROWS = 512  # rows of the left operand that share packed panels
-TURNED_BYTES = 1 << 16  # of results that are kept to be turned: they stay in the second level of cache
-COLUMN_BYTES = 512  # of a row of the panels: with `STEPS` rows they stay in the second level of cache
+ROWS = 512  # rows of the left operand that share packed panels: so many that packing is a small part of the work
+
+
+def column_bytes(target: Target) -> int:
+    """Of a row of the panels, whole ones: with `STEPS` rows they take a quarter of a core's cache."""
+    panel = 2 * target.vector_bytes
+    return max(panel, target.core_cache // 4 // STEPS // panel * panel)
+
+
+def turned_bytes(target: Target) -> int:
+    """Of results that are kept to be turned: a sixteenth of a core's cache."""
+    return target.core_cache // 16
 
 
 @dataclass(frozen=True)
@@ -220,7 +229,7 @@ class _Contraction:
         self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         self.out = self._kept()
 
-        self.columns = COLUMN_BYTES // itemsize
+        self.columns = column_bytes(self.target) // itemsize
         n = contract.n.extent
         if isinstance(n, int):
             self.columns = min(self.columns, max(1, -(-n // self.panel)) * self.panel)
@@ -228,7 +237,8 @@ class _Contraction:
         self.turned_out = None if self.out is not None else self._kept(turned=True)
         self.turned = self.turned_out is not None or (self.out is None and _stores_along_rows(printer, contract))
         if self.turned:
-            self.rows = min(self.rows, max(self.lanes, TURNED_BYTES // itemsize // self.columns // self.lanes * self.lanes))
+            kept = turned_bytes(self.target) // itemsize // self.columns // self.lanes * self.lanes
+            self.rows = min(self.rows, max(self.lanes, kept))
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
         pieces = [piece(printer, operand, contract.k.var) for operand in (contract.left, contract.right)]

@@ -21,8 +21,8 @@ from graphc.ir import dims
 from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
 
 Array = np.ndarray[Any, Any]
-GRAIN = 200_000  # statements that one tile executes at least
-MAX_TILES = 256
+GRAIN = 200_000  # statements that one tile executes at least: what starting a tile costs is little beside them on every target
+MAX_TILES = 256  # enough for any number of threads
 SIDE_BY_SIDE = 4  # vectors of float32 that the longest loop of vectors takes at once
 _READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
 MAX_BINDINGS = 64  # sizes whose tables and arenas are kept; the oldest goes first

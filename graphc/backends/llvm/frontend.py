@@ -31,6 +31,7 @@ from graphc.ir import types as t
 from graphc.ir.target import Target
 from graphc.ir.types import DType
 
+# What LLVM's own time bounds (UNROLLED, WRITTEN_IN_ALL, WRITTEN) is the same for all targets.
 INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
 LONG = 12  # statements that make one
 MANY_REGISTERS = 32  # that hold what four vectors of a long chain need; with 16 most of it would go to memory and back

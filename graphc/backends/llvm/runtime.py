@@ -79,6 +79,7 @@ RAN, RAN_OTHER, NO_RESULT, OTHER_ARGUMENTS = 0, 1, 2, 3  # what `call` gives
 # Words of the pool's state, a cache line each.
 SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56
 STATE_WORDS = 72  # a sem_t takes the last 16
+# Times to wait are the system's, not a processor's: what waking a thread costs, about.
 SPINS = 20_000  # looks for work before a worker sleeps: about half a millisecond
 YIELD = 2_000  # looks before a waiting thread gives its processor away
 

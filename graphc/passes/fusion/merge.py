@@ -15,7 +15,7 @@ from graphc.passes.fusion.refusal import BETWEEN, ELSEWHERE, NO_ROWS, OTHER_ROWS
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-SMALL = 16384  # elements that one thread handles without others' help
+SMALL = 16384  # elements that one thread handles without others' help: it decides an order of adding up, the same for all targets
 
 
 def merge(plan: Plan, first: Cluster, second: Cluster) -> Cluster | Rule:

@@ -17,7 +17,7 @@ from graphc.passes.fusion.refusal import Refusal, Rule
 from graphc.passes.fusion.text import print_plan
 
 TINY = 1024  # bytes whose lifetime does not matter
-FEW = 64  # elements of a sum too short for vectors along it
+FEW = 64  # elements of a sum too short for vectors along it: it decides the order of adding up, the same for all targets
 
 
 class Plan:

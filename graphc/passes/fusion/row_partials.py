@@ -25,7 +25,9 @@ from graphc.passes.fusion.cluster import Cluster, bytes_of, is_full
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-LANES = range(16, 4097)  # of a row: their sums must fit into the nearest cache beside the row, and fill vectors
+# Of a row: the sums must fit into the nearest cache beside the row, and fill vectors. It decides the order of adding up, so
+# it is the same for all targets: a vector of the widest, and what 32 kB hold.
+LANES = range(16, 4097)
 
 
 def join_row_partials(plan: Plan) -> None:

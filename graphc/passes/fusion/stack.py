@@ -25,8 +25,7 @@ from graphc.passes.fusion.refusal import BETWEEN, NO_BATCH, NO_LOOPS, OTHER_PLAC
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-MAX_SHARED = 512 * 1024  # bytes that the stages of one kernel hand to each other: what fits a core's own cache
-TOO_LARGE = Rule("too large", f"what they hand on under common outer loops is not known to fit in {MAX_SHARED // 1024} kB")
+TOO_LARGE = Rule("too large", "what they hand on under common outer loops is not known to fit in half of a core's cache")
 
 
 def stack(plan: Plan) -> None:
@@ -121,7 +120,7 @@ def _apart(plan: Plan, stages: Sequence[Cluster], prefix: int, by_rows: bool) ->
             return TOO_LARGE
         for i in range(made, last + 1):
             held[i] += size
-    return None if max(held) <= MAX_SHARED else TOO_LARGE
+    return None if max(held) <= plan.target.core_cache // 2 else TOO_LARGE
 
 
 def _moves_axes(plan: Plan, node: Node, prefix: int) -> bool:

@@ -16,12 +16,11 @@ from graphc.ir.types import bool_
 from graphc.passes.domains import core_shape
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
-TILE = 128  # lanes of a column reduction that one thread keeps in scratch
-MANY = 4  # sums that are worth a register each
-VECTOR = 16  # lanes of one
+TILE = 128  # lanes of a column reduction that one thread keeps in scratch: some vectors of every target, near on every processor
+MANY = 4  # sums that are worth a register each, on every target
 STRIPS = 2  # vectors side by side, up to which each goes along by itself: of more, memory would come in pieces far apart
 FEW = 4  # blocks of rows that are written out for many sums
-BLOCK = 64  # rows added up before their sum joins the compensated total
+BLOCK = 64  # rows added up before their sum joins the compensated total: an order of adding up, the same for all targets
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
@@ -64,12 +63,12 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     return _lower_lanes(writer, nodes, lane, axes, inner, parts)
 
 
-def _strips(start: Size, width: int) -> Iterator[tuple[int, int, Size]]:
+def _strips(start: Size, width: int, vector: int) -> Iterator[tuple[int, int, Size]]:
     """Lanes from `start` on in strips, each one vector or a part of one: how many, of how many lanes, from where on.
 
     A vector of each sum goes along the last axis by itself, so that it stays in a register meanwhile.
     """
-    size = VECTOR
+    size = vector
     while width:
         if width >= size:
             yield width // size, size, start
@@ -118,12 +117,13 @@ def _lower_lanes(
 
     def rows(scope: Scope, axes: list[Axis]) -> None:
         """All rows of some axes, one after the other."""
-        if not many or not isinstance(width, int) or width > STRIPS * VECTOR:
+        vector = writer.plan.target.lanes(4)
+        if not many or not isinstance(width, int) or width > STRIPS * vector:
             scope.loops(axes, lambda s: lanes(s, gather))
             return
 
         def inside(s: Scope) -> None:
-            for count, size, first in _strips(start, width):
+            for count, size, first in _strips(start, width, vector):
                 v = writer.loop("v")
                 begin = dims.add(first, dims.mul(dims.symbol(v), size))
                 end = dims.add(begin, size)

@@ -20,6 +20,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Accumulate, Axis, Contract, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store, bodies
 
+# Work that is worth a thread's while, by measuring; no element is computed in another way.
 ROWS = 8  # a partition has at least so many
 ELEMENTS = 512  # of the widest carry in a partition, at least
 MANY = 16  # partitions suffice for any number of cores

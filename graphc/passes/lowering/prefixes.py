@@ -20,6 +20,7 @@ from graphc.passes.domains import core_index
 from graphc.passes.lowering.columns import TILE, epilogue
 from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 
+# BLOCK and GROUP are an order of adding up: the same for all targets.
 BLOCK = 1024  # elements that follow each other in one chain
 GROUP = 4  # elements of a row combined with each other before the accumulator waits for them
 LIGHT = 24  # the weight of code up to which a group of elements is written out

@@ -18,7 +18,7 @@ from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 from graphc.passes.lowering.tiling import outer_tiles, split_length
 
-PLACES = 256  # places of a scatter that are worked out together
+PLACES = 256  # places of a scatter that are worked out together: 2 kB, which every processor keeps near
 Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what becomes of an element, and of its index in the product's core
 
 
@@ -32,7 +32,7 @@ def lower_contract(writer: KernelWriter) -> list[Call]:
     batch = [Axis(writer.loop(f"b{i}"), n) for i, n in enumerate(node.type.shape[:-2])]
     at = tuple(dims.symbol(a.var) for a in batch)
     tiles, axes = [], []
-    cuts = outer_tiles(rows, columns, left.type.shape[-1], outer)
+    cuts = outer_tiles(rows, columns, left.type.shape[-1], outer, writer.plan.target.panel)
     for letter, size, tile in zip("mn", (rows, columns), cuts, strict=True):
         count = dims.floordiv(dims.add(size, tile - 1), tile)
         if count == 1 or size == 0:

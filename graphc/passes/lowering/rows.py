@@ -25,7 +25,7 @@ from graphc.passes.lowering.columns import BLOCK
 from graphc.passes.lowering.scope import KernelWriter, Scope
 from graphc.passes.trace import EXPENSIVE
 
-CHUNK = 8192  # elements of a total that one thread adds up
+CHUNK = 8192  # elements of a total that one thread adds up: an order of adding up, the same for all targets
 HEAVY = 2 * EXPENSIVE  # the weight of code once a row from which vectors of rows pay
 
 

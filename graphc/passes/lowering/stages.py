@@ -24,6 +24,7 @@ from graphc.passes.lowering.products import contraction
 from graphc.passes.lowering.rows import Rows, no_total
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
+# By measuring: rows enough to read the right operand once for many, few enough that what stages hand on stays near.
 TILE = 64  # rows that one thread takes through all stages
 WHOLE = 128  # a batch's rows up to this many are one tile
 

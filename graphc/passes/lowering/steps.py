@@ -18,7 +18,7 @@ from graphc.ir.dims import Size
 from graphc.ir.names import unused
 from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
 
-LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds
+LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds, what waking threads costs
 DEPTH = 8  # of steps in steps
 ASSUMED = 32  # what a size is taken to be that is not known yet
 

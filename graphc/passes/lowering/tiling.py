@@ -12,16 +12,17 @@ from collections.abc import Sequence
 
 from graphc.ir.dims import Size
 
-PANEL = 32  # columns are cut at multiples of the widest panel
 LARGE = (512, 128)  # rows and columns of a tile where there is work for many
 WORK = 1 << 18  # products that are worth a thread's while: some 3 microseconds
-RUN = 4096  # products of one sum that a thread adds up where several share it
+RUN = 4096  # products of one sum that a thread adds up where several share it: an order of adding up, the same for all targets
 MANY = 16  # tiles that suffice for any number of cores
 USUAL = {"m": 512, "n": 128, "k": 256, "batch": 1}  # what a size is taken for that only a call knows
 
 
-def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[int, int]:
+def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = (), panel: int = 32) -> tuple[int, int]:
     """Rows and columns of the tiles of an m x n result that sums k products, for each index of the batch axes.
+
+    Columns are cut at multiples of `panel`, which a target's vectors make.
 
     >>> outer_tiles(64, 64, 64), outer_tiles(256, 256, 256), outer_tiles(1024, 1024, 1024)
     ((64, 64), (64, 64), (512, 128))
@@ -36,7 +37,7 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> tuple[
         if times * -(-rows // tall) * -(-columns // wide) >= wanted:
             break
         tall, wide = min(tall, tall_limit), min(wide, wide_limit) if rows >= 16 else wide
-    tall, wide = _even(rows, tall, 1), _even(columns, wide, PANEL)
+    tall, wide = _even(rows, tall, 1), _even(columns, wide, panel)
     parts = -(-rows // tall)
     if parts > 1 and parts * times * -(-columns // wide) % 2:  # or one thread of two would wait while the other does the last
         tall = -(-rows // (parts + 1))
