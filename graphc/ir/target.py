@@ -6,7 +6,7 @@
 A written-down target is one record in `TARGETS`; another is one more. `host` is measured by the backend, when it is first asked
 for. What a pass or a backend chooses by one of these facts may differ between targets; what decides the bits of a result does
 not: the order of a sum follows from its sizes alone. (Products of matrices round once for each term where there is `fma`, and
-twice where there is not; and LLVM adds up in as many lanes as a vector has.)
+twice where there is not.)
 """
 
 from __future__ import annotations

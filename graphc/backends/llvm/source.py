@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.llvm import intrinsics
-from graphc.backends.llvm.contraction import print_contract, this_machine
+from graphc.backends.llvm.contraction import print_contract
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.combines import ARGMAX, Combine
@@ -232,7 +232,7 @@ class Printer:
                     self.loop(statement, depth)
                 case Join(name, dtype, combine, buffer):
                     number, count = self.scope[buffer], self.lanes[buffer]
-                    join = intrinsics.join(number, combine.text, count, this_machine().vector_bytes)
+                    join = intrinsics.join(number, combine.text, count, self.target.vector_bytes)
                     self.line(depth, f"{self.variable(name)} = {self.use(f'join{number}_{combine}_{count}', join)}({buffer})")
                 case While(test, inner):
                     self.line(depth, "while True:")
