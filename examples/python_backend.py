@@ -6,7 +6,7 @@ import numpy as np
 
 import graphc as gx
 from graphc.backends.program import combined
-from graphc.ir.combines import neutral
+from graphc.ir.combines import combine_of
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.program import Accumulate, Init, Join, Kernel, Load, Loop, Program, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Let
@@ -37,13 +37,13 @@ def statements(body, depth):
             case Store():
                 line = f"{place} = {value(s.value)}"
             case Accumulate():
-                line = f"{place} = combined('{s.combine}', {place}, {value(s.value)})"
+                line = f"{place} = combined(combine_of('{s.combine}'), {place}, {value(s.value)})"
             case Init():
-                line = f"{left} = {value(neutral(s.combine, s.dtype))}"
+                line = f"{left} = {value(s.combine.neutral(s.dtype))}"
             case Reduce(position=None):
-                line = f"{left} = combined('{s.combine}', {left}, {value(s.value)})"
+                line = f"{left} = combined(combine_of('{s.combine}'), {left}, {value(s.value)})"
             case Join():
-                line = f"{left} = joined('{s.combine}', {name(s.buffer)})"
+                line = f"{left} = joined(combine_of('{s.combine}'), {name(s.buffer)})"
             case Loop():
                 line = f"for {name(s.var)} in range({name(s.start)}, {name(s.stop)}):"
             case _:
@@ -81,7 +81,8 @@ class PythonBackend:
     def __init__(self, program: Program, variables):
         self.program, self.variables = program, variables
         types = {str(t): t for t in gx.ir.types.DTYPES}
-        self.names = {"np": np, "primitives": PRIMITIVES, "combined": combined, "joined": joined, "types": types}
+        self.names = {"np": np, "primitives": PRIMITIVES, "types": types}
+        self.names |= {"combined": combined, "combine_of": combine_of, "joined": joined}
         for call in program.calls:
             exec(source(call.kernel), self.names)
 
