@@ -3,6 +3,9 @@
 A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=gx.passes.DEFAULT + (mine,))` adds one.
 `differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter,
 `rules("name: pattern => result")` one of rules as text. FUSION is the tuple of the steps of `plan_kernels`.
+
+LOWERING makes the program of a graph. Each pass over programs goes through those within a program too (`nested_programs`). What a
+backend adds of its own, such as `lay_out_constants`, stands after it in `stages`.
 """
 
 from collections.abc import Callable
