@@ -31,7 +31,7 @@ FLOORS = {
     "backends": {"errors", "ir", "backends"},
     "inspection": {"errors", "ir", "ops", "passes", "backends", "inspection"},
     "progress": set(),
-    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress"},
+    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress", "compile"},
     "saving": {"errors", "ir", "ops", "compile"},
     "gradients": {"errors", "ir", "ops", "passes", "gradients"},
     "control": {"errors", "ir", "ops", "passes", "control"},

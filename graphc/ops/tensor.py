@@ -80,7 +80,7 @@ class Tensor(Node):
 
     def eval(self, inputs: dict[Tensor, ArrayLike] | None = None) -> np.ndarray[Any, Any]:
         """The value for given inputs, by the interpreter: for a quick look."""
-        raise NotImplementedError  # given by graphc/compile.py, which knows the backends
+        raise NotImplementedError  # given by graphc/compile/building.py, which knows the backends
 
     # --- Python's operators ---
 

@@ -1,0 +1,70 @@
+"""From symbols to something that runs: compile(), and eval() of one symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphc import passes as all_passes
+from graphc.compile.compiled import Compiled
+from graphc.compile.declaring import declared_graph
+from graphc.errors import InputError, caller
+from graphc.ir.graph import Graph
+from graphc.ir.target import Target
+from graphc.ops import Variable
+from graphc.ops.tensor import Tensor
+
+if TYPE_CHECKING:
+    pass
+
+Array = np.ndarray[Any, Any]
+Pass = Callable[[Graph], Graph]
+
+
+def compile(
+    inputs: Tensor | Sequence[Tensor],
+    outputs: Any,
+    updates: Mapping[Variable, Tensor] | Sequence[tuple[Variable, Tensor]] | None = None,
+    *,
+    name: str = "graph",
+    backend: str = "llvm",
+    passes: Sequence[Pass] | None = None,
+    progress: bool = True,
+    target: str | Target | None = None,
+) -> Compiled:
+    """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
+
+    inputs: placeholders, in the order of the call's arguments. outputs: a symbol, or lists, tuples and dicts of them; a call
+    gives arrays in the same form. updates: variable -> symbol of the variable's type; all new values are computed before any
+    is written; a variable that is read and has a `default_update` gets that one unless another is given. backend: "llvm"
+    (native code), "numba" (native code by Numba's compiler, which takes longer), "interpreter" (NumPy, node by node) or "program"
+    (the lowered program, statement by statement: slow). passes: graph passes instead of `gx.passes.DEFAULT`. progress: whether a
+    terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere. target: the processor that
+    native code is made for, by a name as "x86-64-v3" or as a graphc.ir.target.Target; by default what GRAPHC_TARGET in the
+    environment names, or this machine.
+
+    >>> import graphc as gx
+    >>> x = gx.placeholder("x", ("n",), "float64")
+    >>> f = gx.compile([x], gx.sum(x * x))
+    >>> f([1.0, 2.0])
+    array(5.)
+    """
+    chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    graph = declared_graph(chosen, outputs, updates, name)
+    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress), target)
+
+
+def evaluate_symbol(y: Tensor, inputs: Mapping[Tensor, Any] | None = None) -> Array:
+    """The value of one symbol by the interpreter; `inputs` maps placeholders to arrays."""
+    given = dict(inputs or {})
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise InputError(f"eval: keys must be placeholders, got {x!r}", where=caller(), hint="y.eval({x: array})")
+    run = Compiled(declared_graph(list(given), y, None, "eval", advance=False), y, "interpreter", ())
+    result: Array = run(*given.values())
+    return result
+
+
+Tensor.eval = lambda self, inputs=None: evaluate_symbol(self, inputs)  # type: ignore[method-assign]

@@ -1,0 +1,289 @@
+"""A compiled program: what a call runs, and what it tells about itself."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+
+from graphc import advice
+from graphc import passes as all_passes
+from graphc.backends import Backend, load_backend
+from graphc.compile.arguments import Arguments
+from graphc.compile.outputs import form_of
+from graphc.errors import GraphError, InputError, caller
+from graphc.ir.graph import Graph
+from graphc.ir.names import collected
+from graphc.ir.program import Program
+from graphc.ir.signature import signature_of
+from graphc.ir.state import STATE
+from graphc.ir.target import HOST, Target, find_target
+from graphc.ops import Variable
+from graphc.passes.fusion.plan import Plan
+from graphc.progress import Progress
+from graphc.progress import progress as shown
+
+if TYPE_CHECKING:
+    from graphc.inspection.explain import Explanation
+    from graphc.inspection.memory import Memory
+    from graphc.inspection.profile import Profile
+
+Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
+Pass = Callable[[Graph], Graph]
+
+
+def target_of(target: str | Target | None, backend: Backend) -> Target | None:
+    """What to compile for, if the backend can run it here; None where nothing is compiled."""
+    if not backend.native and target in (None, HOST):
+        return None
+    found = find_target(target)
+    reason = backend.refuses(found)
+    if reason:
+        raise InputError(
+            f"compile: the backend {backend.name} cannot run what is made for {found.name} here: {reason}", where=caller(),
+            hint="leave the target out" if target is not None else "GRAPHC_TARGET names it",
+        )  # fmt: skip
+    return found
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Without Python's search for cycles, a seventh of the time of passes: they make many objects and hardly any garbage."""
+    searches = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searches:
+            gc.enable()
+
+
+class Compiled:
+    """A compiled computation: call it with arrays.
+
+    graph      the graph after all passes
+    stages     (name, graph, plan or program) after every pass, first the graph as declared
+    plan       which nodes share a kernel, and what kept others apart (native backends)
+    program    the kernels over planned buffers (native backends)
+    kernels    the distinct native kernels, each with its `source`
+    target     what it is compiled for; None where an interpreter runs the graph
+    variables  name -> variable: all that a call reads or writes
+    """
+
+    def __init__(
+        self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False,
+        target: str | Target | None = None,
+    ) -> None:  # fmt: skip
+        self._options = (backend, tuple(passes), progress, target)
+        chosen = load_backend(backend)
+        self.target = target_of(target, chosen)
+        lowering = (*all_passes.LOWERING, *chosen.steps) if chosen.native else ()
+        with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
+            self._build(graph, outputs, chosen, passes, lowering, told)
+
+    def _build(
+        self, graph: Graph, outputs: Any, chosen: Backend, passes: Sequence[Pass], lowering: Sequence[Any], told: Progress
+    ) -> None:  # fmt: skip
+        self.backend = chosen.name
+        declared = graph
+        self.stages: list[tuple[str, Graph | Plan | Program]] = [("declared", declared)]
+        self.inputs = graph.inputs
+        for change in passes:
+            told.at(change.__name__)
+            graph = self._applied(change, graph)
+            self.stages.append((change.__name__, graph))
+        self.graph = graph
+        self._form = form_of(outputs)
+        self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
+        self.signature = signature = signature_of(graph, declared)
+        self._arguments = Arguments(graph.name, signature)
+        program: Any = graph
+        for step in lowering:
+            told.at(step.__name__)
+            before, program = program, self._applied(step, program)
+            if isinstance(program, Program) and not isinstance(before, Program):  # which has seen the last graph alone
+                program = program.asking(signature)
+            self.stages.append((step.__name__, program))
+            if isinstance(program, Graph):
+                self.graph = program
+        told.at("machine code" if chosen.native else chosen.name)
+        live = self.variables
+        bound = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
+        self._executable = chosen.build(program, *bound)
+        self._again = self._executable.again
+
+    def _applied(self, change: Callable[..., Any], given: Any) -> Any:
+        """What a pass makes; one that takes a target is told it."""
+        return change(given, target=self.target) if "target" in inspect.signature(change).parameters else change(given)
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """The variables that a call reads or writes, by the names that texts and files give them (see `gx.named_variables`).
+
+        >>> import graphc as gx
+        >>> w, b = gx.variable([1.0, 2.0], name="w"), gx.variable(0.0)
+        >>> loss = gx.sum(w) + b
+        >>> list(gx.compile([], loss, updates=gx.optim.momentum(loss, [w, b])).variables)
+        ['w', 'v', 'w.momentum.m', 'v.momentum.m']
+        """
+        declared = self.stages[0][1]
+        assert isinstance(declared, Graph)
+        return {name: v for name, v in collected(declared.variables).items() if isinstance(v, Variable)}
+
+    @property
+    def plan(self) -> Plan:
+        """Which nodes share a kernel, which are inlined, and which rules kept others apart.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n", 64), "float32")
+        >>> print(gx.compile([x], gx.sum(gx.exp(x), axis=1)).plan)
+        plan graph(%x: f32[n, 64]) {
+          cluster 0: rows [n | 64] {
+            %0 = exp(%x) : f32[n, 64]
+            %1 = sum(%0, axes=[1]) : f32[n]
+          }
+          return %1
+        }
+        """
+        found = next((stage for _, stage in self.stages if isinstance(stage, Plan)), None)
+        if found is None:
+            raise GraphError(f"the backend {self.backend!r} runs the graph itself: it has no plan", where=caller())
+        return found
+
+    @property
+    def program(self) -> Program:
+        """The kernels, their order and their buffers."""
+        found = self.stages[-1][1]
+        if not isinstance(found, Program):
+            raise GraphError(f"the backend {self.backend!r} runs the graph itself: it has no program", where=caller())
+        return found
+
+    @property
+    def kernels(self) -> Sequence[Any]:
+        """The distinct native kernels, each with `name`, `source` and `kernel` (its text)."""
+        return self._executable.kernels
+
+    @property
+    def compilations(self) -> int:
+        """How often native code was compiled: once, whatever sizes follow."""
+        return self._executable.compilations
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise advice.unknown_attribute(self, name, advice.COMPILED)
+
+    def __copy__(self) -> Compiled:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        """The program over copies of its variables, compiled anew; itself where it has none."""
+        old = self.stages[0][1]
+        graph = copy.deepcopy(old, memo)
+        if graph is old:
+            return self
+        assert isinstance(graph, Graph)
+        made = Compiled(graph, graph.outputs, *self._options)
+        made._form = self._form
+        return made
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise InputError(
+            f"pickle of program {self.graph.name} is not possible", where=caller(),
+            hint="gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)",
+        )  # fmt: skip
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        if named:
+            args = self._arguments.by_name(args, named)
+        results = self._again(args) if self._hold is None else self._hold(self._again, args)
+        return self._form(self._first(args) if results is None else results)
+
+    def _first(self, args: tuple[Any, ...]) -> list[Array]:
+        """The outputs for arguments that are to be checked and made arrays of the inputs' types."""
+        arrays, sizes, key = self._arguments.checked(args)
+        return self._held(lambda given: self._executable.run(given, sizes, key), arrays)
+
+    def _held(self, run: Callable[[list[Array]], Result], arrays: list[Array]) -> Result:
+        """`run(arrays)` with the state that the program needs held."""
+        return run(arrays) if self._hold is None else self._hold(run, arrays)
+
+    @property
+    def memory(self) -> Memory:
+        """The bytes of arena, variables, arguments and scratch, as expressions of the symbolic dimensions; `at` gives numbers.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("batch", 100), "float32")
+        >>> f = gx.compile([x], gx.exp(x))
+        >>> f.memory.peak, f.memory.at(batch=64).peak
+        (800*batch, 51200)
+        """
+        from graphc.inspection.memory import memory
+
+        return memory(self.program, self.kernels)
+
+    def profile(self, *args: Any, **named: Any) -> Profile:
+        """What each kernel takes, moves and computes for these arguments, each timed alone; variables keep their values.
+
+        >>> import numpy as np, graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float32")
+        >>> found = gx.compile([x], gx.sum(x * x)).profile(np.ones(1000, "float32"))
+        >>> [(row.kernel, row.bytes, row.flops) for row in found.rows]
+        [('k0', 4004, 2000), ('k1', 8, 1)]
+        """
+        from graphc.inspection.profile import profile
+
+        arrays, sizes, key = self._arguments.checked(self._arguments.by_name(args, named))
+        times = self._held(lambda given: self._executable.times(given, sizes, key), arrays)
+        found = self.stages[-1][1]
+        return profile(self.graph, found if isinstance(found, Program) else None, times, sizes)
+
+    def look(self, question: Callable[[Graph, list[Array], dict[str, int]], Result], *args: Any, **named: Any) -> Result:
+        """question(the graph as declared, the arguments as arrays of the inputs' types, the sizes), while no variable changes.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> gx.compile([x], x + 1).look(lambda graph, arrays, sizes: sizes, [1.0, 2.0])
+        {'n': 2}
+        """
+        arrays, sizes, _ = self._arguments.checked(self._arguments.by_name(args, named))
+        declared = self.stages[0][1]
+        assert isinstance(declared, Graph)
+        return self._held(lambda given: question(declared, given, sizes), arrays)
+
+    def explain(self) -> Explanation:
+        """Each value that one kernel writes for another: what it costs, and which rule kept the two apart.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n", 64), "float32")
+        >>> f = gx.compile([x], gx.exp(x @ gx.ones((64, 64), "float32")) @ gx.ones((64, 64), "float32"))
+        >>> [(b.writer, b.reader, str(b.bytes)) for b in f.explain()]
+        [('k0', 'k1', '256*n')]
+        """
+        from graphc.inspection.explain import explain
+
+        program = self.program
+        fused = next(stage for _, stage in self.stages if isinstance(stage, Program))
+        return explain(self.plan, fused, program)
+
+    def to_dot(self, path: str | None = None) -> str:
+        """The final graph as DOT, nodes of one kernel in one cluster; written to `path` if given."""
+        from graphc.ir.dot import to_dot
+
+        return to_dot(self, path)
+
+    def __repr__(self) -> str:
+        takes = ", ".join(f"{x.name}: {x.type}" for x in self.signature.inputs)
+        gives = ", ".join(str(n.type) for n in self.graph.outputs)
+        return f"<Compiled {self.graph.name}({takes}) -> {gives}, backend {self.backend}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from graphc.ir.dot import mimebundle
+
+        return mimebundle(self)
