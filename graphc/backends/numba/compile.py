@@ -67,7 +67,7 @@ class NumbaText(Text):
         arity = {node.func.id: len(node.args) for node in calls if isinstance(node.func, ast.Name)}
         space: dict[str, Any] = {
             name: _wrapped(v, arity[name]) if isinstance(v, Intrinsic) else v
-            for name, v in self.used.items()
+            for name, v in self.names.items()
             if name in arity or not isinstance(v, Intrinsic)
         }
         exec(self.text, space)
