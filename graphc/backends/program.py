@@ -24,6 +24,7 @@ from graphc.ir.dims import Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.program import (
+    RUN,
     Accumulate,
     Axis,
     Block,
@@ -261,16 +262,25 @@ class _Iteration:
         return left[0]
 
     def contract(self, c: Contract) -> None:
-        """Each side once for each of its elements; then the sums, in the order of k."""
+        """Each side once for each of its elements; then the sums, run by run in the order of k."""
+        run = RUN if c.run is None else self.size(c.run)
         left = [[self.block(c.left) for _ in self.turns(c.k)] for _ in self.turns(c.m)]
         right = [[self.block(c.right) for _ in self.turns(c.k)] for _ in self.turns(c.n)]
         for row, _ in zip(left, self.turns(c.m), strict=True):
             for column, _ in zip(right, self.turns(c.n), strict=True):
-                total = c.dtype.numpy.type(0)
-                for x, y in zip(row, column, strict=True):
-                    total = PRIMITIVES["fma"](x, y, total) if c.dtype.is_float else total + x * y
-                self.values[c.result] = total
+                self.values[c.result] = self.sum_of_products(row, column, c.dtype, run)
                 self.run(c.epilogue)
+
+
+    @staticmethod
+    def sum_of_products(row: Sequence[Any], column: Sequence[Any], dtype: DType, run: int) -> Any:
+        total = dtype.numpy.type(0)
+        for first in range(0, len(row), run):
+            part = dtype.numpy.type(0)
+            for x, y in zip(row[first : first + run], column[first : first + run], strict=True):
+                part = PRIMITIVES["fma"](x, y, part) if dtype.is_float else part + x * y
+            total = total + part if first else part
+        return total
 
 
 def apply(op: str, dtype: DType, *args: Any) -> Any:

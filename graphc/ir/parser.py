@@ -597,6 +597,7 @@ class _Parser:
         n = self.axis()
         self.expect(",")
         k = self.axis()
+        run = self.expression() if self.take("by") else None
         self.expect("{")
         sides = []
         for side in ("left", "right"):
@@ -610,7 +611,7 @@ class _Parser:
         self.expect("{")
         epilogue = self.body()
         self.expect("}")
-        return Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue)
+        return Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue, run)
 
     def definition(self) -> Statement:
         name = self.name("a value")

@@ -48,6 +48,7 @@ from graphc.ir.target import Target, host
 from graphc.ir.types import DType, TensorType
 
 Index = tuple[Size, ...]
+RUN = 512  # the longest run of a contraction's k: what one chain adds up before its sum joins the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,9 @@ class Contract:
     """%result = sum over k of left * right, for every m and n; then the epilogue.
 
     `left` and `right` are scalar code over (m, k) and (k, n); `epilogue` is code over (m, n) that may use %result and stores
-    what is kept.
+    what is kept. From its start on, k goes in runs of `run`, at most `RUN`, of which the last may be shorter: each is a chain
+    from 0, in ascending order, in which a product of floats joins by a fused multiply-add where the processor has one; the sums
+    of runs are added in order. `split_reductions` says how long runs are.
     """
 
     m: Axis
@@ -183,6 +186,7 @@ class Contract:
     result: str
     dtype: DType
     epilogue: tuple[Statement, ...]
+    run: Size | None = None
 
 
 Statement = Let | Load | Store | Init | Reduce | Join | Accumulate | Loop | While | Branch | Contract

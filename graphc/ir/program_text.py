@@ -183,8 +183,9 @@ class _Body:
                     head = f"case {_arg(choice, t.int64)} == {i}" if i == 0 else f"}} case {i}"
                     found += [f"{indent}{head} {{", *self.lines(inner, indent + "  ")]
                 return [*found, indent + "}"]
-            case Contract(m, n, k, left, right, result, dtype, epilogue):
-                found = [f"{indent}contract {m}, {n}, {k} {{"]
+            case Contract(m, n, k, left, right, result, dtype, epilogue, run):
+                runs = "" if run is None else f" by {run}"
+                found = [f"{indent}contract {m}, {n}, {k}{runs} {{"]
                 for side, block in (("left", left), ("right", right)):
                     found += [f"{indent}  {side} {{", *self.block(block, indent + "    "), f"{indent}  }}"]
                 found += [f"{indent}  epilogue {written(result)}: {dtype.short} {{", *self.lines(epilogue, indent + "    ")]

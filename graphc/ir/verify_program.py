@@ -17,6 +17,7 @@ Of a kernel:
        element, as far as their indices show it: one that does not depend on a parallel loop's variable is an error
    12. a reduction continues an accumulator of its type and combination; what is joined is scratch of one axis, whose length is a
        power of 2, by a combination that has a name and is neither a position nor "set"
+   13. no run of a contraction is longer than RUN
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from graphc.ir.combines import PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.names import written
 from graphc.ir.program import (
+    RUN,
     Accumulate,
     Axis,
     Block,
@@ -337,7 +339,11 @@ class _Checker:
                 self.arg(index, scope, t.int64)
                 for body in several:
                     self.body(body, scope.inner(certain=False))
-            case Contract(m, n, k, left, right, result, dtype, epilogue):
+            case Contract(m, n, k, left, right, result, dtype, epilogue, run):
+                if run is not None:
+                    self.size(run, scope)
+                    if isinstance(run, int) and not 0 < run <= RUN:
+                        raise self.wrong(f"runs of {run} are not between 1 and {RUN}")
                 self.block(left, self.within((m, k), scope), dtype)
                 self.block(right, self.within((k, n), scope), dtype)
                 inner = self.within((m, n), scope)

@@ -26,6 +26,10 @@ sum joins the total with its rounding error kept (D. E. Knuth's two-sum), so tha
                                            ...
                                            %0 = %total + %lost, where that is a number
 
+A contraction is told how many k make one run, which is added up in registers before its sum joins the result:
+
+    contract m < 8, n < 8, k < 1000 {      =>      contract m < 8, n < 8, k < 1000 by 512 {
+
 Afterwards a reduction is one step in the order of the loops, and code that runs statement by statement has the bits of every
 other that does. Sums of integers, the largest and the smallest are the same in any order and stay as they are, but in a loop
 that has lanes anyway. Combinations that a user declares are in lanes too, since they are associative and commutative.
@@ -40,8 +44,11 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.combines import ADD, MUL, PLAIN, SET
 from graphc.ir.dims import Size
+from graphc.ir.pieces import piece
 from graphc.ir.program import (
+    RUN,
     Accumulate,
+    Contract,
     Init,
     Join,
     Kernel,
@@ -110,6 +117,7 @@ class _Splitter:
         self.names = FreshNames(kernel)
         self.lanes: dict[tuple[DType, int, int], str] = {}  # loops that follow each other use the same scratch
         self.compensated: dict[str, _Compensated] = {}
+        self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
 
     @property
     def scratch(self) -> list[Scratch]:
@@ -142,9 +150,30 @@ class _Splitter:
                     for name in own.keys() & self.compensated.keys():
                         if _count((statement,), name) != 0 and _count(statements[i + 1 :], name) == 0:
                             self.finish(made, name)
+                case Contract(left=left, right=right, k=k) if statement.run is None:
+                    pieces = (piece(side, k.var, self.shapes) for side in (left, right))
+                    run = self.run(made, k.extent, next((n for n in pieces if isinstance(n, int)), 1))
+                    made.append(with_bodies(replace(statement, run=run), self.body))
                 case _:
                     made.append(with_bodies(statement, self.body))
         return tuple(made)
+
+    def run(self, made: list[Statement], extent: Size, length: int) -> Size:
+        """How many k make one run of a contraction; of an unknown number, equal parts of whole sixteens."""
+        if isinstance(extent, int):
+            return run_length(extent, length)
+        parts = self.named(made, dims.maximum(dims.floordiv(dims.add(extent, RUN - 1), RUN), 1))
+        each = dims.floordiv(dims.sub(dims.add(extent, parts), 1), parts)
+        sixteens = dims.maximum(dims.floordiv(dims.add(each, 15), 16), 1)
+        return self.named(made, dims.mul(sixteens, 16))
+
+    def named(self, made: list[Statement], size: Size) -> Size:
+        """A size as the value of a statement, so that it is written and computed once."""
+        if isinstance(size, int) or size in map(dims.symbol, dims.names(size)):
+            return size
+        name = self.names.fresh()
+        made.append(Let(name, t.int64, "index", (), size))
+        return dims.symbol(f"%{name}")
 
     def join(self, made: list[Statement], reduce: Reduce, value: Arg) -> None:
         """A value joins its accumulator, with its rounding error where that is kept."""
@@ -239,7 +268,7 @@ class _Strips:
         made: list[Statement] = []
         whole = dims.divisor(self.extent)
         self.rest = whole % self.lanes != 0
-        self.extent = self.named(made, self.extent)
+        self.extent = self.splitter.named(made, self.extent)
         keeps = any(s.name in self.splitter.compensated for s in self.reduces)
         if not keeps or _is_at_most(self.extent, BLOCK):
             self.block(made, 0, self.extent)
@@ -249,14 +278,14 @@ class _Strips:
         first = dims.mul(dims.symbol(number), BLOCK)
         here: Size = BLOCK
         if whole % BLOCK != 0:
-            here = self.named(inside, dims.minimum(dims.sub(self.extent, first), BLOCK))
+            here = self.splitter.named(inside, dims.minimum(dims.sub(self.extent, first), BLOCK))
         self.block(inside, first, here)
         made.append(Loop(number, dims.floordiv(dims.add(self.extent, BLOCK - 1), BLOCK), tuple(inside)))
         return made
 
     def block(self, made: list[Statement], first: Size, extent: Size) -> None:
         """A part of the elements, whose result joins the accumulators."""
-        strips = self.named(made, dims.floordiv(extent, self.lanes))
+        strips = self.splitter.named(made, dims.floordiv(extent, self.lanes))
         self.each_lane(made, self.lanes, lambda lane: [
             Store(name, (lane,), s.combine.neutral(s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
         ])  # fmt: skip
@@ -268,14 +297,6 @@ class _Strips:
             done = dims.mul(strips, self.lanes)
             self.each_lane(made, dims.sub(extent, done), lambda lane: self.elements(dims.add(first, done), lane))
         self.join(made)
-
-    def named(self, made: list[Statement], size: Size) -> Size:
-        """A size as the value of a statement, so that it is written and computed once."""
-        if isinstance(size, int) or size in map(dims.symbol, dims.names(size)):
-            return size
-        name = self.fresh()
-        made.append(Let(name, t.int64, "index", (), size))
-        return dims.symbol(f"%{name}")
 
     def each_lane(self, made: list[Statement], stop: Size, inside: Callable[[Size], list[Statement]]) -> None:
         lane = self.fresh()
@@ -320,6 +341,20 @@ def _at(statement: Statement, var: str, place: Size) -> Statement:
         case Reduce(position=position) if position is not None:
             return replace(statement, position=size(position))
     return statement
+
+
+def run_length(k: int, length: int = 1) -> int:
+    """How many k make one run: all, or equal parts of at most `RUN`; whole pieces, where k is made of pieces of a length.
+
+    >>> run_length(1000), run_length(576, 64), run_length(27, 3)
+    (512, 320, 27)
+    """
+    if length == 1 or k % length or length > RUN:
+        parts = max(1, -(-k // RUN))
+        return max(16, (-(-k // parts) + 15) // 16 * 16)
+    pieces = k // length
+    parts = -(-pieces // (RUN // length))
+    return -(-pieces // parts) * length
 
 
 def _is_at_most(size: Size, limit: int) -> bool:

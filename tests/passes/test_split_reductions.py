@@ -102,3 +102,17 @@ def test_lanes_become_vectors_and_stay_in_registers():
     inner = [text for text in loops if "fadd <" in text and "br i1" in text and "phi <" in text]
     assert inner, kernel.llvm
     assert all("store" not in text for text in inner), inner
+
+
+@pytest.mark.parametrize(("k", "run"), [(16, 16), (512, 512), (513, 272), (1040, 352)])
+def test_a_contraction_adds_up_the_runs_that_the_program_names(k: int, run: int) -> None:
+    """Interpreted, where each run is a chain of fused multiply-adds, and native: the same bits."""
+    x, y = gx.placeholder("x", (2, k)), gx.placeholder("y", (k, 3))
+    named = gx.placeholder("x", (2, "k")), gx.placeholder("y", ("k", 3))
+    a, b = (RNG.normal(size=shape).astype("float32") for shape in ((2, k), (k, 3)))
+    native = [gx.compile([*given], given[0] @ given[1]) for given in ((x, y), named)]
+    (contract,) = (s for kernel in native[0].program.kernels for s in statements_of(kernel.body) if isinstance(s, Contract))
+    assert contract.run == run
+    wanted = gx.compile([x, y], x @ y, backend="program")(a, b)
+    for f in native:
+        np.testing.assert_array_equal(f(a, b), wanted)

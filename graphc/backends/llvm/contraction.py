@@ -10,7 +10,8 @@
                     after the last run: the epilogue over the strip
                 or, where neighbours among the results lie in memory along m: they are turned, and the epilogue goes over all rows
 
-Every result is a sum over fixed runs of k, each of them one chain in ascending order: its bits depend on the operands alone.
+Every result is a sum over the runs of k that the program names, each of them one chain in ascending order: its bits depend on the
+operands alone.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from typing import TYPE_CHECKING
 
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
-from graphc.backends.llvm.packing import Packing, Pieces, Walk, piece
+from graphc.backends.llvm.packing import Packing, Pieces, Walk
 from graphc.backends.llvm.places import Placed, placed
 from graphc.backends.llvm.tiles.library import TileFunction, native
 from graphc.backends.llvm.tiles.pack import HEADER, few
-from graphc.backends.llvm.tiles.shape import STEPS, tallest
+from graphc.backends.llvm.tiles.shape import tallest
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.program import Block, Contract, Load, Store
+from graphc.ir.program import RUN, Block, Contract, Load, Store
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.target import Target
 from graphc.ir.types import DType
@@ -44,9 +45,9 @@ ROWS = 512  # rows of the left operand that share packed panels: so many that pa
 
 
 def column_bytes(target: Target) -> int:
-    """Of a row of the panels, whole ones: with `STEPS` rows they take a quarter of a core's cache."""
+    """Of a row of the panels, whole ones: with `RUN` rows they take a quarter of a core's cache."""
     panel = 2 * target.vector_bytes
-    return max(panel, target.core_cache // 4 // STEPS // panel * panel)
+    return max(panel, target.core_cache // 4 // RUN // panel * panel)
 
 
 def turned_bytes(target: Target) -> int:
@@ -127,24 +128,6 @@ def in_panels(printer: Printer, block: Block, k: str, n: str, dtype: DType) -> P
     length = printer.shapes[load.buffer][1]
     address = dims.add(dims.mul(length, dims.symbol(n)), dims.mul(width, dims.symbol(k)))  # where n begins a panel
     return Plain(load.buffer, address, width, dims.mul(width, length))
-
-
-def run_length(k: Size, piece: int = 1) -> int | None:
-    """How many k make one run: all, or equal parts of at most `STEPS`; None where only a call knows.
-
-    The parts are whole pieces, where k is made of pieces.
-
-    >>> run_length(1000), run_length(576, 64), run_length(27, 3)
-    (512, 320, 27)
-    """
-    if not isinstance(k, int):
-        return None
-    if piece == 1 or k % piece or piece > STEPS:
-        parts = max(1, -(-k // STEPS))
-        return max(16, (-(-k // parts) + 15) // 16 * 16)
-    pieces = k // piece
-    parts = -(-pieces // (STEPS // piece))
-    return -(-pieces // parts) * piece
 
 
 def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
@@ -241,10 +224,10 @@ class _Contraction:
             self.rows = min(self.rows, max(self.lanes, kept))
         if isinstance(contract.m.extent, int):
             self.rows = min(self.rows, max(1, contract.m.extent))
-        pieces = [piece(printer, operand, contract.k.var) for operand in (contract.left, contract.right)]
-        run = run_length(contract.k.extent, next((n for n in pieces if isinstance(n, int)), 1))
-        self.run = STEPS if run is None else run
-        self.fixed_run = run
+        if contract.run is None:
+            raise AssertionError("split_reductions says how long the runs of k are")
+        self.fixed_run = contract.run if isinstance(contract.run, int) else None
+        self.run = self.fixed_run or RUN
         self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
         self.height = tallest(self.target)
 
@@ -377,9 +360,7 @@ class _Contraction:
         run = str(self.fixed_run)
         if self.fixed_run is None:
             run = "run"
-            most = printer.intrinsic("maximum")
-            line(0, f"parts = {most}({udiv}(k_stop - k_start + {STEPS - 1}, {STEPS}), 1)")
-            line(0, f"run = {most}({udiv}({udiv}(k_stop - k_start + parts - 1, parts) + 15, 16)*16, 16)")
+            line(0, f"run = {size(contract.run or RUN)}")
         line(0, f"for column0 in range({size(contract.n.start)}, n_stop, {self.columns}):")
         line(1, f"columns = {least}(n_stop - column0, {self.columns})")
         line(1, f"for row0 in range({size(contract.m.start)}, m_stop, {self.rows}):")

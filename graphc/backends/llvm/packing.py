@@ -20,18 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import gcd
 from typing import TYPE_CHECKING
 
 from graphc.ir import dims
 from graphc.ir.dims import Dim, FloorDiv, Max0, Size
+from graphc.ir.pieces import piece
 from graphc.ir.program import Block, Load, Statement
 from graphc.ir.scalar import Const, Let, Ref
 
 if TYPE_CHECKING:
     from graphc.backends.llvm.source import Printer
-
-PIECE = 2  # elements from which a piece is worth a loop of its own
 
 
 @dataclass(frozen=True)
@@ -48,41 +46,6 @@ class Walk:
     origin: Size = 0
     whole: int = 0
     count: int = 0
-
-
-def _sizes(printer: Printer, block: Block) -> list[Size]:
-    """The index expressions of a block; of loads the addresses, from which quotients may have gone."""
-    found: list[Size] = []
-    for statement in block.body:
-        match statement:
-            case Load(buffer=buffer, index=index):
-                found.append(dims.ravel(index, printer.shapes[buffer]))
-            case Let(op="index", index=index):
-                found.append(index)
-    return found
-
-
-def piece(printer: Printer, block: Block, var: str) -> Size | None:
-    """The length of the pieces of an axis within which all quotients of its variable are constant; None if there are none."""
-    found: Size | None = None
-    todo = _sizes(printer, block)
-    while todo:
-        size = todo.pop()
-        for monomial, _ in size.terms if isinstance(size, Dim) else ():
-            for atom in monomial:
-                match atom:
-                    case FloorDiv(a, b) if a == dims.symbol(var):
-                        if found is None:
-                            found = b
-                        elif isinstance(found, int) and isinstance(b, int):
-                            found = gcd(found, b)
-                        elif dims.divide_exactly(b, found) is None:
-                            found = b if dims.divide_exactly(found, b) is not None else 1
-                    case FloorDiv(a, b):
-                        todo += (a, b)
-                    case Max0(a):
-                        todo.append(a)
-    return None if isinstance(found, int) and found < PIECE else found
 
 
 def _in_pieces(size: Size, var: str, number: str, length: Size) -> Size:
@@ -111,7 +74,7 @@ class Pieces:
 
     def __init__(self, printer: Printer, block: Block, walk: Walk) -> None:
         self.printer, self.walk = printer, walk
-        self.length = piece(printer, block, walk.var)
+        self.length = piece(block, walk.var, printer.shapes)
         self.number = f"{walk.var}_piece"
 
     def size(self, size: Size) -> Size:

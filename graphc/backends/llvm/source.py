@@ -94,6 +94,7 @@ def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
             case Reduce(position=position) if position is not None:
                 sizes.append(position)
             case Contract():
+                sizes.append(statement.run or 0)
                 for axis in (statement.m, statement.n, statement.k):
                     bound.add(axis.var)
                     sizes += [axis.start, axis.stop]

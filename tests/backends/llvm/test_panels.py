@@ -11,7 +11,7 @@ import pytest
 import graphc as gx
 from graphc.backends.llvm.contraction import panel_width
 from graphc.backends.llvm.panels import least_rows
-from graphc.backends.llvm.tiles.shape import STEPS
+from graphc.ir.program import RUN as STEPS
 from graphc.ir.target import find_target
 from graphc.ir.types import float32, float64
 

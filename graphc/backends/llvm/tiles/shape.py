@@ -1,12 +1,10 @@
-"""The shapes of register tiles, which follow from a target's vector registers; and how long a run of products is."""
+"""The shapes of register tiles, which follow from a target's vector registers."""
 
 from __future__ import annotations
 
 from llvmlite import ir
 
 from graphc.ir.target import Target
-
-STEPS = 512  # the longest run of products that is summed in registers before the sum joins the result: an order of sums, no fact
 
 
 def tallest(target: Target) -> int:
