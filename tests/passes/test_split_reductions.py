@@ -74,6 +74,16 @@ def test_infinite_sums_stay_what_they_are():
     assert np.isnan(f(big))
 
 
+def test_rounding_errors_of_blocks_are_kept():
+    """A total of 2**24 beside which every block is too small to count: what is lost comes back at the end."""
+    x = gx.placeholder("x", (2, "n"))
+    values = np.full((2, 512 * 40), 2.0**-10, "float32")
+    values[:, 0] = 2.0**24
+    for backend in ("llvm", "program"):
+        found = gx.compile([x], gx.sum(x, axis=1), backend=backend)(values)
+        np.testing.assert_array_equal(found, np.full(2, 2.0**24 + 20, "float32"))
+
+
 def test_errors_of_a_long_sum_do_not_grow_with_its_length():
     x = gx.placeholder("x", ("n",))
     value = np.full(1_000_000, 0.1, "float32")
