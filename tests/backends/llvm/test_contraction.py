@@ -205,7 +205,8 @@ def test_operands_of_16_bits_are_read_as_they_are(dtype: str, left: str, right: 
     found = gx.compile(narrow, [products(*(gx.astype(x, "float32") for x in narrow)), products(*narrow)])
     wanted = gx.compile(wide, products(*wide))
     name = "pack_rows" if right == "kn" else "pack_columns"
-    assert f"{name}_{gx.ir.types.as_dtype(dtype).short}_f32" in "".join(k.source for k in found.kernels)
+    as_they_are = f"{name}_{gx.ir.types.as_dtype(dtype).short}_f32" in "".join(k.source for k in found.kernels)
+    assert as_they_are is (dtype == "bfloat16" or find_target(None).halves)
     for m, k, n in ((1, 1, 1), (2, 40, 33), (HEIGHT, 70, 2 * LANES), (25, 600, 7 * LANES + 3), (130, 33, 40), (300, 5, 130)):
         a, b = numbers(m, k).astype(held), numbers(k, n).astype(held)
         if k > 4:
