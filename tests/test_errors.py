@@ -78,6 +78,12 @@ def table(rows: list[Any]) -> Any:
 
 
 SHAPES = [
+    ("index ragged", lambda: gx.zeros((2,3))[[[1, 2], [1]]], errors.ShapeError,
+     "indexing f64[2, 3] with [[1, 2], [1]]: its rows differ in length",
+     "give rows of equal length"),
+    ("histogram range", lambda: gx.histogram(x, range=np.array(-1)), errors.InputError,
+     "histogram: range must be a pair (lowest, highest), got array(-1)",
+     None),
     ("add shapes", lambda: x + y, errors.ShapeError,
      "add cannot broadcast f32[batch, 3] and f32[batch, 4]: 3 and 4 differ",
      "sizes must be equal or 1; reshape or slice one operand"),

@@ -166,7 +166,8 @@ def _bounds(name: str, x: Tensor, given: Any) -> tuple[TensorLike, TensorLike]:
             low, high = ops.astype(low, "float64"), ops.astype(high, "float64")
         same = low == high
         return ops.where(same, low - 0.5, low), ops.where(same, high + 0.5, high)
-    if not isinstance(given, (tuple, list, np.ndarray)) or len(given) != 2:
+    several = isinstance(given, (tuple, list)) or (isinstance(given, np.ndarray) and given.ndim > 0)
+    if not several or len(given) != 2:
         raise InputError(f"{name}: range must be a pair (lowest, highest), got {given!r}", where=caller())
     first, last = given
     if any(isinstance(v, Tensor) for v in (first, last)):

@@ -68,10 +68,21 @@ def _is_array(key: Any) -> bool:
     return isinstance(key, (Tensor, list, np.ndarray))
 
 
+def _is_boolean(x: Tensor, key: Any) -> bool:
+    if not isinstance(key, (bool, list, np.ndarray)):
+        return isinstance(key, Tensor) and key.dtype.is_bool
+    try:
+        return bool(np.asarray(key).dtype == bool)
+    except ValueError as error:
+        raise ShapeError(
+            f"indexing {x.type} with {key!r}: its rows differ in length", where=caller(), hint="give rows of equal length"
+        ) from error
+
+
 def _parse(x: Tensor, key: Any) -> _Key:
     keys = list(key) if isinstance(key, tuple) else [key]
     for k in keys:
-        if np.asarray(k).dtype == bool if isinstance(k, (bool, list, np.ndarray)) else isinstance(k, Tensor) and k.dtype.is_bool:
+        if _is_boolean(x, k):
             raise ShapeError(
                 f"indexing {x.type} with booleans is not possible: the shape would be data", where=caller(),
                 hint="use gx.where(mask, x, 0), which keeps the shape, or gx.extract(mask, x, size=...)",

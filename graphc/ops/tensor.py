@@ -274,7 +274,7 @@ class Tensor(Node):
         return ops.round(self, decimals)
 
     def __round__(self, ndigits: int | None = None) -> Tensor:
-        return ops.round(self, ndigits or 0)
+        return ops.round(self, 0 if ndigits is None else ndigits)
 
     # --- NumPy's protocols, and what a symbol cannot do ---
 
