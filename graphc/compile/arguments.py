@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.signature import Argument, Signature
 from graphc.ops.tensor import Tensor
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 _MAX_SIZES = 1024  # shapes of arguments whose check is remembered

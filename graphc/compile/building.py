@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from graphc.ir.graph import Graph
 from graphc.ir.target import Target
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 Pass = Callable[[Graph], Graph]

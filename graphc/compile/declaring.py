@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from graphc.ir.operation import Input
 from graphc.ir.signature import Argument, size_rules
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from graphc.errors import InputError, caller
 from graphc.ops.tensor import Tensor
-
-if TYPE_CHECKING:
-    pass
 
 Array = np.ndarray[Any, Any]
 

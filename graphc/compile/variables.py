@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphc.compile.compiled import Compiled
 from graphc.errors import InputError, caller
 from graphc.ir.names import collected, is_name
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
-
-if TYPE_CHECKING:
-    pass
-
 
 
 def named_variables(variables: Compiled | Mapping[Any, Any] | Variable | Iterable[Any]) -> dict[str, Variable]:
@@ -43,7 +39,7 @@ def named(what: str, variables: Any) -> dict[str, Variable]:
             if not is_name(name):
                 raise InputError(f"{what}: {name!r} is not a name", where=caller(), hint="give {name: variable}")
         return {name: _a_variable(what, v) for name, v in variables.items()}
-    if isinstance(variables, Tensor) or not isinstance(variables, Iterable):
+    if isinstance(variables, Tensor) or not isinstance(variables, Iterable) or getattr(variables, "ndim", 1) == 0:
         variables = [variables]
     return collected(_a_variable(what, v) for v in variables)
 

@@ -93,6 +93,8 @@ class Variable(Tensor):
         >>> w.value
         array([8., 1., 1.])
         """
+        if isinstance(new, type):
+            raise InputError(f"update: the class {new.__name__} is no value", where=caller(), hint="give an array, or a function")
         if callable(new):
             STATE.write(self._replace, new)
         else:
