@@ -519,7 +519,7 @@ def test_a_sound_machine(own_cache: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["doctor"]) == 0
     found = findings(capsys.readouterr().out)
     assert list(found) == [
-        "graphc", "Python", "numpy", "numba", "llvmlite", "networkx", "processor", "vectors", "threads", "calls", "semaphores",
+        "graphc", "Python", "numpy", "numba", "llvmlite", "networkx", "processor", "target", "threads", "calls", "semaphores",
         "cache", "elementwise", "reduction", "product",
     ]  # fmt: skip
     assert found["numpy"] == np.__version__ and found["graphc"].startswith(gx.__version__)

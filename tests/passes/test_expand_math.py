@@ -16,7 +16,7 @@ import graphc as gx
 from graphc.ir import types as t
 from graphc.ir.combines import ADD
 from graphc.ir.operation import VOCABULARY, Pointwise
-from graphc.ir.program import Axis, Init, Kernel, Load, Loop, Param, Program, Reduce, Store, statements_of
+from graphc.ir.program import Axis, Init, Kernel, Load, Loop, Param, Program, Reduce, Store, bodies, statements_of
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.types import TensorType
 from graphc.passes.elementary import gamma, inverse, logarithm, power, trigonometric
@@ -344,8 +344,17 @@ def scalar_lines(expanded):
 def assert_primitive(expanded):
     lets = [s for s in statements_of(expanded.body) if isinstance(s, Let)]
     assert all(s.op == "index" or is_primitive(s.op, s.args[-1].dtype) for s in lets)
-    names = [s.name for s in lets]
-    assert len(set(names)) == len(names)
+    assert_no_name_twice(expanded.body, frozenset())
+
+
+def assert_no_name_twice(body, seen):
+    """Loops one after the other may use the same names, as the parts of one that was cut do."""
+    for statement in body:
+        if isinstance(statement, Let):
+            assert statement.name not in seen
+            seen |= {statement.name}
+        for inner in bodies(statement):
+            assert_no_name_twice(inner, seen)
 
 
 def test_maximum_becomes_comparisons_and_a_choice():

@@ -13,6 +13,7 @@ import pytest
 import graphc as gx
 from graphc.backends import load_backend
 from graphc.backends.llvm import compile
+from graphc.backends.llvm.host import host
 from graphc.backends.numba.compile import NumbaText
 
 ROOT = str(Path(gx.__file__).parent.parent)
@@ -112,6 +113,7 @@ def test_what_a_program_tells_of_itself():
 
 def test_what_it_keeps_is_not_what_llvm_keeps():
     names = {"exp": 1}
-    assert NumbaText("def kernel(a): pass", names).key != compile.Text("def kernel(a): pass", names).key
-    assert NumbaText("def kernel(a): pass", names).key == NumbaText("def kernel(a): pass", names).key
+    text = ("def kernel(a): pass", names, host())
+    assert NumbaText(*text).key != compile.Text(*text).key
+    assert NumbaText(*text).key == NumbaText(*text).key
     assert load_backend("numba").native and load_backend("numba").name == "numba"
