@@ -515,6 +515,7 @@ def findings(text: str) -> dict[str, str]:
 
 
 def test_a_sound_machine(own_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is kept is the pool's own code, where no test before has made it; nothing of the checks is."""
     threads = gx.get_num_threads()
     assert main(["doctor"]) == 0
     found = findings(capsys.readouterr().out)
@@ -524,8 +525,8 @@ def test_a_sound_machine(own_cache: Path, capsys: pytest.CaptureFixture[str]) ->
     ]  # fmt: skip
     assert found["numpy"] == np.__version__ and found["graphc"].startswith(gx.__version__)
     assert all(found[name].endswith(": OK") for name in ("semaphores", "cache", "elementwise", "reduction", "product"))
-    assert found["cache"].startswith(f"{own_cache}: 0 kernels, 0 of at most") and "mode 0700" in found["cache"]
-    assert list(own_cache.iterdir()) == []
+    kept = len(list(own_cache.iterdir()))
+    assert kept <= 1 and found["cache"].startswith(f"{own_cache}: {kept} kernels") and "mode 0700" in found["cache"]
     assert gx.get_num_threads() == threads and "GRAPHC_CACHE" not in os.environ
 
 
