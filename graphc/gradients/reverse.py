@@ -17,7 +17,7 @@ from graphc.passes.differentiate import differentiate
 
 def pull(name: str, cotangents: dict[Node, Node], wrt: Sequence[Tensor], unconnected: str | None = "zero") -> list[Tensor]:
     """The cotangents of `wrt`; where there are none, zeros, and what `unconnected` says where nothing depends on it."""
-    if unconnected not in (None, "zero", "error"):
+    if unconnected is not None and not (isinstance(unconnected, str) and unconnected in ("zero", "error")):
         raise InputError(
             f"{name}: unconnected is {unconnected!r}", where=caller(),
             hint="'zero', 'error', or None, which gives zeros and warns",

@@ -238,7 +238,7 @@ class Dim:
     def __format__(self, spec: str) -> str:
         try:
             return format(str(self), _NUMBERS.sub("", spec))
-        except ValueError:
+        except (ValueError, OverflowError, MemoryError):  # the last of a width without end
             hint = "give an alignment and a width, as in >5"
             raise InputError(f"{spec!r} is not a format of a size", where=caller(), hint=hint) from None
 

@@ -453,7 +453,8 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
     if kind is not None:
         return ops.full((), kind(value), dtype=dtype or t.as_dtype(kind))
     if isinstance(value, np.generic):
-        return ops.full((), value.item(), dtype=t.as_dtype(value.dtype))
+        own = t.as_dtype(value.dtype)  # before the value is asked for: there may be none of it in Python
+        return ops.full((), value.item(), dtype=own)
     if hasattr(value, "no_symbol"):  # a tuple of symbols that is not their stack
         raise InputError(f"a {type(value).__name__} cannot become a symbol", where=caller(), hint=value.no_symbol)
     if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, Dim)) for v in value):
