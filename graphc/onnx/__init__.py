@@ -2,10 +2,13 @@
 
     values.py       symbols, and what is known while a model is read
     operators.py    the table of operators, and one node as they see it
-    families/       the operators: elementwise, shapes, reductions, products, images, sequences, quantized, control
+    families/       the operators, a file for each family
     reading.py      a model's protobuf as symbols
     model.py        load, and the Model it gives
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from graphc.onnx.errors import ModelError
 from graphc.onnx.model import Model, load
@@ -14,6 +17,12 @@ from graphc.onnx.operators import Call, operator
 __all__ = ["Call", "Model", "ModelError", "load", "register"]
 
 
-def register(name, function):  # type: ignore[no-untyped-def]
-    """Add an operator, "domain::Op": a function of a Call, which gives a symbol or a tuple of them."""
+def register(name: str, function: Callable[[Call], Any]) -> None:
+    """Add an operator, "domain::Op", to those that models may have; one of ONNX's own domain has no "domain::".
+
+    function: of a `Call`, one node with its operands, to a symbol, or a tuple of them where the operator has several results.
+
+    >>> import graphc as gx
+    >>> gx.onnx.register("mine::Twice", lambda call: call[0] * 2)
+    """
     operator(name)(function)

@@ -39,7 +39,7 @@ class Call:
     scope: dict[str, Value] = field(default_factory=dict)  # what its graphs see
     node: Any = None  # as the model has it
 
-    def error(self, what: str, hint: str = "") -> ModelError:
+    def error(self, what: str, hint: str | None = None) -> ModelError:
         """The error of this node."""
         return ModelError(f"node {self.name or '(unnamed)'} of {self.operator}: {what}", hint=hint)
 

@@ -83,7 +83,8 @@ class Reader:
         """The array of a tensor that stands in the model."""
         dtype_of(tensor.data_type)
         if tensor.data_location == TensorProto.EXTERNAL:
-            raise ModelError(f"the data of {tensor.name} stand in another file", hint="gx.onnx.load(path, external=True)")
+            hint = "give gx.onnx.load what onnx.load(path) gives, if you trust the file"
+            raise ModelError(f"the data of {tensor.name} stand in another file", hint=hint)
         return np.asarray(numpy_helper.to_array(tensor))
 
     # --- graphs ---
@@ -126,7 +127,7 @@ class Reader:
         except ModelError:
             raise
         except gx.GraphError as error:
-            raise call.error(error.message, hint=error.hint or "") from error
+            raise call.error(error.message, hint=error.hint) from error
         except (ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError) as error:
             raise call.error(f"{type(error).__name__}: {error}") from error
         results = list(found) if isinstance(found, tuple) else [found]

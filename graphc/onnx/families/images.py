@@ -33,6 +33,11 @@ def padding_of(call: Call, sizes: Any, kernel: Any, stride: Any, dilation: Any, 
     return pairs
 
 
+def tap_of(offset: Any, sizes: Any, stride: Any, dilation: Any) -> tuple[slice, ...]:
+    """The elements that one element of a window meets, at all places of the window."""
+    return tuple(slice(o * d, o * d + (m - 1) * s + 1, s) for o, d, m, s in zip(offset, dilation, sizes, stride, strict=True))
+
+
 @operator("Conv")
 def conv(call: Call) -> Any:
     x, w = call[0], call[1]
@@ -103,20 +108,17 @@ def _windows(call: Call) -> tuple[Any, ...]:
 def max_pool(call: Call) -> Any:
     x, rank, kernel, stride, dilation, pads, extra = _windows(call)
     low = -math.inf if str(x.dtype).startswith(("float", "bfloat")) else gx.iinfo(x.dtype).min
-    widths = ((0, 0), (0, 0), *((a, b + m) for (a, b), m in zip(pads, extra, strict=True)))
-    padded = gx.pad(x, widths, constant_values=low) if any(n for pair in widths for n in pair) else x
+    around = tuple((a, b + m) for (a, b), m in zip(pads, extra, strict=True))
     if len(call.outputs) == 1:
-        return gx.nn.max_pool(padded, kernel, stride=stride, dilation=dilation)
+        return gx.nn.max_pool(x, kernel, stride=stride, padding=around, dilation=dilation)
+    padded = gx.pad(x, ((0, 0), (0, 0), *around), constant_values=low)
     n, c, *spatial = x.shape
     at: Any = gx.arange(math.prod(spatial), dtype="int64")
-    at = gx.reshape(at, tuple(spatial))
-    at = gx.pad(at, widths[2:], constant_values=0) if any(k for pair in widths for k in pair) else at
+    at = gx.pad(gx.reshape(at, tuple(spatial)), around)
     values, places = [], []
     sizes = [(padded.shape[2 + a] - ((kernel[a] - 1) * dilation[a] + 1)) // stride[a] + 1 for a in range(rank)]
     for offset in np.ndindex(*kernel):
-        key = tuple(
-            slice(o * d, o * d + (m - 1) * s + 1, s) for o, d, m, s in zip(offset, dilation, sizes, stride, strict=True)
-        )  # fmt: skip
+        key = tap_of(offset, sizes, stride, dilation)
         values.append(padded[(slice(None), slice(None), *key)])
         places.append(at[key])
     stack = gx.stack(values, axis=0)
@@ -133,7 +135,9 @@ def max_pool(call: Call) -> Any:
 @operator("AveragePool")
 def average_pool(call: Call) -> Any:
     x, rank, kernel, stride, dilation, pads, extra = _windows(call)
-    counted = call.attr("count_include_pad", 0)
+    counted = bool(call.attr("count_include_pad", 0))
+    if all(d == 1 for d in dilation) and not any(extra):
+        return gx.nn.avg_pool(x, kernel, stride=stride, padding=tuple(pads), count_padding=counted)
     ones = gx.ones((1, 1, *x.shape[2:]), x.dtype)
     before = ((0, 0), (0, 0), *pads)
     after = ((0, 0), (0, 0), *((0, m) for m in extra))
@@ -142,16 +146,12 @@ def average_pool(call: Call) -> Any:
         sizes = [(y.shape[2 + a] - ((kernel[a] - 1) * dilation[a] + 1)) // stride[a] + 1 for a in range(rank)]
         total: Any = None
         for offset in np.ndindex(*kernel):
-            key = tuple(
-                slice(o * d, o * d + (m - 1) * s + 1, s) for o, d, m, s in zip(offset, dilation, sizes, stride, strict=True)
-            )  # fmt: skip
+            key = tap_of(offset, sizes, stride, dilation)
             part = y[(slice(None), slice(None), *key)]
             total = part if total is None else total + part
         return total  # type: ignore[no-any-return]
 
     count = gx.pad(gx.pad(ones, before, constant_values=1 if counted else 0), after)
-    if all(d == 1 for d in dilation) and not any(extra) and not any(n for pair in pads for n in pair):
-        return gx.nn.avg_pool(x, kernel, stride=stride)
     return sums(gx.pad(gx.pad(x, before), after)) / sums(count)
 
 

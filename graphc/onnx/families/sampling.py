@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.onnx.families.images import tap_of
 from graphc.onnx.families.shapes import axes_of
 from graphc.onnx.operators import Call, operator
 
@@ -36,8 +37,10 @@ def _places(call: Call, n: int, out: int, scale: float, roi: tuple[float, float]
             return np.full(out, -0.5) if width == 1 else (x + 0.5) / scale - 0.5
         case "half_pixel_symmetric":
             return n / 2 * (1 - out / width) + (x + 0.5) / scale - 0.5
-        case "half_pixel" | "tf_half_pixel_for_nn":
-            return (x + 0.5) / scale - (0.5 if call.attr("coordinate_transformation_mode") != "tf_half_pixel_for_nn" else 0)
+        case "half_pixel":
+            return (x + 0.5) / scale - 0.5
+        case "tf_half_pixel_for_nn":
+            return (x + 0.5) / scale
     raise call.error(f"coordinate_transformation_mode={call.attrs['coordinate_transformation_mode']} is not read")
 
 
@@ -334,9 +337,7 @@ def col2im(call: Call) -> Any:
     parts = gx.reshape(x, (n, c, *block, *counts))
     y = gx.zeros((n, c, *padded), x.dtype)
     for offset in np.ndindex(*block):
-        key = tuple(
-            slice(o * d, o * d + (m - 1) * s + 1, s) for o, d, m, s in zip(offset, dilation, counts, stride, strict=True)
-        )  # fmt: skip
+        key = tap_of(offset, counts, stride, dilation)
         y = y.at[(slice(None), slice(None), *key)].add(parts[(slice(None), slice(None), *offset)])
     return y[(slice(None), slice(None), *(slice(pads[a], pads[a] + image[a]) for a in range(rank)))]
 

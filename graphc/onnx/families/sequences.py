@@ -9,7 +9,6 @@ import numpy as np
 
 import graphc as gx
 from graphc.onnx.operators import Call, operator
-from graphc.onnx.values import is_known
 
 _ACTIVATIONS: dict[str, Any] = {
     "Sigmoid": lambda x, a, b: gx.sigmoid(x), "Tanh": lambda x, a, b: gx.tanh(x), "Relu": lambda x, a, b: gx.maximum(x, 0),
@@ -257,5 +256,3 @@ def stft(call: Call) -> Any:
 def random(call: Call) -> Any:
     raise call.error("numbers at random are not read")
 
-
-_ = is_known
