@@ -23,6 +23,6 @@ def register(name: str, function: Callable[[Call], Any]) -> None:
     function: of a `Call`, one node with its operands, to a symbol, or a tuple of them where the operator has several results.
 
     >>> import graphc as gx
-    >>> gx.onnx.register("mine::Twice", lambda call: call[0] * 2)
+    >>> gx.onnx.register("mine::Half", lambda call: call[0] / 2)
     """
     operator(name)(function)

@@ -15,7 +15,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from graphc.onnx import Call, ModelError, load, register  # noqa: E402
+from graphc.onnx import Call, ModelError, load, operators, reading, register  # noqa: E402
 
 BACKENDS = ("interpreter", "llvm")
 RNG = np.random.default_rng(7)
@@ -103,7 +103,9 @@ def test_a_size_that_is_data_names_the_node_and_the_input() -> None:
     assert load(proto, values={"shape": np.array([2, 3])})(np.zeros(6, "f")).shape == (2, 3)
 
 
-def test_unknown_operators_are_refused_until_they_are_registered() -> None:
+def test_unknown_operators_are_refused_until_they_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "OPERATORS", dict(operators.OPERATORS))
+    monkeypatch.setattr(reading, "OPERATORS", operators.OPERATORS)
     proto = model(
         [helper.make_node("Twice", ["x"], ["y"], domain="mine")], {"x": [2]}, ["y"],
         opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("mine", 1)],
