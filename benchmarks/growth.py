@@ -202,10 +202,7 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
 
         return run
 
-    import graphc.backends.llvm as chosen
-
     passes.LOWERING = tuple(map(timed, passes.LOWERING))
-    chosen.steps = tuple(map(timed, chosen.steps))
     clock.watch(native, "print_source", "print source")
     clock.watch(frontend, "translate", "front end")
     clock.watch(native, "compile_text", "LLVM")

@@ -43,7 +43,6 @@ import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from benchmarks import report, training  # noqa: E402
-from graphc.backends import load_backend  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 from graphc.ir.types import TupleType  # noqa: E402
@@ -121,8 +120,7 @@ def _step(name: str) -> str:
     """What a stage is: from the table above, else the first line of its pass's module."""
     if name in _STEPS:
         return _STEPS[name]
-    own = {step.__name__: step for step in load_backend("llvm").steps}
-    change = own.get(name) or getattr(gx.passes, name, None)
+    change = getattr(gx.passes, name, None)
     module = sys.modules[change.__module__] if callable(change) else importlib.import_module(f"graphc.passes.{name}")
     return (module.__doc__ or "").strip().splitlines()[0]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import graphc as gx
-from graphc.backends import llvm, load_backend
+from graphc.backends import load_backend
 from graphc.ir.program import Kernel
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
@@ -76,7 +76,6 @@ def verified_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a test compiles is verified after every default pass."""
     monkeypatch.setattr(gx.passes, "DEFAULT", tuple(map(verified, gx.passes.DEFAULT)))
     monkeypatch.setattr(gx.passes, "LOWERING", tuple(map(readable, gx.passes.LOWERING)))
-    monkeypatch.setattr(llvm, "steps", tuple(map(readable, llvm.steps)))
 
 
 @pytest.fixture

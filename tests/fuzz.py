@@ -49,9 +49,7 @@ from test_walk import ULP  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc import ir  # noqa: E402
-from graphc.backends import load_backend  # noqa: E402
 from graphc.backends.interpreter import Body, bind_dims, evaluate, leaf_value, reference  # noqa: E402
-from graphc.backends.llvm import panels  # noqa: E402
 from graphc.backends.program import evaluate_program  # noqa: E402
 from graphc.errors import GraphError, ShapeError  # noqa: E402
 from graphc.ir import combines, dims  # noqa: E402
@@ -67,8 +65,9 @@ from graphc.passes.fusion.verify import verify_plan  # noqa: E402
 from graphc.passes.lowering import partition_carries  # noqa: E402
 
 STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
-LEAST_ROWS = panels.least_rows
 SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
+LAY_OUT_CONSTANTS = import_module("graphc.passes.lay_out_constants")
+LEAST_ROWS = LAY_OUT_CONSTANTS.least_rows
 
 Array = np.ndarray[Any, Any]
 Rng = np.random.Generator
@@ -1175,7 +1174,7 @@ def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.VECTORS = 0 if small else 4
-    panels.least_rows = (lambda target: 1) if small else LEAST_ROWS
+    LAY_OUT_CONSTANTS.least_rows = (lambda target: 1) if small else LEAST_ROWS
     run = gx.compile(
         [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
         backend=backend,
@@ -1234,7 +1233,7 @@ def check_programs(case: Case) -> Mismatch | None:
         for change in gx.passes.DEFAULT:
             source = change(source)
         wanted = interpreted(case, case.graph)
-        for change in (*gx.passes.LOWERING, *load_backend("llvm").steps):
+        for change in gx.passes.LOWERING:
             takes_target = "target" in signature(change).parameters
             source = change(source, target=find_target(None)) if takes_target else change(source)
             if isinstance(source, Graph):

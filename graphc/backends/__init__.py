@@ -12,7 +12,6 @@ from typing import Any
 from graphc.backends.executable import Executable, Storage, Timing
 from graphc.backends.running import Running
 from graphc.errors import GraphError, InputError, caller
-from graphc.ir.program import Program
 from graphc.ir.target import HOST, MEASURED, Target
 
 
@@ -20,14 +19,13 @@ from graphc.ir.target import HOST, MEASURED, Target
 class Backend:
     """A way to run.
 
-    `build` makes an Executable of a graph; if `native`, of a program, which `steps` of its own make ready, and of the variables
-    by the names of their buffers. `refuses` tells why it cannot run what is made for a target; it is empty where it can.
+    `build` makes an Executable of a graph; if `native`, of a program and of the variables by the names of their buffers.
+    `refuses` tells why it cannot run what is made for a target; it is empty where it can.
     """
 
     name: str
     native: bool
     build: Callable[..., Executable]
-    steps: tuple[Callable[[Program], Program], ...] = ()
     refuses: Callable[[Target], str] = lambda target: ""
 
 
@@ -53,13 +51,13 @@ def load_backend(name: str) -> Backend:
 
         return Backend(name, True, InterpretedProgram)
     if name == "llvm":
-        from graphc.backends.llvm import build, cannot_run, steps
+        from graphc.backends.llvm import build, cannot_run
 
-        return Backend(name, True, build, steps, cannot_run)
+        return Backend(name, True, build, cannot_run)
     if name == "numba":
         from graphc.backends import numba
 
-        return Backend(name, True, numba.build, numba.steps, numba.cannot_run)
+        return Backend(name, True, numba.build, numba.cannot_run)
     raise InputError(
         f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
     )

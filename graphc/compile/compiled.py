@@ -83,7 +83,7 @@ class Compiled:
         self._options = (backend, tuple(passes), progress, target)
         chosen = load_backend(backend)
         self.target = target_of(target, chosen)
-        lowering = (*all_passes.LOWERING, *chosen.steps) if chosen.native else ()
+        lowering = all_passes.LOWERING if chosen.native else ()
         with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
             self._build(graph, outputs, chosen, passes, lowering, told)
 

@@ -7,6 +7,7 @@ columns. Within one piece, the channels of a place, k goes on alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import gcd
 
 from graphc.ir import dims
@@ -53,3 +54,46 @@ def piece(block: Block, var: str, shapes: Mapping[str, Shape]) -> Size | None:
                     case Max0(a):
                         todo.append(a)
     return None if isinstance(found, int) and found < PIECE else found
+
+
+@dataclass(frozen=True)
+class Cut:
+    """An axis as a loop over its pieces around a loop over one piece; a `length` of None: all of it is one."""
+
+    var: str
+    length: Size | None
+
+    @property
+    def number(self) -> str:
+        """The variable that counts the pieces."""
+        return f"{self.var}_piece"
+
+    def size(self, size: Size) -> Size:
+        """An index expression in terms of the piece's number."""
+        return size if self.length is None else _in_pieces(size, self.var, self.number, self.length)
+
+
+def cut(block: Block, var: str, shapes: Mapping[str, Shape]) -> Cut:
+    """The pieces of an axis of a block (see `piece`)."""
+    return Cut(var, piece(block, var, shapes))
+
+
+def _in_pieces(size: Size, var: str, number: str, length: Size) -> Size:
+    """The size with quotients of a variable as quotients of the number of its piece."""
+    total: Size = 0
+    for monomial, factor in size.terms if isinstance(size, Dim) else (((), size),):
+        term: Size = factor
+        for atom in monomial:
+            value: Size
+            match atom:
+                case FloorDiv(a, b) if a == dims.symbol(var) and (pieces := dims.divide_exactly(b, length)) is not None:
+                    value = dims.floordiv(dims.symbol(number), pieces)
+                case FloorDiv(a, b):
+                    value = dims.floordiv(_in_pieces(a, var, number, length), _in_pieces(b, var, number, length))
+                case Max0(a):
+                    value = dims.maximum(_in_pieces(a, var, number, length), 0)
+                case str(name):
+                    value = dims.symbol(name)
+            term = dims.mul(term, value)
+        total = dims.add(total, term)
+    return total

@@ -4,8 +4,7 @@ A pass is a function Graph -> Graph with a `__name__`; `gx.compile(..., passes=g
 `differentiate` and `infer_shapes` need to be told more than the graph; `specialize(batch=64)` makes a pass of the latter,
 `rules("name: pattern => result")` one of rules as text. FUSION is the tuple of the steps of `plan_kernels`.
 
-LOWERING makes the program of a graph. Each pass over programs goes through those within a program too (`nested_programs`). What a
-backend adds of its own, such as `lay_out_constants`, stands after it in `stages`.
+LOWERING makes the program of a graph. Each pass over programs goes through those within a program too (`nested_programs`).
 """
 
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from graphc.passes.fuse import fuse
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.lay_out_constants import lay_out_constants
 from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.plan_kernels import FUSION, plan_kernels
@@ -59,11 +59,12 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     split_reductions,  # before expand_math, which writes what users declare as combinations
     expand_math,
     split_loops,
+    lay_out_constants,  # last: how a product's operands lie is known when nothing changes its code any more
 )  # fmt: skip
 
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
-    "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "merge_loops", "plan_buffers", "plan_kernels",
-    "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions",
-    "widen",
+    "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "lay_out_constants", "merge_loops",
+    "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize",
+    "split_loops", "split_reductions", "widen",
 ]  # fmt: skip

@@ -3,24 +3,20 @@
     host.py          this machine as a target
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
-    panels.py        constants in the order in which tiles read them
     source.py        a kernel as Python source
     frontend.py      source to LLVM text
-    objects.py          LLVM text to an object; a second process that does so too
+    objects.py       LLVM text to an object; a second process that does so too
     compile.py       what is compiled, and loaded
     cache.py         objects on disk
-    runtime.py          a call and the walk over its table of kernels, in the words of kernels
+    runtime.py       a call and the walk over its table of kernels, in the words of kernels
     pool.py          worker threads
     calls.py         whether native code may read Python's and NumPy's objects
     executor.py      binding sizes, memory, running
-    host_call.py       routines of Python among kernels
+    host_call.py     routines of Python among kernels
     stopwatch.py     the time of each call alone
 """
 
 from graphc.backends.llvm.executor import NativeProgram as build
 from graphc.backends.llvm.host import cannot_run
-from graphc.backends.llvm.panels import lay_out_constants
 
-steps = (lay_out_constants,)
-
-__all__ = ["build", "cannot_run", "steps"]
+__all__ = ["build", "cannot_run"]

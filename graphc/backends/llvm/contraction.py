@@ -17,7 +17,7 @@ operands alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING
@@ -25,13 +25,27 @@ from typing import TYPE_CHECKING
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.llvm.packing import Packing, Pieces, Walk
-from graphc.backends.llvm.places import Placed, placed
 from graphc.backends.llvm.tiles.library import TileFunction, native
 from graphc.backends.llvm.tiles.pack import HEADER, few
-from graphc.backends.llvm.tiles.shape import tallest
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
+from graphc.ir.layout import (
+    Plain,
+    in_panels,
+    is_better_turned,
+    is_packed,
+    linear,
+    panel_width,
+    placed,
+    placed_on_left,
+    plain,
+    plain_source,
+    single_load,
+    stores_along_rows,
+    tallest,
+    widened_load,
+)  # fmt: skip
 from graphc.ir.program import RUN, Block, Contract, Load, Store
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.target import Target
@@ -40,7 +54,6 @@ from graphc.ir.types import DType
 if TYPE_CHECKING:
     from graphc.backends.llvm.source import Printer
 
-FEW_NEIGHBOURS = 3  # rows of the left operand at equal distances that are worth a strip
 ROWS = 512  # rows of the left operand that share packed panels: so many that packing is a small part of the work
 
 
@@ -55,81 +68,6 @@ def turned_bytes(target: Target) -> int:
     return target.core_cache // 16
 
 
-@dataclass(frozen=True)
-class Plain:
-    """An operand that is memory: its buffer, its address and the distances of neighbours along its two axes.
-
-    `source` is the type of 16 bits that it is read from; None where it is the contraction's own.
-    """
-
-    buffer: str
-    address: Size
-    outer: Size
-    inner: Size
-    source: DType | None = None
-
-
-def single_load(block: Block, dtype: DType) -> Load | None:
-    """The load that is all of an operand's code."""
-    match block:
-        case Block((Load(name, held, _, _, None) as load,), Ref(value)) if name == value and held == dtype:
-            return load
-    return None
-
-
-def widened_load(block: Block, dtype: DType, target: Target) -> Load | None:
-    """The load of 16 bits that is all of an operand's code but for the cast to the contraction's type."""
-    match block:
-        case Block((Load(name, held, _, _, None) as load, Let(made, to, "cast", (Ref(given),))), Ref(value)):
-            if (name, made, to) == (given, value, dtype) and held.is_storage and (held != t.float16 or target.halves):
-                return load
-    return None
-
-
-def plain(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
-    """The memory that an operand is, if it is one load whose address is linear in both axes."""
-    load = single_load(block, dtype)
-    return None if load is None else _linear(printer, load.buffer, load.index, outer, inner)
-
-
-def plain_source(printer: Printer, block: Block, outer: str, inner: str, dtype: DType) -> Plain | None:
-    """The memory that an operand is, of the contraction's type or of 16 bits."""
-    found, load = plain(printer, block, outer, inner, dtype), widened_load(block, dtype, printer.target)
-    if found is not None or load is None or dtype != t.float32:
-        return found
-    place = _linear(printer, load.buffer, load.index, outer, inner)
-    return None if place is None else replace(place, source=printer.dtypes[load.buffer])
-
-
-def _linear(printer: Printer, buffer: str, index: tuple[Size, ...], outer: str, inner: str) -> Plain | None:
-    address = dims.ravel(index, printer.shapes[buffer])
-    steps = [dims.sub(dims.substitute(address, {v: dims.add(dims.symbol(v), 1)}), address) for v in (outer, inner)]
-    if {outer, inner} & dims.names(*steps):
-        return None
-    return Plain(buffer, address, steps[0], steps[1])
-
-
-def panel_width(dtype: DType, target: Target) -> int:
-    """The columns of a panel of the right operand: two vectors."""
-    return 2 * target.lanes(dtype.itemsize)
-
-
-def panel_index(k: str, n: str, width: int) -> tuple[Size, Size, Size]:
-    """Where element [k, n] lies in memory that is laid out as panels."""
-    panel = dims.floordiv(dims.symbol(n), width)
-    return panel, dims.symbol(k), dims.sub(dims.symbol(n), dims.mul(panel, width))
-
-
-def in_panels(printer: Printer, block: Block, k: str, n: str, dtype: DType) -> Plain | None:
-    """The panels that an operand is (see panels.py); `inner` is the distance between them."""
-    width, load = panel_width(dtype, printer.target), single_load(block, dtype)
-    if load is None or load.index != panel_index(k, n, width):
-        return None
-    length = printer.shapes[load.buffer][1]
-    address = dims.add(dims.mul(length, dims.symbol(n)), dims.mul(width, dims.symbol(k)))  # where n begins a panel
-    return Plain(load.buffer, address, width, dims.mul(width, length))
-
-
 def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     """Print the loops of a contraction.
 
@@ -139,48 +77,6 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     if is_better_turned(printer, contract):
         contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
     printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
-
-
-def is_better_turned(printer: Printer, contract: Contract) -> bool:
-    """Whether to compute the transposed product.
-
-    So where neighbours among the results lie in memory along m, as far as the stores of the epilogue tell. But an operand that
-    is scalar code, where the other is memory, stays on the right: there one packing serves many rows. And one that is read
-    where it lies on the left, and would be packed by scalar code on the right, is on the left.
-    """
-    m, n, k = contract.m.var, contract.n.var, contract.k.var
-    left, right = plain(printer, contract.left, m, k, contract.dtype), plain(printer, contract.right, k, n, contract.dtype)
-    if left is not None and right is None:
-        if in_panels(printer, contract.right, k, n, contract.dtype) is not None:
-            return False
-        through = _placed_on_left(printer, contract.right, n, contract)
-        return through is not None and not _is_packed(through)
-    if right is not None and left is None:
-        through = _placed_on_left(printer, contract.left, m, contract)
-        if through is not None and not _is_packed(through):
-            return False
-    return _stores_along_rows(printer, contract)
-
-
-def _stores_along_rows(printer: Printer, contract: Contract) -> bool:
-    """Whether neighbours among the results lie in memory along m."""
-    for statement in contract.epilogue:
-        if isinstance(statement, Store):
-            place = _linear(printer, statement.buffer, statement.index, contract.m.var, contract.n.var)
-            if place is not None and 1 in (place.outer, place.inner):
-                return place.inner != 1
-    return False
-
-
-def _placed_on_left(printer: Printer, block: Block, axis: str, contract: Contract) -> Placed | None:
-    """How an operand is read through places, were it on the left."""
-    through = placed(printer, block, single_load(block, contract.dtype), axis, contract.k.var)
-    return None if through is not None and 0 < through.length < FEW_NEIGHBOURS else through
-
-
-def _is_packed(through: Placed) -> bool:
-    """Whether the library packs an operand that is read through places, were it on the right."""
-    return not through.length and through.distance == 1
 
 
 class _Contraction:
@@ -199,7 +95,7 @@ class _Contraction:
             self.left = None
         self.placed = None
         if self.left is None:
-            self.placed = _placed_on_left(printer, contract.left, contract.m.var, contract)
+            self.placed = placed_on_left(printer, contract.left, contract.m.var, contract)
         self.right = plain_source(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         if self.right is not None and 1 not in (self.right.outer, self.right.inner):
             self.right = None
@@ -207,7 +103,7 @@ class _Contraction:
         if self.right is None:
             load = single_load(contract.right, self.dtype)
             self.spots = placed(printer, contract.right, load, contract.n.var, contract.k.var)
-            if self.spots is not None and not _is_packed(self.spots):
+            if self.spots is not None and not is_packed(self.spots):
                 self.spots = None
         self.panels = in_panels(printer, contract.right, contract.k.var, contract.n.var, self.dtype)
         self.out = self._kept()
@@ -218,7 +114,7 @@ class _Contraction:
             self.columns = min(self.columns, max(1, -(-n // self.panel)) * self.panel)
         self.rows = ROWS
         self.turned_out = None if self.out is not None else self._kept(turned=True)
-        self.turned = self.turned_out is not None or (self.out is None and _stores_along_rows(printer, contract))
+        self.turned = self.turned_out is not None or (self.out is None and stores_along_rows(printer, contract))
         if self.turned:
             kept = turned_bytes(self.target) // itemsize // self.columns // self.lanes * self.lanes
             self.rows = min(self.rows, max(self.lanes, kept))
@@ -236,7 +132,7 @@ class _Contraction:
         contract = self.contract
         match contract.epilogue:
             case (Store(buffer, index, Ref(contract.result)),) if self.printer.dtypes[buffer] == self.dtype:
-                place = _linear(self.printer, buffer, index, contract.m.var, contract.n.var)
+                place = linear(self.printer, buffer, index, contract.m.var, contract.n.var)
                 return place if place is not None and (place.outer if turned else place.inner) == 1 else None
         return None
 
@@ -479,7 +375,7 @@ class _Contraction:
         pieces = Pieces(printer, contract.right, steps)
         if pieces.length is None:
             return False
-        place = _linear(printer, block.buffer, pieces.index(block), contract.k.var, contract.n.var)
+        place = linear(printer, block.buffer, pieces.index(block), contract.k.var, contract.n.var)
         if place is None or place.outer != 1:
             return False
         depth = pieces.open(self.depth + 4) - self.depth

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphc.ir import dims
-from graphc.ir.dims import Dim, FloorDiv, Max0, Size
-from graphc.ir.pieces import piece
+from graphc.ir.dims import Size
+from graphc.ir.pieces import cut
 from graphc.ir.program import Block, Load, Statement
 from graphc.ir.scalar import Const, Let, Ref
 
@@ -48,38 +48,13 @@ class Walk:
     count: int = 0
 
 
-def _in_pieces(size: Size, var: str, number: str, length: Size) -> Size:
-    """The size with quotients of a variable as quotients of the number of its piece."""
-    total: Size = 0
-    for monomial, factor in size.terms if isinstance(size, Dim) else (((), size),):
-        term: Size = factor
-        for atom in monomial:
-            value: Size
-            match atom:
-                case FloorDiv(a, b) if a == dims.symbol(var) and (pieces := dims.divide_exactly(b, length)) is not None:
-                    value = dims.floordiv(dims.symbol(number), pieces)
-                case FloorDiv(a, b):
-                    value = dims.floordiv(_in_pieces(a, var, number, length), _in_pieces(b, var, number, length))
-                case Max0(a):
-                    value = dims.maximum(_in_pieces(a, var, number, length), 0)
-                case str(name):
-                    value = dims.symbol(name)
-            term = dims.mul(term, value)
-        total = dims.add(total, term)
-    return total
-
-
 class Pieces:
     """A walk over an axis of an operand as a loop over its pieces, if it has any, around a loop over one piece."""
 
     def __init__(self, printer: Printer, block: Block, walk: Walk) -> None:
         self.printer, self.walk = printer, walk
-        self.length = piece(block, walk.var, printer.shapes)
-        self.number = f"{walk.var}_piece"
-
-    def size(self, size: Size) -> Size:
-        """An index expression in terms of the piece's number."""
-        return size if self.length is None else _in_pieces(size, self.walk.var, self.number, self.length)
+        self.cut = cut(block, walk.var, printer.shapes)
+        self.length, self.number, self.size = self.cut.length, self.cut.number, self.cut.size
 
     def index(self, load: Load) -> tuple[Size, ...]:
         return tuple(map(self.size, load.index))

@@ -30,6 +30,7 @@ from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.combines import ARGMAX, Combine
 from graphc.ir.dims import Size
+from graphc.ir.layout import memory_of
 from graphc.ir.program import (
     Accumulate,
     Branch,
@@ -110,8 +111,8 @@ class Printer:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self.dims = kernel_dims(kernel)
-        self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
-        self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
+        memory = memory_of(kernel, target)
+        self.shapes, self.dtypes = memory.shapes, memory.dtypes
         self.lanes = {s.name: int(s.shape[0]) for s in kernel.scratch if len(s.shape) == 1 and isinstance(s.shape[0], int)}
         self.joined = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Join)}
         self.cells = _cells(kernel)

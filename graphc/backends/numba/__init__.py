@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from graphc.backends.executable import Storage
 from graphc.backends.llvm.executor import NativeProgram
-from graphc.backends.llvm.panels import lay_out_constants
 from graphc.backends.numba.compile import NumbaText
 from graphc.ir.program import Program
 from graphc.ir.target import Target, host
@@ -26,6 +25,4 @@ def cannot_run(target: Target) -> str:
     return "" if target == host() else "Numba compiles for this machine alone"
 
 
-steps = (lay_out_constants,)
-
-__all__ = ["build", "cannot_run", "steps"]
+__all__ = ["build", "cannot_run"]

@@ -12,7 +12,7 @@ from llvmlite import binding
 
 import graphc as gx
 from graphc.backends.llvm.tiles.library import native
-from graphc.backends.llvm.tiles.shape import tallest
+from graphc.ir.layout import tallest
 from graphc.ir.program import RUN as STEPS
 from graphc.ir.target import TARGETS, Target, find_target
 

@@ -19,9 +19,8 @@ import graphc as gx
 from graphc.backends.llvm import cache
 from graphc.backends.llvm.contraction import column_bytes
 from graphc.backends.llvm.host import _caches, cannot_run, described
-from graphc.backends.llvm.panels import least_rows
-from graphc.backends.llvm.tiles.shape import tallest
 from graphc.errors import InputError, ParseError
+from graphc.ir.layout import least_rows, tallest
 from graphc.ir.target import TARGETS, Target, find_target, host
 from graphc.ir.text import print_title
 from graphc.passes.lowering.tiling import outer_tiles

@@ -16,8 +16,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.shape import tallest
 from graphc.backends.llvm.tiles.writing import HALF, POINTER, WORD, TileWriter, word
+from graphc.ir.layout import tallest
 from graphc.ir.target import Target
 
 HEADER = 64  # bytes

@@ -14,10 +14,10 @@ from typing import Any
 from llvmlite import ir
 
 from graphc.backends.llvm.tiles.pack import read_header
-from graphc.backends.llvm.tiles.shape import tallest, widest
 from graphc.backends.llvm.tiles.tile import PLACED, write_tile
 from graphc.backends.llvm.tiles.tile import arguments as tile_arguments
 from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, signature, word
+from graphc.ir.layout import tallest, widest
 from graphc.ir.target import Target
 
 # rows, a, stride, panels, columns, k, results, their row, last results, their row, whether added, how far ahead is fetched

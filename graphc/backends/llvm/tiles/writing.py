@@ -7,13 +7,16 @@ from typing import Any
 
 from llvmlite import ir
 
-from graphc.backends.llvm.tiles.shape import element
 from graphc.ir.target import Target
 
 WORD = ir.IntType(64)
 POINTER = ir.PointerType()
 HALF = ir.IntType(32)
 SHORT = ir.IntType(16)
+
+
+def element(itemsize: int) -> ir.Type:
+    return ir.FloatType() if itemsize == 4 else ir.DoubleType()
 
 
 def word(value: int) -> Any:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
-from graphc.backends.llvm.contraction import panel_width
-from graphc.backends.llvm.panels import least_rows
+from graphc.ir.layout import least_rows, panel_width
 from graphc.ir.program import RUN as STEPS
 from graphc.ir.target import find_target
 from graphc.ir.types import float32, float64

@@ -6,19 +6,21 @@ A strip of results reads a few columns of the right operand for all k. Of rows, 
 panels, one comes after the other, and none is copied. What does not change is brought into that order once: constants all of
 whose readers are products that gain by it, with whole panels, and with rows enough that no tile is wider than a panel. Values
 and sums are the same, bit for bit.
+
+Which operands are better read as panels, and how wide these are, follows from the code of the contraction and from the target's
+vectors (ir/layout.py).
+
+Afterwards no product on many rows reads a constant of whole panels by rows, unless something else reads it too.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 
-from graphc.backends.llvm.contraction import is_better_turned, panel_index, panel_width, single_load
-from graphc.backends.llvm.source import Printer
-from graphc.backends.llvm.tiles.shape import widest
 from graphc.ir import dims
+from graphc.ir.layout import is_better_turned, least_rows, memory_of, panel_index, panel_width, single_load
 from graphc.ir.program import (
     Block,
     Buffer,
@@ -37,11 +39,6 @@ from graphc.ir.target import Target
 from graphc.ir.types import TensorType
 
 LINE = 64  # bytes: what all memory of programs is aligned at, so that a vector of any target is within one line of the cache
-
-
-def least_rows(target: Target) -> int:
-    """The rows of the left operand from which no tile joins panels that lie side by side."""
-    return next(rows for rows in count(1) if widest(target, rows) == 2)
 
 
 @nested_programs
@@ -75,7 +72,7 @@ def _gains(kernel: Kernel, param: Param, target: Target) -> bool:
     if any(dims.divisor(size) % width for size in (param.type.shape[1], n.start, n.extent)):
         return False
     rows = dims.substitute(m.extent, {axis.var: 0 for axis in kernel.parallel})
-    return isinstance(rows, int) and rows >= least_rows(target) and not is_better_turned(Printer(kernel, target), contract)
+    return isinstance(rows, int) and rows >= least_rows(target) and not is_better_turned(memory_of(kernel, target), contract)
 
 
 def _type(matrix: TensorType, target: Target) -> TensorType:
