@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,23 +39,33 @@ def progress(title: str, steps: int, on: bool = True) -> Iterator[Progress]:
     if not (on and wanted()):
         yield told
         return
-    ended = threading.Event()
-    watch = threading.Thread(target=_show, args=(told, ended), name="graphc-progress", daemon=True)
-    watch.start()
+    going, shown = threading.Lock(), threading.Lock()  # the interpreter's own: an interrupt in Python's Event may leave it locked
+    shown.acquire()
     try:
-        yield told
+        with going:
+            try:
+                start_new_thread(_watch, (told, going, shown))
+            except RuntimeError:  # the system has no more threads, and nothing is shown
+                shown.release()
+            yield told
     finally:
-        ended.set()
-        watch.join()
+        shown.acquire()
 
 
-def _show(told: Progress, ended: threading.Event) -> None:
+def _watch(told: Progress, going: threading.Lock, shown: threading.Lock) -> None:
+    try:
+        _show(told, going)
+    finally:
+        shown.release()
+
+
+def _show(told: Progress, going: threading.Lock) -> None:
     start = time.monotonic()
-    if ended.wait(DELAY):
+    if going.acquire(timeout=DELAY):
         return
     bar = _bar(told)
     length = 0
-    while not ended.wait(EVERY):
+    while not going.acquire(timeout=EVERY):
         if bar is not None:
             bar.n = told.done
             bar.set_description(f"{told.title}: {told.step}")

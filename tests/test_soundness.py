@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import queue
 import subprocess
 import sys
 import threading
+import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +24,13 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT)]
 
 import graphc as gx  # noqa: E402
+from graphc import progress  # noqa: E402
 from graphc.backends.llvm import cache, compile  # noqa: E402
+from graphc.backends.llvm.objects import apart  # noqa: E402
+from graphc.backends.llvm.pool import pool  # noqa: E402
+from graphc.data.source import ahead  # noqa: E402
 from graphc.ir.target import host  # noqa: E402
+from graphc.ops import sorting  # noqa: E402
 
 RNG = np.random.default_rng(3)
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -182,6 +191,83 @@ assert interrupts > 20, interrupts
 @pytest.mark.parametrize("seed", range(3))
 def test_interrupts_leave_everything_sound(seed):
     assert python(INTERRUPTED, str(seed)) == "sound\n" * 3
+
+
+def interrupted(run: Callable[[], object], number: int) -> bool:
+    """Whether a run is interrupted where this thread begins the numbered line of Python's own modules for threads."""
+    lines = itertools.count()
+
+    def watch(frame, event, _):
+        if event == "line" and frame.f_code.co_filename in (threading.__file__, queue.__file__) and next(lines) == number:
+            raise KeyboardInterrupt
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        run()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def whole_pool(threads: int) -> None:
+    gx.set_num_threads(threads)
+    workers = pool()
+    assert workers is not None and len(workers.threads) == threads - 1
+
+
+def shown() -> None:
+    with progress.progress("a title", 1) as told:
+        told.at("a step")
+
+
+def batches() -> None:
+    assert list(ahead(iter(range(5)), 2)) == [0, 1, 2, 3, 4]
+
+
+def sorted_parts() -> None:
+    parts = [RNG.normal(size=10) for _ in range(5)]
+    sorting._sort_each(parts, 3)
+    assert all((np.diff(part) >= 0).all() for part in parts)
+
+
+@pytest.mark.parametrize("run", [
+    lambda: apart(threading.get_ident), lambda: [whole_pool(n) for n in (3, 4, 2)], batches, shown, sorted_parts,
+])  # fmt: skip
+def test_an_interrupt_among_threads_is_an_interrupt(monkeypatch, run):
+    """Python's Thread, Event and Queue raise "release unlocked lock", or stay locked, where one comes at the wrong moment."""
+    monkeypatch.setattr(progress, "wanted", lambda: True)
+    threads = gx.get_num_threads()
+    try:
+        number = 0
+        while interrupted(run, number):
+            run()
+            number += 1
+        assert number < 40, "the main thread is to run hardly any of them"
+    finally:
+        gx.set_num_threads(threads)
+
+
+def test_no_thread_sorts_on_after_an_interrupt():
+    begun, ended = threading.Semaphore(0), []
+
+    class Part:
+        def sort(self):
+            if threading.current_thread() is threading.main_thread():
+                begun.acquire()
+                raise KeyboardInterrupt
+            begun.release()
+            time.sleep(0.1)
+            ended.append(self)
+
+    with pytest.raises(KeyboardInterrupt):
+        sorting._sort_each([Part() for _ in range(5)], 2)
+    assert len(ended) == 1
+    time.sleep(0.15)
+    assert len(ended) == 1
 
 
 # --- threads and forks -------------------------------------------------------------------------------------------------

@@ -9,8 +9,10 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from _thread import start_new_thread
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -141,39 +143,45 @@ class Stream(Source):
 
 def ahead(items: Iterator[Any], count: int) -> Iterator[Any]:
     """The same items, made by a thread that is up to `count` of them ahead; what it raises is raised here."""
-    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(count)
-    stopped = threading.Event()
+    made: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()  # written in C: an interrupt of a wait for it leaves it whole
+    room: queue.SimpleQueue[None] = queue.SimpleQueue()
+    wanted = threading.Lock()  # held as long as somebody wants more
+    for _ in range(count):
+        room.put(None)
 
-    def put(kind: str, item: Any) -> bool:
-        while not stopped.is_set():
-            try:
-                waiting.put((kind, item), timeout=0.1)
+    def has_room() -> bool:
+        while wanted.locked():
+            with suppress(queue.Empty):
+                room.get(timeout=0.1)
                 return True
-            except queue.Full:
-                continue
         return False
 
     def work() -> None:
         try:
             for item in items:
-                if not put("item", item):
+                if not has_room():
                     return
-            put("end", None)
+                made.put(("item", item))
+            made.put(("end", None))
         except BaseException as error:
-            put("error", error)
+            made.put(("error", error))
 
-    thread = threading.Thread(target=work, daemon=True, name="batches")
-    thread.start()
-    try:
+    def begin() -> None:  # not on the main thread: an interrupt in Thread.start may raise something else
+        try:
+            threading.Thread(target=work, daemon=True, name="batches").start()
+        except BaseException as error:
+            made.put(("error", error))
+
+    with wanted:
+        start_new_thread(begin, ())
         while True:
-            kind, item = waiting.get()
+            kind, item = made.get()
+            room.put(None)
             if kind == "error":
                 raise item
             if kind == "end":
                 return
             yield item
-    finally:
-        stopped.set()
 
 
 def contiguous(value: Any) -> Array:

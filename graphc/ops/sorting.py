@@ -9,7 +9,7 @@ import math
 from _thread import start_new_thread
 from collections import deque
 from contextlib import suppress
-from threading import Semaphore
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,20 +66,37 @@ def _sort(out: Array, x: Array, axis: int, threads: int = 1) -> None:
 
 
 def _sort_each(parts: list[Array], threads: int) -> None:
-    """Every part sorted by whichever thread is free first; this one waits for no thread that has not begun."""
-    todo, done = deque(parts), Semaphore(0)
+    """Every part sorted by whichever thread is free first; this one waits for no thread that has not begun.
 
-    def work() -> None:
+    Interrupted, it leaves no thread at work on memory that the next call uses.
+    """
+    todo, begun = deque(parts), deque[None]()
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def sort() -> None:
         with suppress(IndexError):
             while True:
                 todo.popleft().sort()
-                done.release()
 
-    for _ in range(threads - 1):
-        start_new_thread(work, ())
-    work()
-    for _ in parts:
-        done.acquire()
+    def help_out() -> None:
+        begun.append(None)
+        try:
+            sort()
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    try:
+        for _ in range(threads - 1):
+            start_new_thread(help_out, ())
+        sort()
+    finally:
+        todo.clear()
+        errors = [ended.get() for _ in range(len(begun))]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 def _order_zeros(x: Array) -> None:

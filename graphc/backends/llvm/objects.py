@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -23,26 +24,38 @@ FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it ho
 
 
 def apart(work: Callable[[], T]) -> T:
-    """The result of work with LLVM, which is never done on the main thread.
+    """The result of work that no interrupt may cut in two, such as LLVM's: it is never done on the main thread.
 
     Python raises KeyboardInterrupt on the main thread alone. There it could come while llvmlite holds its lock but has not
     noted that it must let go of it, and every other thread would wait forever. The main thread waits here instead; an
-    interrupt ends its waiting, and the work goes on to its end.
+    interrupt ends its waiting, and the work goes on to its end, for which the end of the process waits.
+
+    Python's own `Thread.start` and `join` are no better to interrupt: both may raise something else, or take the thread for
+    ended. So another thread starts it, and the main thread waits for the interpreter's own lock.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
     results: list[T] = []
     errors: list[BaseException] = []
+    going = threading.Lock()
+    going.acquire()
 
     def run() -> None:
         try:
-            results.append(apart(work))
+            results.append(work())
         except BaseException as error:
             errors.append(error)
+        going.release()
 
-    thread = threading.Thread(target=run, name="graphc-llvm")
-    thread.start()
-    thread.join()
+    def begin() -> None:
+        try:
+            threading.Thread(target=run, name="graphc-apart", daemon=False).start()
+        except BaseException as error:  # the system has no more threads
+            errors.append(error)
+            going.release()
+
+    start_new_thread(begin, ())
+    going.acquire()
     if errors:
         raise errors[0]
     return results[0]

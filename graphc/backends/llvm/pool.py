@@ -21,6 +21,7 @@ import numpy as np
 from graphc.backends.llvm import runtime
 from graphc.backends.llvm.compile import Text, functions
 from graphc.backends.llvm.host import host
+from graphc.backends.llvm.objects import apart
 from graphc.backends.threads import get_num_threads
 from graphc.errors import GraphWarning
 
@@ -94,18 +95,26 @@ def pool() -> Pool | None:
     workers = get_num_threads() - 1
     if _current and len(_current[0].threads) == workers:
         return _current[0]
-    if _refused:
+    if _refused or not (workers or _current):
         return None
+    found, refused = apart(lambda: _changed(workers))  # an interrupt leaves no pool of which some threads run
+    if refused is not None:
+        warnings.warn(f"native programs run on one thread: {refused}", GraphWarning, stacklevel=2)
+    return found
+
+
+def _changed(workers: int) -> tuple[Pool | None, OSError | None]:
+    """The pool of so many workers, in place of the one that there was; or why this system can have none, said once."""
     with _changing:
         if _current and len(_current[0].threads) != workers:
             _current.pop().stop()
-        if workers and not _current:
+        if workers and not _current and not _refused:
             try:
                 _current.append(Pool(workers))
             except OSError as error:
                 _refused.append(error)
-                warnings.warn(f"native programs run on one thread: {error}", GraphWarning, stacklevel=2)
-        return _current[0] if _current else None
+                return None, error
+        return (_current[0] if _current else None), None
 
 
 def _forget() -> None:
