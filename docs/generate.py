@@ -442,7 +442,34 @@ def onnx_page() -> str:
     own = sorted(name for name in OPERATORS if "::" not in name)
     others = sorted(name for name in OPERATORS if "::" in name)
     lines = [f"{len(own)} of ONNX's own domain:", "", ", ".join(own) + ".", "", "Of others: " + ", ".join(others) + "."]
-    return fill((DOCS / "onnx.md").read_text(encoding="utf-8"), "operators", "\n".join(lines))
+    text = fill((DOCS / "onnx.md").read_text(encoding="utf-8"), "operators", "\n".join(lines))
+    return fill(text, "suite", onnx_suite(json.loads((DOCS / "onnx-suite.json").read_text(encoding="utf-8"))))
+
+
+def onnx_suite(found: dict[str, Any]) -> str:
+    """What came of ONNX's own suite: counts, and why cases fail."""
+    kinds = {
+        "node": "single operators", "simple": "simple", "pytorch-operator": "operators from torch",
+        "pytorch-converted": "layers from torch", "real": "light networks",
+    }  # fmt: skip
+    called = {"interpreter": "interpreter", "llvm": "native code"}
+    backends = [b for b in called if b in found]
+    titles, rule = " | ".join(called[b] for b in backends), "---:|" * len(backends)
+    lines = [f"| cases of onnx {found['onnx']} | {titles} |", f"|---|{rule}"]
+    for kind, what in kinds.items():
+        cells = [f"{found[b][kind]['passed']:,} of {found[b][kind]['cases']:,}" if kind in found[b] else "" for b in backends]
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    why: dict[str, dict[str, set[str]]] = {}
+    for b in backends:
+        for kind in found[b].values():
+            for name, reason in kind["failed"].items():
+                why.setdefault(reason, {}).setdefault(b, set()).add(name.removeprefix("test_"))
+    lines += ["", f"| what fails, and why | {titles} | cases |", f"|---|{rule}---|"]
+    for reason, by in sorted(why.items(), key=lambda item: -max(map(len, item[1].values()))):
+        some = sorted(set.union(*by.values()))
+        listed = ", ".join(f"`{n}`" for n in some[:3]) + (", ..." if len(some) > 3 else "")
+        lines.append(f"| {reason} | {' | '.join(str(len(by.get(b, ()))) for b in backends)} | {listed} |")
+    return "\n".join(lines)
 
 
 # --- the README -----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from graphc.ir.types import (
 from graphc.ops import (
     Tensor, Variable, abs, acos, acosh, add, all, allclose, any, append, arange, argmax, argmin, argwhere, array_equal,
     array_split, asarray, asin, asinh, astype, atan, atan2, atanh, atleast_1d, atleast_2d, atleast_3d, average, bartlett,
-    betainc, betaln, bincount, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift,
+    betainc, betaln, bincount, bitcast, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift,
     bitwise_xor, blackman, broadcast_arrays, broadcast_to, can_cast, cbrt, ceil, choose, clip, column_stack, compress,
     concat, constant, copysign, corrcoef, correlate, cos, cosh, count_nonzero, cov, cross, cummax, cummin, cumulative_prod,
     cumulative_sum, deg2rad, diag, diag_indices, diagonal, diff, digamma, digitize, divide, dsplit, dstack, ediff1d,
@@ -102,6 +102,7 @@ __all__ = [
     "betaln",
     "bfloat16",
     "bincount",
+    "bitcast",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",

@@ -71,6 +71,7 @@ GRAPHC: Mapping[str, str] = {
     "jacrev": "gx.jacobian", "linearize": "gx.jvp", "remat": "gx.checkpoint", "custom_vjp": "gx.custom_gradient",
     "custom_jvp": "gx.custom_gradient", "lax": "gx.scan, gx.while_loop and gx.cond are here",
     "numpy": "its functions are gx's own: gx.sum, gx.exp", "jnp": "its functions are gx's own: gx.sum, gx.exp",
+    "bitcast_convert_type": "gx.bitcast",
     "device_put": _DEVICE, "device_get": _SYMBOL, "PRNGKey": "gx.random.key", "pmap": "gx.vmap",
     # torch
     "tensor": _INPUT, "from_numpy": "gx.constant", "as_tensor": "gx.constant", "cat": "gx.concat", "unsqueeze": "gx.expand_dims",

@@ -81,7 +81,7 @@ ANY = tuple(d.name for d in DTYPES)
 ELEMENTWISE = [
     op
     for op in operations()
-    if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "where")
+    if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "bitcast", "where")
 ]
 
 

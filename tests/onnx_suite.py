@@ -1,11 +1,20 @@
-"""ONNX's own suite on graphc.onnx: python tests/onnx_suite.py [-k NAME] [--failures]
+"""ONNX's own suite on graphc.onnx: python tests/onnx_suite.py [--failures] [--json FILE]
 
-The cases are those of `onnx.backend.test`: a model, and inputs with the outputs that they must give.
+    -k NAME           cases whose name contains it
+    --kinds KIND ...  of node simple pytorch-operator pytorch-converted real; all by default
+    --backend NAME    interpreter by default; llvm for native code
+    --part K/N        the K-th of N parts of the cases
+    --json FILE       add what came of it to the file: docs/onnx-suite.json is what the documents show
+
+The cases are those of `onnx.backend.test`: a model, and inputs with the outputs that they must give. What does not pass has its
+reason in `REASONS`; a case that fails without one ends the run with 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 import warnings
 from collections import Counter
@@ -24,6 +33,20 @@ from onnx.backend.test.runner import Runner  # noqa: E402
 
 from graphc.onnx import ModelError, load  # noqa: E402
 from graphc.onnx.reading import DTYPES  # noqa: E402
+
+KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted", "real")
+REASONS = {  # names of cases that do not pass, as a regular expression, and why
+    r"test_(attention|causal_conv).*(fp16|16)": "the last digit of 16 bits: graphc computes in float32 and rounds once, the "
+    "reference rounds at every step",
+    r"test_dft_inverse": "differs by 2e-6 where 1e-7 is asked for",
+    r"test_image_decoder": "files of images are not decoded",
+    r"test_(bernoulli|randomuniform|training_dropout)": "numbers at random are not read",
+}
+
+
+def reason(name: str) -> str:
+    """Why a case does not pass; nothing where nobody has said it."""
+    return next((why for pattern, why in REASONS.items() if re.match(pattern, name)), "")
 
 
 def is_dense(model: onnx.ModelProto) -> bool:
@@ -107,17 +130,22 @@ def run_case(case: Any, model: onnx.ModelProto, sets: Any, backend: str) -> str:
     return ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(description="ONNX's own suite on graphc.onnx.")
     parser.add_argument("-k", default="")
-    parser.add_argument("--kinds", nargs="+", default=["node", "simple", "pytorch-operator", "pytorch-converted", "real"])
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--backend", default="interpreter")
+    parser.add_argument("--part", default="1/1")
     parser.add_argument("--failures", action="store_true")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    part, parts = map(int, options.part.split("/"))
+    unexplained = []
     for kind in options.kinds:
         counts: Counter[str] = Counter()
-        for case in load_model_tests(kind=kind):
+        failed: dict[str, str] = {}
+        for case in sorted(load_model_tests(kind=kind), key=lambda case: case.name)[part - 1 :: parts]:
             if options.k not in case.name:
                 continue
             model, sets = content(case)
@@ -129,10 +157,27 @@ def main() -> None:
             except Exception as error:
                 wrong = f"crash: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             counts[wrong.partition(":")[0] or "passed"] += 1
-            if wrong and options.failures:
-                print(f"{case.name}: {wrong}")
-        print(kind, dict(counts))
+            if wrong:
+                failed[case.name] = reason(case.name)
+                unexplained += [] if failed[case.name] else [case.name]
+            if wrong and (options.failures or not failed[case.name]):
+                print(f"{case.name}: {wrong}", flush=True)
+        print(kind, dict(counts), flush=True)
+        if options.json is not None:
+            record(options.json, options.backend, kind, counts, failed)
+    if unexplained:
+        print(f"{len(unexplained)} fail without a reason in REASONS")
+    return 1 if unexplained else 0
+
+
+def record(file: Path, backend: str, kind: str, counts: Counter[str], failed: dict[str, str]) -> None:
+    """Put the counts of one kind of cases into a file."""
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    cases = sum(counts.values()) - counts["other types"]
+    entry = {"passed": counts["passed"], "cases": cases, "other types": counts["other types"], "failed": failed}
+    found |= {"onnx": onnx.__version__, backend: found.get(backend, {}) | {kind: entry}}
+    file.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

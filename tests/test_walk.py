@@ -45,7 +45,8 @@ Array = np.ndarray[Any, Any]
 
 GRAPHS = (Scan, While, Switch, Sized)  # whose attributes are graphs: test_control.py
 OPERATIONS = [op for op in operations() if not isinstance(op.lowering, (Leaf, Project, *GRAPHS))]
-ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name != "astype"]
+CASTS = ("astype", "bitcast")  # elementwise, with a type among their attributes
+ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in CASTS]
 
 # NumPy's own names of functions that the Array API renames.
 NUMPY_NAMES = {
@@ -526,7 +527,7 @@ def chosen_samples(dtype: DType) -> list[Case]:
         if op in set(ELEMENTWISE) or (isinstance(op.lowering, Reduction) and dtype != t.float64):
             continue  # these have tests of their own
         for case in cases(op):
-            first = case.sample is op.samples[0] or op.name == "astype"
+            first = case.sample is op.samples[0] or op.name in CASTS
             if (case.types[0].dtype if case.types else case.result.dtype) == dtype and (first or dtype == t.float64):
                 found.append(case)
     return found

@@ -4,6 +4,7 @@
     tensor.py        symbols
     leaves.py        inputs, variables, constants, fills
     arithmetic.py    logic.py  functions.py      single elements
+    bits.py                                      the bits of numbers as numbers of another type
     shape.py         indexing.py                 moving elements
     reductions.py    linear.py   cumulative.py   combining elements
     random_bits.py   sampling.py                 random numbers
@@ -31,6 +32,7 @@ from graphc.ops.arithmetic import (
     abs, add, astype, ceil, clip, copysign, divide, floor, floor_divide, fmod, maximum, minimum, multiply, negative, nextafter,
     positive, reciprocal, remainder, round, sign, sqrt, square, stop_gradient, subtract, trunc,
 )  # fmt: skip
+from graphc.ops.bits import bitcast
 from graphc.ops.convolution import convolve, convolve_transposed, slide, windows
 from graphc.ops.creation import broadcast_arrays, empty, empty_like, eye, linspace, meshgrid, tril, triu
 from graphc.ops.cumulative import cummax, cummin, cumulative_prod, cumulative_sum, linear_recurrence, logcumsumexp
@@ -97,7 +99,7 @@ __all__ = [
     "Place", "Places", "Tensor", "Variable", "abs", "acos", "acosh", "add", "all", "allclose", "any", "any_type", "append",
     "arange", "argmax", "argmin", "argsort", "argwhere", "array_equal", "array_split", "as_option", "as_tensor", "asarray",
     "asin", "asinh", "astype", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d", "atleast_3d", "average", "bartlett",
-    "betainc", "betaln", "bincount", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or",
+    "betainc", "betaln", "bincount", "bitcast", "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or",
     "bitwise_right_shift", "bitwise_xor", "blackman", "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast",
     "cbrt", "ceil", "check_flag", "check_function", "check_number", "choose", "clip", "column_stack", "compress", "concat",
     "constant", "convolve", "convolve_transposed", "convolve_vectors", "copysign", "corrcoef", "correlate", "cos", "cosh",

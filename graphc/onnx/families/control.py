@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.onnx.errors import ModelError
 from graphc.onnx.operators import Call, operator
 from graphc.onnx.values import Value, is_known, symbol
+
+MOST_STEPS = 1024  # of a loop whose body is read for each
 
 
 @operator("If")
@@ -34,14 +37,23 @@ def loop(call: Call) -> Any:
     count = len(carried)
     kept = len(body.output) - 1 - count
     trips = call.value(0) if call.given(0) else None
+    if kept and trips is not None:
+        trips = call.known(0, "number of steps")  # it is the number of rows
     start = call.value(1) if call.given(1) else None
 
     def step(i: Value, state: Any) -> tuple[Any, Any, Any]:
         go, *made = call.subgraph("body", i, np.asarray(True), *state)
         return go, [symbol(v) for v in made[:count]], [symbol(v) for v in made[count:]]
 
+    if kept and start is not None:
+        start = call.known(1, "condition")
     first = [symbol(v) for v in carried]
-    probe = call.subgraph("body", gx.placeholder("i", (), "int64"), np.asarray(True), *first)
+    try:
+        probe = call.subgraph("body", gx.placeholder("i", (), "int64"), np.asarray(True), *first)
+    except ModelError:  # its sizes depend on the number of the step
+        if trips is None or not is_known(trips) or (start is not None and not is_known(start)):
+            raise
+        return _written_out(call, int(trips.reshape(-1)[0]), start is None or _true(start), carried)
     always = (_true(probe[0]) or _passes(body)) and (start is None or _true(start))
     if trips is not None and is_known(trips) and always:
         n = trips.reshape(-1)[0]
@@ -71,6 +83,25 @@ def loop(call: Call) -> Any:
     return tuple(last)
 
 
+def _written_out(call: Call, trips: int, go: bool, carried: list[Any]) -> tuple[Any, ...]:
+    """A loop whose body is read once for each step."""
+    rows: list[list[Any]] = [[] for _ in call.attrs["body"].output[1 + len(carried) :]]
+    if trips > MOST_STEPS:
+        raise call.error(f"its sizes depend on the number of the step, and it has {trips}", hint=f"{MOST_STEPS} is the most")
+    for i in range(trips):
+        if not go:
+            break
+        test, *made = call.subgraph("body", np.asarray(i), np.asarray(True), *carried)
+        if not is_known(test):
+            raise call.error("whether it goes on is data, and its sizes depend on the number of the step")
+        go, carried = _true(test), made[: len(carried)]
+        for column, value in zip(rows, made[len(carried) :], strict=True):
+            column.append(symbol(value))
+    if rows and not rows[0]:
+        raise call.error("it has no step, so its rows have no type")
+    return (*carried, *map(gx.stack, rows))
+
+
 def _passes(body: Any) -> bool:
     """Whether a body hands its condition on as it is."""
     name, given = body.output[0].name, body.input[1].name
@@ -82,11 +113,17 @@ def _passes(body: Any) -> bool:
 
 @operator("Scan")
 def scan(call: Call) -> Any:
-    if call.version < 9:
-        raise call.error("Scan of operator set 8 is not read", hint="onnx.version_converter")
+    if call.version >= 9:
+        return _scanned(call, call.symbols())
+    if call.given(0) or any(call.attr("directions", [])):  # of operator set 8: each sample of a batch by itself
+        raise call.error("lengths of sequences, and directions, of operator set 8 are not read", hint="onnx.version_converter")
+    given = [call[i] for i in range(1, len(call.inputs))]
+    return gx.vmap(lambda *sample: _scanned(call, list(sample)))(*given)
+
+
+def _scanned(call: Call, given: list[Any]) -> Any:
     body, count = call.attrs["body"], call.attrs["num_scan_inputs"]
-    states = [call[i] for i in range(len(call.inputs) - count)]
-    rows = [call[i] for i in range(len(call.inputs) - count, len(call.inputs))]
+    states, rows = given[: len(given) - count], given[len(given) - count :]
     made = len(body.output) - len(states)
     axes, backward = call.attr("scan_input_axes", [0] * count), call.attr("scan_input_directions", [0] * count)
     out_axes, out_backward = call.attr("scan_output_axes", [0] * made), call.attr("scan_output_directions", [0] * made)
