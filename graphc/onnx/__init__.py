@@ -1,6 +1,8 @@
 """Models of others: ONNX in.
 
     values.py       symbols, and what is known while a model is read
+    checks.py       names, order, the standard's form and sizes, before and while a model is read
+    external.py     constants in files beside the model
     operators.py    the table of operators, and one node as they see it
     families/       the operators, a file for each family
     reading.py      a model's protobuf as symbols

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from graphc.errors import GraphError
+
+MOST = 1000  # characters: names in a message are the model's, and may be of any length
 
 
 class ModelError(GraphError):
@@ -12,3 +16,6 @@ class ModelError(GraphError):
     """
 
     needs: tuple[str, ...] = ()
+
+    def __init__(self, message: str, **more: Any) -> None:
+        super().__init__(message if len(message) <= MOST else f"{message[: MOST - 3]}...", **more)

@@ -12,6 +12,7 @@ import onnx
 import graphc as gx
 from graphc.onnx import families as families
 from graphc.onnx.errors import ModelError
+from graphc.onnx.external import Folder
 from graphc.onnx.reading import Reader, Scope
 from graphc.onnx.values import symbol
 
@@ -58,16 +59,21 @@ def load(
     *,
     values: Mapping[str, Any] | None = None,
     trainable: bool = False,
+    external: bool | str | Path = False,
 ) -> Model:
     """The model of an ONNX file.
 
     model: a path, the bytes of a file, or a ModelProto. sizes: numbers for names of sizes (`dim_param`) that would else stay
     symbols. values: arrays for inputs that are known now, as axes or a shape that sizes of results depend on: they are inputs no
-    more. trainable: its weights are variables, so that `gx.grad` and an optimiser change them. ModelError, naming the node and
-    its operator, where the file is none, or needs what graphc does not have.
+    more. trainable: its weights are variables, so that `gx.grad` and an optimiser change them. external: whether constants may
+    stand in files beside the model, which is a path then, or the folder of these files; they are opened in it alone, and no link
+    is followed. ModelError, naming the node and its operator, where the file is none, or needs what graphc does not have.
     """
+    if external is True and not isinstance(model, (str, Path)):
+        raise ModelError("external=True needs the path of a model", hint="external=folder where it is given otherwise")
+    folder = Path(model).parent if external is True else external  # type: ignore[arg-type]
     proto = _parsed(model)
-    reader = Reader(proto, sizes or {}, trainable)
+    reader = Reader(proto, sizes or {}, trainable, Folder(folder) if folder is not False else None)
     scope: Scope = {}
     reader.initial(proto.graph, scope, top=True)
     scope.update({name: np.asarray(value) for name, value in (values or {}).items()})

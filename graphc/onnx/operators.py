@@ -6,6 +6,7 @@ alone. `gx.onnx.register("domain::Op", function)` adds to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import graphc as gx
+from graphc.onnx.checks import NODE, named
 from graphc.onnx.errors import ModelError
 from graphc.onnx.values import MOST, Array, Value, is_known, is_sizes, symbol
 
@@ -41,7 +43,7 @@ class Call:
 
     def error(self, what: str, hint: str | None = None) -> ModelError:
         """The error of this node."""
-        return ModelError(f"node {self.name or '(unnamed)'} of {self.operator}: {what}", hint=hint)
+        return ModelError(f"{named(self.node)}: {what}", hint=hint)
 
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute."""
@@ -73,11 +75,12 @@ class Call:
         """An operand that must be known when the model is read: a shape, axes, a size."""
         value = self.value(i)
         if not is_known(value):
-            found = self.reader.computed(value)
+            found = self.reader.computed(value, f"{named(self.node)}: what its {what} depends on")
             if found is None:
                 needs = self.reader.needed(value)
                 given = ", ".join(f"{name!r}: ..." for name in needs)
-                error = self.error(f"its {what} is data: {value.type}", hint=f"gx.onnx.load(..., values={{{given}}})")
+                hint = f"gx.onnx.load(..., values={{{given}}})" if needs else None
+                error = self.error(f"its {what} is data: {value.type}", hint=hint)
                 error.needs = needs
                 raise error
             value = found
@@ -96,7 +99,36 @@ class Call:
 
     def subgraph(self, attr: str, *arguments: Any) -> list[Any]:
         """The outputs of a graph among its attributes."""
-        return self.reader.graph(self.attrs[attr], self.scope, arguments)
+        graph = self.attrs[attr]
+        if len(graph.input) != len(arguments):
+            raise self.error(f"its {attr} has {len(graph.input)} inputs instead of {len(arguments)}")
+        return self.reader.graph(graph, self.scope, arguments)
+
+    def elements(self, count: Any, what: str, each: int = 1) -> Any:
+        """A number of what is made now, each of so many elements; ModelError where it is none, or more than models may make."""
+        if isinstance(count, gx.Dim):
+            raise self.error(f"its {what} is not known: {count}", hint="gx.onnx.load(..., sizes={...})")
+        if count < 0 or count != count:
+            raise self.error(f"its {what} is {count}")
+        self.reader.allowance.spend(int(min(count, 2**62)) * each, f"{named(self.node)}: its {what}, {count},")
+        return count
+
+    def loop(self) -> None:
+        """Count a loop, whose body is gone through more than once."""
+        self.reader.allowance.spend(16 * NODE, f"{named(self.node)}: its loop")
+
+    def each(self, name: str, count: int, default: Any = 1) -> list[Any]:
+        """An attribute with a number for each of so many axes."""
+        found = self.attr(name)
+        if found is None:
+            return [default] * count
+        if len(found) != count:
+            raise self.error(f"its {name} are {len(found)} numbers instead of {count}")
+        return list(found)
+
+    def pieces(self, count: Any, what: str) -> Any:
+        """The same for what costs as much as a node: windows, slices, entries of a list."""
+        return self.elements(count, what, NODE)
 
     def listed(self, i: int, attr: str, default: Any = None) -> Any:
         """Integers that older operator sets have as an attribute, and newer ones as an operand."""
@@ -134,6 +166,7 @@ def apply(call: Call) -> Any:
     fold = KNOWN.get(call.operator)
     if fold is not None and call.inputs and all(v is None or is_known(v) for v in call.inputs):
         arrays = [v for v in call.inputs if isinstance(v, np.ndarray)]
+        call.elements(math.prod(np.broadcast_shapes(*(a.shape for a in arrays))), "result's size")
         if any(map(is_sizes, arrays)) or all(a.size <= MOST and a.dtype.kind in "iub" for a in arrays):
             return _folded(fold, arrays)
     function = OPERATORS.get(call.operator)

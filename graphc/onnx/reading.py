@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import graphc as gx
+from graphc.onnx.checks import (
+    MOST_AXES,
+    MOST_MADE,
+    MOST_NESTED,
+    NEWEST,
+    NODE,
+    OWN,
+    Allowance,
+    check_node,
+    check_value,
+    count_nodes,
+    in_words,
+    named,
+    shown,
+)  # fmt: skip
 from graphc.onnx.errors import ModelError
+from graphc.onnx.external import Folder
 from graphc.onnx.operators import OPERATORS, Call, apply
 from graphc.onnx.values import Array, Value
 
-OWN = ("", "ai.onnx")  # how models call ONNX's own domain
-MOST_NESTED = 32  # graphs within graphs
 DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16",
     TensorProto.INT8: "int8", TensorProto.INT16: "int16", TensorProto.INT32: "int32", TensorProto.INT64: "int64",
@@ -29,7 +44,7 @@ Scope = dict[str, Any]  # a Value, or a list of them
 def dtype_of(number: int) -> str:
     """graphc's name of a data type of ONNX; ModelError for one that it does not have."""
     if number not in DTYPES:
-        called = TensorProto.DataType.Name(number)
+        called = TensorProto.DataType.Name(number) if number in TensorProto.DataType.values() else f"number {number}"
         raise ModelError(f"graphc has no data type {called}", hint="it has numbers and booleans of 8 bits and more")
     return DTYPES[number]
 
@@ -37,10 +52,13 @@ def dtype_of(number: int) -> str:
 class Reader:
     """Reads the graphs of one model."""
 
-    def __init__(self, model: ModelProto, sizes: Mapping[str, int], trainable: bool) -> None:
+    def __init__(self, model: ModelProto, sizes: Mapping[str, int], trainable: bool, folder: Folder | None = None) -> None:
         self.model = model
+        self.folder = folder
+        self.allowance = Allowance(MOST_MADE + 16 * NODE * count_nodes(model))
+        self.running: list[tuple[str, str, str]] = []  # functions of the model
         self.versions = {o.domain if o.domain not in OWN else "": o.version for o in model.opset_import}
-        self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.sizes = dict(sizes)
         self.trainable = trainable
         self.variables: dict[str, gx.Variable] = {}
@@ -67,25 +85,37 @@ class Reader:
 
     def placeholder(self, info: Any) -> gx.Tensor:
         """The symbol of an input."""
-        kind = info.type
+        kind, called = info.type, f"input {shown(info.name)}"
         if not kind.HasField("tensor_type"):
             what = kind.WhichOneof("value")
-            raise ModelError(f"input {info.name} is no tensor: {what}", hint="sequences, maps and options are no inputs here")
+            raise ModelError(f"{called} is no tensor: {what}", hint="sequences, maps and options are no inputs here")
         tensor = kind.tensor_type
         if not tensor.HasField("shape"):
-            raise ModelError(f"input {info.name} has no shape", hint="run onnx.shape_inference, or declare one")
+            raise ModelError(f"{called} has no shape", hint="run onnx.shape_inference, or declare one")
         shape = [self.size(d, f"{info.name}_{axis}") for axis, d in enumerate(tensor.shape.dim)]
-        made = gx.placeholder(info.name, tuple(shape), dtype_of(tensor.elem_type))
+        try:
+            made = gx.placeholder(info.name, tuple(shape), dtype_of(tensor.elem_type))
+        except gx.GraphError as error:
+            raise ModelError(f"{called}: {error.message}", hint=error.hint) from error
+        check_value(made, called)
         self.inputs.add(made)
         return made
 
     def constant(self, tensor: TensorProto) -> Array:
-        """The array of a tensor that stands in the model."""
-        dtype_of(tensor.data_type)
+        """The array of a tensor that stands in the model, or beside it."""
+        called = f"the constant {shown(tensor.name) or '(unnamed)'}"
+        dtype = dtype_of(tensor.data_type)
         if tensor.data_location == TensorProto.EXTERNAL:
-            hint = "give gx.onnx.load what onnx.load(path) gives, if you trust the file"
-            raise ModelError(f"the data of {tensor.name} stand in another file", hint=hint)
-        return np.asarray(numpy_helper.to_array(tensor))
+            if self.folder is None:
+                hint = "external=True reads it from the model's folder alone, external=folder from another"
+                raise ModelError(f"the data of {shown(tensor.name)} stand in another file", hint=hint)
+            return self.folder.array(tensor, np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)))
+        if len(tensor.dims) > MOST_AXES or any(n < 0 for n in tensor.dims):
+            raise ModelError(f"{called} has the sizes {shown(str(list(tensor.dims)))}")
+        try:
+            return np.asarray(numpy_helper.to_array(tensor))
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ModelError(f"{called}: its data are no {dtype}{list(tensor.dims)}: {error}") from error
 
     # --- graphs ---
 
@@ -112,13 +142,19 @@ class Reader:
         inputs: list[Value | None] = []
         for name in node.input:
             if name and name not in scope:
-                raise ModelError(f"node {node.name or '(unnamed)'} of {label}: nothing before it gives {name!r}")
+                raise ModelError(f"{named(node)}: nothing before it gives {shown(name)!r}")
             inputs.append(scope[name] if name else None)
+        version = versions.get(domain, 1)
+        check_node(node, version, domain, inputs)
+        self.allowance.spend(NODE, named(node))
         while inputs and inputs[-1] is None:
             inputs.pop()
-        attrs = {a.name: self.attribute(a) for a in node.attribute}
-        call = Call(label, node.name, inputs, attrs, versions.get(domain, 1), tuple(node.output), self, scope, node)
-        function = self.functions.get((node.domain, node.op_type))
+        try:
+            attrs = {a.name: self.attribute(a) for a in node.attribute}
+        except ModelError as error:
+            raise ModelError(f"{named(node)}: {error.message}", hint=error.hint) from error
+        call = Call(label, node.name, inputs, attrs, version, tuple(node.output), self, scope, node)
+        function = self.functions.get((node.domain, node.op_type, node.overload))
         try:
             if function is None and label not in OPERATORS:
                 found: Any = self.standard(call)
@@ -128,14 +164,15 @@ class Reader:
             raise
         except gx.GraphError as error:
             raise call.error(error.message, hint=error.hint) from error
-        except (ValueError, TypeError, IndexError, KeyError, OverflowError, ZeroDivisionError) as error:
-            raise call.error(f"{type(error).__name__}: {error}") from error
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, RecursionError) as error:
+            raise call.error(in_words(error)) from error
         results = list(found) if isinstance(found, tuple) else [found]
         for name, value in zip(node.output, results, strict=False):
             if name and value is not None:
                 if name in scope and node.output and self.depth == 0:
                     raise call.error(f"{name!r} is made twice")
                 scope[name] = value if isinstance(value, (gx.Tensor, np.ndarray, list)) else np.asarray(value)
+                check_value(scope[name], named(node))
 
     def attribute(self, a: AttributeProto) -> Any:
         """The value of an attribute; a graph stays as it is."""
@@ -156,7 +193,7 @@ class Reader:
         try:
             inner: Scope = dict(scope)
             self.initial(graph, inner)
-            inner.update(zip((i.name for i in graph.input), arguments, strict=False))
+            inner.update(zip((i.name for i in graph.input), arguments, strict=True))
             self.run(graph.node, inner)
             return [self.found(inner, o.name) for o in graph.output]
         finally:
@@ -167,6 +204,9 @@ class Reader:
         self.depth += 1
         if self.depth > MOST_NESTED:
             raise ModelError(f"functions call each other more than {MOST_NESTED} deep")
+        if (function.domain, function.name, function.overload) in self.running:
+            raise call.error("the function calls itself")
+        self.running.append((function.domain, function.name, function.overload))
         try:
             inner: Scope = {n: v for n, v in zip(function.input, call.inputs, strict=False) if v is not None}
             attrs = {a.name: a for a in function.attribute_proto} | {a.name: a for a in call.node.attribute}
@@ -188,6 +228,7 @@ class Reader:
             return tuple(inner.get(name) for name in function.output)
         finally:
             self.depth -= 1
+            self.running.pop()
 
     def standard(self, call: Call) -> tuple[Value | None, ...]:
         """What an operator gives that the standard itself defines by others."""
@@ -207,16 +248,31 @@ class Reader:
             return (apply(call),)
         made = FunctionProto()
         made.ParseFromString(body)
+        if not any(o.domain in OWN for o in made.opset_import):
+            made.opset_import.add(domain="", version=self.versions.get("", NEWEST))
         return self.function(made, call)
 
     def found(self, scope: Mapping[str, Value], name: str) -> Value:
         if name not in scope:
-            raise ModelError(f"nothing gives the output {name!r}")
+            raise ModelError(f"nothing gives the output {shown(name)!r}")
         return scope[name]
 
-    def computed(self, value: gx.Tensor) -> Array | None:
-        """What a symbol is worth that depends on no input; None where it depends on one."""
-        return None if self.needed(value) else np.asarray(value.eval({}))
+    def computed(self, value: gx.Tensor, what: str) -> Array | None:
+        """What a symbol is worth that depends on no input; None where it depends on one, or where a loop has no known end."""
+        if self.needed(value):
+            return None
+        cost = 0
+        for node in gx.ir.graph.topological([value]):
+            sizes = [math.prod(x.shape) for x in (node, *node.inputs) if isinstance(x, gx.Tensor)]
+            if not all(isinstance(n, int) for n in sizes):
+                return None
+            most = max((n for n in sizes if isinstance(n, int)), default=0)
+            inner = sum(len(graph.nodes) for graph in gx.ir.graph.subgraphs(node))
+            if inner and "test" in node.attrs:
+                return None
+            cost += most * NODE * inner if inner else most
+        self.allowance.spend(cost, what)
+        return np.asarray(value.eval({}))
 
     def needed(self, value: gx.Tensor) -> tuple[str, ...]:
         """The names of the inputs that a symbol depends on."""

@@ -23,6 +23,9 @@ def if_(call: Call) -> Any:
     def branch(name: str) -> Any:
         return lambda: tuple(symbol(v) for v in call.subgraph(name))
 
+    for name in ("then_branch", "else_branch"):
+        if len(call.attrs[name].output) != len(call.outputs):
+            raise call.error(f"its {name} has {len(call.attrs[name].output)} outputs instead of {len(call.outputs)}")
     return tuple(gx.cond(gx.reshape(symbol(test), ()), branch("then_branch"), branch("else_branch")))
 
 
@@ -36,6 +39,8 @@ def loop(call: Call) -> Any:
     carried = [call.value(i) for i in range(2, len(call.inputs))]
     count = len(carried)
     kept = len(body.output) - 1 - count
+    if kept < 0:
+        raise call.error(f"its body has {len(body.output)} outputs, and {count + 1} are the least")
     trips = call.value(0) if call.given(0) else None
     if kept and trips is not None:
         trips = call.known(0, "number of steps")  # it is the number of rows
@@ -48,6 +53,7 @@ def loop(call: Call) -> Any:
     if kept and start is not None:
         start = call.known(1, "condition")
     first = [symbol(v) for v in carried]
+    call.loop()
     try:
         probe = call.subgraph("body", gx.placeholder("i", (), "int64"), np.asarray(True), *first)
     except ModelError:  # its sizes depend on the number of the step
@@ -123,8 +129,11 @@ def scan(call: Call) -> Any:
 
 def _scanned(call: Call, given: list[Any]) -> Any:
     body, count = call.attrs["body"], call.attrs["num_scan_inputs"]
+    if not 0 <= count <= len(given):
+        raise call.error(f"num_scan_inputs={count} of {len(given)} operands")
     states, rows = given[: len(given) - count], given[len(given) - count :]
     made = len(body.output) - len(states)
+    call.loop()
     axes, backward = call.attr("scan_input_axes", [0] * count), call.attr("scan_input_directions", [0] * count)
     out_axes, out_backward = call.attr("scan_output_axes", [0] * made), call.attr("scan_output_directions", [0] * made)
     rows = [gx.moveaxis(r, a, 0) for r, a in zip(rows, axes, strict=True)]

@@ -15,7 +15,7 @@ def padding_of(call: Call, sizes: Any, kernel: Any, stride: Any, dilation: Any, 
     """Elements before and after each axis, of ONNX's pads and auto_pad."""
     rank, auto = len(kernel), call.attr("auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):
-        pads = call.attr("pads", [0] * 2 * rank)
+        pads = call.each("pads", 2 * rank, 0)
         return [(pads[a], pads[rank + a]) for a in range(rank)]
     if auto == "VALID":
         return [(0, 0)] * rank
@@ -43,7 +43,7 @@ def conv(call: Call) -> Any:
     x, w = call[0], call[1]
     rank = x.ndim - 2
     kernel = [int(n) for n in w.shape[2:]]
-    stride, dilation = call.attr("strides", [1] * rank), call.attr("dilations", [1] * rank)
+    stride, dilation = call.each("strides", rank), call.each("dilations", rank)
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
     return gx.nn.conv(
         x, w, call.maybe(2), stride=tuple(stride), padding=tuple(pads), dilation=tuple(dilation), groups=call.attr("group", 1)
@@ -55,8 +55,9 @@ def conv_transpose(call: Call) -> Any:
     x, w = call[0], call[1]
     rank = x.ndim - 2
     kernel = [int(n) for n in w.shape[2:]]
-    stride, dilation = call.attr("strides", [1] * rank), call.attr("dilations", [1] * rank)
-    extra = list(call.attr("output_padding", [0] * rank))
+    stride, dilation = call.each("strides", rank), call.each("dilations", rank)
+    extra = call.each("output_padding", rank, 0)
+    call.pieces(math.prod(stride), "strides")
     wanted, auto = call.attr("output_shape"), call.attr("auto_pad", "NOTSET")
     full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[2:], stride, kernel, dilation, strict=True)]
     if wanted is not None or auto.startswith("SAME"):
@@ -86,8 +87,8 @@ def conv_transpose(call: Call) -> Any:
 def _windows(call: Call) -> tuple[Any, ...]:
     x = call[0]
     rank = x.ndim - 2
-    kernel = call.attrs["kernel_shape"]
-    stride, dilation = call.attr("strides", [1] * rank), call.attr("dilations", [1] * rank)
+    kernel = call.each("kernel_shape", rank)
+    stride, dilation = call.each("strides", rank), call.each("dilations", rank)
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
     extra = []
     for a in range(rank):
@@ -115,6 +116,7 @@ def max_pool(call: Call) -> Any:
     n, c, *spatial = x.shape
     at: Any = gx.arange(math.prod(spatial), dtype="int64")
     at = gx.pad(gx.reshape(at, tuple(spatial)), around)
+    call.pieces(math.prod(kernel), "kernel_shape")
     values, places = [], []
     sizes = [(padded.shape[2 + a] - ((kernel[a] - 1) * dilation[a] + 1)) // stride[a] + 1 for a in range(rank)]
     for offset in np.ndindex(*kernel):
@@ -138,6 +140,7 @@ def average_pool(call: Call) -> Any:
     counted = bool(call.attr("count_include_pad", 0))
     if all(d == 1 for d in dilation) and not any(extra):
         return gx.nn.avg_pool(x, kernel, stride=stride, padding=tuple(pads), count_padding=counted)
+    call.pieces(math.prod(kernel), "kernel_shape")
     ones = gx.ones((1, 1, *x.shape[2:]), x.dtype)
     before = ((0, 0), (0, 0), *pads)
     after = ((0, 0), (0, 0), *((0, m) for m in extra))
@@ -178,8 +181,8 @@ def lp_pool(call: Call) -> Any:
 def max_unpool(call: Call) -> Any:
     x, at = call[0], call[1]
     rank = x.ndim - 2
-    kernel, stride = call.attrs["kernel_shape"], call.attr("strides", [1] * rank)
-    pads = call.attr("pads", [0] * 2 * rank)
+    kernel, stride = call.each("kernel_shape", rank), call.each("strides", rank)
+    pads = call.each("pads", 2 * rank, 0)
     sides = zip(x.shape[2:], stride, kernel, pads[:rank], pads[rank:], strict=True)
     plain = [(n - 1) * s - before - after + k for n, s, k, before, after in sides]
     n, c = x.shape[:2]
@@ -230,7 +233,7 @@ def group_normalization(call: Call) -> Any:
 
 @operator("LRN")
 def lrn(call: Call) -> Any:
-    x, size = call[0], call.attrs["size"]
+    x, size = call[0], call.pieces(call.attrs["size"], "size")
     alpha, beta, bias = call.attr("alpha", 1e-4), call.attr("beta", 0.75), call.attr("bias", 1.0)
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     widths = [(0, 0)] * x.ndim

@@ -47,10 +47,11 @@ def split(call: Call) -> Any:
     if call.given(1):
         parts = call.ints(1, "split")
         if call.known(1, "split").ndim == 0:
+            call.pieces(n // parts[0] if parts[0] > 0 else -1, "number of parts")
             parts = [parts[0]] * (n // parts[0]) + ([n % parts[0]] if n % parts[0] else [])
         keep = 1
     else:
-        parts = [1] * n
+        parts = [1] * call.pieces(n, "number of parts")
     made, start = [], 0
     for k in parts:
         key: list[Any] = [slice(None)] * x.ndim

@@ -90,7 +90,7 @@ def q_linear_matmul(call: Call) -> Any:
 def _conv(call: Call, x: gx.Tensor, w: gx.Tensor) -> gx.Tensor:
     rank = x.ndim - 2
     kernel = [int(n) for n in w.shape[2:]]
-    stride, dilation = call.attr("strides", [1] * rank), call.attr("dilations", [1] * rank)
+    stride, dilation = call.each("strides", rank), call.each("dilations", rank)
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
     y = gx.nn.conv(  # sums of integers below 2^53 are exact in float64
         gx.astype(x, "float64"), gx.astype(w, "float64"), stride=tuple(stride), padding=tuple(pads), dilation=tuple(dilation),

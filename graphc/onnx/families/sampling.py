@@ -59,6 +59,8 @@ def _taps(call: Call, place: Any, scale: float, n: int) -> tuple[Any, Any]:
     shrink = min(scale, 1.0) if call.attr("antialias", 0) else 1.0
     reach = 1 if mode == "linear" else 2
     start = int(np.floor(-reach / shrink) + 1)
+    call.pieces(-2 * start, "number of taps")
+    call.elements(-2 * start * len(place), "size", 2)
     offsets = np.arange(start, 2 * reach - start - (2 * reach - 2) if reach == 1 else 2 - start)
     distance = (offsets - ratio) * shrink
     linear = mode == "linear"
@@ -81,6 +83,8 @@ def resize(call: Call) -> Any:
     if scales is None and call.given(at_scales) and call.value(at_scales).shape != (0,):
         scales = [float(s) for s in call.known(at_scales, "scales").reshape(-1)]
     if scales is not None:
+        if not all(math.isfinite(s) and s > 0 for s in scales):
+            raise call.error(f"its scales are {scales}")
         new = [n * int(s) if s == int(s) else _scaled(call, n, s) for n, s in zip(old, scales, strict=True)]
     else:
         new = call.ints(3, "sizes")
@@ -104,6 +108,7 @@ def resize(call: Call) -> Any:
         if not isinstance(n, int) or not isinstance(out, int):
             x = _free(call, x, axis, scale)
             continue
+        call.elements(out, "size", 8)
         place = _places(call, n, out, scale, (roi[i], roi[len(axes) + i]))
         at, weights = _taps(call, place, scale, n)
         at = np.clip(at, 0, n - 1).astype(np.int64)
@@ -240,6 +245,7 @@ def grid_sample(call: Call) -> Any:
             taps.append([(base, 1 - t), (base + 1, t)])
             continue
         taps.append([(base - 1, _far(t + 1)), (base, _near(t)), (base + 1, _near(1 - t)), (base + 2, _far(2 - t))])
+    call.pieces(math.prod(len(t) for t in taps), "number of taps")
     total: Any = None
     for choice in np.ndindex(*(len(t) for t in taps)):
         parts = [t[c] for t, c in zip(taps, choice, strict=True)]
@@ -255,6 +261,7 @@ def grid_sample(call: Call) -> Any:
 def affine_grid(call: Call) -> Any:
     theta, size = call[0], call.ints(1, "size")
     spatial = size[2:]
+    call.elements(math.prod(spatial), "size", 4 * len(spatial))
     axes = []
     for n in spatial:
         t = np.arange(n, dtype=np.float64)
@@ -284,6 +291,7 @@ def roi_align(call: Call) -> Any:
     else:
         samples = ratio, ratio
     offset = 0.5 if half else 0.0
+    call.elements(height * samples[0] + width * samples[1], "number of samples")
     x1, y1, x2, y2 = (rois[:, k] * scale - offset for k in range(4))
     w, h = x2 - x1, y2 - y1
     if not half:
@@ -327,8 +335,8 @@ def roi_align(call: Call) -> Any:
 def col2im(call: Call) -> Any:
     x, image, block = call[0], call.ints(1, "image_shape"), call.ints(2, "block_shape")
     rank = len(image)
-    dilation, stride = call.attr("dilations", [1] * rank), call.attr("strides", [1] * rank)
-    pads = call.attr("pads", [0] * 2 * rank)
+    dilation, stride = call.each("dilations", rank), call.each("strides", rank)
+    pads = call.each("pads", 2 * rank, 0)
     n, c = x.shape[0], x.shape[1] // math.prod(block)
     counts = [
         (image[a] + pads[a] + pads[rank + a] - dilation[a] * (block[a] - 1) - 1) // stride[a] + 1 for a in range(rank)
@@ -336,6 +344,7 @@ def col2im(call: Call) -> Any:
     padded = [image[a] + pads[a] + pads[rank + a] for a in range(rank)]
     parts = gx.reshape(x, (n, c, *block, *counts))
     y = gx.zeros((n, c, *padded), x.dtype)
+    call.pieces(math.prod(block), "block_shape")
     for offset in np.ndindex(*block):
         key = tap_of(offset, counts, stride, dilation)
         y = y.at[(slice(None), slice(None), *key)].add(parts[(slice(None), slice(None), *offset)])
@@ -350,10 +359,10 @@ def deform_conv(call: Call) -> Any:
     kernel = [int(n) for n in w.shape[2:]]
     if len(kernel) != 2:
         raise call.error("it is read for two dimensions")
-    stride, dilation, pads = call.attr("strides", [1, 1]), call.attr("dilations", [1, 1]), call.attr("pads", [0] * 4)
+    stride, dilation, pads = call.each("strides", 2), call.each("dilations", 2), call.each("pads", 4, 0)
     n, c, height, width = x.shape
     rows, columns = offset.shape[2:]
-    taps = kernel[0] * kernel[1]
+    taps = call.elements(kernel[0] * kernel[1], "kernel")
     offset = gx.reshape(offset, (n, parts, taps, 2, rows, columns))
     i, j = (np.arange(k) for k in kernel)
     at_y = np.repeat(i * dilation[0], kernel[1]).reshape(taps, 1, 1) - pads[0]

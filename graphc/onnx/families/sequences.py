@@ -31,7 +31,7 @@ def recurrent(call: Call) -> Any:
     batch_first = call.attr("layout", 0)
     x = gx.swapaxes(x, 0, 1) if batch_first else x
     hidden = int(r.shape[-1])
-    count = int(w.shape[0])
+    count = call.pieces(int(w.shape[0]), "number of directions")
     names = call.attr("activations") or _DEFAULTS[kind] * count
     alphas, betas = list(call.attr("activation_alpha", [])), list(call.attr("activation_beta", []))
     each = len(_DEFAULTS[kind])
@@ -167,6 +167,7 @@ def mel_weights(call: Call) -> Any:
     bins, length, rate = (call.ints(i, "size")[0] for i in range(3))
     low, high = (float(call.known(i, "edge").reshape(-1)[0]) for i in (3, 4))
     spectrum = length // 2 + 1
+    call.elements(spectrum * bins, "size", 8)
     mel_low, mel_high = (2595 * np.log10(1 + f / 700) for f in (low, high))
     step = (mel_high - mel_low) / (bins + 2)
     edges = 700 * (10 ** ((np.arange(bins + 2) * step + mel_low) / 2595) - 1)
@@ -184,11 +185,10 @@ def mel_weights(call: Call) -> Any:
     return gx.constant(made, dtype=dtype_of(call.attr("output_datatype", 1)))
 
 
-def _fourier(re: Any, im: Any, inverse: bool) -> tuple[Any, Any]:
+def _fourier(call: Call, re: Any, im: Any, inverse: bool) -> tuple[Any, Any]:
     """The sum over the last axis by its definition, as a product of matrices."""
     n = re.shape[-1]
-    if not isinstance(n, int):
-        raise ValueError("a Fourier transform of any length")
+    call.elements(n, "length", 2 * n if isinstance(n, int) else 1)
     angle = 2 * np.pi / n * ((np.arange(n)[:, None] * np.arange(n)) % n)
     c, s = (gx.constant(v, dtype=re.dtype) for v in (np.cos(angle), np.sin(angle) * (1 if inverse else -1)))
     if im is None:
@@ -215,7 +215,7 @@ def dft(call: Call) -> Any:
         length = None
     if length is not None:
         re, im = _fitted(re, length), None if im is None else _fitted(im, length)
-    a, b = _fourier(re, im, inverse)
+    a, b = _fourier(call, re, im, inverse)
     if inverse:
         a, b = a / re.shape[-1], b / re.shape[-1]
         if onesided:
@@ -240,13 +240,14 @@ def stft(call: Call) -> Any:
     signal = x[..., 0] if x.ndim == 3 else x
     im = x[..., 1] if x.ndim == 3 and x.shape[-1] == 2 else None
     count = (signal.shape[-1] - n) // step + 1
+    call.elements(count * n, "number of elements in frames")
     at = np.arange(count)[:, None] * step + np.arange(n)
     frames = gx.take(signal, at, axis=1)
     frames_im = None if im is None else gx.take(im, at, axis=1)
     if shape is not None:
         frames = frames * shape
         frames_im = None if frames_im is None else frames_im * shape
-    a, b = _fourier(frames, frames_im, False)
+    a, b = _fourier(call, frames, frames_im, False)
     if call.attr("onesided", 1):
         a, b = a[..., : n // 2 + 1], b[..., : n // 2 + 1]
     return gx.stack([a, b], axis=-1)

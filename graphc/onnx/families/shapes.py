@@ -56,6 +56,8 @@ def flatten(call: Call) -> Any:
 def transpose(call: Call) -> Any:
     value = call.value(0)
     perm = call.attr("perm", list(range(value.ndim))[::-1])
+    if sorted(perm) != list(range(value.ndim)):
+        raise call.error(f"perm={perm} is no order of {value.ndim} axes")
     return np.transpose(value, perm) if is_known(value) else gx.permute_dims(value, tuple(perm))
 
 
@@ -99,7 +101,7 @@ def split(call: Call) -> Any:
     parts = call.listed(1, "split")
     whole = value.shape[axis]
     if parts is None:
-        count = call.attr("num_outputs", len(call.outputs))
+        count = call.pieces(call.attr("num_outputs", len(call.outputs)), "num_outputs")
         each = -(-whole // count)
         parts = [each] * (count - 1) + [whole - each * (count - 1)]
     made, start = [], 0
@@ -169,7 +171,7 @@ def gather_elements(call: Call) -> Any:
 @operator("GatherND")
 def gather_nd(call: Call) -> Any:
     x, at, batch = call[0], call[1], call.attr("batch_dims", 0)
-    depth = at.shape[-1]
+    depth = call.pieces(at.shape[-1], "depth")
     key: list[Any] = []
     for b in range(batch):
         shape: list[Any] = [1] * (at.ndim - 1)
@@ -209,7 +211,7 @@ def scatter_elements(call: Call) -> Any:
 @operator("ScatterND")
 def scatter_nd(call: Call) -> Any:
     x, at, update = call[0], call[1], call[2]
-    key = tuple(at[..., k] for k in range(int(at.shape[-1])))
+    key = tuple(at[..., k] for k in range(call.pieces(at.shape[-1], "depth")))
     return _scattered(x.at[key], update, call.attr("reduction", "none"))
 
 
@@ -255,6 +257,8 @@ def tile(call: Call) -> Any:
 @operator("ConstantOfShape")
 def constant_of_shape(call: Call) -> Any:
     wanted = call.ints(0, "shape")
+    if any(isinstance(n, int) and n < 0 for n in wanted):
+        raise call.error(f"its shape is {wanted}")
     value = call.attr("value", np.zeros(1, np.float32)).reshape(())
     if all(isinstance(n, int) for n in wanted) and math.prod(wanted) <= MOST:
         return np.full(wanted, value)
@@ -268,12 +272,22 @@ def range_(call: Call) -> Any:
     if all(is_known(p) for p in parts):
         first, last, step = (p.reshape(-1)[0] if is_sizes(p) else _item(p) for p in parts)
         if not any(map(is_sizes, parts)):
+            call.elements(_steps(call, first, last, step), "size")
             return np.arange(first, last, step, dtype=parts[0].dtype)
         return gx.arange(first, last, step, dtype="int64")
     first, last, step = (_number(call, i) for i in range(3))
     if any(isinstance(v, gx.Dim) for v in (first, last, step)):
         return gx.arange(first, last, step, dtype="int64")
+    call.elements(_steps(call, first, last, step), "size")
     return np.arange(first, last, step).astype(str(call[0].dtype) if str(call[0].dtype) != "bfloat16" else np.float32)
+
+
+def _steps(call: Call, first: Any, last: Any, step: Any) -> int:
+    """How many numbers a range has."""
+    steps = (last - first) / step if step else math.nan
+    if not math.isfinite(steps):
+        raise call.error(f"a range from {first} to {last} by {step}")
+    return max(math.ceil(float(steps)), 0)
 
 
 def _number(call: Call, i: int) -> Any:
