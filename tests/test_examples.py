@@ -607,6 +607,25 @@ def test_examples_at_full_size_make_a_page(tmp_path: Path, monkeypatch: pytest.M
     assert text == run.page(json.loads((tmp_path / "examples.json").read_text(encoding="utf-8")))
 
 
+def test_an_example_that_fails_leaves_the_others_and_what_it_reached_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    pytest.importorskip("matplotlib")
+    run = load("run")
+
+    def broken(**sizes: Any) -> Any:
+        raise ValueError("no data")
+
+    runs = {"broken": broken, "whole": lambda **sizes: ("all of it", lambda figure: None)}
+    monkeypatch.setattr(run, "RUNS", tuple(run.RUNS[0]._replace(name=name, run=one) for name, one in runs.items()))
+    (tmp_path / "examples.json").write_text('{"broken": {"reached": "half of it", "seconds": 1.0}}', encoding="utf-8")
+    with pytest.raises(SystemExit, match="these ended with an error: broken"):
+        run.main(None, tmp_path)
+    reached = json.loads((tmp_path / "examples.json").read_text(encoding="utf-8"))
+    assert {name: found["reached"] for name, found in reached.items()} == {"broken": "half of it", "whole": "all of it"}
+    assert (tmp_path / "examples.md").read_text(encoding="utf-8") == run.page(reached)
+
+
 def test_a_search_that_is_killed_goes_on_to_the_same_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("mlxtend", "matplotlib", "optuna"):
         pytest.importorskip(package)

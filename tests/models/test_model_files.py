@@ -122,6 +122,8 @@ def test_folders_that_are_no_model(tmp_path: Path, text: str) -> None:
 
 # --- checkpoints -----------------------------------------------------------------------------------------------------
 
+TIMES = int(os.environ.get("GRAPHC_KILLS", "12"))  # how often processes are killed, and writes fail
+
 
 class StopAt(models.Callback):
     def __init__(self, step: int) -> None:
@@ -206,39 +208,82 @@ def test_a_disk_that_is_full_leaves_the_checkpoints_there_were(tmp_path: Path, m
         assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-WRITER = """
-import sys, numpy as np, graphc as gx
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="files of limited length are POSIX's")
+def test_writes_that_fail_at_any_byte_leave_the_checkpoints_there_were(tmp_path: Path) -> None:
+    """The system itself refuses to write beyond a length, as it does where a disk ends."""
+    import resource
+
+    model, kept = network(), models.Checkpoints(tmp_path)
+    kept.save(1, {}, model.state)
+    before = {p: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()}
+    largest = max(len(content) for content in before.values())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for length in [0, 1, *np.random.default_rng(3).integers(2, largest, TIMES), largest - 1]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(length), hard))
+            with pytest.raises(OSError, match="File too large"):
+                kept.save(99, {}, model.state)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert {p: p.read_bytes() for p in sorted(tmp_path.rglob("*")) if p.is_file()} == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    kept.save(99, {}, model.state)
+    found = kept.latest()
+    assert found is not None and found.step == 99
+
+
+# Imports once, and for every line that it reads makes a process that does nothing but write checkpoints.
+NURSERY = """
+import os, sys, numpy as np, graphc as gx
 v = gx.variable(np.zeros(200_000), name="v")
-kept = gx.models.Checkpoints(sys.argv[1], keep=2)
-found = kept.latest()
-step = 0 if found is None else found.step
-if found is not None:
-    gx.load(found.arrays, [v])
-    assert (v.value == step).all(), "a checkpoint of two moments"
-while True:
-    step += 1
-    v.value = np.full(200_000, float(step))
-    kept.save(step, {"step": step}, [v])
-    print(step, flush=True)
+for _ in sys.stdin:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        print("gone", flush=True)
+        continue
+    try:
+        print(os.getpid(), flush=True)
+        kept = gx.models.Checkpoints(sys.argv[1], keep=2)
+        found = kept.latest()
+        step = 0 if found is None else found.step
+        while True:
+            step += 1
+            v.value = np.full(200_000, float(step))
+            kept.save(step, {"step": step}, [v])
+            print(step, flush=True)
+    finally:
+        os._exit(1)
 """
 
 
-@pytest.mark.parametrize("times", [int(os.environ.get("GRAPHC_KILLS", "12"))])
-def test_processes_killed_while_writing_lose_the_unfinished_checkpoint_alone(tmp_path: Path, times: int) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are made by fork")
+def test_processes_killed_while_writing_lose_the_unfinished_checkpoint_alone(tmp_path: Path) -> None:
     """GRAPHC_KILLS=500 in the environment kills as many."""
-    rng, last = np.random.default_rng(2), 0
-    for _ in range(times):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        first = writer.stdout.readline()
-        assert int(first) >= last
-        time.sleep(float(rng.uniform(0, 0.02)))
-        os.kill(writer.pid, signal.SIGKILL)
-        seen = [first, *writer.stdout.read().splitlines()]
-        writer.wait()
-        last = int(seen[-1])
-        found = models.Checkpoints(tmp_path).latest()
-        assert found is not None
-        assert found.step in (last, last + 1)
-        assert json.dumps(found.state) == json.dumps({"step": found.step})
-        last = found.step
+    rng, last, unfinished, spans = np.random.default_rng(2), 0, 0, [0.02]
+    command = [sys.executable, "-c", NURSERY, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nursery:
+        assert nursery.stdin is not None and nursery.stdout is not None
+        for number in range(TIMES):
+            print(number, file=nursery.stdin, flush=True)
+            child = int(nursery.stdout.readline())
+            if number == 0:  # how long two writes take
+                begun = time.perf_counter()
+                last = int([nursery.stdout.readline() for _ in range(2)][-1])
+                spans.append(time.perf_counter() - begun)
+            time.sleep(float(rng.uniform(0, max(spans))))
+            os.kill(child, signal.SIGKILL)
+            written = list(iter(nursery.stdout.readline, "gone\n"))
+            last = int(written[-1]) if written else last
+            unfinished += any(tmp_path.glob(".new-*"))
+            found = models.Checkpoints(tmp_path).latest()
+            assert found is not None
+            assert found.step in (last, last + 1)
+            assert json.dumps(found.state) == json.dumps({"step": found.step})
+            assert (gx.load(found.arrays)["v"] == found.step).all(), "a checkpoint of two moments"
+            last = found.step
+        nursery.stdin.close()
+    print(f"{TIMES} kills, {unfinished} of them in a write that was not finished; {last} checkpoints were written")
+    assert unfinished > TIMES // 10
