@@ -39,8 +39,9 @@ def fit(
     `gx.data.Source`. epochs: the number of the epoch to stop before; initial_epoch: the first one. The order of samples follows
     from `seed` and the epoch. validation_split: the part of the arrays, from their end, that is held out. validation_freq:
     after every so many epochs, or the numbers of the epochs, from 1, after which it is looked at. sample_weight: [samples], or
-    [samples, time] for the steps of sequences. class_weight: class -> weight, or "balanced", which gives classes equal sums of
-    weights. verbose: "auto" or 1 for a progress bar, 2 for a line an epoch, 0 for nothing. steps_per_epoch, validation_steps:
+    [samples, time] for the steps of sequences; for several outputs also a list or dict of them. class_weight: class -> weight,
+    or "balanced", which gives classes equal sums of weights. verbose: "auto" or 1 for a progress bar, 2 for a line an epoch, 0
+    for nothing. steps_per_epoch, validation_steps:
     the number of batches, where the data do not end by themselves, or where that many are enough. Where data end that cannot
     begin anew, training does too, with a warning. Data, losses and metrics in dicts go by the names of the model's inputs and
     outputs. checkpoints: a folder, or `Checkpoints`: training goes on from the last one there, to the same bits as if it had
@@ -101,7 +102,8 @@ def _sources(
         return source(x, batch_size, shuffle, seed, steps), None
     if class_weight is not None:
         own = class_weights(class_weight, y)
-        weights = own if weights is None else own * np.asarray(weights, np.float32)
+        given_too = np.ones(1, np.float32) if weights is None else np.asarray(weights, np.float32)
+        weights = own.reshape(-1, *(1,) * (given_too.ndim - 1)) * given_too
     data = mapped((x, y, weights), contiguous)
     held: Source | None = None
     if split:
@@ -214,7 +216,7 @@ def predict_on_batch(model: Model, x: Any) -> Any:
 
 
 def _batch(x: Any, y: Any, weights: Any) -> Any:
-    return mapped((x, y) if weights is None else (x, y, np.asarray(weights, np.float32)), contiguous)
+    return mapped((x, y) if weights is None else (x, y, weights), contiguous)
 
 
 def predict(model: Model, x: Any, *, batch_size: int | None = None, steps: int | None = None, verbose: Any = 0) -> Any:

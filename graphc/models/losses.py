@@ -7,6 +7,7 @@ graph shows something else, it is an error.
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,13 +24,58 @@ Array = np.ndarray[Any, Any]
 PerSample = Callable[[Tensor, Tensor], Tensor]
 
 
+# What becomes of the numbers of a batch: their mean, the mean by the weights of samples, their sum, or nothing.
+REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
+# Options of Keras's losses that are not here: values that change nothing, and what there is instead.
+_ELSEWHERE: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "axis": ((-1, None), "classes are the last axis: gx.moveaxis before"), "dtype": ((None, "float32"), "it is the output's"),
+}  # fmt: skip
+
+
 class Loss:
-    """A loss: `call(y_true, y_pred)` gives one number a sample, [batch]."""
+    """A loss: `call(y_true, y_pred)` gives one number a sample, [batch].
+
+    name: what messages and figures call it. reduction: what a batch's loss is, "sum_over_batch_size" or "mean", the mean;
+    "mean_with_sample_weight", the sum of the weighted numbers over that of the weights; "sum", the sum over samples (and steps)
+    of the means over the last axis; "none", all of these numbers where the loss is called, and nothing to train by.
+
+    >>> import numpy as np, graphc as gx
+    >>> loss = gx.models.losses.MeanSquaredError(reduction="sum")
+    >>> float(loss(np.zeros((2, 2)), np.array([[1.0, 1.0], [0.0, 2.0]])).eval())
+    3.0
+    """
 
     name = "loss"
+    reduction = "sum_over_batch_size"
     link: str | None = None  # what makes probabilities of logits, "sigmoid" or "softmax"; None where a loss takes none
     of_labels = False  # whether targets are labels, or probabilities of them, rather than numbers
     from_logits: bool | None = None
+
+    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", **unknown: Any) -> None:
+        for option, value in unknown.items():
+            same, hint = _ELSEWHERE.get(option, ((), ""))
+            if value not in same:
+                known = inspect.signature(type(self).__init__).parameters.values()
+                names = [p.name for p in known if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+                raise gx.errors.InputError(
+                    f"{type(self).__name__} has no option {option}" + (f"={value!r}" if same else ""), where=gx.errors.caller(),
+                    hint=hint or "it has " + ", ".join(dict.fromkeys([*names, "name", "reduction"])),
+                )  # fmt: skip
+        if reduction is None:
+            reduction = "none"
+        if reduction not in REDUCTIONS:
+            raise gx.errors.InputError(
+                f"{type(self).__name__}: reduction is {reduction!r}", where=gx.errors.caller(), hint=" or ".join(REDUCTIONS)
+            )
+        if name is not None:
+            self.name = name
+        if reduction != type(self).reduction:
+            self.reduction = reduction
+
+    @property
+    def kind(self) -> str:
+        """The name of the formula, whatever the loss is called."""
+        return type(self).name
 
     @property
     def own(self) -> bool:
@@ -58,17 +104,24 @@ class Loss:
 
     def get_config(self) -> dict[str, Any]:
         """The options that make such a loss again."""
-        return {name: value for name, value in vars(self).items() if name != "name"}
+        return dict(vars(self))
 
-    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        """The mean over the batch, each sample times its weight."""
-        each = of_samples(self, gx.asarray(y_true), gx.asarray(y_pred))
-        return gx.mean(each if sample_weight is None else each * gx.astype(sample_weight, each.dtype))
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The loss of a batch, each sample times its weight, [batch], or each step, [batch, time]; see `reduction`."""
+        weights = None if sample_weight is None else gx.asarray(sample_weight)
+        y_true, y_pred = gx.asarray(y_true), gx.asarray(y_pred)
+        if self.reduction == "none":
+            return weighted(self, y_true, y_pred, weights)[0]
+        return gx.mean(of_samples(self, y_true, y_pred, weights))
 
 
 class _Function(Loss):
     def __init__(self, function: PerSample, name: str) -> None:
         self.function, self.name = function, name
+
+    @property
+    def kind(self) -> str:
+        return self.name
 
     @property
     def own(self) -> bool:
@@ -86,7 +139,8 @@ class SparseCategoricalCrossentropy(Loss):
 
     name, link, of_labels = "sparse_categorical_crossentropy", "softmax", True
 
-    def __init__(self, from_logits: bool | None = None, ignore_class: int | None = None) -> None:
+    def __init__(self, from_logits: bool | None = None, ignore_class: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.from_logits, self.ignore_class = from_logits, ignore_class
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -113,7 +167,8 @@ class CategoricalCrossentropy(Loss):
 
     name, link, of_labels = "categorical_crossentropy", "softmax", True
 
-    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -133,14 +188,13 @@ class BinaryCrossentropy(Loss):
 
     name, link, of_labels = "binary_crossentropy", "sigmoid", True
 
-    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0) -> None:
+    def __init__(self, from_logits: bool | None = None, label_smoothing: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits, p = binary_parts(self.name, y_pred, self.from_logits)
-        t = _alike(y_true, y_pred)
-        if self.label_smoothing:
-            t = t * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        t = _smoothed(_alike(y_true, y_pred), self.label_smoothing)
         if logits is None:
             return -(t * gx.log(p) + (1 - t) * gx.log(1 - p))
         return gx.nn.binary_cross_entropy(logits, t, reduction="none")
@@ -152,19 +206,23 @@ class BinaryCrossentropy(Loss):
 class BinaryFocalCrossentropy(Loss):
     """The binary cross-entropy times (1 - the probability of the label)^gamma (Lin et al. 2017, arXiv:1708.02002).
 
-    apply_class_balancing: times alpha for labels of 1, and 1 - alpha for 0. from_logits: see SparseCategoricalCrossentropy.
+    apply_class_balancing: times alpha for labels of 1, and 1 - alpha for 0. label_smoothing: see BinaryCrossentropy. from_logits:
+    see SparseCategoricalCrossentropy.
     """
 
     name, link, of_labels = "binary_focal_crossentropy", "sigmoid", True
 
     def __init__(
-        self, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool | None = None
-    ) -> None:
+        self, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool | None = None,
+        label_smoothing: float = 0.0, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**options)
         self.apply_class_balancing, self.alpha, self.gamma, self.from_logits = apply_class_balancing, alpha, gamma, from_logits
+        self.label_smoothing = label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logits, p = binary_parts(self.name, y_pred, self.from_logits)
-        t = _alike(y_true, y_pred)
+        t = _smoothed(_alike(y_true, y_pred), self.label_smoothing)
         each = BinaryCrossentropy(self.from_logits).call(t, y_pred)
         missed = t * (gx.sigmoid(-logits) if logits is not None else 1 - p) + (1 - t) * p  # 1 - p without cancellation
         each = each * gx.pow(missed, self.gamma)
@@ -175,22 +233,34 @@ class BinaryFocalCrossentropy(Loss):
 
 
 class CategoricalFocalCrossentropy(Loss):
-    """-alpha sum(t (1 - p)^gamma log p): y_true and y_pred [batch, ..., classes] (Lin et al. 2017, arXiv:1708.02002)."""
+    """-alpha sum(t (1 - p)^gamma log p): y_true and y_pred [batch, ..., classes] (Lin et al. 2017, arXiv:1708.02002).
+
+    label_smoothing: the part of each label that is shared among all classes.
+    """
 
     name, link, of_labels = "categorical_focal_crossentropy", "softmax", True
 
-    def __init__(self, alpha: Any = 0.25, gamma: float = 2.0, from_logits: bool | None = None) -> None:
-        self.alpha, self.gamma, self.from_logits = alpha, gamma, from_logits
+    def __init__(
+        self, alpha: Any = 0.25, gamma: float = 2.0, from_logits: bool | None = None, label_smoothing: float = 0.0, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.alpha, self.gamma, self.from_logits, self.label_smoothing = alpha, gamma, from_logits, label_smoothing
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         logs = gx.nn.log_softmax(logits_for(self.name, y_pred, self.from_logits))
-        t = one_number_a_class(self.name, y_true, y_pred)
+        t = gx.astype(one_number_a_class(self.name, y_true, y_pred), logs.dtype)
+        t = _smoothed(t, self.label_smoothing, y_pred.shape[-1])
         focus = gx.pow(-gx.expm1(logs), self.gamma)
         alpha = gx.astype(gx.asarray(self.alpha), logs.dtype)
-        return -gx.sum(alpha * gx.astype(t, logs.dtype) * focus * logs, axis=-1)
+        return -gx.sum(alpha * t * focus * logs, axis=-1)
 
     def check(self, y_true: Array, y_pred: Tensor) -> None:
         check_parts(self.name, y_true, y_pred)
+
+
+def _smoothed(t: Tensor, part: float, classes: Any = 2) -> Tensor:
+    """Labels of which a part is shared among all classes."""
+    return t * (1 - part) + part / classes if part else t
 
 
 def check_classes(name: str, y_true: Array, y_pred: Tensor, ignored: int | None) -> None:
@@ -453,7 +523,8 @@ class Huber(Loss):
 
     name = "huber"
 
-    def __init__(self, delta: float = 1.0) -> None:
+    def __init__(self, delta: float = 1.0, **options: Any) -> None:
+        super().__init__(**options)
         self.delta = delta
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -465,7 +536,8 @@ class CosineSimilarity(Loss):
 
     name = "cosine_similarity"
 
-    def __init__(self, axis: int = -1) -> None:
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
         self.axis = axis
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -484,7 +556,8 @@ class Tversky(Loss):
 
     name, link, of_labels = "tversky", "sigmoid", True
 
-    def __init__(self, alpha: float = 0.5, beta: float = 0.5, smooth: float = 1e-7) -> None:
+    def __init__(self, alpha: float = 0.5, beta: float = 0.5, smooth: float = 1e-7, **options: Any) -> None:
+        super().__init__(**options)
         self.alpha, self.beta, self.smooth = alpha, beta, smooth
 
     def link_of(self, y_pred: Tensor) -> None:
@@ -507,11 +580,12 @@ class Dice(Tversky):
 
     name = "dice"
 
-    def __init__(self, smooth: float = 1e-7) -> None:
-        super().__init__(0.5, 0.5, smooth / 2)
+    def __init__(self, smooth: float = 1e-7, **options: Any) -> None:
+        super().__init__(0.5, 0.5, smooth / 2, **options)
 
     def get_config(self) -> dict[str, Any]:
-        return {"smooth": 2 * self.smooth}
+        given = {key: value for key, value in super().get_config().items() if key not in ("alpha", "beta")}
+        return {**given, "smooth": 2 * self.smooth}
 
 
 class CategoricalGeneralizedCrossEntropy(Loss):
@@ -522,7 +596,8 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 
     name, link, of_labels = "categorical_generalized_cross_entropy", "softmax", True
 
-    def __init__(self, q: float = 0.5, from_logits: bool | None = None) -> None:
+    def __init__(self, q: float = 0.5, from_logits: bool | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.q, self.from_logits = q, from_logits
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -542,7 +617,8 @@ class CTC(Loss):
 
     name, link, of_labels = "ctc", "softmax", True
 
-    def __init__(self, mask_index: int = 0, from_logits: bool | None = None) -> None:
+    def __init__(self, mask_index: int = 0, from_logits: bool | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.mask_index, self.from_logits = mask_index, from_logits
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -574,19 +650,37 @@ def _alike(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return made
 
 
-def of_samples(loss: Loss, y_true: Tensor, y_pred: Tensor, weights: Tensor | None = None) -> Tensor:
-    """One number a sample, whose mean over the batch is the loss. weights: of steps, [batch, time].
+def weighted(
+    loss: Loss, y_true: Tensor, y_pred: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """The numbers of a batch, [batch, ...], times weights and mask, and these two; weights: [batch], or of steps [batch, time].
 
-    Steps that the mask of y_pred leaves out count for nothing: the mean is that over the others, of all samples together.
+    Where the loss is the mean, steps that the mask of y_pred leaves out count for nothing: it is that over the others.
     """
     values, mask = loss.call(y_true, y_pred), mask_of(y_pred)
+    every: Tensor | None = None
     for given in (weights, mask):
         if given is None or values.shape[: given.ndim] != given.shape:
             continue  # one number a sample, of steps whose loss knows by itself which are there
         factor = gx.astype(given, values.dtype)
-        if given is mask:
+        if given is mask and loss.reduction in ("sum_over_batch_size", "mean"):
             factor = factor / gx.maximum(gx.mean(factor), 1e-12)
-        values = values * gx.reshape(factor, (*factor.shape, *(1,) * (values.ndim - factor.ndim)))
+        factor = gx.reshape(factor, (*factor.shape, *(1,) * (values.ndim - factor.ndim)))
+        every = factor if every is None else every * factor
+        values = values * factor
+    if loss.reduction in ("sum", "none") and values.ndim == y_pred.ndim > 1 and not loss.own:
+        values = gx.mean(values, axis=-1)
+    return values, every
+
+
+def of_samples(loss: Loss, y_true: Tensor, y_pred: Tensor, weights: Tensor | None = None) -> Tensor:
+    """One number a sample, [batch], whose mean is the loss of the batch. weights: [batch], or of steps, [batch, time]."""
+    values, every = weighted(loss, y_true, y_pred, weights)
+    if loss.reduction == "sum":
+        samples = gx.sum(gx.ones(values.shape[:1], values.dtype))
+        return samples * (gx.sum(values, axis=tuple(range(1, values.ndim))) if values.ndim > 1 else values)
+    if loss.reduction == "mean_with_sample_weight" and every is not None:
+        values = values / gx.maximum(gx.mean(every), 1e-12)
     return per_sample(values)
 
 

@@ -58,7 +58,7 @@ def _made(value: Any, y_true: Tensor | None, y_pred: Tensor | None, loss: Loss |
     if isinstance(value, type) and issubclass(value, Metric):
         return value()
     if callable(value) and not isinstance(value, type):
-        return MeanLoss(value, name=getattr(value, "__name__", "metric"))
+        return MeanLoss(value, name=getattr(value, "__name__", None) or getattr(value, "name", "metric"))
     raise gx.errors.InputError(
         f"no metric {value!r}", where=gx.errors.caller(),
         hint="a Metric, a function (y_true, y_pred), accuracy, or one of " + ", ".join(dict.fromkeys([*NAMED, *LOSSES])),
@@ -89,7 +89,7 @@ def targets_of(loss: Loss, y_pred: Tensor) -> list[tuple[Any, str]]:
     if not y_pred.ndim:
         return []
     numbers, labels = (y_pred.shape, "float32"), (y_pred.shape[:-1], "int64")
-    match loss.name:
+    match loss.kind:
         case "sparse_categorical_crossentropy" | "categorical_generalized_cross_entropy":
             return [labels]
         case "categorical_crossentropy" | "categorical_focal_crossentropy" | "categorical_hinge":

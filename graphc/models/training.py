@@ -81,6 +81,12 @@ class Programs:
         self.turn = 0  # how many batches were accumulated outside of fit
         self.besides: tuple[Callback, ...] = ()  # callbacks that change something in a step
         self.losses: list[Loss] = [named_loss(one) for one in each(loss)] if loss is not None else []
+        for one_loss in self.losses:
+            if one_loss.reduction == "none":
+                raise gx.errors.InputError(
+                    f"compile: {one_loss.name} has reduction='none', which leaves no one number to train by",
+                    where=gx.errors.caller(), hint="leave it out, or 'sum'; a step of your own may call such a loss",
+                )  # fmt: skip
         self.wanted = metrics
         for one in _every(metrics):
             check_name(one)
@@ -242,20 +248,19 @@ class Programs:
             )
         for loss_of, p in zip(losses, predictions, strict=True):
             check_output(loss_of.name, p)
-        of_steps = weights if weights is not None and weights.ndim > 1 else None
+        weighing = self._weights_of(weights, names, len(predictions))
         each_sample = sum(
-            factor * of_samples(loss, t, p, of_steps)
-            for factor, loss, t, p in zip(factors, losses, targets, predictions, strict=True)
+            factor * of_samples(loss, t, p, w)
+            for factor, loss, t, p, w in zip(factors, losses, targets, predictions, weighing, strict=True)
         )
         assert isinstance(each_sample, Tensor)
         ones = gx.ones(each_sample.shape, "float64")
-        counted = ones if weights is None else gx.astype(weights, "float64")
-        if weights is not None and of_steps is None:
-            each_sample = each_sample * gx.astype(weights, each_sample.dtype)
         loss = gx.mean(each_sample)
         added = self._added("loss", self.metrics["loss"], each_sample, ones)
         taken = {"loss"}
-        for loss_of, t, p, wanted in zip(losses, targets, predictions, self._metrics_of(len(predictions), names), strict=True):
+        every = self._metrics_of(len(predictions), names)
+        for loss_of, t, p, w, wanted in zip(losses, targets, predictions, weighing, every, strict=True):
+            counted = ones if w is None else gx.astype(w, "float64")
             for one in wanted:
                 metric = named_metric(one, t, p, loss_of)
                 name = metric.name
@@ -266,6 +271,18 @@ class Programs:
                 taken.add(name)
                 added.update(self._added(name, metric, t, p, weights_of_steps(counted, p)))
         return loss, added
+
+    def _weights_of(self, weights: Any, names: Names, count: int) -> list[Tensor | None]:
+        """The weights of each output's samples, where it has some: those that are given, or its own of several."""
+        if weights is None or isinstance(weights, Tensor):
+            return [weights] * count
+        found = in_order(weights, names, "sample_weight", None, partial=True)
+        if len(found) != count:
+            raise gx.errors.InputError(
+                f"there are {len(found)} sample_weights for {count} outputs", where=gx.errors.caller(),
+                hint="one array for all of them, or one for each, by its name or in a list",
+            )  # fmt: skip
+        return found
 
     def look(self, outputs: Any) -> None:
         """Raise GraphError where an output can be seen not to fit its loss, or a metric."""

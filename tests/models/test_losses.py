@@ -248,3 +248,114 @@ def test_a_column_of_one_unit_takes_flat_labels() -> None:
     found, p = model.evaluate(X, YES), model.predict(X)[:, 0]
     assert found["loss"] == pytest.approx(-np.log(np.where(YES == 1, p, 1 - p)).mean(), rel=1e-5)
     assert found["accuracy"] == ((p > 0.5) == (YES == 1)).mean()
+
+
+# --- names and reductions --------------------------------------------------------------------------------------------
+
+W = RNG.uniform(0.5, 2, N)
+SQUARES = (T - O) ** 2
+
+
+@pytest.mark.parametrize(
+    "reduction, plain, weighted",
+    [
+        ("sum_over_batch_size", SQUARES.mean(), (W * SQUARES.mean(1)).mean()),
+        ("mean", SQUARES.mean(), (W * SQUARES.mean(1)).mean()),
+        ("mean_with_sample_weight", SQUARES.mean(), (W * SQUARES.mean(1)).sum() / W.sum()),
+        ("sum", SQUARES.mean(1).sum(), (W * SQUARES.mean(1)).sum()),
+        ("none", SQUARES.mean(1), W * SQUARES.mean(1)),
+        (None, SQUARES.mean(1), W * SQUARES.mean(1)),
+    ],
+)
+def test_reductions_are_their_formulas(reduction: Any, plain: Any, weighted: Any) -> None:
+    loss = losses.MeanSquaredError(reduction=reduction, name="off")
+    assert loss.name == "off"
+    np.testing.assert_allclose(loss(T, O).eval(), plain, rtol=1e-12)
+    np.testing.assert_allclose(loss(T, O, sample_weight=W).eval(), weighted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight", "mean"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_reductions_in_training_are_those_of_weights_and_masks(reduction: str, masked: bool) -> None:
+    """Steps of sequences: what a step changes, and what it says."""
+    words = np.array([[1, 2, 3], [2, 1, 0], [3, 0, 0], [1, 1, 1]])
+    t, w = RNG.normal(size=(4, 3, 2)), np.array([1.0, 2.0, 0.5, 3.0])
+    with gx.layers.seeded(0):
+        model = Sequential([gx.layers.Embedding(4, 3, mask_zero=masked), Dense(2)])
+    model.compile(gx.models.optimizers.SGD(0.1), losses.MeanSquaredError(reduction=reduction), backend="interpreter")
+    off = model.predict(words).astype("float64") - t
+    factor = w[:, None] * np.where(words > 0, 1, not masked)
+    if masked and reduction == "mean":
+        factor = factor * words.size / (words > 0).sum()
+    per = (factor * (off**2).mean(-1)).sum()
+    least = {"sum": 1, "mean": words.size, "mean_with_sample_weight": np.broadcast_to(factor, words.shape).sum()}[reduction]
+    bias = model.weights[-1].value
+    found = model.train_on_batch(words, t, w)
+    assert found["loss"] == pytest.approx(per / least, rel=1e-5)
+    slope = (factor[..., None] * off).sum((0, 1)) / least  # of the bias: 2 off, over two outputs
+    np.testing.assert_allclose(bias - model.weights[-1].value, 0.1 * slope, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cls", [cls for name in losses.__all__ if issubclass(cls := getattr(losses, name), losses.Loss)])
+def test_every_loss_takes_a_name_and_a_reduction_and_keeps_them_in_files(cls: Any) -> None:
+    made = cls(name="mine", reduction="sum", dtype=None)
+    assert (made.name, made.reduction, made.kind) == ("mine", "sum", cls.name)
+    again = gx.layers.from_data(gx.layers.to_data(made))
+    assert vars(again) == vars(made)
+    assert "reduction" not in cls().get_config()
+    with pytest.raises(gx.errors.InputError, match=f"{cls.__name__}: reduction is 'auto'"):
+        cls(reduction="auto")
+    with pytest.raises(gx.errors.InputError, match=f"{cls.__name__} has no option smoothness(.|\n)*name, reduction"):
+        cls(smoothness=1)
+
+
+def test_a_loss_of_ones_own_has_both_without_a_word() -> None:
+    class Cubes(losses.Loss):
+        def call(self, y_true: gx.Tensor, y_pred: gx.Tensor) -> gx.Tensor:
+            return gx.abs(y_true - y_pred) ** 3
+
+    made = Cubes(name="cubes", reduction="sum")
+    np.testing.assert_allclose(made(T, O).eval(), (abs(T - O) ** 3).sum(), rtol=1e-12)
+    model = model_of(C, made)
+    assert model.train_on_batch(X, np.eye(C)[KINDS])["loss"] > 0
+
+
+def test_a_loss_that_is_not_reduced_is_none_to_train_by() -> None:
+    with pytest.raises(gx.errors.InputError, match="mine has reduction='none', which leaves no one number to train by"):
+        model_of(C, losses.MeanSquaredError(reduction="none", name="mine"))
+
+
+def test_an_axis_of_classes_that_is_not_the_last_is_refused() -> None:
+    losses.CategoricalCrossentropy(axis=-1)
+    with pytest.raises(gx.errors.InputError, match=r"has no option axis=1(.|\n)*moveaxis"):
+        losses.CategoricalCrossentropy(axis=1)
+
+
+def test_weights_of_samples_may_be_those_of_each_output() -> None:
+    x = gx.layers.Input((3,))
+    with gx.layers.seeded(0):
+        model = gx.models.Model(x, {"a": Dense(1)(x), "b": Dense(2)(x)})
+    model.compile("sgd", "mse", {"a": "mae", "b": "mae"}, backend="interpreter")
+    w = RNG.uniform(0.5, 2, len(X))
+    targets = {"b": np.ones((len(X), 2)), "a": np.zeros(len(X))}
+    said = model.predict(X)
+    a, b = said["a"][:, 0], said["b"] - 1
+    for weights in ({"b": w}, [None, w], {"a": None, "b": w}):
+        found = model.evaluate(X, targets, sample_weight=weights, batch_size=7)
+        assert found["loss"] == pytest.approx((a**2 + w * (b**2).mean(1)).mean(), rel=1e-5)
+        assert found["mae"] == pytest.approx(abs(a).mean(), rel=1e-5)
+        assert found["mae_1"] == pytest.approx((w * abs(b).mean(1)).sum() / w.sum(), rel=1e-5)
+    with pytest.raises(gx.errors.InputError, match="there are 1 sample_weights for 2 outputs"):
+        model.fit(X, targets, sample_weight=[w], verbose=0)
+
+
+def test_weights_of_classes_and_of_steps_go_together() -> None:
+    """Two weights that happen to be as many: those of classes are of samples, along the first axis."""
+    x = np.ones((2, 2, 3), "float32")
+    with gx.layers.seeded(0):
+        model = Sequential([Dense(1, input_shape=(2, 3)), gx.layers.Flatten()])
+    model.compile("sgd", lambda t, p: gx.square(gx.expand_dims(gx.astype(t, "float32"), -1) - p), backend="interpreter")
+    off = (np.array([[0.0], [1.0]]) - model.predict(x)) ** 2
+    steps = np.array([[1.0, 0.0], [1.0, 2.0]])
+    found = model.fit(x, np.array([0, 1]), class_weight={0: 3.0, 1: 5.0}, sample_weight=steps, verbose=0)
+    assert found.history["loss"][0] == pytest.approx((np.array([[3.0], [5.0]]) * steps * off).mean(), rel=1e-5)
