@@ -7,7 +7,7 @@
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
-    docs/onnx.md           its block `operators`
+    docs/onnx.md           its blocks `operators` and `not saved`
     docs/lowering.md       one kernel from its plan to its source
     docs/add-a-backend.md  its block `python_backend`: that example
     docs/extend.md         its blocks `custom_op`, `custom_pass`, ...: those examples, and `kernel`
@@ -443,6 +443,7 @@ def onnx_page() -> str:
     others = sorted(name for name in OPERATORS if "::" in name)
     lines = [f"{len(own)} of ONNX's own domain:", "", ", ".join(own) + ".", "", "Of others: " + ", ".join(others) + "."]
     text = fill((DOCS / "onnx.md").read_text(encoding="utf-8"), "operators", "\n".join(lines))
+    text = fill(text, "not saved", "\n".join(not_saved()))
     return fill(text, "suite", onnx_suite(json.loads((DOCS / "onnx-suite.json").read_text(encoding="utf-8"))))
 
 
@@ -470,6 +471,31 @@ def onnx_suite(found: dict[str, Any]) -> str:
         listed = ", ".join(f"`{n}`" for n in some[:3]) + (", ..." if len(some) > 3 else "")
         lines.append(f"| {reason} | {' | '.join(str(len(by.get(b, ()))) for b in backends)} | {listed} |")
     return "\n".join(lines)
+
+
+def not_saved() -> list[str]:
+    """The operations that ONNX cannot say, of those that have samples."""
+    found: list[str] = []
+    count = 0
+    for op in o.operations():
+        for sample in op.samples[:1]:
+            count += 1
+            reasons = [_refused(op, sample, dtype) for dtype in ("float32", "float64", "int64", "bool")]
+            if None not in reasons:
+                found.append(f"`{op.name}`")
+    return [f"{count - len(found)} of {count} operations of the vocabulary can be written. These cannot: {', '.join(found)}."]
+
+
+def _refused(op: Any, sample: Any, dtype: str) -> str | None:
+    """Why an operation is not saved with a sample of a data type; None where it is."""
+    given = [d or dtype for d in sample.dtypes or ("",) * len(sample.shapes)]
+    xs = [gx.placeholder(f"x{i}", shape, d) for i, (shape, d) in enumerate(zip(sample.shapes, given, strict=True))]
+    try:
+        made = op(*xs, **sample.attrs)
+        gx.onnx.to_model(xs, list(results(made)) if isinstance(made.type, TupleType) else made)
+    except gx.GraphError as error:
+        return error.message
+    return None
 
 
 # --- the README -----------------------------------------------------------------------------------------------------

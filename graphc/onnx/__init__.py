@@ -1,4 +1,4 @@
-"""Models of others: ONNX in.
+"""Models of others: ONNX in, and out.
 
     values.py       symbols, and what is known while a model is read
     checks.py       names, order, the standard's form and sizes, before and while a model is read
@@ -7,6 +7,7 @@
     families/       the operators, a file for each family
     reading.py      a model's protobuf as symbols
     model.py        load, and the Model it gives
+    saving/         save: a declared graph as a model for others
 """
 
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from typing import Any
 from graphc.onnx.errors import ModelError
 from graphc.onnx.model import Model, load
 from graphc.onnx.operators import Call, operator
+from graphc.onnx.saving import save, to_model
 
-__all__ = ["Call", "Model", "ModelError", "load", "register"]
+__all__ = ["Call", "Model", "ModelError", "load", "register", "save", "to_model"]
 
 
 def register(name: str, function: Callable[[Call], Any]) -> None:

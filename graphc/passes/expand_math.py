@@ -13,7 +13,7 @@ body is computed once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.ir import types as t
@@ -100,7 +100,7 @@ class _Expander(Recorder):
             self.remember(let)
             return [let]
         self.statements = []
-        found = _write(self, let.op, [Value(self, a) for a in let.args]).arg
+        found = expansion(self, let.op, [Value(self, a) for a in let.args]).arg
         assert found.dtype == let.dtype, f"{let}: {found.dtype} instead of {let.dtype}"
         return self._close(let, found.name if isinstance(found, Ref) else None, found)
 
@@ -130,7 +130,8 @@ class _Expander(Recorder):
         return kept[::-1]
 
 
-def _write(k: Scalars, op: str, args: list[Value]) -> Value:
+def expansion(k: Scalars, op: str, args: Sequence[Value]) -> Value:
+    """What an operation is made of: recorded by `k`, which may be asked to expand its parts in turn."""
     dtype = args[-1].dtype
     if dtype.is_bool and op in _BOOLEAN:
         return _BOOLEAN[op](*args)
@@ -351,4 +352,4 @@ _EXACT: Mapping[str, Callable[..., Value]] = {
     "right_shift": _right_shift,
 }
 
-__all__ = ["expand_kernel", "expand_math", "is_primitive"]
+__all__ = ["expand_kernel", "expand_math", "expansion", "is_primitive"]

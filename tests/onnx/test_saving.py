@@ -1,0 +1,150 @@
+"""Models for others: graphs as ONNX, run by onnxruntime, and read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+import onnx_walk as walk  # noqa: E402
+
+from graphc.onnx import ModelError, load, save, to_model  # noqa: E402
+
+RNG = np.random.default_rng(11)
+Array = np.ndarray[Any, Any]
+
+
+def checked(inputs: Any, outputs: Any, arrays: list[Array], **options: Any) -> tuple[Any, list[Array]]:
+    """The model, which is checked, and its results by onnxruntime, which are graphc's."""
+    model = to_model(inputs, outputs, **options)
+    onnx.checker.check_model(model, full_check=True)
+    assert walk.untyped(model) == []
+    got = walk.run(model, {x.attrs["name"]: a for x, a in zip(inputs, arrays, strict=True)})
+    want = gx.compile(inputs, list(outputs.values()), backend="interpreter", passes=())(*arrays)
+    for a, b in zip(got, want, strict=False):
+        assert walk.near(a, b) or np.allclose(a, b, rtol=1e-5, atol=1e-6 * np.max(np.abs(b))), (a, b)
+    return model, got
+
+
+def operators(model: Any) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def test_a_layer_is_its_operators_with_names_and_sizes() -> None:
+    x = gx.placeholder("x", ("batch", 4), "float32")
+    w, b = gx.variable(RNG.normal(size=(4, 3)), name="w", dtype="float32"), gx.variable(np.ones(3, "f"), name="b")
+    model, _ = checked([x], {"y": gx.tanh(x @ w + b)}, [RNG.normal(size=(5, 4)).astype("f")], metadata={"author": "me"})
+    assert operators(model) == ["MatMul", "Add", "Tanh"]
+    assert [t.name for t in model.graph.initializer] == ["w", "b"]
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert [o.name for o in model.graph.output] == ["y"] and model.producer_name == "graphc"
+    assert {p.key: p.value for p in model.metadata_props} == {"author": "me"}
+    assert model.opset_import[0].version == 21
+
+
+def test_sizes_that_are_computed_hold_for_every_call() -> None:
+    x = gx.placeholder("x", ("n", "2*m"), "float32")
+    ys = {
+        "flat": gx.reshape(x, (-1,)), "halves": gx.reshape(x, (x.shape[0], 2, -1)), "mean": gx.mean(x, axis=0), "tail": x[-1:],
+        "padded": gx.pad(x, 1), "back": x[::-1, 1:], "range": gx.arange(x.shape[0]) + 1, "every": x[:, ::3],
+    }  # fmt: skip
+    for shape in ((3, 4), (1, 2), (5, 6)):
+        checked([x], ys, [RNG.normal(size=shape).astype("f")])
+
+
+def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
+    x, i = gx.placeholder("x", ("n", 6), "float32"), gx.placeholder("i", ("k",), "int64")
+    w = gx.variable(RNG.normal(size=(6, 5)).astype("f"), name="layer/w")
+    ys = {
+        "p": gx.nn.softmax(x @ w), "chosen": gx.take(x, i, axis=1), "order": gx.argsort(x, axis=1),
+        "sum": gx.cumulative_sum(x, 0),
+    }  # fmt: skip
+    save(tmp_path / "m.onnx", [x, i], ys)
+    read = load(tmp_path / "m.onnx", trainable=True)
+    assert list(read.inputs) == ["x", "i"] and list(read.outputs) == list(ys) and "layer/w" in read.variables
+    arrays = RNG.normal(size=(3, 6)).astype("f"), np.array([0, -1, 9, 5])
+    want = gx.compile([x, i], list(ys.values()), backend="interpreter")(*arrays)
+    for got, expected in zip(read.compile(backend="interpreter")(*arrays), want, strict=True):
+        assert np.array_equal(got, expected)
+
+
+def test_what_others_compute_is_their_operator_or_what_it_is_made_of() -> None:
+    x, k = gx.placeholder("x", ("n", 3, 8, 8), "float32"), gx.placeholder("k", (4, 3, 3, 3), "float32")
+    arrays = [RNG.normal(size=(2, 3, 8, 8)).astype("f"), RNG.normal(size=(4, 3, 3, 3)).astype("f")]
+    y = gx.nn.conv(x, k, stride=2, padding="same")
+    checked([x, k], {"y": y, "pool": gx.nn.max_pool(x, 2), "grad": gx.grad(gx.sum(y * y), k)}, arrays)
+
+
+def test_loops_and_choices() -> None:
+    x = gx.placeholder("x", ("n",), "float32")
+    _, sums = gx.scan(lambda c, v: (c + v, c * v), gx.asarray(np.float32(0)), x, reverse=True)
+    ys = {
+        "sums": sums, "fixed": gx.fori_loop(0, 3, lambda i, v: v * 2 + gx.astype(i, "float32"), x),
+        "chosen": gx.cond(gx.sum(x) > 0, lambda: x + 1, lambda: -x),
+        "grown": gx.while_loop(lambda v: gx.sum(v) < 100, lambda v: v * 2 + 1, gx.abs(x)),
+        "switched": gx.switch(gx.astype(x[0], "int64"), [lambda v: v, lambda v: v * v, lambda v: gx.exp(v)], x),
+    }  # fmt: skip
+    model, _ = checked([x], ys, [np.array([1.5, -2, 3], "f")])
+    assert {"Loop", "If"} <= {*operators(model)}
+    checked([x], ys, [np.array([2.5], "f")])
+    checked([x], {"sums": sums}, [np.zeros(0, "f")])
+
+
+def test_a_step_takes_its_state_and_gives_the_new_one() -> None:
+    """An MLP with Adam: onnxruntime trains it as graphc does."""
+    x, t = gx.placeholder("x", ("batch", 5), "float32"), gx.placeholder("t", ("batch",), "int64")
+    w1 = gx.variable(RNG.normal(size=(5, 8)).astype("f"), name="w1")
+    w2 = gx.variable(RNG.normal(size=(8, 3)).astype("f"), name="w2")
+    loss = gx.nn.cross_entropy(gx.nn.relu(x @ w1) @ w2, t)
+    updates = gx.optim.adam(loss, [w1, w2], lr=0.01)
+    model = to_model([x, t], {"loss": loss}, updates)
+    onnx.checker.check_model(model, full_check=True)
+    state = {i.name for i in model.graph.input} - {"x", "t"}
+    assert {"w1", "w2"} < state and {o.name for o in model.graph.output} == {"loss", *(f"{name}.new" for name in state)}
+    step = gx.compile([x, t], loss, updates=updates)
+    run = walk.session(model)
+    now: dict[str, Any] = {}
+    for _ in range(5):
+        data = {"x": RNG.normal(size=(4, 5)).astype("f"), "t": RNG.integers(0, 3, 4)}
+        found = dict(zip([o.name for o in run.get_outputs()], run.run(None, {**data, **now}), strict=True))
+        assert np.isclose(found["loss"], step(**data), rtol=1e-5)
+        now = {name: found[f"{name}.new"] for name in state}
+    for v in (w1, w2):
+        assert np.allclose(now[v.name], v.value, atol=1e-5)
+
+
+def test_names_of_weights_may_be_given() -> None:
+    x, w = gx.placeholder("x", (2,), "float32"), gx.variable(np.ones(2, "f"), name="w")
+    model = to_model([x], x * w, weights={"encoder.w": w})
+    assert [t.name for t in model.graph.initializer] == ["encoder.w"]
+    with pytest.raises(gx.errors.InputError, match="an input and a variable are called 'x'"):
+        to_model([x], x * w, weights={"x": w})
+
+
+def test_what_onnx_cannot_say_names_the_operation_and_the_line() -> None:
+    x = gx.placeholder("x", (3, 3), "float64")
+    y = gx.linalg.eigvalsh(x)  # the line
+    with pytest.raises(ModelError, match=r"save: eigvalsh\(f64\[3, 3\]\) cannot be written as ONNX: it is a routine") as caught:
+        to_model([x], y)
+    assert "# the line" in str(caught.value) and "as two models" in str(caught.value)
+
+
+def test_a_compiled_function_is_saved_as_it_was_declared() -> None:
+    x = gx.placeholder("x", ("n",), "float32")
+    assert operators(to_model(gx.compile([x], gx.exp(x) + 1))) == ["Exp", "Add"]
+
+
+def test_a_sample_of_the_walk() -> None:
+    """All of it: bash .ci/onnx"""
+    for number, op in enumerate(walk.walk.OPERATIONS):
+        cases = list(walk.walk.cases(op))
+        if number % 3:
+            continue
+        wrong = walk.try_case(cases[number % len(cases)], walk.walk.rng_of(op))
+        assert not wrong or wrong.startswith("refused"), (op.name, wrong)

@@ -1,0 +1,150 @@
+"""Every operation of the vocabulary as an ONNX model, run by onnxruntime: python tests/onnx_walk.py [-k NAME] [--failures]
+
+The operands are those of the walk over the vocabulary (tests/test_walk.py): every sample with every data type. A result must be
+graphc's: within the bound that graphc's own code is held to, or within ROUNDINGS units of the last place of an element or of a
+hundredth of the largest, which is how far onnxruntime's own functions and sums are off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import onnx
+import onnxruntime
+import test_walk as walk
+from ml_dtypes import finfo
+from onnx import TensorProto
+
+import graphc as gx
+from graphc.ir import types as t
+from graphc.onnx import ModelError, to_model
+
+Array = np.ndarray[Any, Any]
+ROUNDINGS = 16
+onnxruntime.set_default_logger_severity(4)
+
+
+def session(model: onnx.ModelProto) -> Any:
+    """onnxruntime's session of a model."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def run(model: onnx.ModelProto, arrays: dict[str, Array]) -> list[Array]:
+    """The outputs of a model by onnxruntime; arrays of bfloat16 go in and out by their bits."""
+    found = session(readable(model))
+    given = {}
+    for name, a in arrays.items():
+        if a.dtype.name == "bfloat16":
+            bits = np.ascontiguousarray(a).view(np.uint16).reshape(a.shape)
+            given[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, TensorProto.BFLOAT16)
+        else:
+            given[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(a).reshape(a.shape))
+    made = [value.numpy() for value in found.run_with_ort_values(None, given)]
+    kinds = [o.type.tensor_type.elem_type for o in model.graph.output]
+    return [y.astype(t.bfloat16.numpy) if kind == TensorProto.BFLOAT16 else y for y, kind in zip(made, kinds, strict=True)]
+
+
+def readable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with outputs of bfloat16, which onnxruntime gives no array of, in float32."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    for output in made.graph.output:
+        if output.type.tensor_type.elem_type == TensorProto.BFLOAT16:
+            made.graph.node.append(onnx.helper.make_node("Cast", [output.name], [f"{output.name}.wide"], to=TensorProto.FLOAT))
+            output.name, output.type.tensor_type.elem_type = f"{output.name}.wide", TensorProto.FLOAT
+    return made
+
+
+def untyped(model: onnx.ModelProto) -> list[str]:
+    """The values whose type inference does not tell."""
+    found = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    typed = {i.name for i in (*found.graph.value_info, *found.graph.output) if i.type.tensor_type.HasField("shape")}
+    return [name for node in found.graph.node for name in node.output if name and name not in typed]
+
+
+def near(got: Array, want: Array) -> bool:
+    """Whether two arrays differ by some roundings at most."""
+    if (got.dtype, got.shape) != (want.dtype, want.shape):
+        return False
+    dtype = t.as_dtype(got.dtype)
+    if not dtype.is_float:
+        return bool(np.array_equal(got, want))
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    if not np.array_equal(np.isnan(a), np.isnan(b)) or not np.array_equal(a[np.isinf(b)], b[np.isinf(b)]):
+        return False
+    finite = np.isfinite(b)
+    unit = float(finfo(dtype.numpy).eps)
+    largest = np.max(np.abs(b[finite]), initial=float(finfo(dtype.numpy).tiny))
+    return bool(np.all(np.abs(a[finite] - b[finite]) <= ROUNDINGS * unit * np.maximum(np.abs(b[finite]), 0.01 * largest)))
+
+
+def try_case(case: walk.Case, rng: np.random.Generator) -> str:
+    """What went wrong; nothing if nothing did."""
+    symbols = [gx.placeholder(f"x{i}", x.shape, x.dtype) for i, x in enumerate(case.types)]
+    arrays = case.arrays(rng)
+    with np.errstate(all="ignore"):
+        want = walk.parts(case.op.reference(*arrays, **case.sample.attrs))
+        results = walk.parts(case.op(*symbols, **case.sample.attrs))
+    try:
+        model = to_model(symbols, list(results))
+    except ModelError as error:
+        return f"refused: {error.message}"
+    onnx.checker.check_model(model, full_check=True)
+    lost = untyped(model)
+    if lost:
+        return f"untyped: {lost}"
+    made = run(model, {f"x{i}": a for i, a in enumerate(arrays)})
+    for got, w in zip(made, want, strict=True):
+        try:
+            walk.check(case.op, case.sample.attrs, arrays, got, w)
+        except AssertionError as error:
+            if not near(got, w):
+                return f"wrong: {str(error).splitlines()[0][:300]}"
+    return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-k", default="")
+    parser.add_argument("--failures", action="store_true")
+    parser.add_argument("--dtypes", nargs="*", default=[d.name for d in t.DTYPES])
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    counts: Counter[str] = Counter()
+    by_op: dict[str, str] = {}
+    for op in walk.OPERATIONS:
+        if options.k not in op.name:
+            continue
+        rng = walk.rng_of(op)
+        for case in walk.cases(op):
+            if case.types and case.types[0].dtype.name not in options.dtypes:
+                continue
+            try:
+                wrong = try_case(case, rng)
+            except Exception as error:
+                wrong = f"crash: {type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}"
+            counts[wrong.partition(":")[0] or "passed"] += 1
+            if wrong:
+                by_op.setdefault(op.name, wrong)
+                if options.failures:
+                    print(f"{case}: {wrong}")
+    print(dict(counts), f"{len(walk.OPERATIONS) - len(by_op)} of {len(walk.OPERATIONS)} operations in all types")
+    for name, wrong in by_op.items():
+        print(name, wrong)
+    sys.exit(any(not wrong.startswith("refused") for wrong in by_op.values()))
+
+
+if __name__ == "__main__":
+    main()
