@@ -197,6 +197,19 @@ def test_flops_of_statements() -> None:
     assert flops(Kernel("k", (), (), (product,)), {}) == 2 * 30 + 10 + 15 + 6 * 3
 
 
+@pytest.mark.parametrize("n", [5, 40, 600, 5000])
+def test_flops_of_sums_are_those_that_are_declared(n: int) -> None:
+    """Whether a sum is split into lanes and blocks, and whether its length is known: its errors and its joins are no work."""
+    a, b = gx.placeholder("a", (3, 700), "float32"), gx.placeholder("b", (700, 4), "float32")
+    for size in (n, "n"):
+        x, v = gx.placeholder("x", (3, size), "float32"), gx.placeholder("v", (size,), "float64")
+        z = gx.placeholder("z", (size, 64), "float32")
+        f = gx.compile([x, v, z, a, b], [gx.sum(x, axis=1), gx.max(x, axis=1), gx.sum(v), gx.sum(z, axis=0), a @ b])
+        given = [np.ones(shape, "float32") for shape in ((3, n), (n,), (n, 64), (3, 700), (700, 4))]
+        rows, total, columns, product = 2 * 3 * (n - 1), n - 1, 64 * n, 2 * 3 * 700 * 4
+        assert sum(row.flops for row in f.profile(*given)) == rows + total + columns + product
+
+
 def test_the_interpreter_has_a_row_for_each_node() -> None:
     step, variables = training_step("interpreter")
     old = [v.value.copy() for v in variables]
