@@ -160,7 +160,7 @@ class _Choice:
             if not (node in kept or node.is_leaf or not self._again(node)):
                 return None
             with origin(node.where, True):
-                made: Node = node if "value" in node.attrs else VOCABULARY["again"](node)
+                made: Node = VOCABULARY["again"](node) if node.inputs or node.is_given else node
                 return made
 
         def repeat(node: Node, inputs: tuple[Node, ...]) -> Node:
