@@ -45,7 +45,7 @@ def verified(change: Pass) -> Pass:
     return checked
 
 
-READ: set[str] = set()  # texts of programs that are known to read back
+READ: set[str] = set()  # texts of plans and programs that are known to read back
 
 
 def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -56,6 +56,10 @@ def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         made = change(source, **more)
         if isinstance(made, gx.passes.Plan):
             verify_plan(made)
+            text = str(made)
+            if text not in READ:
+                READ.add(text)
+                assert str(verify_plan(gx.ir.parse(text))) == text
         if isinstance(made, gx.ir.Program) and made is not source:
             verify_program(made)
             text = str(made)

@@ -5,7 +5,8 @@ and is run on random values, among them NaN, infinities, signed zeros, subnormal
 
     print      print, parse and print again: the same text
     optimised  the optimised graph with the declared one in the interpreter, bit for bit
-    program    the program after every pass that makes or changes one: sound, its text reads back, and run statement by statement
+    program    the plan, which reads back as one that has the same kernels; the program after every pass that makes or changes
+               one: sound, its text reads back, and run statement by statement
                it gives the interpreter's values, within an error bound (every fourth small graph; --programs 1 for all)
     compiled   native code with the interpreter: bit for bit where nothing is rounded, within an error bound elsewhere
     threads    native code on two threads with native code on one, bit for bit
@@ -1239,7 +1240,12 @@ def check_programs(case: Case) -> Mismatch | None:
             if isinstance(source, Graph):
                 variables = {name: v for v, name in names_of(source).items()}
             if isinstance(source, gx.passes.Plan):
-                verify_plan(source)
+                text = str(verify_plan(source))
+                again = ir.parse(text)
+                if str(again) != text:
+                    return Mismatch("program", "print, parse and print of the plan gives another text", case)
+                if str(gx.passes.fuse(again)) != str(gx.passes.fuse(source)):
+                    return Mismatch("program", "the plan's text has other kernels than the plan", case)
             if not isinstance(source, gx.ir.Program):
                 continue
             program = verify_program(source)

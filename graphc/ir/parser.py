@@ -1,4 +1,4 @@
-"""Graphs, programs and kernels of text: what text.py and program_text.py print.
+"""Graphs, programs and kernels of text: what text.py and program_text.py print. Who stands above adds to `READERS`.
 
 A text is read from left to right once; what it says wrong is told with line and column. A name stands for what was written under
 it before, but for kernels, which follow the calls of them.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -54,11 +54,12 @@ from graphc.ir.target import TARGETS, Target, host
 from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as_dtype
 
 T = TypeVar("T")
+Operand = TypeVar("Operand")
 
 _TOKEN = re.compile(
     rf"""(?P<space>\s+|\#[^\n]*)|(?P<value>%(?:{PLAIN}|{QUOTED}))|(?P<string>{QUOTED})
     |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[^\W\d]\w*)
-    |(?P<mark>//|->|==|>=|\.\.|[-+*%(){{}}\[\]:=,<])""",
+    |(?P<mark>//|->|==|>=|\.\.|[-+*%(){{}}\[\]:=,<|])""",
     re.VERBOSE,
 )
 
@@ -70,8 +71,22 @@ class _Token:
     at: int
 
 
+@dataclass(frozen=True)
+class Line(Generic[Operand]):
+    """A node as it is written."""
+
+    name: str
+    op: str
+    operands: tuple[Operand, ...]
+    attrs: dict[str, Any]
+    type: TensorType
+    at: int = field(compare=False)
+    op_at: int = field(compare=False)
+    type_at: int = field(compare=False)
+
+
 def parse(text: str) -> Any:
-    """The graph, the program or the kernel that a text denotes; its first word says which.
+    """The graph, the plan, the program or the kernel that a text denotes; its first word says which.
 
     Raises ParseError with line and column; a node that cannot be typed raises what building it would.
 
@@ -85,13 +100,12 @@ def parse(text: str) -> Any:
       return %0
     }
     """
-    read = {"program": parse_program, "kernel": parse_kernel}.get(text.split(maxsplit=1)[0] if text.strip() else "", parse_graph)
-    return read(text)
+    return READERS.get(text.split(maxsplit=1)[0] if text.strip() else "", parse_graph)(text)
 
 
 def parse_graph(text: str) -> Graph:
     """The graph that a text denotes; see `parse`."""
-    parser = _Parser(text)
+    parser = Parser(text)
     return parser.ended(parser.graph(), "the graph")
 
 
@@ -118,17 +132,17 @@ def parse_program(text: str) -> Program:
     >>> program.calls[0].kernel.body[1].args[1].dtype
     float32
     """
-    parser = _Parser(text)
+    parser = Parser(text)
     return parser.ended(parser.program(), "the program")
 
 
 def parse_kernel(text: str) -> Called:
     """The kernel, the host call or the steps that a text denotes; ParseError with line and column."""
-    parser = _Parser(text)
+    parser = Parser(text)
     return parser.ended(parser.kernel(), "the kernel")
 
 
-class _Parser:
+class Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[_Token] = []
@@ -234,6 +248,11 @@ class _Parser:
         return node
 
     def line(self) -> None:
+        line = self.written(self.value)
+        self.define(line, line.operands)
+
+    def written(self, operand: Callable[[], Operand]) -> Line[Operand]:
+        """A node as it is written; `operand` reads what stands for each of its operands."""
         at = self.at
         name = self.name("a value, 'variable', 'update' or 'return'")
         if name in self.values:
@@ -244,11 +263,11 @@ class _Parser:
         if op not in VOCABULARY:
             raise self.error(f"unknown operation {op!r}", op_at)
         self.expect("(")
-        inputs: list[Node] = []
+        operands: list[Operand] = []
         attrs: dict[str, Any] = {}
         while not self.take(")"):
             if self.tokens[self.next].kind == "value":
-                inputs.append(self.value())
+                operands.append(operand())
             else:
                 key_at = self.at
                 key = self.kind("word", "an operand or an attribute")
@@ -260,13 +279,16 @@ class _Parser:
                 self.expect(",")
         self.expect(":")
         type_at = self.at
-        stated = self.type()
-        node = self.build(op, inputs, attrs, stated, op_at)
-        if node.type != stated:
-            raise self.error(f"{op} gives {node.type}, not {stated}", type_at)
-        self.values[name] = node
+        return Line(name, op, tuple(operands), attrs, self.type(), at, op_at, type_at)
 
-    def build(self, op: str, inputs: list[Node], attrs: dict[str, Any], stated: TensorType, at: int) -> Node:
+    def define(self, line: Line[Any], inputs: Sequence[Node]) -> None:
+        """Make the node of a line."""
+        node = self.build(line.op, inputs, line.attrs, line.type, line.op_at)
+        if node.type != line.type:
+            raise self.error(f"{line.op} gives {node.type}, not {line.type}", line.type_at)
+        self.values[line.name] = node
+
+    def build(self, op: str, inputs: Sequence[Node], attrs: dict[str, Any], stated: TensorType, at: int) -> Node:
         try:
             if op == "constant":
                 attrs = {**attrs, "value": _array(attrs["value"], stated)}
@@ -298,14 +320,17 @@ class _Parser:
         shape: list[dims.Size] = []
         self.expect("[")
         while not self.take("]"):
-            size_at = self.at
-            size = self.size()
-            if isinstance(size, DType) or (isinstance(size, int) and size < 0):
-                raise self.error(f"{size} is not a size", size_at)
-            shape.append(size)
+            shape.append(self.extent())
             if not self.peek("]"):
                 self.expect(",")
         return TensorType(dtype, tuple(shape))
+
+    def extent(self) -> Size:
+        """The size of an axis."""
+        at, size = self.at, self.size()
+        if isinstance(size, DType) or (isinstance(size, int) and size < 0):
+            raise self.error(f"{size} is not a size", at)
+        return size  # type: ignore[no-any-return]
 
     def attr(self) -> Any:
         token = self.tokens[self.next]
@@ -335,7 +360,7 @@ class _Parser:
             token = self.tokens[self.next]
             if token.kind == "end":
                 raise self.error("unexpected end of text")
-            if depth == 0 and (token.text in (",", "]", ")")):
+            if depth == 0 and token.text in (",", "]", ")", "|"):
                 break
             depth += {"(": 1, ")": -1}.get(token.text, 0)
             self.next += 1
@@ -796,3 +821,6 @@ def _array(value: Any, found: TensorType) -> ArrayValue:
         data = np.frombuffer(zlib.decompress(base64.b64decode(value)), found.dtype.numpy)
         return ArrayValue(data.reshape(shape))
     return ArrayValue(np.array(value, found.dtype.numpy).reshape(shape))
+
+
+READERS: dict[str, Callable[[str], Any]] = {"graph": parse_graph, "program": parse_program, "kernel": parse_kernel}

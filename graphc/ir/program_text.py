@@ -62,7 +62,7 @@ def print_program(program: Program) -> str:
     """The signature and the buffers, the calls in order, then each distinct kernel once."""
     lines = [f"program {print_title(program.name)} {{"]
     if program.target.name != HOST:
-        lines.append(f"  target {_target(program.target)}")
+        lines.append(f"  target {print_target(program.target)}")
     lines += [f"  input {written(x.name)}: {x.type}" for x in program.signature.inputs]
     lines += [f"  size {r.name}: axis {r.axis} of {written(r.input)} is {r.size}" for r in program.signature.sizes]
     lines += [f"  require {r.left} {r.relation} {r.right}, {quoted(r.message)}" for r in program.signature.requirements]
@@ -87,7 +87,7 @@ def print_program(program: Program) -> str:
     return "\n\n".join(["\n".join(lines), *map(str, kernels.values())])
 
 
-def _target(target: Target) -> str:
+def print_target(target: Target) -> str:
     """The name of a target, and where that does not say all, the facts that are not what they are if nothing is said."""
     name = print_title(target.name)
     if TARGETS.get(target.name) == target:

@@ -19,6 +19,7 @@ from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
 from graphc.passes.fuse import fuse
+from graphc.passes.fusion import parse  # noqa: F401  it registers how plans are read
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize

@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphc.ir.graph import Graph
+from graphc.ir.operation import Whole
 from graphc.ir.target import Target, host
+from graphc.passes.fusion.bodies import bodies_of
 from graphc.passes.fusion.inline_into_columns import inline_into_columns
 from graphc.passes.fusion.inline_shifted import inline_shifted
 from graphc.passes.fusion.measure import measure
@@ -42,7 +44,16 @@ FUSION: tuple[Callable[[Plan], None], ...] = (
 
 
 def plan_kernels(graph: Graph, target: Target | None = None) -> Plan:
-    """The plan of a graph's kernels for a target; for this machine, if none is given."""
+    """The plan of a graph's kernels for a target, and of those of the graphs within it; for this machine, if none is given."""
+    plan = plan_own(graph, target)
+    for node in graph.nodes:
+        if isinstance(node.op.lowering, Whole) and (bodies := bodies_of(node)):
+            plan.within[node] = tuple(plan_kernels(body, plan.target) for body in bodies)
+    return plan
+
+
+def plan_own(graph: Graph, target: Target | None = None) -> Plan:
+    """The plan of a graph's own kernels, without those of the graphs within it."""
     plan = Plan(graph, target or host())
     for step in FUSION:
         step(plan)

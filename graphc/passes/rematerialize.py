@@ -27,7 +27,7 @@ from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Who
 from graphc.ir.target import Target
 from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
-from graphc.passes.plan_kernels import plan_kernels
+from graphc.passes.plan_kernels import plan_own
 
 WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
 STORED = 0.25  # the weight of a byte that the forward side stores anyway
@@ -46,7 +46,7 @@ class _Choice:
 
     def __init__(self, graph: Graph, target: Target | None) -> None:
         self.graph = graph
-        self.plan = plan_kernels(graph, target)  # of the graph as it is: not the one that is fused
+        self.plan = plan_own(graph, target)  # of the graph as it is: not the one that is fused
         self.late: set[Node] = set()  # the gradient side, without the factors that follow from single forward values
         self.wide: set[Node] = set()
         self.sources: dict[Node, frozenset[Node]] = {}  # the values with memory or a kernel that a node reads, or itself

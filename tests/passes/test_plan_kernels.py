@@ -30,8 +30,8 @@ plan two(%x: f32[n, 64]) {
     %3 = matmul(%2, %0) : f32[n, 64]
     %4 = tanh(%3) : f32[n, 64]
     apart %2 from cluster 0, 256*n bytes
-      a product needs whole rows and columns of its operands
-      a product without a batch has more parallel work as a kernel of its own
+      "a product needs whole rows and columns of its operands"
+      "a product without a batch has more parallel work as a kernel of its own"
   }
   return %4
 }"""

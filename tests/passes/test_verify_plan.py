@@ -17,10 +17,11 @@ from graphc.passes.fusion.verify import verify_plan
 
 
 def plan() -> Plan:
-    """Rows, a product with an epilogue, rows behind it; what is added there is inlined."""
+    """Rows, a product with an epilogue, rows behind it; what is added there is inlined. And a loop."""
     x, w = gx.placeholder("x", ("n", 4), "float32"), gx.placeholder("w", (4, 4), "float32")
     rows = gx.exp(x) / gx.sum(gx.exp(x), axis=1, keepdims=True)
-    graph = Graph([x, w], [gx.sum(gx.tanh(rows @ w) + gx.broadcast_to(w[0], x.shape), axis=1)], name="f")
+    (last,), _ = gx.scan(lambda c, row: ((gx.sin(c[0]) * row,), ()), (w[0],), w)
+    graph = Graph([x, w], [gx.sum(gx.tanh(rows @ w) + gx.broadcast_to(w[0], x.shape), axis=1), last], name="f")
     for change in gx.passes.DEFAULT:
         graph = change(graph)
     return verify_plan(plan_kernels(graph))
@@ -44,7 +45,7 @@ def inline_too(plan: Plan) -> None:
 
 
 def inline_an_output(plan: Plan) -> None:
-    (output,) = plan.graph.outputs
+    output = plan.graph.outputs[0]
     own = plan.home[output]
     own.nodes = [n for n in own.nodes if n is not output]
     plan.depth[output] = 1
@@ -88,6 +89,20 @@ def refuse_what_is_not_read(plan: Plan) -> None:
     plan.refusals[value, reader] = (Refusal(BETWEEN, value, reader),)
 
 
+def no_plan_of_a_body(plan: Plan) -> None:
+    plan.within.clear()
+
+
+def another_plan_of_a_body(plan: Plan) -> None:
+    (loop,) = plan.within
+    plan.within[loop] = (plan,)
+
+
+def spoiled_plan_of_a_body(plan: Plan) -> None:
+    ((inner,),) = plan.within.values()
+    inner.clusters.clear()
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -96,6 +111,8 @@ def refuse_what_is_not_read(plan: Plan) -> None:
         (close_a_circle, "its cluster needs another that needs it"), (other_rows, "it does not run over the rows [m]"),
         (no_product, "its cluster is no product"), (other_loops, "has other outer loops"),
         (other_parts, "other nodes than its parts"), (refuse_what_is_not_read, "what was refused is not read here"),
+        (no_plan_of_a_body, "its graphs have other plans"), (another_plan_of_a_body, "its graphs have other plans"),
+        (spoiled_plan_of_a_body, "it is in no cluster"),
     ],
 )  # fmt: skip
 def test_rule(spoil: Callable[[Plan], None], says: str) -> None:

@@ -7,6 +7,8 @@ refusal.py      rules, and what they kept apart
 probes.py       what nodes read and cost
 merge.py        whether two clusters can be one
 text.py         a plan as text
+parse.py        a plan of text
+bodies.py       which graphs within a graph have plans
 verify.py       whether a plan is one
 measure.py, inline_into_columns.py, inline_shifted.py, place.py, pair_columns.py, move_to_reader.py, stack.py, row_partials.py
                 a step each

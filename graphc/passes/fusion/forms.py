@@ -15,6 +15,7 @@ A step asks the form, not which it is: `needs` and `closed` are the rules by whi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -166,3 +167,15 @@ class RowPartials(Form):
 
     def carries_partials(self, depth: int) -> bool:
         return self.prefix == depth
+
+
+ALL: tuple[type[Form], ...] = (Rows, Columns, Product, Prefix, Scatter, Whole, Stages, RowPartials)
+
+
+def rules() -> Iterator[Rule]:
+    """All rules by which forms refuse."""
+    for kind in ALL:
+        form = kind((), 0)
+        yield from (rule for rule in (form.needs, form.closed) if rule is not None)
+        if form.made:
+            yield from (form.one_element, form.whole_value, form.other_count)

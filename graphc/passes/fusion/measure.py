@@ -11,6 +11,7 @@ Afterwards the reads and weight of every node are known, and every node is inlin
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from graphc.ir import dims
@@ -30,10 +31,24 @@ MAX_INLINE = 12  # nested inlined nodes
 def measure(plan: Plan) -> None:
     """Learn what every node reads and costs; inline light code."""
     for node in plan.graph.nodes:
-        _measure_node(plan, node)
+        _learn(plan, node)
+        if isinstance(node.op.lowering, Contraction) and node not in plan.work:
+            _store_shared(plan, node)
+        if _is_light(plan, node):
+            plan.depth[node] = _depth(plan, node)
 
 
-def _measure_node(plan: Plan, node: Node) -> None:
+def measure_inlined(plan: Plan, inlined: Set[Node]) -> None:
+    """Learn the same of a plan whose inlined nodes are known."""
+    for node in plan.graph.nodes:
+        _learn(plan, node)
+        if node not in inlined:
+            _is_light(plan, node)  # which notes what products store in another order
+        elif not plan.is_leaf(node):
+            plan.depth[node] = _depth(plan, node)
+
+
+def _learn(plan: Plan, node: Node) -> None:
     if not node.is_given if plan.is_leaf(node) else all(i in plan.fixed for i in node.inputs):
         plan.fixed.add(node)
     if plan.is_leaf(node):
@@ -42,17 +57,23 @@ def _measure_node(plan: Plan, node: Node) -> None:
     if work is not None:
         plan.work[node] = work
     plan.probe(node)
-    if work is None and isinstance(node.op.lowering, Contraction):
-        _store_shared(plan, node)
     if _reads_later(plan, node):
         plan.later.add(node)
+
+
+def _depth(plan: Plan, node: Node) -> int:
+    """How many inlined nodes stand in one another, this one included."""
+    return 1 + max((plan.depth.get(i, 0) for i in node.inputs), default=0)
+
+
+def _is_light(plan: Plan, node: Node) -> bool:
+    """Whether a node costs no more than a load, and no product can take its work over."""
     if isinstance(node.op.lowering, Pointwise) and node not in plan.roots and node not in plan.whole:
-        depth = 1 + max((plan.depth.get(i, 0) for i in node.inputs), default=0)
         light = len(plan.reads[node]) <= 1 and plan.weight[node] <= 1 and not _rounds(plan, node)
-        if light and depth <= MAX_INLINE and not _moves(plan, node):
-            plan.depth[node] = depth
-    elif work is not None:
+        return light and _depth(plan, node) <= MAX_INLINE and not _moves(plan, node)
+    if node in plan.work:
         _moves(plan, node)
+    return False
 
 
 def _store_shared(plan: Plan, node: Node) -> None:

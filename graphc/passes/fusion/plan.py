@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
@@ -27,6 +28,7 @@ class Plan:
     depth            of inlined nodes
     clusters, home   the clusters by number, and the one that a node is in
     refusals         (value, reader) -> why the two were not joined
+    within           of loops, choices and routines: the plans of the graphs that they hold (bodies.py)
     """
 
     def __init__(self, graph: Graph, target: Target) -> None:
@@ -37,7 +39,7 @@ class Plan:
         self.users = graph.users()
         self.roots = set(graph.roots)
         self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Whole) for i in n.inputs}  # what must be in memory
-        self.within: dict[Node, tuple[Plan, ...]] = {}  # of loops and routines that hold programs: theirs, once they are lowered
+        self.within: dict[Node, tuple[Plan, ...]] = {}  # of nodes that hold graphs: theirs
         self.depth: dict[Node, int] = {}
         self.work: dict[Node, Work] = {}
         self.reads: dict[Node, list[Read]] = {}
@@ -130,6 +132,21 @@ class Plan:
         self.clusters[cluster.number] = cluster
         self.home[node] = cluster
         return cluster
+
+    def take_in(self, clusters: Sequence[Cluster]) -> None:
+        """Have these clusters, in an order in which they can run: which waits for which follows from what their nodes read."""
+        self.clusters = {cluster.number: cluster for cluster in clusters}
+        self.home = {node: cluster for cluster in clusters for node in cluster.nodes}
+        self._born = len(clusters)
+        for cluster in clusters:
+            for home in (self.home[read.node] for n in cluster.nodes for read in self.reads[n] if read.node in self.home):
+                if home is not cluster:
+                    cluster.before |= home.mask | home.before
+                    cluster.reads |= home.bit
+                    home.readers |= cluster.bit
+        for node in self.graph.nodes:
+            for read in self.reads[node] if node in self.home else ():
+                self.read_by.setdefault(read.node, []).append(node)
 
     def refuse(self, cluster: Cluster, readers: list[Node], *rules: Rule) -> None:
         """Remember why nodes are apart from a cluster whose values they read."""

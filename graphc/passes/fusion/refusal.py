@@ -55,3 +55,9 @@ OTHER_RANK = Rule("other rank", "their products have different numbers of axes")
 NO_BATCH = Rule("no batch", "a product without a batch has more parallel work as a kernel of its own")
 NO_LOOPS = Rule("no loops", "they have no outer loops in common")
 OTHER_PLACE = Rule("other place", "under common outer loops the reader would need what is made at another place")
+TOO_LARGE = Rule("too large", "what they hand on under common outer loops is not known to fit in half of a core's cache")
+
+RULES = (
+    BETWEEN, LATER, MOVED, ELSEWHERE, TOTAL, OTHER_ROWS, NO_ROWS, OTHER_SHAPE, OTHER_RANK, NO_BATCH, NO_LOOPS, OTHER_PLACE,
+    TOO_LARGE,
+)  # fmt: skip

@@ -20,12 +20,10 @@ from graphc.ir.graph import Node
 from graphc.passes.domains import axis_names, core_index, core_shape
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
-from graphc.passes.fusion.refusal import BETWEEN, NO_BATCH, NO_LOOPS, OTHER_PLACE, OTHER_RANK, Rule
+from graphc.passes.fusion.refusal import BETWEEN, NO_BATCH, NO_LOOPS, OTHER_PLACE, OTHER_RANK, TOO_LARGE, Rule
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
-
-TOO_LARGE = Rule("too large", "what they hand on under common outer loops is not known to fit in half of a core's cache")
 
 
 def stack(plan: Plan) -> None:

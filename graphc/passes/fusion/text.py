@@ -1,14 +1,17 @@
 """A plan as text.
 
-    plan   := "plan" name "(" inputs ")" "{" variable* inlined? open? cluster* update* "return" values "}"
+    plan    := "plan" name "(" inputs ")" "{" target? variable* inlined? open? cluster* update* "return" values "}"
     inlined := "inlined" "{" node* "}"                        in the order of the graph, each part of all that read it
     open    := "open" "{" node* "}"                           in no cluster yet: only while steps are left to do
-    cluster := "cluster" number ":" form "{" node* apart* "}"   or its stages, each a form with nodes
+    cluster := "cluster" number ":" part
+    part    := form shape ["," "totals" values] ["," "row partials" values] "{" (node plan*)* part* apart* "}"
     apart   := "apart" %value "from cluster" number "," bytes "bytes" rule*
+    rule    := what it says, in quotes
 
-Clusters are numbered in the order in which they run. A node is a line as in the text of the graph. What is apart is a value that
-the cluster reads from memory, though another cluster makes it, with the rules that kept the two from being one; a value without
-rules is that of a reader which only followed another.
+Clusters are numbered in the order in which they run. A node is a line as in the text of the graph; behind one that holds graphs
+stand their plans. In a shape the axes of the outer loops stand before the bar; all, if there is none. What is apart is a value
+that the cluster reads from memory, though another cluster makes it, with the rules that kept the first of its readers from that
+one. parse.py reads it back.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ from typing import TYPE_CHECKING
 
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
-from graphc.ir.names import written
+from graphc.ir.names import quoted, written
+from graphc.ir.program_text import print_target
+from graphc.ir.target import HOST
 from graphc.ir.text import names_of, print_node, print_title
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
+from graphc.passes.fusion.refusal import Refusal
 
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
@@ -32,6 +38,8 @@ def print_plan(plan: Plan) -> str:
     graph, names = plan.graph, names_of(plan.graph)
     name = {node: written(text) for node, text in names.items()}
     lines = [f"plan {print_title(graph.name)}({', '.join(f'{name[n]}: {n.type}' for n in graph.inputs)}) {{"]
+    if plan.target.name != HOST:
+        lines.append(f"  target {print_target(plan.target)}")
     lines += [f"  variable {name[v]}: {v.type}" for v in graph.variables]
     leaves = {*graph.inputs, *graph.variables}
     inlined = [n for n in graph.nodes if n not in leaves and (plan.inlined(n) or plan.is_leaf(n))]
@@ -49,7 +57,9 @@ def print_plan(plan: Plan) -> str:
                 lines += [f"      {print_node(n, names)}" for n in stage.nodes]
                 lines.append("    }")
         else:
-            lines += [f"    {print_node(n, names)}" for n in cluster.nodes]
+            for node in cluster.nodes:
+                lines.append(f"    {print_node(node, names)}")
+                lines += [f"    {line}" for inner in plan.within.get(node, ()) for line in print_plan(inner).splitlines()]
         lines += [f"    {line}" for line in _apart(plan, cluster, name, number)]
         lines.append("  }")
     lines += [f"  update {name[v]} = {name[n]}" for v, n in graph.updates]
@@ -74,14 +84,13 @@ def _shape(shape: Shape, prefix: int) -> str:
 
 
 def _apart(plan: Plan, cluster: Cluster, name: Mapping[Node, str], number: Mapping[int, int]) -> Iterator[str]:
-    """The values that a cluster reads of others, each with the refusals of its first reader that met any."""
-    told: set[Node] = set()
+    """The values that a cluster reads of others, in that order, each with the refusals of its first reader that met any."""
+    reads: dict[Node, tuple[Refusal, ...]] = {}
     for node in cluster.nodes:
         for read in plan.reads[node]:
-            home = plan.home.get(read.node)
-            found = plan.refusals.get((read.node, node), ())
-            if home is None or home is cluster or read.node in told or not found:
-                continue
-            told.add(read.node)
-            yield f"apart {name[read.node]} from cluster {number[home.number]}, {found[0].bytes} bytes"
-            yield from (f"  {refusal}" for refusal in found)
+            if plan.home.get(read.node, cluster) is not cluster:
+                reads[read.node] = reads.get(read.node) or plan.refusals.get((read.node, node), ())
+    for value, found in reads.items():
+        if found:
+            yield f"apart {name[value]} from cluster {number[plan.home[value].number]}, {found[0].bytes} bytes"
+            yield from (f"  {quoted(str(refusal))}" for refusal in found)

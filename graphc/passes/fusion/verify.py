@@ -7,6 +7,7 @@
     5. every node of rows runs over their outer loops; other forms have their one kind of node, and elementwise code
     6. clusters under common outer loops have those loops, and all nodes between them
     7. what was refused is a value and its reader
+    8. what holds graphs has a plan for each, of the same types, and that is one too
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import networkx as nx
 
 from graphc.errors import GraphError
-from graphc.ir.graph import Node
-from graphc.ir.operation import Pointwise
+from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import Pointwise, Whole
 from graphc.ir.text import names_of, print_node
+from graphc.ir.types import TensorType
 from graphc.passes.fusion import forms
+from graphc.passes.fusion.bodies import bodies_of
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 
@@ -39,6 +42,8 @@ def verify_plan(plan: Plan) -> Plan:
     for (value, reader), refused in plan.refusals.items():
         if all(read.node is not value for read in plan.reads[reader]) or any(r.value is not value for r in refused):
             raise _error(plan, reader, "what was refused is not read here")
+    for node in plan.graph.nodes:
+        _check_within(plan, node)
     return plan
 
 
@@ -94,6 +99,19 @@ def _check_form(plan: Plan, part: Cluster) -> None:
         fits = sums and not makers if isinstance(form, forms.Columns) else len(makers) == 1 and not sums
         if not fits:
             raise _error(plan, part.nodes[0], f"its cluster is no {form.name} with elementwise code")
+
+
+def _check_within(plan: Plan, node: Node) -> None:
+    bodies = bodies_of(node) if isinstance(node.op.lowering, Whole) else ()
+    inside = plan.within.get(node, ())
+    if [_types(body) for body in bodies] != [_types(inner.graph) for inner in inside]:
+        raise _error(plan, node, "its graphs have other plans")
+    for inner in inside:
+        verify_plan(inner)
+
+
+def _types(graph: Graph) -> list[TensorType]:
+    return [node.type for node in (*graph.inputs, *graph.outputs, *(n for update in graph.updates for n in update))]
 
 
 def _check_parts(plan: Plan, cluster: Cluster) -> None:

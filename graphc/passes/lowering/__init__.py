@@ -32,8 +32,8 @@ from graphc.passes.lowering.scope import KernelWriter
 from graphc.passes.lowering.stages import lower_stages
 
 
-def lower(plan: Plan) -> Program:
-    """The program of a plan, which is told its sizes."""
+def lower(plan: Plan, steps: bool = True) -> Program:
+    """The program of a plan, which is told its sizes; without `steps` all loops are kernels, however long their steps are."""
     graph = plan.graph
     names = names_of(graph)
     crossing = plan.crossing()
@@ -47,7 +47,7 @@ def lower(plan: Plan) -> Program:
     calls: list[Call] = []
     for cluster in plan.order():
         if isinstance(cluster.form, forms.Whole):
-            calls.append(lower_whole(plan, cluster, names, buffers, lower))
+            calls.append(lower_whole(plan, cluster, names, buffers, lower, steps))
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue

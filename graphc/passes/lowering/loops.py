@@ -11,7 +11,8 @@ Carries of one element are scratch too, which becomes registers; loops of one tu
 carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
 out by rows (partition_carries.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
 
-A step that is long by itself stays a program (steps.py): threads share each of its kernels.
+A step that is long by itself, or has such a loop within it, stays a program (steps.py): threads share each of its kernels. Within
+a choice or a loop whose end is data all loops are written out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import replace
 from graphc.ir import dims, loops
 from graphc.ir import types as t
 from graphc.ir.dims import Size
-from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.graph import Node, subgraphs
 from graphc.ir.program import (
     Accumulate,
     Axis,
@@ -31,7 +32,6 @@ from graphc.ir.program import (
     Buffer,
     Call,
     Contract,
-    HostCall,
     Index,
     Init,
     Join,
@@ -50,30 +50,31 @@ from graphc.ir.program import (
     with_bodies,
 )  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref
-from graphc.ir.target import Target
 from graphc.ir.types import DType, TensorType
+from graphc.passes.fusion.bodies import needs_python
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.host_calls import lower_host_call, results_of
 from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
 from graphc.passes.plan_buffers import in_place
-from graphc.passes.plan_kernels import plan_kernels
 
-Lower = Callable[[Plan], Program]
+Lower = Callable[[Plan, bool], Program]
 Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
 
 
 def lower_whole(
-    plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer], lower: Lower
+    plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer], lower: Lower, steps: bool
 ) -> Call:
-    """The call of a loop, a choice or a routine; constants of a body join the program's buffers. `lower` lowers bodies."""
+    """The call of a loop, a choice or a routine; constants of a body join the program's buffers.
+
+    `lower` lowers the plan of a body; `steps` is whether loops may stay programs that run again and again.
+    """
     node = results_of(cluster)[0]
+    if needs_python(node):
+        return lower_host_call(plan, cluster, names, tuple(lower(inner, True) for inner in plan.within.get(node, ())))
     kernel = _Kernel(plan, cluster, names, lower)
-    if not kernel.written():
-        graphs = subgraphs(node, sorted(node.attrs))  # in the order in which the node calls them
-        plan.within[node] = tuple(plan_kernels(graph, plan.target) for graph in graphs)
-        return lower_host_call(plan, cluster, names, tuple(map(lower, plan.within[node])))
+    kernel.write(steps)
     buffers.update({b.name: b for b in kernel.constants})
     return kernel.call()
 
@@ -137,28 +138,31 @@ class _Kernel:
 
     # --- the three forms ---
 
-    def written(self) -> bool:
-        """Whether the node could be written as a kernel, or as steps: it is then."""
-        loop = loops.loop_of(self.node)
-        if loop is None:
-            return False
+    def write(self, steps: bool) -> None:
+        """Write the node as a kernel, or as steps if these are allowed."""
+        loop, plans = loops.loop_of(self.node), self.plan.within[self.node]
+        assert loop is not None
         if loop.steps is not None:
-            return self.scan(loop, loop.steps)
-        return self.choose(loop.bodies) if loop.test is None else self.repeat(loop.test, loop.body, loop.carries)
+            self.scan(loop, loop.steps, plans[0], steps)
+            return
+        programs = [in_place(self.lower(plan, False), exchange=False) for plan in plans]
+        if loop.test is None:
+            self.choose(programs)
+        else:
+            self.repeat(programs[0], programs[1], loop.carries)
 
-    def scan(self, loop: loops.Loop, steps: Size) -> bool:
-        body, carries, sequences, reverse = loop.body, loop.carries, loop.sequences, loop.reverse
-        plan = _planned(body, carries, self.plan.target)
-        lowered = _lowered(plan, self.lower)
-        if lowered is None:
-            return False
+    def scan(self, loop: loops.Loop, steps: Size, plan: Plan, apart: bool) -> None:
+        carries, sequences, reverse = loop.carries, loop.sequences, loop.reverse
+        lowered = self.lower(plan, apart)
         program = in_place(lowered, exchange=False)
         step = self.fresh("t")
-        self.partition = partition_of(program, carries, self.fresh("part")) if carries else None
-        if carries and self.partition is None and are_long(program):
-            self.plan.within[self.node] = (plan,)
+        holds = any(isinstance(call.kernel, Steps) for call in lowered.calls)
+        self.partition = partition_of(program, carries, self.fresh("part")) if carries and not holds else None
+        if apart and (carries or holds) and self.partition is None and are_long(program):
             self.steps = steps_of(lowered, steps, carries, sequences, reverse)
-            return True
+            return
+        if holds:
+            program = in_place(self.lower(plan, False), exchange=False)
         if self.partition is not None:
             self.parallel = (self.partition.axis,)
         at: Size = dims.symbol(step)
@@ -178,12 +182,8 @@ class _Kernel:
             self.parallel = (Axis(step, steps),)
             self.body += inside
         self._end(carried)
-        return True
 
-    def repeat(self, test: Graph, body: Graph, carries: int) -> bool:
-        condition, program = self._program(test, 0), self._program(body, carries)
-        if condition is None or program is None:
-            return False
+    def repeat(self, condition: Program, program: Program, carries: int) -> None:
         carried = self._start(carries)
         given: list[Place] = [((carried if i < carries else self.inputs)[i], ()) for i in range(len(self.inputs))]
         flag = self._scratch(t.bool_, (1,))
@@ -193,24 +193,14 @@ class _Kernel:
         inside = self.embed(program, dict(zip(program.inputs, given, strict=True)), [])
         self.body.append(While(Block(tuple(asked), Ref(value, t.bool_)), tuple(inside)))
         self._end(carried)
-        return True
 
-    def choose(self, branches: tuple[Graph, ...]) -> bool:
+    def choose(self, branches: Sequence[Program]) -> None:
         index = f"{self._number()}"
         bodies = []
-        for branch in branches:
-            program = self._program(branch, 0)
-            if program is None:
-                return False
+        for program in branches:
             places: dict[str, Place] = {name: (x, ()) for name, x in zip(program.inputs, self.inputs[1:], strict=True)}
             bodies.append(tuple(self.embed(program, places, [(y, ()) for y in self.results])))
         self.body += [Load(index, t.int64, self.inputs[0], (0,)), Branch(Ref(index, t.int64), tuple(bodies))]
-        return True
-
-    def _program(self, body: Graph, carries: int) -> Program | None:
-        """The program of a body whose first inputs it updates by its first results; None where it needs Python."""
-        lowered = _lowered(_planned(body, carries, self.plan.target), self.lower)
-        return None if lowered is None else in_place(lowered, exchange=False)
 
     def _start(self, carries: int) -> list[str]:
         """The memory of the carries, which begin as they are given: that of the results, or scratch for a single element."""
@@ -285,7 +275,7 @@ class _Rewriting:
     """A kernel of a body as statements: on other memory, with names of its own."""
 
     def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
-        assert isinstance(call.kernel, Kernel), "a body that calls Python is not written out"
+        assert isinstance(call.kernel, Kernel), "a body that has steps, or calls Python, is not written out"
         self.kernel = call.kernel
         self.partition, self.turns = kernel.partition, turns
         self.number = kernel._number()
@@ -384,15 +374,3 @@ class _Rewriting:
                 return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
             case Loop() | Join():
                 raise AssertionError("loops are rewritten whole, and nothing is joined yet")
-
-
-def _planned(body: Graph, carries: int, target: Target) -> Plan:
-    """The plan of a body whose first inputs it updates by its first results."""
-    updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
-    return plan_kernels(Graph(body.inputs, body.outputs[carries:], updates, body.name), target)
-
-
-def _lowered(plan: Plan, lower: Lower) -> Program | None:
-    """The program of a plan before anything is written in place; None where it needs Python."""
-    program = lower(plan)
-    return None if any(isinstance(call.kernel, HostCall) for call in program.calls) else program

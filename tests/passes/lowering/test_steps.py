@@ -213,3 +213,21 @@ def test_what_is_told_about_steps(monkeypatch):
     assert row.flops >= 4 * 2 * (2 * 40 * N * N)
     assert f.memory.at(steps=4, rows=40).arena >= 40 * N * 4
     assert "digraph" in f.to_dot()
+
+
+def test_long_steps_within_what_is_no_program(monkeypatch):
+    """A map of loops with long steps is steps too; within a choice, and a loop whose end is data, they are statements."""
+    z = gx.placeholder("z", ("t", 3), "float64")
+
+    def last(start):
+        return gx.scan(lambda c, row: (gx.tanh(c @ (gx.eye(3, dtype="float64") + 1)) + row, ()), start, z)[0]
+
+    mapped = gx.scan(lambda _, row: ((), last(row)), (), z)[1]
+    chosen = gx.cond(gx.sum(z) > 0, lambda: last(z[0]), lambda: z[0])
+    repeated = gx.while_loop(lambda c: c[1] < 3, lambda c: (last(c[0]), c[1] + 1), (z[0], 0))[0]
+    rows = np.arange(12.0).reshape(4, 3) / 10
+    by_steps, by_statements, interpreter = compiled_both_ways(monkeypatch, [z], [mapped, chosen, repeated])
+    assert [len(list(inner.programs)) for inner in list(by_steps.program.programs)[1:]] == [2, 1]
+    same_bits(by_steps(rows), by_statements(rows))
+    for got, want in zip(by_steps(rows), interpreter(rows), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -1,0 +1,40 @@
+"""Which graphs within a graph have plans: the bodies of loops and choices, and the graphs that Python calls.
+
+    scan, while, switch                a body each, whose carries are written in place, as variables are
+    others; and these, where a body    its graphs as they are: each becomes a program of its own, which Python runs
+    needs Python
+
+A plan holds those of the graphs within its nodes (`Plan.within`), in the order of `bodies_of`.
+"""
+
+from __future__ import annotations
+
+from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.loops import loop_of
+from graphc.ir.operation import Whole
+
+
+def needs_python(node: Node) -> bool:
+    """Whether a node of whole arrays is computed by Python: a routine, or a loop or choice with such a node in a body."""
+    todo = [node]
+    while todo:
+        loop = loop_of(todo.pop())
+        if loop is None:
+            return True
+        todo += [n for body in loop.graphs for n in body.nodes if isinstance(n.op.lowering, Whole)]
+    return False
+
+
+def bodies_of(node: Node) -> tuple[Graph, ...]:
+    """The graphs of a node, as they are planned; of a while loop the test first."""
+    loop = loop_of(node)
+    if loop is None or needs_python(node):
+        return tuple(subgraphs(node, sorted(node.attrs)))  # in the order in which the node calls them
+    bodies = tuple(_updating(body, loop.carries) for body in loop.bodies)
+    return bodies if loop.test is None else (_updating(loop.test, 0), *bodies)
+
+
+def _updating(body: Graph, carries: int) -> Graph:
+    """A body that updates its first inputs by its first results."""
+    updates = [(old, new) for old, new in zip(body.inputs[:carries], body.outputs, strict=False) if old is not new]
+    return Graph(body.inputs, body.outputs[carries:], updates, body.name)
