@@ -87,6 +87,12 @@ def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
 
 
+@pytest.fixture
+def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What GRAPHC_TARGET says does not hold for tests of this fixture: Numba compiles for this machine alone."""
+    monkeypatch.delenv("GRAPHC_TARGET", raising=False)
+
+
 @pytest.fixture(autouse=True)
 def own_backends_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees a backend that another, or a doctest, has registered.

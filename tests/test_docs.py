@@ -39,7 +39,8 @@ def rows(path: Path) -> list[str]:
 
 def run(program: str, folder: Path, *paths: Path) -> str:
     """The output of a program in a process of its own: declarations of operations last as long as their process."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*paths, ROOT)))}
+    own = {k: v for k, v in os.environ.items() if k != "GRAPHC_TARGET"}  # documents speak of this machine
+    environment = {**own, "PYTHONPATH": os.pathsep.join(map(str, (*paths, ROOT)))}
     file = folder / "document.py"
     file.write_text(program, encoding="utf-8")
     done = subprocess.run([sys.executable, str(file)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)

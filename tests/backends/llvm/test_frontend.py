@@ -53,6 +53,7 @@ def _bits(array):
     return (np.where(np.isnan(array), np.nan, array) if array.dtype.kind == "f" else array).tobytes()
 
 
+@pytest.mark.usefixtures("this_machine")
 @pytest.mark.parametrize("make", [*PROGRAMS.values(), _step, _functions], ids=[*PROGRAMS, "step", "functions"])
 def test_the_bits_are_those_of_numba(make, monkeypatch):
     """No arithmetic is reordered by either."""

@@ -16,6 +16,7 @@ from graphc.backends.llvm import compile
 from graphc.backends.llvm.host import host
 from graphc.backends.numba.compile import NumbaText
 
+pytestmark = pytest.mark.usefixtures("this_machine")
 ROOT = str(Path(gx.__file__).parent.parent)
 PRODUCT = """
 import sys, numpy as np, graphc as gx

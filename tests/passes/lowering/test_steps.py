@@ -33,7 +33,8 @@ def same_bits(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-# each: (carries, slice) -> new carries, results of the step
+# Each: (carries, slice) -> new carries, results of the step. None makes errors of its carries larger: tanh(a @ b), without the
+# division by N, doubles them, and after 8 steps half a unit in the last place of the first carries is 3e-4.
 
 
 def descends(carry, x):
@@ -45,12 +46,12 @@ def descends(carry, x):
 def reads_after_it_writes(carry, x):
     a, b = carry
     new = a @ b / N + x[:N]
-    return (new, b + gx.exp(-a * a) + new), gx.sum(a)  # both old values are read after the first new one is there
+    return (new, b / 2 + gx.exp(-a * a) + new), gx.sum(a)  # both old values are read after the first new one is there
 
 
 def carry_is_a_result(carry, x):
     a, b = carry
-    new = gx.tanh(a @ b + x[:N])
+    new = gx.tanh(a @ b / N + x[:N])
     return (new, b), (new, new, b, a)
 
 
@@ -66,7 +67,7 @@ def rotates(carry, x):
 
 def one_value_twice(carry, x):
     a, b = carry
-    new = gx.tanh(a @ b - x[:N])
+    new = gx.tanh(a @ b / N - x[:N])
     return (new, new), None
 
 
@@ -98,7 +99,7 @@ def test_bits_are_those_of_steps_in_one_kernel(monkeypatch, threads, step, count
         same_bits(got, fused(*given))
         same_bits(given, kept)
         for a, b in zip(got, slow(*given), strict=True):
-            np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4)
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
 def test_two_carries_begin_with_one_array(monkeypatch, threads):
