@@ -15,6 +15,7 @@ from graphc.ir.program import Buffer, Call, Program
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
 from graphc.passes.fusion.plan import Plan
+from graphc.passes.fusion.refusal import Refusal
 
 _PARTS = "a reduction over everything: a second kernel joins the parts that were reduced in parallel"
 _COPY = "a copy: the new value could not be written into the variable itself"
@@ -25,6 +26,9 @@ _ASSUMED = 64  # what a symbolic dimension counts where boundaries are compared 
 @dataclass(frozen=True)
 class Boundary:
     """A value that one kernel writes and another reads, in a program or in one that a loop or a routine of it runs.
+
+    In a loop or a choice that is one kernel, what would be kernels of their own hand values on in memory of that one: it is the
+    writer and the reader.
 
     value     its name in the text of the optimised graph
     writer    the kernels' names; `calls` are their positions in the program
@@ -162,7 +166,27 @@ def explain(plan: Plan, fused: Program, program: Program) -> Explanation:
             plans = plan.within[plan.graph.nodes[before.kernel.nodes[0]]]
             for inner in map(explain, plans, before.kernel.programs, after.kernel.programs):
                 found += inner.boundaries
+    for i, call in enumerate(fused.calls):
+        for place in () if call.kernel.programs else call.kernel.nodes:
+            for body in plan.within.get(plan.graph.nodes[place], ()):
+                found += _inside(body, names[i], i)
     return Explanation(tuple(found))
+
+
+def _inside(plan: Plan, kernel: str, call: int) -> Iterator[Boundary]:
+    """The values that clusters of a body, which are parts of one kernel, hand to each other."""
+    names = names_of(plan.graph)
+    for cluster in plan.order():
+        rules: dict[Node, tuple[Refusal, ...]] = {}
+        for node in cluster.nodes:
+            for value in (read.node for read in plan.reads[node] if plan.home.get(read.node, cluster) is not cluster):
+                rules[value] = rules.get(value) or plan.refusals.get((value, node), ())
+        for value, found in rules.items():
+            told = tuple(map(str, found))
+            yield Boundary(names[value], value.type, kernel, kernel, (call, call), value.type.nbytes, value.where, told)
+        for node in cluster.nodes:
+            for body in plan.within.get(node, ()):
+                yield from _inside(body, kernel, call)
 
 
 def _boundary(

@@ -75,3 +75,17 @@ def test_the_interpreter_has_no_plan() -> None:
     f = gx.compile([X], gx.exp(X), backend="interpreter")
     with pytest.raises(GraphError, match="the backend 'interpreter' runs the graph itself: it has no plan"):
         _ = f.plan
+
+
+def test_explain_tells_what_parts_of_a_loop_hand_on() -> None:
+    w = gx.placeholder("w", (64, 64), "float32")
+    rows = gx.placeholder("rows", (5, 64), "float32")
+
+    def step(c: gx.Tensor, row: gx.Tensor) -> tuple[gx.Tensor, gx.Tensor]:
+        return gx.nn.softmax(gx.tanh(c @ w) @ w + row), gx.sum(c)
+
+    f = gx.compile([w, rows], gx.scan(step, rows[0], rows)[0], backend="program")
+    found = [b for b in f.explain() if b.writer == b.reader]
+    (kernel,) = {b.writer for b in found}
+    assert {c.kernel.name for c in (f.program.calls[b.calls[0]] for b in found)} == {kernel}
+    assert all(b.rules and b.bytes for b in found) and "%" in str(f.explain())
