@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -46,6 +46,32 @@ def bind_dims(value: Any, sizes: Mapping[str, int]) -> Any:
     if isinstance(value, tuple):
         return tuple(bind_dims(v, sizes) for v in value)
     return value
+
+
+Run = Callable[[list[Array], dict[str, int]], list[Array]]  # what computes a graph, of its inputs and sizes
+
+
+@dataclass(frozen=True)
+class RunBody:
+    """A graph at given sizes as a function of arrays, which something else than this interpreter computes."""
+
+    body: Body
+    run: Run
+
+    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
+        return self.run([np.asarray(a) for a in arrays], {**self.body.sizes, **more})
+
+    def nothing(self) -> list[Array]:
+        return self.body.nothing()
+
+
+def bind_runs(value: Any, sizes: Mapping[str, int], runs: Iterator[Run]) -> Any:
+    """An attribute as `bind_dims` gives it, but its graphs are computed by `runs`, one each, as long as there are some."""
+    if isinstance(value, tuple):
+        return tuple(bind_runs(v, sizes, runs) for v in value)
+    bound = bind_dims(value, sizes)
+    run = next(runs, None) if isinstance(bound, Body) else None
+    return bound if run is None else RunBody(bound, run)
 
 
 def leaf_value(node: Node, inputs: Mapping[Node, Array], variables: Mapping[Node, Array] | None = None) -> Array:

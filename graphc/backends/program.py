@@ -8,42 +8,22 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from graphc.backends.executable import Storage, Timing
-from graphc.backends.interpreter import SAMPLES, Body, bind_dims, call_host
+from graphc.backends.interpreter import SAMPLES, bind_runs, call_host
 from graphc.errors import GraphError
 from graphc.ir import combines, dims
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
-from graphc.ir.program import (
-    RUN,
-    Accumulate,
-    Axis,
-    Block,
-    Branch,
-    Call,
-    Contract,
-    HostCall,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Program,
-    Reduce,
-    Statement,
-    Steps,
-    Store,
-    While,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Scalars, Value, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
 
@@ -69,8 +49,8 @@ class Memory:
 
 
 def evaluate_program(
-    program: Program, arrays: Sequence[Array], sizes: Mapping[str, int], variables: Mapping[str, Array] | None = None,
-    watch: Callable[[Call, float], None] | None = None, updated: Sequence[str] = (),
+    program: ir.Program, arrays: Sequence[Array], sizes: Mapping[str, int], variables: Mapping[str, Array] | None = None,
+    watch: Callable[[ir.Call, float], None] | None = None, updated: Sequence[str] = (),
 ) -> tuple[list[Array], dict[str, Array]]:  # fmt: skip
     """The outputs of a program, and what its variables hold then. Nothing that is given is written.
 
@@ -84,11 +64,11 @@ def evaluate_program(
             before = perf_counter()
             given = [memory[name].shaped(_shape(p.type, sizes)) for name, p in zip(call.buffers, call.kernel.params, strict=True)]
             match call.kernel:
-                case Kernel() as kernel:
+                case ir.Kernel() as kernel:
                     run_kernel(kernel, given, sizes)
-                case HostCall() as host_call:
+                case ir.HostCall() as host_call:
                     _run_host_call(host_call, given, sizes)
-                case Steps() as steps:
+                case ir.Steps() as steps:
                     _run_steps(steps, given, sizes)
             if watch is not None:
                 watch(call, perf_counter() - before)
@@ -105,7 +85,7 @@ def _shape(kind: TensorType, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _memory(
-    program: Program, arrays: Sequence[Array], sizes: Mapping[str, int], variables: Mapping[str, Array]
+    program: ir.Program, arrays: Sequence[Array], sizes: Mapping[str, int], variables: Mapping[str, Array]
 ) -> dict[str, Memory]:  # fmt: skip
     """The memory of each buffer. Temporaries of one slot of the arena have the same."""
     arena = [np.full(-(-dims.evaluate(n, sizes) // ALIGNMENT) * ALIGNMENT, 0xA5, np.uint8) for n in program.slots]
@@ -131,7 +111,7 @@ def _memory(
     return found
 
 
-def run_kernel(kernel: Kernel, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
+def run_kernel(kernel: ir.Kernel, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
     """Run a kernel on the memory of its parameters."""
     for m in memory:
         m.writer[...] = -1
@@ -159,7 +139,7 @@ class _Names(dict[str, int]):
 class _Iteration:
     """One run of a kernel's body."""
 
-    def __init__(self, kernel: Kernel, number: int, memory: Mapping[str, Memory], env: _Names) -> None:
+    def __init__(self, kernel: ir.Kernel, number: int, memory: Mapping[str, Memory], env: _Names) -> None:
         self.kernel = kernel
         self.number = number
         self.memory = memory
@@ -178,7 +158,7 @@ class _Iteration:
     def arg(self, arg: Arg) -> Any:
         return arg.dtype.numpy.type(arg.value) if isinstance(arg, Const) else self.values[arg.name]
 
-    def block(self, block: Block) -> Any:
+    def block(self, block: ir.Block) -> Any:
         self.run(block.body)
         return self.arg(block.value)
 
@@ -202,7 +182,7 @@ class _Iteration:
             raise self.error(f"store {name}{list(at)}, where another iteration of the parallel loop has stored")
         memory.array[at], memory.holds[at], memory.writer[at] = value, True, self.number
 
-    def turns(self, axis: Axis | Loop) -> Iterator[int]:
+    def turns(self, axis: ir.Axis | ir.Loop) -> Iterator[int]:
         """The values of a loop variable."""
         for i in range(self.size(axis.start), self.size(axis.stop)):
             self.env[axis.var] = i
@@ -210,38 +190,38 @@ class _Iteration:
 
     # --- statements ---
 
-    def run(self, body: Sequence[Statement]) -> None:
+    def run(self, body: Sequence[ir.Statement]) -> None:
         for statement in body:
             self.statement(statement)
 
-    def statement(self, statement: Statement) -> None:
+    def statement(self, statement: ir.Statement) -> None:
         match statement:
             case Let(name, dtype, op, args, index):
                 self.values[name] = np.int64(self.size(index)) if op == "index" else apply(op, dtype, *map(self.arg, args))
-            case Load(name, dtype, buffer, index, guard):
+            case ir.Load(name, dtype, buffer, index, guard):
                 reads = guard is None or bool(self.arg(guard))
                 self.values[name] = self.load(buffer, index) if reads else dtype.numpy.type(0)
-            case Store(buffer, index, value):
+            case ir.Store(buffer, index, value):
                 self.store(buffer, index, self.arg(value))
-            case Accumulate(buffer, index, combine, value):
+            case ir.Accumulate(buffer, index, combine, value):
                 self.store(buffer, index, combined(combine, self.load(buffer, index), self.arg(value)))
-            case Init(name, dtype, combine):
+            case ir.Init(name, dtype, combine):
                 start = combine.neutral(dtype)
                 self.values[name] = np.int64(0) if combine.positions else self.arg(start)
                 self.best[name] = self.arg(start)
-            case Reduce(name, _, combine, value, position):
+            case ir.Reduce(name, _, combine, value, position):
                 self.reduce(name, combine, self.arg(value), position)
-            case Join(name, _, combine, buffer):
+            case ir.Join(name, _, combine, buffer):
                 self.values[name] = self.join(combine, buffer)
-            case Loop():
+            case ir.Loop():
                 for _ in self.turns(statement):
                     self.run(statement.body)
-            case While(test, body):
+            case ir.While(test, body):
                 while bool(self.block(test)):
                     self.run(body)
-            case Branch(index, bodies):
+            case ir.Branch(index, bodies):
                 self.run(bodies[min(max(int(self.arg(index)), 0), len(bodies) - 1)])
-            case Contract():
+            case ir.Contract():
                 self.contract(statement)
 
     def reduce(self, name: str, combine: Combine, value: Any, position: Size | None) -> None:
@@ -261,9 +241,9 @@ class _Iteration:
             left = [combined(combine, a, b) for a, b in zip(left[:half], left[half:], strict=True)]
         return left[0]
 
-    def contract(self, c: Contract) -> None:
+    def contract(self, c: ir.Contract) -> None:
         """Each side once for each of its elements; then the sums, run by run in the order of k."""
-        run = RUN if c.run is None else self.size(c.run)
+        run = ir.RUN if c.run is None else self.size(c.run)
         left = [[self.block(c.left) for _ in self.turns(c.k)] for _ in self.turns(c.m)]
         right = [[self.block(c.right) for _ in self.turns(c.k)] for _ in self.turns(c.n)]
         for row, _ in zip(left, self.turns(c.m), strict=True):
@@ -333,7 +313,7 @@ class _Calculator(Scalars):
 # --- steps ---
 
 
-def _run_steps(steps: Steps, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
+def _run_steps(steps: ir.Steps, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
     """Run the program for each step: carries first, then a slice of each sequence, then what is the same in all."""
     program, at = steps.program, dict(zip((p.name for p in steps.params), memory, strict=True))
     count, each = dims.evaluate(steps.count, sizes), steps.carries + steps.sequences
@@ -361,23 +341,13 @@ def _run_steps(steps: Steps, memory: Sequence[Memory], sizes: Mapping[str, int])
 # --- calls of Python -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Child:
-    """A graph at given sizes as a function of arrays, which its program computes."""
-
-    program: Program
-    body: Body
-
-    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
-        return evaluate_program(self.program, [np.asarray(a) for a in arrays], {**self.body.sizes, **more})[0]
-
-    def nothing(self) -> list[Array]:
-        return self.body.nothing()
+def _run_body(program: ir.Program, arrays: list[Array], sizes: dict[str, int]) -> list[Array]:
+    return evaluate_program(program, arrays, sizes)[0]
 
 
-def _run_host_call(call: HostCall, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
-    programs = iter(call.programs)
-    attrs = {key: _with_programs(bind_dims(value, sizes), programs) for key, value in call.attrs}
+def _run_host_call(call: ir.HostCall, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
+    runs = (partial(_run_body, program) for program in call.programs)
+    attrs = {key: bind_runs(value, sizes, runs) for key, value in call.attrs}
     operands = [m.array for m, p in zip(memory, call.params, strict=True) if p.mode != "out"]
     results = [m for m, p in zip(memory, call.params, strict=True) if p.mode != "in"]
     kinds = tuple(TensorType(t.as_dtype(m.array.dtype), m.array.shape) for m in results)
@@ -385,16 +355,6 @@ def _run_host_call(call: HostCall, memory: Sequence[Memory], sizes: Mapping[str,
     made = call_host(call.operation, operands, attrs, want, call.where[0] if call.where else None)
     for m, value in zip(results, made if call.several else (made,), strict=True):
         m.array[...], m.holds[...] = value, True
-
-
-def _with_programs(value: Any, programs: Iterator[Program]) -> Any:
-    """An attribute whose graphs are run by their programs."""
-    if isinstance(value, tuple):
-        return tuple(_with_programs(part, programs) for part in value)
-    if not isinstance(value, Body):
-        return value
-    program = next(programs, None)
-    return value if program is None else _Child(program, value)
 
 
 # --- the backend -----------------------------------------------------------------------------------------------------
@@ -406,7 +366,7 @@ class InterpretedProgram:
     kernels: Sequence[Any] = ()
     compilations = 0
 
-    def __init__(self, program: Program, variables: Mapping[str, Storage]) -> None:
+    def __init__(self, program: ir.Program, variables: Mapping[str, Storage]) -> None:
         self.program = program
         self.variables = variables
 
@@ -422,7 +382,7 @@ class InterpretedProgram:
 
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call, in the program's order."""
-        found: list[tuple[Call, float]] = []
+        found: list[tuple[ir.Call, float]] = []
         runs = []
         for _ in range(SAMPLES):
             found.clear()

@@ -12,25 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir.combines import PLAIN, SET
-from graphc.ir.program import (
-    Accumulate,
-    Axis,
-    Branch,
-    Called,
-    Contract,
-    HostCall,
-    Init,
-    Join,
-    Kernel,
-    Loop,
-    Reduce,
-    Statement,
-    Steps,
-    While,
-    bodies,
-    statements_of,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref
 
 _OPERATIONS = {"add": 1, "sub": 1, "mul": 1, "div": 1, "sqrt": 1, "fma": 2}
@@ -39,7 +22,7 @@ _TURNS = 1024  # turns of a loop that are looked at where its inner loops depend
 Env = Mapping[str, int]
 
 
-def flops(kernel: Called, sizes: Env) -> int:
+def flops(kernel: ir.Called, sizes: Env) -> int:
     """The floating-point operations of one call of a kernel; of what Python computes, none are known.
 
     >>> import graphc as gx
@@ -51,13 +34,13 @@ def flops(kernel: Called, sizes: Env) -> int:
     return max(0, round(_called(kernel, sizes)))
 
 
-def _called(called: Called, env: Env) -> float:
+def _called(called: ir.Called, env: Env) -> float:
     match called:
-        case Kernel():
+        case ir.Kernel():
             return _Counter(called).nest(called.parallel, called.body, env)
-        case Steps():
+        case ir.Steps():
             return dims.evaluate(called.count, env) * sum(_called(call.kernel, env) for call in called.program.calls)
-        case HostCall():
+        case ir.HostCall():
             return 0.0
 
 
@@ -68,12 +51,12 @@ class _Counter:
     errors  accumulators of rounding errors
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: ir.Kernel) -> None:
         self.joins: set[str] = set()
         self.errors: set[str] = set()
         lets: dict[str, Let] = {}
         lost: set[str] = set()
-        for statement in statements_of(kernel.body):
+        for statement in ir.statements_of(kernel.body):
             match statement:
                 case Let(name=name, op=op, args=args):
                     lets[name] = statement
@@ -84,15 +67,15 @@ class _Counter:
                         self.joins.add(name)
                     elif op == "select":
                         self.joins |= _with_errors(statement, lets)
-                case Join(name=name):
+                case ir.Join(name=name):
                     self.joins.add(name)
-                case Reduce(name=name, value=Ref(value)) if value in lost:
+                case ir.Reduce(name=name, value=Ref(value)) if value in lost:
                     self.errors.add(name)
 
     def _is_join(self, value: Arg) -> bool:
         return isinstance(value, Ref) and value.name in self.joins
 
-    def nest(self, axes: Sequence[Axis], body: Sequence[Statement], env: Env) -> float:
+    def nest(self, axes: Sequence[ir.Axis], body: Sequence[ir.Statement], env: Env) -> float:
         """The operations of a body under loops."""
         if not axes:
             total, bounds = 0.0, _bounds(tuple(body))
@@ -111,41 +94,41 @@ class _Counter:
         looked_at = range(start, stop, -(-turns // _TURNS))
         return turns / len(looked_at) * sum(self.nest(rest, body, {**env, first.var: i}) for i in looked_at)
 
-    def statement(self, statement: Statement, env: Env) -> float:
+    def statement(self, statement: ir.Statement, env: Env) -> float:
         match statement:
             case Let(name=name, op=op, dtype=dtype):
                 return _OPERATIONS.get(op, 0) if dtype.is_float and name not in self.joins else 0
-            case Init(name=name, dtype=dtype, combine=combine):  # the first element that joins it is no operation
+            case ir.Init(name=name, dtype=dtype, combine=combine):  # the first element that joins it is no operation
                 return -1 if dtype.is_float and combine in PLAIN and name not in self.errors else 0
-            case Reduce(dtype=dtype, combine=combine, value=value):
+            case ir.Reduce(dtype=dtype, combine=combine, value=value):
                 return 1 if dtype.is_float and combine != SET and not self._is_join(value) else 0
-            case Accumulate(value=value):
+            case ir.Accumulate(value=value):
                 return 1 if value.dtype.is_float and not self._is_join(value) else 0
-            case Loop(var, stop, body, start):
-                return self.nest((Axis(var, stop, start),), body, env)
-            case Contract(m=m, n=n, k=k, left=left, right=right, epilogue=epilogue):
+            case ir.Loop(var, stop, body, start):
+                return self.nest((ir.Axis(var, stop, start),), body, env)
+            case ir.Contract(m=m, n=n, k=k, left=left, right=right, epilogue=epilogue):
                 product = 2 if statement.dtype.is_float else 0
                 rows, columns, steps = (max(0, dims.evaluate(a.extent, env)) for a in (m, n, k))
                 return (
                     product * rows * columns * steps + self.nest((m, k), left.body, env) + self.nest((k, n), right.body, env)
                     + self.nest((m, n), epilogue, env)
                 )  # fmt: skip
-            case While() | Branch():  # one turn, and the first of several bodies: how many there are is data
-                first, *others = bodies(statement)
-                return self.nest((), first, env) + (self.nest((), others[0], env) if isinstance(statement, While) else 0)
+            case ir.While() | ir.Branch():  # one turn, and the first of several bodies: how many there are is data
+                first, *others = ir.bodies(statement)
+                return self.nest((), first, env) + (self.nest((), others[0], env) if isinstance(statement, ir.While) else 0)
         return 0
 
 
-def _bounds(body: tuple[Statement, ...]) -> frozenset[str]:
+def _bounds(body: tuple[ir.Statement, ...]) -> frozenset[str]:
     """The names in the bounds of a body's loops, and in the statements that make these."""
     found: frozenset[str] = frozenset()
-    for statement in reversed(tuple(statements_of(body))):
+    for statement in reversed(tuple(ir.statements_of(body))):
         match statement:
             case Let(name=name, op="index", index=size) if f"%{name}" in found:
                 found |= dims.names(size)
-            case Loop(stop=stop, start=start):
+            case ir.Loop(stop=stop, start=start):
                 found |= dims.names(start, stop)
-            case Contract(m=m, n=n, k=k):
+            case ir.Contract(m=m, n=n, k=k):
                 found |= dims.names(*(size for a in (m, n, k) for size in (a.start, a.stop)))
     return found
 

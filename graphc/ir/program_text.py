@@ -26,39 +26,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
 from graphc.ir.names import quoted, written
 from graphc.ir.printing import text_of
-from graphc.ir.program import (
-    Accumulate,
-    Axis,
-    Block,
-    Branch,
-    Called,
-    Contract,
-    HostCall,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Program,
-    Reduce,
-    Statement,
-    Steps,
-    Store,
-    While,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref, implied
 from graphc.ir.target import HOST, TARGETS, Target
 from graphc.ir.text import array_text, print_attr, print_title
 from graphc.ir.types import DType, TensorType
 
 
-@text_of.register(Program)
-def print_program(program: Program) -> str:
+@text_of.register(ir.Program)
+def print_program(program: ir.Program) -> str:
     """The signature and the buffers, the calls in order, then each distinct kernel once."""
     lines = [f"program {print_title(program.name)} {{"]
     if program.target.name != HOST:
@@ -75,7 +56,7 @@ def print_program(program: Program) -> str:
         lines.append(f"  {buffer.role} {written(buffer.name)}: {buffer.type}{initial.get(buffer.name, '')}{place}{value}")
     if program.slots:
         lines.append(f"  arena [{', '.join(map(str, program.slots))}] bytes")
-    kernels: dict[str, Called] = {}
+    kernels: dict[str, ir.Called] = {}
     for call in program.calls:
         kernels.setdefault(call.kernel.name, call.kernel)
         given = ", ".join(written(b) for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "out")
@@ -97,8 +78,8 @@ def print_target(target: Target) -> str:
     return f"{name} ({', '.join(told)})"
 
 
-@text_of.register(Kernel)
-def print_kernel(kernel: Kernel) -> str:
+@text_of.register(ir.Kernel)
+def print_kernel(kernel: ir.Kernel) -> str:
     """The text of a kernel."""
     lines = [_head(kernel)]
     axes = ", ".join(map(str, kernel.parallel))
@@ -114,8 +95,8 @@ def print_kernel(kernel: Kernel) -> str:
     return "\n".join([*lines, "}"])
 
 
-@text_of.register(HostCall)
-def print_host_call(call: HostCall) -> str:
+@text_of.register(ir.HostCall)
+def print_host_call(call: ir.HostCall) -> str:
     """The text of a host call: a kernel whose body is an operation, and the programs that run its graphs."""
     attrs = ", ".join(f"{key}={print_attr(value)}" for key, value in call.attrs)
     operation = f"  python {call.operation.name}({attrs})".replace("\n", "\n  ")
@@ -125,8 +106,8 @@ def print_host_call(call: HostCall) -> str:
     return "\n".join([_head(call), f"{operation} {{", *inside, "  }", "}"])
 
 
-@text_of.register(Steps)
-def print_steps(steps: Steps) -> str:
+@text_of.register(ir.Steps)
+def print_steps(steps: ir.Steps) -> str:
     """The text of steps: a kernel whose body is a program, run again and again."""
     reverse = ", reverse=true" if steps.reverse else ""
     head = f"  steps {steps.count} (carries={steps.carries}, sequences={steps.sequences}{reverse}) {{"
@@ -134,7 +115,7 @@ def print_steps(steps: Steps) -> str:
     return "\n".join([_head(steps), head, *inside, "  }", "}"])
 
 
-def _head(called: Called) -> str:
+def _head(called: ir.Called) -> str:
     given = ", ".join(f"{written(p.name)}: {p.type}" for p in called.params if p.mode != "out")
     made = ", ".join(f"{written(p.name)}: {p.type}" for p in called.params if p.mode != "in")
     return f"kernel {called.name}({given}) -> {made} {{"
@@ -146,44 +127,44 @@ class _Body:
     def __init__(self, dtypes: Mapping[str, DType]) -> None:
         self.dtypes = dict(dtypes)
 
-    def lines(self, body: Sequence[Statement], indent: str) -> list[str]:
+    def lines(self, body: Sequence[ir.Statement], indent: str) -> list[str]:
         return list(chain.from_iterable(self.statement(s, indent) for s in body))
 
-    def statement(self, statement: Statement, indent: str) -> list[str]:
+    def statement(self, statement: ir.Statement, indent: str) -> list[str]:
         match statement:
             case Let(name, _, "index", _, index):
                 return [f"{indent}{written(name)} = index({index})"]
             case Let():
                 return [f"{indent}{written(statement.name)} = {_let(statement)}"]
-            case Load(name, _, buffer, index, guard):
+            case ir.Load(name, _, buffer, index, guard):
                 tail = "" if guard is None else f" if {_arg(guard, t.bool_)}"
                 return [f"{indent}{written(name)} = load {_place(buffer, index)}{tail}"]
-            case Store(buffer, index, value):
+            case ir.Store(buffer, index, value):
                 return [f"{indent}store {_place(buffer, index)}, {_arg(value, self.dtypes.get(buffer))}"]
-            case Init(name, dtype, combine):
+            case ir.Init(name, dtype, combine):
                 self.dtypes[name] = dtype
                 return [f"{indent}{written(name)} = init {_combine(combine)} : {dtype.short}"]
-            case Reduce(name, dtype, combine, value, position):
+            case ir.Reduce(name, dtype, combine, value, position):
                 at = "" if position is None else f" at {position}"
                 given = _arg(value, self.dtypes.get(name))
                 return [f"{indent}{written(name)} = reduce {_combine(combine)}({written(name)}, {given}){at}"]
-            case Join(name, dtype, combine, buffer):
+            case ir.Join(name, dtype, combine, buffer):
                 return [f"{indent}{written(name)} = join {_combine(combine)}({written(buffer)})"]
-            case Accumulate(buffer, index, combine, value):
+            case ir.Accumulate(buffer, index, combine, value):
                 given = _arg(value, self.dtypes.get(buffer))
                 return [f"{indent}{_combine(combine)} into {_place(buffer, index)}, {given}"]
-            case Loop(var, stop, inner, start):
-                return [f"{indent}for {Axis(var, stop, start)} {{", *self.lines(inner, indent + "  "), indent + "}"]
-            case While(test, inner):
+            case ir.Loop(var, stop, inner, start):
+                return [f"{indent}for {ir.Axis(var, stop, start)} {{", *self.lines(inner, indent + "  "), indent + "}"]
+            case ir.While(test, inner):
                 begun = [f"{indent}while {{", *self.block(test, indent + "    "), f"{indent}}} do {{"]
                 return [*begun, *self.lines(inner, indent + "  "), indent + "}"]
-            case Branch(choice, several):
+            case ir.Branch(choice, several):
                 found: list[str] = []
                 for i, inner in enumerate(several):
                     head = f"case {_arg(choice, t.int64)} == {i}" if i == 0 else f"}} case {i}"
                     found += [f"{indent}{head} {{", *self.lines(inner, indent + "  ")]
                 return [*found, indent + "}"]
-            case Contract(m, n, k, left, right, result, dtype, epilogue, run):
+            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run):
                 runs = "" if run is None else f" by {run}"
                 found = [f"{indent}contract {m}, {n}, {k}{runs} {{"]
                 for side, block in (("left", left), ("right", right)):
@@ -191,7 +172,7 @@ class _Body:
                 found += [f"{indent}  epilogue {written(result)}: {dtype.short} {{", *self.lines(epilogue, indent + "    ")]
                 return [*found, f"{indent}  }}", f"{indent}}}"]
 
-    def block(self, block: Block, indent: str) -> list[str]:
+    def block(self, block: ir.Block, indent: str) -> list[str]:
         return [*self.lines(block.body, indent), f"{indent}{_arg(block.value, None)}"]
 
 

@@ -28,32 +28,11 @@ from itertools import pairwise
 
 from graphc.errors import GraphError
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.names import written
-from graphc.ir.program import (
-    RUN,
-    Accumulate,
-    Axis,
-    Block,
-    Branch,
-    Buffer,
-    Contract,
-    HostCall,
-    Index,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Program,
-    Reduce,
-    Statement,
-    Steps,
-    Store,
-    While,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
 from graphc.ir.signature import is_linear
 from graphc.ir.types import DType, TensorType
@@ -61,7 +40,7 @@ from graphc.ir.types import DType, TensorType
 GIVEN = ("input", "variable", "constant")  # roles of buffers that hold values before the first call
 
 
-def verify_program(program: Program, sizes: Collection[str] = (), carries: Sequence[str] = ()) -> Program:
+def verify_program(program: ir.Program, sizes: Collection[str] = (), carries: Sequence[str] = ()) -> ir.Program:
     """The program itself, if it is sound; else GraphError with what is not.
 
     sizes: the names that it is told from outside, as a program within another is.
@@ -83,18 +62,18 @@ def verify_program(program: Program, sizes: Collection[str] = (), carries: Seque
             continue
         done.add(id(called))
         match called:
-            case Kernel():
+            case ir.Kernel():
                 verify_kernel(called, known)
-            case HostCall():
+            case ir.HostCall():
                 told = [dict(called.attrs)["size"]] if called.is_sized else []
                 for inner in called.programs:
                     verify_program(inner, (*known, *told))
-            case Steps():
+            case ir.Steps():
                 verify_program(called.program, known, called.program.inputs[: called.carries])
     return program
 
 
-def _check_buffers(program: Program, carries: Sequence[str]) -> None:
+def _check_buffers(program: ir.Program, carries: Sequence[str]) -> None:
     def wrong(what: str) -> GraphError:
         return GraphError(f"verify: program {program.name}: {what}")
 
@@ -130,7 +109,7 @@ def _check_buffers(program: Program, carries: Sequence[str]) -> None:
             raise wrong(f"the new value of {written(variable)}: {buffers[variable].type} is {written(source)}")
 
 
-def _check_signature(program: Program, told: set[str]) -> None:
+def _check_signature(program: ir.Program, told: set[str]) -> None:
     def wrong(what: str) -> GraphError:
         return GraphError(f"verify: program {program.name}: {what}")
 
@@ -166,12 +145,12 @@ def _differ(a: Size, b: Size) -> bool:
     return difference != 0 if isinstance(difference, int) else False
 
 
-def _check_slots(program: Program) -> None:
+def _check_slots(program: ir.Program) -> None:
     lives: dict[str, tuple[int, int]] = {}
     for i, call in enumerate(program.calls):
         for name in call.buffers:
             lives[name] = (lives.get(name, (i, i))[0], i)
-    slots: dict[int, list[tuple[int, int, Buffer]]] = {}
+    slots: dict[int, list[tuple[int, int, ir.Buffer]]] = {}
     for b in program.buffers.values():
         if b.slot is None:
             if b.role == "temporary" and program.slots and b.name in lives:
@@ -195,7 +174,7 @@ def _check_slots(program: Program) -> None:
 # --- kernels ---------------------------------------------------------------------------------------------------------
 
 
-def verify_kernel(kernel: Kernel, sizes: Iterable[str] | None = None) -> Kernel:
+def verify_kernel(kernel: ir.Kernel, sizes: Iterable[str] | None = None) -> ir.Kernel:
     """The kernel itself, if it is sound; else GraphError. `sizes` are the names that its indices may have beside its own."""
     known = set(dims.names(*(n for p in kernel.params for n in p.type.shape), *(n for s in kernel.scratch for n in s.shape)))
     if sizes is not None:
@@ -215,11 +194,11 @@ class _Scope:
     """What is in sight: scalars and their types, loop variables; and whether the code certainly runs."""
 
     scalars: dict[str, DType] = field(default_factory=dict)
-    loops: dict[str, Axis] = field(default_factory=dict)
-    started: dict[str, Init] = field(default_factory=dict)
+    loops: dict[str, ir.Axis] = field(default_factory=dict)
+    started: dict[str, ir.Init] = field(default_factory=dict)
     certain: bool = True
 
-    def inner(self, axes: Iterable[Axis] = (), certain: bool = True) -> _Scope:
+    def inner(self, axes: Iterable[ir.Axis] = (), certain: bool = True) -> _Scope:
         axes = tuple(axes)
         empty = any(isinstance(a.extent, int) and a.extent <= 0 for a in axes)
         loops = {**self.loops, **{a.var: a for a in axes}}
@@ -227,7 +206,7 @@ class _Scope:
 
 
 class _Checker:
-    def __init__(self, kernel: Kernel, sizes: set[str] | None) -> None:
+    def __init__(self, kernel: ir.Kernel, sizes: set[str] | None) -> None:
         self.kernel = kernel
         self.sizes = sizes  # of the program too: a kernel that needs none of them may call its own variables so
         types = {p.name: p.type for p in kernel.params} | {s.name: TensorType(s.dtype, s.shape) for s in kernel.scratch}
@@ -264,7 +243,7 @@ class _Checker:
             elif name not in scope.loops and self.sizes is not None and name not in self.sizes:
                 raise self.wrong(f"{name} in an index is neither a size nor the variable of a loop around it")
 
-    def place(self, buffer: str, index: Index, scope: _Scope, certain: bool = True) -> None:
+    def place(self, buffer: str, index: ir.Index, scope: _Scope, certain: bool = True) -> None:
         if buffer not in self.shapes:
             raise self.wrong(f"{written(buffer)} is no buffer of it")
         shape = self.shapes[buffer]
@@ -275,7 +254,7 @@ class _Checker:
             if certain and scope.certain and _outside(at, n, scope.loops):
                 raise self.wrong(f"{at} is not inside an axis of {n} elements of {written(buffer)}")
 
-    def store(self, buffer: str, index: Index, value: Arg, scope: _Scope) -> None:
+    def store(self, buffer: str, index: ir.Index, value: Arg, scope: _Scope) -> None:
         self.place(buffer, index, scope)
         self.arg(value, scope, self.dtypes[buffer])
         if buffer in self.own:
@@ -289,31 +268,31 @@ class _Checker:
 
     # --- statements ---
 
-    def body(self, body: Iterable[Statement], scope: _Scope) -> None:
+    def body(self, body: Iterable[ir.Statement], scope: _Scope) -> None:
         for statement in body:
             self.statement(statement, scope)
 
-    def block(self, block: Block, scope: _Scope, want: DType | None = None) -> None:
+    def block(self, block: ir.Block, scope: _Scope, want: DType | None = None) -> None:
         self.body(block.body, scope)
         self.arg(block.value, scope, want)
 
-    def statement(self, statement: Statement, scope: _Scope) -> None:
+    def statement(self, statement: ir.Statement, scope: _Scope) -> None:
         match statement:
             case Let():
                 self.let(statement, scope)
-            case Load(name, dtype, buffer, index, guard):
+            case ir.Load(name, dtype, buffer, index, guard):
                 if guard is not None:
                     self.arg(guard, scope, t.bool_)
                 self.place(buffer, index, scope, certain=guard is None)
                 if dtype != self.dtypes[buffer]:
                     raise self.wrong(f"{written(name)} is {dtype}, and {written(buffer)} holds {self.dtypes[buffer]}")
                 self.define(name, dtype, scope)
-            case Store(buffer, index, value) | Accumulate(buffer, index, _, value):
+            case ir.Store(buffer, index, value) | ir.Accumulate(buffer, index, _, value):
                 self.store(buffer, index, value, scope)
-            case Init(name, dtype, combine):
+            case ir.Init(name, dtype, combine):
                 self.define(name, t.int64 if combine.positions else dtype, scope)
                 scope.started[name] = statement
-            case Reduce(name, dtype, combine, value, position):
+            case ir.Reduce(name, dtype, combine, value, position):
                 init = scope.started.get(name)
                 if init is None:
                     raise self.wrong(f"{written(name)} is reduced into, and nothing has started it")
@@ -322,35 +301,35 @@ class _Checker:
                 self.arg(value, scope, init.dtype)
                 if position is not None:
                     self.size(position, scope)
-            case Join(name, dtype, combine, buffer):
+            case ir.Join(name, dtype, combine, buffer):
                 shape = self.shapes.get(buffer, ())
                 if buffer not in self.own or len(shape) != 1 or not isinstance(shape[0], int) or shape[0].bit_count() != 1:
                     raise self.wrong(f"{written(buffer)} is joined, and is no scratch of one axis whose length is a power of 2")
                 if combine not in PLAIN or dtype != self.dtypes[buffer]:
                     raise self.wrong(f"{written(name)} is {combine} of {dtype}, and joins {self.dtypes[buffer]}")
                 self.define(name, dtype, scope)
-            case Loop(var, stop, body, start):
-                self.body(body, self.within((Axis(var, stop, start),), scope))
-            case While(test, body):
+            case ir.Loop(var, stop, body, start):
+                self.body(body, self.within((ir.Axis(var, stop, start),), scope))
+            case ir.While(test, body):
                 inner = scope.inner(certain=False)
                 self.block(test, inner, t.bool_)
                 self.body(body, inner)
-            case Branch(index, several):
+            case ir.Branch(index, several):
                 self.arg(index, scope, t.int64)
                 for body in several:
                     self.body(body, scope.inner(certain=False))
-            case Contract(m, n, k, left, right, result, dtype, epilogue, run):
+            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run):
                 if run is not None:
                     self.size(run, scope)
-                    if isinstance(run, int) and not 0 < run <= RUN:
-                        raise self.wrong(f"runs of {run} are not between 1 and {RUN}")
+                    if isinstance(run, int) and not 0 < run <= ir.RUN:
+                        raise self.wrong(f"runs of {run} are not between 1 and {ir.RUN}")
                 self.block(left, self.within((m, k), scope), dtype)
                 self.block(right, self.within((k, n), scope), dtype)
                 inner = self.within((m, n), scope)
                 self.define(result, dtype, inner)
                 self.body(epilogue, inner)
 
-    def within(self, axes: tuple[Axis, ...], scope: _Scope) -> _Scope:
+    def within(self, axes: tuple[ir.Axis, ...], scope: _Scope) -> _Scope:
         """What is in sight within loops."""
         for axis in axes:
             self.size(axis.start, scope)
@@ -376,7 +355,7 @@ class _Checker:
         self.define(let.name, let.dtype, scope)
 
 
-def _depends_on(names: Iterable[str], loops: Mapping[str, Axis]) -> set[str]:
+def _depends_on(names: Iterable[str], loops: Mapping[str, ir.Axis]) -> set[str]:
     """The names, and those that the bounds of the loops among them depend on."""
     found: set[str] = set()
     todo = list(names)
@@ -389,7 +368,7 @@ def _depends_on(names: Iterable[str], loops: Mapping[str, Axis]) -> set[str]:
     return found
 
 
-def _outside(index: Size, extent: Size, loops: Mapping[str, Axis]) -> bool:
+def _outside(index: Size, extent: Size, loops: Mapping[str, ir.Axis]) -> bool:
     """Whether an index certainly takes a value outside 0 .. extent: of numbers, and of loops over numbers."""
     if isinstance(index, int) and isinstance(extent, int):
         return not 0 <= index < extent

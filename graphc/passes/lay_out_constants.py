@@ -20,35 +20,22 @@ from dataclasses import replace
 import numpy as np
 
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir.layout import is_better_turned, least_rows, memory_of, panel_index, panel_width, single_load
-from graphc.ir.program import (
-    Block,
-    Buffer,
-    Call,
-    Contract,
-    Kernel,
-    Load,
-    Param,
-    Program,
-    Statement,
-    nested_programs,
-    statements_of,
-    with_bodies,
-)  # fmt: skip
 from graphc.ir.target import Target
 from graphc.ir.types import TensorType
 
 LINE = 64  # bytes: what all memory of programs is aligned at, so that a vector of any target is within one line of the cache
 
 
-@nested_programs
-def lay_out_constants(program: Program) -> Program:
+@ir.nested_programs
+def lay_out_constants(program: ir.Program) -> ir.Program:
     """The program with constants as panels where that serves all that read them."""
     found: dict[str, TensorType | None] = {}
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):
             if program.buffers[name].role == "constant":
-                gains = isinstance(call.kernel, Kernel) and _gains(call.kernel, param, program.target)
+                gains = isinstance(call.kernel, ir.Kernel) and _gains(call.kernel, param, program.target)
                 kind = param.type if gains else None
                 found[name] = kind if found.get(name, kind) == kind else None
     chosen = {name: kind for name, kind in found.items() if kind is not None}
@@ -58,10 +45,10 @@ def lay_out_constants(program: Program) -> Program:
     return replace(program, buffers=buffers, calls=tuple(_call(call, chosen, program.target) for call in program.calls)).named()
 
 
-def _gains(kernel: Kernel, param: Param, target: Target) -> bool:
+def _gains(kernel: ir.Kernel, param: ir.Param, target: Target) -> bool:
     """Whether all that a kernel does with a matrix is one product that reads it better as panels."""
-    loads = [s for s in statements_of(kernel.body) if isinstance(s, Load) and s.buffer == param.name]
-    products = [s for s in statements_of(kernel.body) if isinstance(s, Contract) and single_load(s.right, s.dtype) in loads]
+    loads = [s for s in ir.statements_of(kernel.body) if isinstance(s, ir.Load) and s.buffer == param.name]
+    products = [s for s in ir.statements_of(kernel.body) if isinstance(s, ir.Contract) and single_load(s.right, s.dtype) in loads]
     if len(loads) != 1 or len(products) != 1:
         return False
     (contract,) = products
@@ -81,7 +68,7 @@ def _type(matrix: TensorType, target: Target) -> TensorType:
     return TensorType(matrix.dtype, (dims.floordiv(columns, width), rows, width))
 
 
-def _buffer(buffer: Buffer, matrix: TensorType, target: Target) -> Buffer:
+def _buffer(buffer: ir.Buffer, matrix: TensorType, target: Target) -> ir.Buffer:
     """The matrix of a constant as panels, at a line of the cache: a vector is within one then."""
     kind = _type(matrix, target)
     panels, rows, width = kind.shape
@@ -93,24 +80,24 @@ def _buffer(buffer: Buffer, matrix: TensorType, target: Target) -> Buffer:
     return replace(buffer, type=kind, value=laid_out)
 
 
-def _call(call: Call, chosen: dict[str, TensorType], target: Target) -> Call:
+def _call(call: ir.Call, chosen: dict[str, TensorType], target: Target) -> ir.Call:
     """The call of a kernel that reads panels."""
     kernel = call.kernel
     read = {p.name: _type(p.type, target) for p, name in zip(kernel.params, call.buffers, strict=True) if name in chosen}
-    if not read or not isinstance(kernel, Kernel):
+    if not read or not isinstance(kernel, ir.Kernel):
         return call
 
-    def body(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    def body(statements: tuple[ir.Statement, ...]) -> tuple[ir.Statement, ...]:
         return tuple(statement(s) for s in statements)
 
-    def statement(s: Statement) -> Statement:
-        s = with_bodies(s, body)
-        if not isinstance(s, Contract):
+    def statement(s: ir.Statement) -> ir.Statement:
+        s = ir.with_bodies(s, body)
+        if not isinstance(s, ir.Contract):
             return s
         match s.right:
-            case Block((Load(buffer=name) as load,), value) if name in read:
+            case ir.Block((ir.Load(buffer=name) as load,), value) if name in read:
                 index = panel_index(s.k.var, s.n.var, panel_width(s.dtype, target))
-                return replace(s, right=Block((replace(load, index=index),), value))
+                return replace(s, right=ir.Block((replace(load, index=index),), value))
         return s
 
     params = tuple(replace(p, type=read.get(p.name, p.type)) for p in kernel.params)

@@ -23,42 +23,22 @@ from dataclasses import replace
 from functools import cached_property
 
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
-from graphc.ir.program import (
-    Accumulate,
-    Branch,
-    Buffer,
-    Call,
-    Contract,
-    HostCall,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Program,
-    Statement,
-    Steps,
-    Store,
-    While,
-    bodies,
-    copy_kernel,
-    nested_programs,
-    rewrite,
-)  # fmt: skip
 from graphc.ir.scalar import Ref
 from graphc.ir.types import TensorType, uint8
 
 LINE = 64  # bytes: all memory of a program is aligned at a line of the cache
 
 
-@nested_programs
-def plan_buffers(program: Program) -> Program:
+@ir.nested_programs
+def plan_buffers(program: ir.Program) -> ir.Program:
     """The program with every buffer's place decided."""
     return _place_carries(_assign_slots(in_place(_give_arenas(program), exchange=True))).named()
 
 
-def in_place(program: Program, exchange: bool) -> Program:
+def in_place(program: ir.Program, exchange: bool) -> ir.Program:
     """The program with new values written over old ones where nobody needs those any more.
 
     Of others the variable exchanges its memory with that of the new value when all is done, or the new value is copied.
@@ -69,21 +49,21 @@ def in_place(program: Program, exchange: bool) -> Program:
 # --- programs of steps -----------------------------------------------------------------------------------------------
 
 
-def _give_arenas(program: Program) -> Program:
+def _give_arenas(program: ir.Program) -> ir.Program:
     """The program with memory for the arenas of its steps, whose own programs are planned."""
     buffers, calls = dict(program.buffers), list(program.calls)
     for i, call in enumerate(calls):
-        if not isinstance(call.kernel, Steps) or not call.kernel.program.slots:
+        if not isinstance(call.kernel, ir.Steps) or not call.kernel.program.slots:
             continue
         need = _bytes(call.kernel.program.slots)
         name, kind = unused(f"{call.buffers[-1]}.work", buffers), TensorType(uint8, (need,))
-        buffers[name] = Buffer(name, kind, "temporary")
-        steps = replace(call.kernel, params=(*call.kernel.params, Param("work", kind, "out")))
-        calls[i] = Call(steps, (*call.buffers, name))
+        buffers[name] = ir.Buffer(name, kind, "temporary")
+        steps = replace(call.kernel, params=(*call.kernel.params, ir.Param("work", kind, "out")))
+        calls[i] = ir.Call(steps, (*call.buffers, name))
     return replace(program, buffers=buffers, calls=tuple(calls))
 
 
-def _place_carries(program: Program) -> Program:
+def _place_carries(program: ir.Program) -> ir.Program:
     """The program of steps with the second memory of a carry in its arena; a variable has its own."""
     buffers, slots = dict(program.buffers), list(program.slots)
     for carry, new in program.updates:
@@ -103,52 +83,52 @@ def _bytes(slots: Sequence[Size]) -> Size:
 # --- aliasing --------------------------------------------------------------------------------------------------------
 
 
-def _accesses(body: tuple[Statement, ...], path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Statement, bool]]:
+def _accesses(body: tuple[ir.Statement, ...], path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], ir.Statement, bool]]:
     """Every access to memory with its position in the tree, and whether it lies in a contraction's operands."""
     for i, statement in enumerate(body):
         match statement:
-            case Loop(body=inner):
+            case ir.Loop(body=inner):
                 yield from _accesses(inner, (*path, i))
-            case While() | Branch():
-                for j, inner in enumerate(bodies(statement)):
+            case ir.While() | ir.Branch():
+                for j, inner in enumerate(ir.bodies(statement)):
                     yield from _accesses(inner, (*path, i, j))
-            case Contract(left=left, right=right, epilogue=epilogue):
+            case ir.Contract(left=left, right=right, epilogue=epilogue):
                 for operand in (left, right):
                     for _, access, _ in _accesses(operand.body):
                         yield (*path, i), access, True
                 yield from _accesses(epilogue, (*path, i))
-            case Load() | Store() | Accumulate():
+            case ir.Load() | ir.Store() | ir.Accumulate():
                 yield (*path, i), statement, False
 
 
-Access = tuple[tuple[int, ...], Statement, bool]
+Access = tuple[tuple[int, ...], ir.Statement, bool]
 
 
-def accesses_of(kernel: Kernel) -> dict[str, list[Access]]:
+def accesses_of(kernel: ir.Kernel) -> dict[str, list[Access]]:
     """The accesses to each buffer of a kernel."""
     found: dict[str, list[Access]] = {}
     for access in _accesses(kernel.body):
         match access[1]:
-            case Accumulate(buffer=buffer) | Store(buffer=buffer) | Load(buffer=buffer):
+            case ir.Accumulate(buffer=buffer) | ir.Store(buffer=buffer) | ir.Load(buffer=buffer):
                 found.setdefault(buffer, []).append(access)
     return found
 
 
-def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> bool:
+def can_share(kernel: ir.Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> bool:
     """Whether the output `made` may be the memory of the input `given`: each element is read before it is written.
 
     An output with one store may be loaded again: that was written before, and nothing else writes there.
     """
     found = accesses_of(kernel) if accesses is None else accesses
     ours = found.get(given, []), found.get(made, [])
-    if any(isinstance(access, Accumulate) for side in ours for _, access, _ in side):
+    if any(isinstance(access, ir.Accumulate) for side in ours for _, access, _ in side):
         return False
-    stores = [(path, access.index) for path, access, _ in ours[1] if isinstance(access, Store)]
-    if len(stores) != 1 or any(operand for _, access, operand in ours[0] if isinstance(access, Load)):
+    stores = [(path, access.index) for path, access, _ in ours[1] if isinstance(access, ir.Store)]
+    if len(stores) != 1 or any(operand for _, access, operand in ours[0] if isinstance(access, ir.Load)):
         return False
     where, target = stores[0]
     own = {a.var for a in kernel.parallel}
-    for path, index in ((path, access.index) for path, access, _ in ours[0] if isinstance(access, Load)):
+    for path, index in ((path, access.index) for path, access, _ in ours[0] if isinstance(access, ir.Load)):
         together = path[:-1] == where[:-1] and path[-1] < where[-1] and index == target
         row = tuple(i for i, j in zip(index, target, strict=False) if i == j and dims.names(i) and dims.names(i) <= own)
         earlier = path[: len(where)] < where and path[0] < where[0] and dims.names(*row) == own and len(own) > 0
@@ -157,7 +137,7 @@ def can_share(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list
     return True
 
 
-def copied_first(kernel: Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> int | None:
+def copied_first(kernel: ir.Kernel, given: str, made: str, accesses: Mapping[str, list[Access]] | None = None) -> int | None:
     """Which statement of the body copies the input `given` into the output `made`, where `given` is read nowhere else and `made`
     nowhere before: if the two are one memory, that statement does nothing."""
     found = accesses_of(kernel) if accesses is None else accesses
@@ -165,11 +145,11 @@ def copied_first(kernel: Kernel, given: str, made: str, accesses: Mapping[str, l
         return None
     path, load, operand = found[given][0]
     whole = kernel.body[path[0]]
-    while isinstance(whole, Loop) and len(whole.body) == 1:
+    while isinstance(whole, ir.Loop) and len(whole.body) == 1:
         (whole,) = whole.body
-    match whole, load:
-        case Loop(body=(Load(guard=None) as first, Store(value=Ref(name)) as second)), Load() if first is load and not operand:
-            same = second.buffer == made and second.index == load.index and name == load.name
+    match whole:
+        case ir.Loop(body=(ir.Load(guard=None) as first, ir.Store(value=Ref(name)) as second)) if first is load and not operand:
+            same = second.buffer == made and second.index == first.index and name == first.name
             if same and all(other[0] >= path[0] for other, *_ in found[made]):
                 return path[0]
     return None
@@ -178,7 +158,7 @@ def copied_first(kernel: Kernel, given: str, made: str, accesses: Mapping[str, l
 class _Merging:
     """A call some of whose outputs go into the memory of inputs: pairs are found first, the kernel is written anew once."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ir.Call) -> None:
         self.call = call
         self.params = dict(zip(call.buffers, call.kernel.params, strict=True))
         self.times = Counter(call.buffers)
@@ -186,60 +166,60 @@ class _Merging:
 
     @cached_property
     def accesses(self) -> dict[str, list[Access]]:
-        return accesses_of(self.call.kernel) if isinstance(self.call.kernel, Kernel) else {}
+        return accesses_of(self.call.kernel) if isinstance(self.call.kernel, ir.Kernel) else {}
 
     def fits(self, given: str, made: str) -> bool:
         """Whether the buffer `made` may be the memory of the buffer `given`."""
         kernel = self.call.kernel
-        if isinstance(kernel, HostCall) or self.times[given] != 1 or self.times[made] != 1:
+        if isinstance(kernel, ir.HostCall) or self.times[given] != 1 or self.times[made] != 1:
             return False
         if given in self.into.values() or made in self.into:
             return False
         a, b = self.params[given], self.params[made]
         if a.mode != "in" or b.mode != "out" or a.type != b.type:
             return False
-        if isinstance(kernel, Steps):  # they read what a carry begins with before all else
+        if isinstance(kernel, ir.Steps):  # they read what a carry begins with before all else
             return kernel.begins(a.name, b.name)
         return (
             can_share(kernel, a.name, b.name, self.accesses)
             or copied_first(kernel, a.name, b.name, self.accesses) is not None
         )  # fmt: skip
 
-    def done(self, call: Call) -> Call:
+    def done(self, call: ir.Call) -> ir.Call:
         """A call with the same parameters, its outputs where `into` wants them."""
         names = {self.params[made].name: self.params[given].name for made, given in self.into.items()}
         kernel = call.kernel
-        if not names or isinstance(kernel, HostCall):
+        if not names or isinstance(kernel, ir.HostCall):
             return call
 
-        def change(statement: Statement) -> tuple[Statement, ...]:
+        def change(statement: ir.Statement) -> tuple[ir.Statement, ...]:
             match statement:
-                case Store(buffer=buffer) | Load(buffer=buffer) | Accumulate(buffer=buffer) if buffer in names:
+                case ir.Store(buffer=buffer) | ir.Load(buffer=buffer) | ir.Accumulate(buffer=buffer) if buffer in names:
                     return (replace(statement, buffer=names[buffer]),)
             return (statement,)
 
         both = set(names.values())
         params = tuple(replace(p, mode="inout") if p.name in both else p for p in kernel.params if p.name not in names)
         buffers = tuple(b for b, p in zip(call.buffers, kernel.params, strict=True) if p.name not in names)
-        if isinstance(kernel, Steps):
-            return Call(replace(kernel, params=params), buffers)
+        if isinstance(kernel, ir.Steps):
+            return ir.Call(replace(kernel, params=params), buffers)
         idle = {copied_first(kernel, given, made, self.accesses) for made, given in names.items()}
         body = tuple(s for i, s in enumerate(kernel.body) if i not in idle)
-        return Call(replace(kernel, params=params, body=rewrite(body, change)), buffers)
+        return ir.Call(replace(kernel, params=params, body=ir.rewrite(body, change)), buffers)
 
 
-def _reads(call: Call) -> set[str]:
+def _reads(call: ir.Call) -> set[str]:
     return {b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "out"}
 
 
-def _writes(call: Call) -> set[str]:
+def _writes(call: ir.Call) -> set[str]:
     return {b for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode != "in"}
 
 
 # --- variables -------------------------------------------------------------------------------------------------------
 
 
-def _update_in_place(program: Program, exchange: bool) -> Program:
+def _update_in_place(program: ir.Program, exchange: bool) -> ir.Program:
     calls = list(program.calls)
     buffers = dict(program.buffers)
     copies: list[tuple[str, str]] = []
@@ -247,7 +227,8 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
-    certain = max((i for i, c in enumerate(calls) if isinstance(c.kernel, HostCall)), default=-1)  # from here on nothing can fail
+    # From the last call of Python on nothing can fail.
+    certain = max((i for i, c in enumerate(calls) if isinstance(c.kernel, ir.HostCall)), default=-1)
     users = _users(calls)
     merging: dict[int, _Merging] = {}
     writes = [_writes(call) for call in calls]
@@ -277,14 +258,14 @@ def _update_in_place(program: Program, exchange: bool) -> Program:
     for at, merged in merging.items():
         calls[at] = merged.done(calls[at])
     for variable, source in copies:
-        calls.append(Call(copy_kernel(buffers[variable].type), (source, variable)))
+        calls.append(ir.Call(ir.copy_kernel(buffers[variable].type), (source, variable)))
     return replace(program, buffers=buffers, calls=tuple(calls)).with_updates(exchanges)
 
 
 # --- temporaries -----------------------------------------------------------------------------------------------------
 
 
-def _users(calls: Sequence[Call]) -> dict[str, list[int]]:
+def _users(calls: Sequence[ir.Call]) -> dict[str, list[int]]:
     """The calls that have each buffer among theirs."""
     users: dict[str, list[int]] = {}
     for i, call in enumerate(calls):
@@ -293,7 +274,7 @@ def _users(calls: Sequence[Call]) -> dict[str, list[int]]:
     return users
 
 
-def _last_uses(program: Program) -> dict[str, int]:
+def _last_uses(program: ir.Program) -> dict[str, int]:
     last: dict[str, int] = {}
     for i, call in enumerate(program.calls):
         for buffer in call.buffers:
@@ -301,7 +282,7 @@ def _last_uses(program: Program) -> dict[str, int]:
     return last
 
 
-def _overwrite_inputs(program: Program) -> Program:
+def _overwrite_inputs(program: ir.Program) -> ir.Program:
     """Let kernels write into the memory of temporaries that die there."""
     calls = list(program.calls)
     buffers = dict(program.buffers)
@@ -327,9 +308,9 @@ def _overwrite_inputs(program: Program) -> Program:
     return replace(program, buffers=buffers, calls=tuple(calls))
 
 
-def _assign_slots(program: Program) -> Program:
+def _assign_slots(program: ir.Program) -> ir.Program:
     last = _last_uses(program)
-    buffers: dict[str, Buffer] = dict(program.buffers)
+    buffers: dict[str, ir.Buffer] = dict(program.buffers)
     slots = _Slots()
     placed: set[str] = set()
     for i, call in enumerate(program.calls):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.executable import Executable
-from graphc.backends.interpreter import Body, bind_dims, call_host
+from graphc.backends.interpreter import bind_runs, call_host
 from graphc.backends.threads import get_num_threads
 from graphc.ir import dims
 from graphc.ir.operation import Host, Operation
@@ -58,9 +58,10 @@ def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[Bas
 
     `failed` is told what it raises.
     """
-    host, natives = python.kernel, iter(python.native)
+    host = python.kernel
+    runs = (partial(_run_body, native) for native in python.native)
     arrays = [(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype.numpy) for p in host.params]
-    attrs = {key: _native(bind_dims(value, sizes), natives) for key, value in host.attrs}
+    attrs = {key: bind_runs(value, sizes, runs) for key, value in host.attrs}
     where = host.where[0] if host.where else None
     parts = tuple(TensorType(p.type.dtype, shape) for p, (shape, _) in zip(host.params, arrays, strict=True) if p.mode == "out")
     want = TupleType(parts) if host.several else parts[0]
@@ -88,29 +89,8 @@ def row_of(python: PythonKernel, sizes: Mapping[str, int], failed: Callable[[Bas
     return function, ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _native(value: Any, natives: Iterator[Executable]) -> Any:
-    """An attribute whose graphs are run by their programs."""
-    if isinstance(value, tuple):
-        return tuple(_native(part, natives) for part in value)
-    if not isinstance(value, Body):
-        return value
-    native = next(natives, None)
-    return value if native is None else NativeBody(value, native)
-
-
-@dataclass(frozen=True)
-class NativeBody:
-    """A graph at given sizes as a function of arrays, which its program computes."""
-
-    body: Body
-    native: Executable
-
-    def __call__(self, *arrays: Array, **more: int) -> list[Array]:
-        sizes = {**self.body.sizes, **more}
-        return self.native.run([np.asarray(a) for a in arrays], sizes, tuple(sizes.items()))
-
-    def nothing(self) -> list[Array]:
-        return self.body.nothing()
+def _run_body(native: Executable, arrays: list[Array], sizes: dict[str, int]) -> list[Array]:
+    return native.run(arrays, sizes, tuple(sizes.items()))
 
 
 def _into(op: Operation) -> Callable[..., Any] | None:

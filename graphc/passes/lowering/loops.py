@@ -21,34 +21,10 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
 from graphc.ir import dims, loops
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node, subgraphs
-from graphc.ir.program import (
-    Accumulate,
-    Axis,
-    Block,
-    Branch,
-    Buffer,
-    Call,
-    Contract,
-    Index,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Program,
-    Reduce,
-    Scratch,
-    Statement,
-    Steps,
-    Store,
-    While,
-    statements_of,
-    with_bodies,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.bodies import needs_python
@@ -59,13 +35,13 @@ from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
 from graphc.passes.plan_buffers import in_place
 
-Lower = Callable[[Plan, bool], Program]
-Place = tuple[str, Index]  # an array of the kernel, and the first of its indices
+Lower = Callable[[Plan, bool], ir.Program]
+Place = tuple[str, ir.Index]  # an array of the kernel, and the first of its indices
 
 
 def lower_whole(
-    plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, Buffer], lower: Lower, steps: bool
-) -> Call:
+    plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, ir.Buffer], lower: Lower, steps: bool
+) -> ir.Call:
     """The call of a loop, a choice or a routine; constants of a body join the program's buffers.
 
     `lower` lowers the plan of a body; `steps` is whether loops may stay programs that run again and again.
@@ -89,25 +65,25 @@ class _Kernel:
         self.names = names
         self.node, results, _ = results_of(cluster)
         types = self.node.type.parts if hasattr(self.node.type, "parts") else (self.node.type,)
-        self.params: list[Param] = []
+        self.params: list[ir.Param] = []
         self.buffers: list[str] = []
         self.inputs = [self._param("x", i, n.type, "in", names[n]) for i, n in enumerate(self.node.inputs)]
         self.results = [
             self._param("y", i, kind, "out", f"{names[self.node]}.{i}" if n is None else names[n])
             for i, (n, kind) in enumerate(zip(results, types, strict=True))
         ]
-        self.parallel: tuple[Axis, ...] = ()
-        self.steps: Steps | None = None
+        self.parallel: tuple[ir.Axis, ...] = ()
+        self.steps: ir.Steps | None = None
         self.partition: Partition | None = None
-        self.body: list[Statement] = []
-        self.scratch: list[Scratch] = []
-        self.constants: list[Buffer] = []
+        self.body: list[ir.Statement] = []
+        self.scratch: list[ir.Scratch] = []
+        self.constants: list[ir.Buffer] = []
         self._taken = set(plan.dims) | set().union(*(g.dims for g in subgraphs(self.node)))
         self._count = 0
 
     def _param(self, letter: str, number: int, kind: TensorType, mode: str, buffer: str) -> str:
         name = f"{letter}{number}"
-        self.params.append(Param(name, TensorType(kind.dtype, (kind.size,)), mode))
+        self.params.append(ir.Param(name, TensorType(kind.dtype, (kind.size,)), mode))
         self.buffers.append(buffer)
         return name
 
@@ -127,14 +103,14 @@ class _Kernel:
         self._taken.add(name)
         return name
 
-    def call(self) -> Call:
+    def call(self) -> ir.Call:
         where = () if self.node.where is None else (self.node.where,)
         places = tuple(self.plan.position[n] for n in self.cluster.nodes)
         pairs = sorted(zip(self.params, self.buffers, strict=True), key=lambda pair: pair[0].mode == "out")
         params, buffers = zip(*pairs, strict=True)  # what is read first, constants too, then what is made
         if self.steps is not None:
-            return Call(replace(self.steps, params=params, where=where, nodes=places), buffers)
-        return Call(Kernel("k", params, self.parallel, tuple(self.body), tuple(self.scratch), where, places), buffers)
+            return ir.Call(replace(self.steps, params=params, where=where, nodes=places), buffers)
+        return ir.Call(ir.Kernel("k", params, self.parallel, tuple(self.body), tuple(self.scratch), where, places), buffers)
 
     # --- the three forms ---
 
@@ -156,7 +132,7 @@ class _Kernel:
         lowered = self.lower(plan, apart)
         program = in_place(lowered, exchange=False)
         step = self.fresh("t")
-        holds = any(isinstance(call.kernel, Steps) for call in lowered.calls)
+        holds = any(isinstance(call.kernel, ir.Steps) for call in lowered.calls)
         self.partition = partition_of(program, carries, self.fresh("part")) if carries and not holds else None
         if apart and (carries or holds) and self.partition is None and are_long(program):
             self.steps = steps_of(lowered, steps, carries, sequences, reverse)
@@ -177,30 +153,30 @@ class _Kernel:
             places[name] = (carried if i < carries else self.inputs)[i], (at,) if sliced else ()
         inside = self.embed(program, places, [(name, (at,)) for name in self.results[carries:]])
         if carries:
-            self.body.append(Loop(step, steps, tuple(inside)))
+            self.body.append(ir.Loop(step, steps, tuple(inside)))
         else:
-            self.parallel = (Axis(step, steps),)
+            self.parallel = (ir.Axis(step, steps),)
             self.body += inside
         self._end(carried)
 
-    def repeat(self, condition: Program, program: Program, carries: int) -> None:
+    def repeat(self, condition: ir.Program, program: ir.Program, carries: int) -> None:
         carried = self._start(carries)
         given: list[Place] = [((carried if i < carries else self.inputs)[i], ()) for i in range(len(self.inputs))]
         flag = self._scratch(t.bool_, (1,))
         asked = self.embed(condition, dict(zip(condition.inputs, given, strict=True)), [(flag, ())])
         value = f"{self._number()}"
-        asked.append(Load(value, t.bool_, flag, (0,)))
+        asked.append(ir.Load(value, t.bool_, flag, (0,)))
         inside = self.embed(program, dict(zip(program.inputs, given, strict=True)), [])
-        self.body.append(While(Block(tuple(asked), Ref(value, t.bool_)), tuple(inside)))
+        self.body.append(ir.While(ir.Block(tuple(asked), Ref(value, t.bool_)), tuple(inside)))
         self._end(carried)
 
-    def choose(self, branches: Sequence[Program]) -> None:
+    def choose(self, branches: Sequence[ir.Program]) -> None:
         index = f"{self._number()}"
         bodies = []
         for program in branches:
             places: dict[str, Place] = {name: (x, ()) for name, x in zip(program.inputs, self.inputs[1:], strict=True)}
             bodies.append(tuple(self.embed(program, places, [(y, ()) for y in self.results])))
-        self.body += [Load(index, t.int64, self.inputs[0], (0,)), Branch(Ref(index, t.int64), tuple(bodies))]
+        self.body += [ir.Load(index, t.int64, self.inputs[0], (0,)), ir.Branch(Ref(index, t.int64), tuple(bodies))]
 
     def _start(self, carries: int) -> list[str]:
         """The memory of the carries, which begin as they are given: that of the results, or scratch for a single element."""
@@ -217,37 +193,38 @@ class _Kernel:
             if place != made:
                 self.body += self._copied((place, ()), (made, ()), node.type)
 
-    def _copied(self, source: Place, target: Place, kind: TensorType) -> list[Statement]:
+    def _copied(self, source: Place, target: Place, kind: TensorType) -> list[ir.Statement]:
         value = f"{self._number()}"
         once = kind.size == 1
         i = "" if once else self.fresh("i")
-        at: Index = (0,) if once else (dims.symbol(i),)
+        at: ir.Index = (0,) if once else (dims.symbol(i),)
         copy = (
-            Load(value, kind.dtype, source[0], (*source[1], *at)), Store(target[0], (*target[1], *at), Ref(value, kind.dtype)),
+            ir.Load(value, kind.dtype, source[0], (*source[1], *at)),
+            ir.Store(target[0], (*target[1], *at), Ref(value, kind.dtype)),
         )  # fmt: skip
         if once:
             return list(copy)
-        whole = Axis(i, kind.size)
+        whole = ir.Axis(i, kind.size)
         if self.partition is not None:
             turns = dims.divide_exactly(kind.size, self.partition.rows)
             assert isinstance(turns, int)
             whole = self.partition.limited(whole, turns)
-        return [Loop(i, whole.stop, copy, whole.start)]
+        return [ir.Loop(i, whole.stop, copy, whole.start)]
 
     def _number(self) -> int:
         self._count += 1
         return self._count
 
     def _scratch(self, dtype: DType, shape: tuple[Size, ...]) -> str:
-        self.scratch.append(Scratch(f"s{len(self.scratch)}", dtype, shape))
+        self.scratch.append(ir.Scratch(f"s{len(self.scratch)}", dtype, shape))
         return self.scratch[-1].name
 
     # --- writing a body out ---
 
-    def embed(self, program: Program, places: Mapping[str, Place], results: Sequence[Place]) -> list[Statement]:
+    def embed(self, program: ir.Program, places: Mapping[str, Place], results: Sequence[Place]) -> list[ir.Statement]:
         """The statements of a program, on the memory of its inputs and results."""
         known = dict(places)
-        copies: list[Statement] = []
+        copies: list[ir.Statement] = []
         for name, place in zip(program.outputs, results, strict=True):
             if name in known:  # one value, twice a result
                 copies += self._copied(known[name], place, program.buffers[name].type)
@@ -264,7 +241,7 @@ class _Kernel:
                     self.constants.append(replace(buffer, name=outer))
                 else:
                     known[name] = self._scratch(buffer.type.dtype, (buffer.type.size,)), ()
-        statements: list[Statement] = []
+        statements: list[ir.Statement] = []
         turns: Sequence[Mapping[str, int]] = [{}] * len(program.calls) if self.partition is None else self.partition.turns
         for call, counting in zip(program.calls, turns, strict=True):
             statements += _Rewriting(self, call, known, counting).statements()
@@ -274,8 +251,8 @@ class _Kernel:
 class _Rewriting:
     """A kernel of a body as statements: on other memory, with names of its own."""
 
-    def __init__(self, kernel: _Kernel, call: Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
-        assert isinstance(call.kernel, Kernel), "a body that has steps, or calls Python, is not written out"
+    def __init__(self, kernel: _Kernel, call: ir.Call, places: Mapping[str, Place], turns: Mapping[str, int]) -> None:
+        assert isinstance(call.kernel, ir.Kernel), "a body that has steps, or calls Python, is not written out"
         self.kernel = call.kernel
         self.partition, self.turns = kernel.partition, turns
         self.number = kernel._number()
@@ -284,14 +261,14 @@ class _Rewriting:
         for s in self.kernel.scratch:
             self.places[s.name] = kernel._scratch(s.dtype, (dims.product(s.shape),)), ()
             self.shapes[s.name] = s.shape
-        ranges: dict[str, set[Axis]] = {}
+        ranges: dict[str, set[ir.Axis]] = {}
         for axis in self.kernel.parallel:
             ranges.setdefault(axis.var, set()).add(axis)
-        for statement in statements_of(self.kernel.body):
+        for statement in ir.statements_of(self.kernel.body):
             match statement:
-                case Loop(var, stop, _, start):
-                    ranges.setdefault(var, set()).add(Axis(var, stop, start))
-                case Contract(m=m, n=n, k=k):
+                case ir.Loop(var, stop, _, start):
+                    ranges.setdefault(var, set()).add(ir.Axis(var, stop, start))
+                case ir.Contract(m=m, n=n, k=k):
                     for axis in (m, n, k):
                         ranges.setdefault(axis.var, set())
         self.loops: dict[str, Size] = {}  # what the loop variables have become: others, or the start of the only turn
@@ -299,18 +276,18 @@ class _Rewriting:
         for var, axes in ranges.items():
             self.loops[var] = self.size(axes.pop().start) if var in self.once else dims.symbol(kernel.fresh(var))
 
-    def statements(self) -> tuple[Statement, ...]:
+    def statements(self) -> tuple[ir.Statement, ...]:
         body = self.rewritten(self.kernel.body)
         for axis in reversed(self.kernel.parallel):
             body = self.loop(axis, body)
         return body
 
-    def loop(self, axis: Axis, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    def loop(self, axis: ir.Axis, body: tuple[ir.Statement, ...]) -> tuple[ir.Statement, ...]:
         """A loop around a body; one turn needs none."""
         if axis.var in self.once:
             return body
         renamed = self.axis(axis)
-        return (Loop(renamed.var, renamed.stop, body, renamed.start),)
+        return (ir.Loop(renamed.var, renamed.stop, body, renamed.start),)
 
     def name(self, name: str) -> str:
         return f"{self.number}_{name}"
@@ -327,50 +304,50 @@ class _Rewriting:
                 new[name] = self.loops[name]
         return dims.substitute(size, new) if new else size
 
-    def axis(self, axis: Axis) -> Axis:
-        renamed = Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
+    def axis(self, axis: ir.Axis) -> ir.Axis:
+        renamed = ir.Axis(str(self.loops[axis.var]), self.size(axis.stop), self.size(axis.start))
         if self.partition is None or axis.var not in self.turns:
             return renamed
         return self.partition.limited(renamed, self.turns[axis.var])
 
-    def at(self, buffer: str, index: Index) -> Place:
+    def at(self, buffer: str, index: ir.Index) -> Place:
         name, first = self.places[buffer]
         return name, (*first, self.size(dims.ravel(index, self.shapes[buffer])))
 
-    def rewritten(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(new for s in body for new in self.statement(with_bodies(s, self.rewritten)))
+    def rewritten(self, body: tuple[ir.Statement, ...]) -> tuple[ir.Statement, ...]:
+        return tuple(new for s in body for new in self.statement(ir.with_bodies(s, self.rewritten)))
 
-    def block(self, block: Block) -> Block:
-        return Block(block.body, self.arg(block.value))
+    def block(self, block: ir.Block) -> ir.Block:
+        return ir.Block(block.body, self.arg(block.value))
 
-    def statement(self, statement: Statement) -> tuple[Statement, ...]:
+    def statement(self, statement: ir.Statement) -> tuple[ir.Statement, ...]:
         """The statement, whose bodies are rewritten, with its own names rewritten."""
         match statement:
-            case Loop(var, stop, body, start):
-                return self.loop(Axis(var, stop, start), body)
+            case ir.Loop(var, stop, body, start):
+                return self.loop(ir.Axis(var, stop, start), body)
         return (self.renamed(statement),)
 
-    def renamed(self, statement: Statement) -> Statement:
+    def renamed(self, statement: ir.Statement) -> ir.Statement:
         match statement:
             case Let(name, dtype, op, args, index):
                 return Let(self.name(name), dtype, op, tuple(map(self.arg, args)), self.size(index))
-            case Load(name, dtype, buffer, index, guard):
-                return Load(self.name(name), dtype, *self.at(buffer, index), None if guard is None else self.arg(guard))
-            case Store(buffer, index, value):
-                return Store(*self.at(buffer, index), self.arg(value))
-            case Accumulate(buffer, index, combine, value):
-                return Accumulate(*self.at(buffer, index), combine, self.arg(value))
-            case Init(name):
+            case ir.Load(name, dtype, buffer, index, guard):
+                return ir.Load(self.name(name), dtype, *self.at(buffer, index), None if guard is None else self.arg(guard))
+            case ir.Store(buffer, index, value):
+                return ir.Store(*self.at(buffer, index), self.arg(value))
+            case ir.Accumulate(buffer, index, combine, value):
+                return ir.Accumulate(*self.at(buffer, index), combine, self.arg(value))
+            case ir.Init(name):
                 return replace(statement, name=self.name(name))
-            case Reduce(name, dtype, combine, value, position):
+            case ir.Reduce(name, dtype, combine, value, position):
                 place = None if position is None else self.size(position)
-                return Reduce(self.name(name), dtype, combine, self.arg(value), place)
-            case While(test, body):
-                return While(self.block(test), body)
-            case Branch(index, bodies):
-                return Branch(self.arg(index), bodies)
-            case Contract(m, n, k, left, right, result, dtype, epilogue):
+                return ir.Reduce(self.name(name), dtype, combine, self.arg(value), place)
+            case ir.While(test, body):
+                return ir.While(self.block(test), body)
+            case ir.Branch(index, bodies):
+                return ir.Branch(self.arg(index), bodies)
+            case ir.Contract(m, n, k, left, right, result, dtype, epilogue):
                 m, n, k = map(self.axis, (m, n, k))
-                return Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
-            case Loop() | Join():
+                return ir.Contract(m, n, k, self.block(left), self.block(right), self.name(result), dtype, epilogue)
+            case ir.Loop() | ir.Join():
                 raise AssertionError("loops are rewritten whole, and nothing is joined yet")

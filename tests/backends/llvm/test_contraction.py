@@ -14,6 +14,7 @@ import graphc as gx
 from graphc.backends.llvm.tiles.library import native
 from graphc.ir.layout import tallest
 from graphc.ir.program import RUN as STEPS
+from graphc.ir.program import Contract, Load, statements_of
 from graphc.ir.target import TARGETS, Target, find_target
 
 HEIGHT = tallest(find_target(None))
@@ -204,6 +205,10 @@ def test_operands_of_16_bits_are_read_as_they_are(dtype: str, left: str, right: 
 
     found = gx.compile(narrow, [products(*(gx.astype(x, "float32") for x in narrow)), products(*narrow)])
     wanted = gx.compile(wide, products(*wide))
+    contracts = [s for call in found.program.calls for s in statements_of(call.kernel.body) if isinstance(s, Contract)]
+    for side in (side for contract in contracts for side in (contract.left, contract.right)):  # the program says so itself
+        (load,) = (s for s in side.body if isinstance(s, Load))
+        assert (load.dtype.name, side.value.dtype.name) == (dtype, "float32")
     name = "pack_rows" if right == "kn" else "pack_columns"
     as_they_are = f"{name}_{gx.ir.types.as_dtype(dtype).short}_f32" in "".join(k.source for k in found.kernels)
     assert as_they_are is (dtype == "bfloat16" or find_target(None).halves)
