@@ -1,0 +1,335 @@
+"""What a caller sees and what a call checks: the header, and the entry of the source file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.errors import InputError, caller
+from graphc.export.c.kernels import aligned
+from graphc.export.c.primitives import used
+from graphc.export.c.programs import Source, constant_text, print_calls, slot_offsets
+from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, identifier
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.program import Buffer, HostCall, Program
+from graphc.ir.types import TensorType
+
+STATUS = (
+    ("OK", "the program has run"),
+    ("NULL_POINTER", "an argument or a member of one is NULL"),
+    ("BAD_SIZE", "a size is negative, too large, or not what the program requires"),
+    ("SMALL_ARENA", "the arena has fewer bytes than {name}_arena_bytes says"),
+    ("UNALIGNED", "an array is not aligned as its elements are, or the arena not at 8 bytes"),
+    ("OVERLAP", "an array that is written overlaps with another"),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a struct of the interface: an array."""
+
+    name: str
+    buffer: str
+    type: TensorType
+    comment: str
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The names of a program's arguments in C."""
+
+    name: str
+    sizes: tuple[tuple[str, str], ...]  # (dimension, member)
+    inputs: tuple[Member, ...]
+    outputs: tuple[Member, ...]
+    variables: tuple[Member, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[Member, ...]], ...]:
+        return ("inputs", self.inputs), ("outputs", self.outputs), ("variables", self.variables)
+
+
+def interface_of(program: Program, name: str) -> Interface:
+    """The interface of a program that is called `name`."""
+    signature = program.signature
+    taken = [*KEYWORDS, name]
+    own = Names(taken)
+    told = sorted(dims.names(*_sizes(program)))
+    sizes = tuple((n, own[n]) for n in told)
+    own = Names(taken)
+    inputs = tuple(Member(own[x.name], x.name, x.type, str(x.type)) for x in signature.inputs)
+    own = Names(taken)
+    outputs = tuple(
+        Member(own.of(i, _readable(y.name, i)), y.name, y.type, str(y.type))
+        for i, y in enumerate(signature.outputs)
+    )
+    own = Names(taken)
+    variables = tuple(Member(own[v.initial], v.name, v.type, f"{v.type}  {v.initial}") for v in signature.variables)
+    return Interface(name, sizes, inputs, outputs, variables)
+
+
+def _readable(buffer: str, position: int) -> str:
+    return f"y{position}" if buffer[0].isdigit() else buffer
+
+
+def _sizes(program: Program) -> list[Size]:
+    found: list[Size] = [n for b in program.buffers.values() for n in b.type.shape]
+    for inner in program.programs:
+        found += inner.slots
+        for call in inner.calls:
+            found += [n for p in call.kernel.params for n in p.type.shape]
+    found += [n for r in program.signature.requirements for n in (r.left, r.right)]
+    return found
+
+
+def refuse(program: Program) -> None:
+    """InputError where a program cannot leave Python."""
+    for inner in program.programs:
+        for call in inner.calls:
+            called = call.kernel
+            if isinstance(called, HostCall):
+                where = called.where[0] if called.where else caller()
+                if called.is_sized:
+                    raise InputError(
+                        f"export: {called.operation.name} has a size that is data, so its memory is known only at run time",
+                        where=where, hint="a gradient of while_loop is one: fori_loop or scan has a number of steps that is a size",
+                    )  # fmt: skip
+                raise InputError(
+                    f"export: {called.operation.name} is computed by Python ({called.invocation}), which the program leaves",
+                    where=where, hint="write it in operations that have kernels, or compute it outside and give the result as an input",
+                )  # fmt: skip
+
+
+# --- the header ------------------------------------------------------------------------------------------------------
+
+
+def arguments(face: Interface) -> str:
+    parts = [f"const {face.name}_sizes *sizes"] if face.sizes else []
+    parts += [f"const {face.name}_{group} *{group}" for group, members in face.groups if members]
+    return ", ".join([*parts, "void *arena", "size_t arena_bytes"])
+
+
+def told_sizes(face: Interface) -> str:
+    return f"const {face.name}_sizes *sizes" if face.sizes else "void"
+
+
+def header(face: Interface, program: Program, more: str = "") -> str:
+    """The header file."""
+    name, upper = face.name, face.name.upper()
+    text = f"/* {name}: written by graphc. Arrays are contiguous, in C's order; what is not a scalar is given as its first element. */\n"
+    text += f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
+    text += '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
+    lines = [f"    {upper}_{what}{' = 0' if not i else ''},  /* {why.format(name=name)} */" for i, (what, why) in enumerate(STATUS)]
+    lines[-1] = lines[-1].replace(",  /*", "  /*", 1)
+    text += f"enum {name}_status {{\n" + "\n".join(lines) + "\n};\n\n"
+    if face.sizes:
+        text += "typedef struct {\n" + "".join(f"    {SIZE} {member};\n" for _, member in face.sizes) + f"}} {name}_sizes;\n\n"
+    for group, members in face.groups:
+        if not members:
+            continue
+        text += "typedef struct {\n"
+        for m in members:
+            const = "const " if group == "inputs" else ""
+            text += f"    {const}{TYPES[m.type.dtype]} *{m.name};  /* {m.comment.replace('*/', '')} */\n"
+        text += f"}} {name}_{group};\n\n"
+    for r in program.signature.requirements:
+        text += f"/* {r.left} {r.relation} {r.right}: {r.message.replace('*/', '')} */\n"
+    text += f"/* whether the sizes are such as the program takes: {upper}_OK or {upper}_BAD_SIZE */\n"
+    text += f"int {name}_check({told_sizes(face)});\n"
+    text += "/* the bytes of memory that a call works in, aligned at 8; it holds nothing between calls */\n"
+    text += f"size_t {name}_arena_bytes({told_sizes(face)});\n"
+    writes = " Variables are read and written." if face.variables else ""
+    text += f"/* run it: {upper}_OK, or why it has not run; then nothing is written.{writes} */\n"
+    text += f"int {name}({arguments(face)});\n"
+    return text + more + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n"
+
+
+# --- the source ------------------------------------------------------------------------------------------------------
+
+_MACHINE = """
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+#if defined(__FAST_MATH__) || (defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0)
+#error "floats are to be computed as they are written: without -ffast-math, and in their own type"
+#endif
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
+#if defined(__FMA__) || defined(__aarch64__) || (defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)) || (__riscv_flen >= 32)
+#define GRAPHC_HAS_FMA_F32
+#endif
+#if defined(__FMA__) || defined(__aarch64__) || (defined(__ARM_FEATURE_FMA) && (__ARM_FP & 8)) || (__riscv_flen >= 64)
+#define GRAPHC_HAS_FMA_F64
+#endif
+#if defined(__SSE4_1__) || defined(__aarch64__)
+#define GRAPHC_HAS_ROUNDING
+#endif
+#if defined(__NO_MATH_ERRNO__) && (defined(__SSE2__) || defined(__aarch64__))
+#define GRAPHC_HAS_SQRT
+#endif
+#endif
+#if defined(__SSE2__) && defined(__GNUC__)
+#include <emmintrin.h>
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define GRAPHC_SQRT_F32 "fsqrt %s0, %s1" : "=w"(root) : "w"(a)
+#define GRAPHC_SQRT_F64 "fsqrt %d0, %d1" : "=w"(root) : "w"(a)
+#elif defined(__ARM_FP) && defined(__GNUC__) && (__ARM_FP & 4)
+#define GRAPHC_SQRT_F32 "vsqrt.f32 %0, %1" : "=t"(root) : "t"(a)
+#elif defined(__riscv_flen) && defined(__GNUC__)
+#define GRAPHC_SQRT_F32 "fsqrt.s %0, %1" : "=f"(root) : "f"(a)
+#if __riscv_flen >= 64
+#define GRAPHC_SQRT_F64 "fsqrt.d %0, %1" : "=f"(root) : "f"(a)
+#endif
+#endif
+#if defined(_OPENMP) && defined(GRAPHC_THREADS)
+#define PARALLEL _Pragma("omp parallel for")
+#else
+#define PARALLEL
+#endif
+"""
+
+
+def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> str:
+    """The source file."""
+    source = Source(face.name, fast, blocked)
+    for dim, member in face.sizes:
+        assert source.dim(dim) or member
+    entry = _entry(face, program, source)
+    sizes = "".join(f"    const {SIZE} {source.dim(dim)} = sizes->{member};\n" for dim, member in face.sizes)
+    quiet = "".join(f"    (void){source.dim(dim)};\n" for dim, _ in face.sizes)
+    check = _check(face, program, source)
+    arena = _arena(face, program, source)
+    text = f'/* {face.name}: written by graphc */\n#include "{face.name}.h"\n\n#include <float.h>\n#include <string.h>\n'
+    text += _MACHINE + "\n"
+    text += "\n".join(used(source.calls)) + "\n\n"
+    text += "\n".join(source.constants) + "\n"
+    text += "\n".join(source.functions) + "\n"
+    text += f"int {face.name}_check({told_sizes(face)})\n{{\n{_null_sizes(face, 'check')}{sizes}{quiet}{check}}}\n\n"
+    text += f"size_t {face.name}_arena_bytes({told_sizes(face)})\n{{\n{sizes}{quiet}{arena}}}\n\n"
+    text += f"int {face.name}({arguments(face)})\n{{\n{entry.replace('@SIZES@', sizes + quiet)}}}\n"
+    return text
+
+
+def _null_sizes(face: Interface, what: str) -> str:
+    return f"    if (sizes == NULL)\n        return {face.name.upper()}_NULL_POINTER;\n" if face.sizes else ""
+
+
+def _check(face: Interface, program: Program, source: Source) -> str:
+    """Whether sizes fit: none is negative, no array or arena has more bytes than there are, and what is required holds."""
+    upper = face.name.upper()
+    lines = [f"    if ({source.dim(dim)} < 0)\n        return {upper}_BAD_SIZE;\n" for dim, _ in face.sizes]
+    if face.sizes:
+        as_double = {dim: f"(double){source.dim(dim)}" for dim, _ in face.sizes}
+        for size in dict.fromkeys([*(b.type.nbytes for b in program.buffers.values()), arena_size(program, source)]):
+            if not isinstance(size, int):
+                lines.append(f"    if ({_double(size, as_double)} > (double)(PTRDIFF_MAX / 4))\n        return {upper}_BAD_SIZE;\n")
+    for r in program.signature.requirements:
+        left, right = source.size(r.left), source.size(r.right)
+        lines.append(f"    if (!(({left}) {r.relation} ({right})))  /* {r.message.replace('*/', '')} */\n        return {upper}_BAD_SIZE;\n")
+    for size in dict.fromkeys(n for b in program.buffers.values() for n in b.type.shape if not isinstance(n, int)):
+        if not dims.is_nonnegative(size):
+            lines.append(f"    if (({source.size(size)}) < 0)\n        return {upper}_BAD_SIZE;\n")
+    return "".join(lines) + f"    return {upper}_OK;\n"
+
+
+def _double(size: Size, names: dict[str, str]) -> str:
+    """A size in floating point, which does not wrap around; no less than it is."""
+    if isinstance(size, int):
+        return f"{size}.0"
+    text = []
+    for monomial, factor in size.terms:
+        parts = [f"{abs(factor)}.0"]
+        for atom in monomial:
+            match atom:
+                case str():
+                    parts.append(names[atom])
+                case dims.FloorDiv(a, b):
+                    parts.append(f"({_double(a, names)}) / ({_double(b, names)})")
+                case dims.Max0(a):
+                    parts.append(f"(({_double(a, names)}) > 0.0 ? ({_double(a, names)}) : 0.0)")
+        text.append(("- " if factor < 0 else "+ ") + " * ".join(parts))
+    return " ".join(text).removeprefix("+ ")
+
+
+def arena_size(program: Program, source: Source) -> Size:
+    """The bytes of the arena without scratch."""
+    total: Size = 0
+    for size in (*program.slots, *(b.type.nbytes for b in program.buffers.values() if b.role == "next")):
+        total = dims.add(total, aligned(size))
+    return total
+
+
+def _arena(face: Interface, program: Program, source: Source) -> str:
+    need = [s for s in dict.fromkeys(source.scratch)]
+    lines = ["    size_t scratch = 0;\n"]
+    for size in need:
+        lines.append(f"    if ((size_t)({source.size(size)}) > scratch)\n        scratch = (size_t)({source.size(size)});\n")
+    return "".join(lines) + f"    return (size_t)({source.size(arena_size(program, source))}) + scratch;\n"
+
+
+def _entry(face: Interface, program: Program, source: Source) -> str:
+    name, upper = face.name, face.name.upper()
+    lines: list[str] = []
+    for group, members in face.groups:
+        if members:
+            lines.append(f"    if ({group} == NULL)\n        return {upper}_NULL_POINTER;")
+    checked = f"{name}_check(sizes)" if face.sizes else f"{name}_check()"
+    lines.append(f"    if ({checked} != {upper}_OK)\n        return {checked};")
+    own = Names([*KEYWORDS, "sizes", "inputs", "outputs", "variables", "arena", "arena_bytes", "needed", "region", "memory", "i", "j"])
+    lines.append("@SIZES@")
+    told = "sizes" if face.sizes else ""
+    lines.append(f"    const size_t needed = {name}_arena_bytes({told});")
+    lines.append("    unsigned char *memory = (unsigned char *)arena;")
+    lines.append(f"    if (arena_bytes < needed)\n        return {upper}_SMALL_ARENA;")
+    lines.append(f"    if (needed != 0 && arena == NULL)\n        return {upper}_NULL_POINTER;")
+    lines.append(f"    if ((uintptr_t)arena % 8 != 0)\n        return {upper}_UNALIGNED;")
+    regions = []
+    for group, members in face.groups:
+        for m in members:
+            nbytes = f"(size_t)({source.size(m.type.nbytes)})"
+            regions.append((f"{group}->{m.name}", nbytes, TYPES[m.type.dtype], group != "inputs"))
+    if regions:
+        source.calls.add("check_memory")
+        lines.append(f"    {{\n        memory_region regions[{len(regions) + 1}];")
+        for i, (place, nbytes, kind, written) in enumerate(regions):
+            lines.append(f"        set_region(&regions[{i}], {place}, {nbytes}, sizeof({kind}), {int(written)});")
+        lines.append(f"        set_region(&regions[{len(regions)}], arena, needed, 1, 1);")
+        lines.append(f"        switch (check_memory(regions, {len(regions) + 1})) {{")
+        for code, what in ((1, "NULL_POINTER"), (2, "UNALIGNED"), (3, "OVERLAP")):
+            lines.append(f"        case {code}: return {upper}_{what};")
+        lines.append("        default: break;\n        }\n    }")
+    places: dict[str, str] = {}
+    offsets = slot_offsets(program)
+    total: Size = 0
+    for size in program.slots:
+        total = dims.add(total, aligned(size))
+    members = {m.buffer: f"{group}->{m.name}" for group, ms in face.groups for m in reversed(ms)}
+    body: list[str] = []
+    for b in program.buffers.values():
+        kind = TYPES[b.type.dtype]
+        if b.role == "constant":
+            places[b.name] = constant_text(source, program, b)
+        elif b.role in ("input", "output", "variable"):
+            places[b.name] = members[b.name]
+        else:
+            offset = total if b.slot is None else offsets[b.slot]
+            if b.slot is None:
+                total = dims.add(total, aligned(b.type.nbytes))
+            places[b.name] = own[b.name]
+            body.append(f"    {kind} *{places[b.name]} = ({kind} *)(void *)(memory + {source.factor(offset)});")
+    calls = list(print_calls(source, program, places, f"memory + {source.factor(total)}", 1, program))
+    used_text = "\n".join(calls)
+    body = [line for line in body if f"{line.split('*')[1].split(' =')[0]}" in used_text or True]
+    ends = []
+    for variable, new in program.updates:
+        nbytes = f"(size_t)({source.size(program.buffers[new].type.nbytes)})"
+        ends.append(f"    memcpy({places[variable]}, {places[new]}, {nbytes});")
+    seen: dict[str, str] = {}
+    for m in face.outputs:
+        if m.buffer in seen:
+            nbytes = f"(size_t)({source.size(m.type.nbytes)})"
+            ends.append(f"    memcpy(outputs->{m.name}, {seen[m.buffer]}, {nbytes});")
+        seen.setdefault(m.buffer, f"outputs->{m.name}")
+    return "\n".join([*lines, *body, "    (void)memory;", *calls, *ends, f"    return {upper}_OK;"]) + "\n"
+
+
+__all__ = ["Interface", "header", "identifier", "interface_of", "refuse", "source_file"]

@@ -1,0 +1,135 @@
+"""Random graphs exported as C, compiled and run: python tests/export_c.py --graphs N --seed S [--compiler CC] [--flags "..."]
+
+Results and variables are those of the native backend, bit for bit, but that one NaN is like another. The graphs are those of
+tests/fuzz.py; what cannot be exported (a routine of Python, a size that is data) is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+import ctypes
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import fuzz  # noqa: E402
+
+import graphc as gx  # noqa: E402
+from graphc.backends.interpreter import leaf_value  # noqa: E402
+from graphc.errors import InputError  # noqa: E402
+from graphc.export import c, lowered  # noqa: E402
+from graphc.ir import dims  # noqa: E402
+
+Array = np.ndarray[Any, Any]
+STRICT = "-std=c99 -Wall -Wextra -Wpedantic -Werror"
+FLAGS = f"{STRICT} -O2 -march=native -ffp-contract=off"
+
+
+class Library:
+    """A program in C, compiled, which runs on arrays."""
+
+    def __init__(self, program: gx.ir.Program, folder: Path, name: str, compiler: str, flags: str, **options: Any) -> None:
+        c.refuse(program)
+        self.program = program
+        self.face = face = c.interface_of(program, name)
+        (folder / f"{name}.c").write_text(c.source_file(face, program, options.get("fast", False), options.get("blocked", True)))
+        (folder / f"{name}.h").write_text(c.header(face, program))
+        made = folder / f"{name}.so"
+        command = [*shlex.split(compiler), *shlex.split(flags), "-shared", "-fPIC", str(folder / f"{name}.c"), "-o", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{shlex.join(command)}\n{done.stderr[:3000]}")
+        self.library = ctypes.CDLL(str(made))
+        self.entry = getattr(self.library, name)
+        self.arena_bytes = getattr(self.library, f"{name}_arena_bytes")
+        self.arena_bytes.restype = ctypes.c_size_t
+
+    def __call__(self, arrays: Sequence[Array], sizes: Mapping[str, int], state: Mapping[str, Array]) -> list[Array]:
+        """The outputs; the arrays of variables are written."""
+        face = self.face
+        told = [(ctypes.c_ssize_t * len(face.sizes))(*(sizes[n] for n, _ in face.sizes))] if face.sizes else []
+        given = [np.ascontiguousarray(a) for a in arrays]
+        made = [np.full([dims.evaluate(n, sizes) for n in m.type.shape], 99, m.type.dtype.numpy) for m in face.outputs]
+        held = [state[m.buffer] for m in face.variables]
+        structs = [(ctypes.c_void_p * len(group))(*(a.ctypes.data for a in group)) for group in (given, made, held) if group]
+        need = self.arena_bytes(*told)
+        memory = np.full(need + 64, 0xA5, np.uint8)
+        at = -memory.ctypes.data % 64
+        arguments = [*told, *structs, ctypes.c_void_p(memory.ctypes.data + at), ctypes.c_size_t(need)]
+        status = self.entry(*arguments)
+        assert status == 0, f"status {status}"
+        assert (memory[at + need :] == 0xA5).all(), "it wrote behind the arena"
+        return made
+
+
+def check(case: fuzz.Case, folder: Path, compiler: str, flags: str, **options: Any) -> str | None:
+    """What is wrong with the C program of a graph; None if nothing is. InputError where it cannot be exported."""
+    graph = case.graph
+    run = gx.compile(graph.inputs, graph.outputs, graph.updates)
+    library = Library(lowered(run), folder, f"g{case.index}", compiler, flags, **options)
+    initial = {v: a.copy() for v, a in case.state.items()}
+    live = run.variables
+    state = {v.name: live[v.initial].value.copy() for v in library.program.signature.variables}
+    got = library(case.values, case.sizes, state)
+    want = run(*case.values)
+    new = {v.name: live[v.initial].value.copy() for v in library.program.signature.variables}
+    for v, a in initial.items():
+        leaf_value(v, {})[...] = a
+    for k, (a, b) in enumerate(zip(got, want, strict=True)):
+        if not fuzz.same_bits(a, np.asarray(b)):
+            return f"result {k}: {a.ravel()[:8]} where native code has {np.asarray(b).ravel()[:8]}"
+    for name, b in new.items():
+        if not fuzz.same_bits(state[name], b):
+            return f"variable {name}: {state[name].ravel()[:8]} where native code has {b.ravel()[:8]}"
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--graphs", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int)
+    parser.add_argument("--compiler", default="gcc")
+    parser.add_argument("--flags", default=FLAGS)
+    parser.add_argument("--plain", action="store_true", help="contractions element by element")
+    parser.add_argument("--keep", type=Path, help="write the files here")
+    options = parser.parse_args()
+    wrong = refused = 0
+    reasons: Counter[str] = Counter()
+    indices = range(options.graphs) if options.only is None else [options.only]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(exist_ok=True)
+        for index in indices:
+            case = fuzz.build(options.seed, index)
+            try:
+                why = check(case, folder, options.compiler, options.flags, blocked=not options.plain)
+            except InputError as error:
+                refused += 1
+                reasons[str(error).splitlines()[0][:60]] += 1
+                if options.only is not None:
+                    print(error)
+                continue
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+            if why:
+                wrong += 1
+                print(f"graph {index} of seed {options.seed}: {why}", flush=True)
+    for reason, count in reasons.most_common():
+        print(f"{count:5} {reason}")
+    print(f"graphs {len(indices)} refused {refused} mismatches {wrong}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
