@@ -26,6 +26,8 @@ ROWS, LANES = 4, 64  # of a tile: rows, and bytes of a row: what gcc keeps in re
 def print_contract(printer: Printer, c: Contract, depth: int) -> None:
     """Print a contraction."""
     extents = [a.extent for a in (c.m, c.n)]
+    if any(isinstance(n, int) and n <= 0 for n in extents):
+        return
     small = all(isinstance(n, int) and n <= 2 for n in extents)
     if printer.blocked and not small and not _in_order(c):
         _blocked(printer, c, depth)
@@ -112,7 +114,7 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     rows_axis, lanes_axis, rows_side, lanes_side = c.m, c.n, c.left, c.right
     if isinstance(c.n.extent, int) and c.n.extent < lanes // 2 and not (isinstance(c.m.extent, int) and c.m.extent <= c.n.extent):
         rows_axis, lanes_axis, rows_side, lanes_side = c.n, c.m, c.right, c.left
-    rows = min(ROWS, rows_axis.extent) if isinstance(rows_axis.extent, int) else ROWS
+    rows = max(1, min(ROWS, rows_axis.extent)) if isinstance(rows_axis.extent, int) else ROWS
 
     def own(what: str) -> str:
         return printer.names.of((what, c.result), f"{c.result}_{what}")
@@ -127,8 +129,8 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
 
     # the rows' operand, as the tiles read it: for each tile, each k, its rows
     if direct is None:
-        tiles = dims.floordiv(dims.add(rows_axis.extent, rows - 1), rows)
-        left = _scratch(printer, own("rows"), c.dtype, dims.product((tiles, k_extent, rows)))
+        tiles = dims.floordiv(dims.add(printer.most(rows_axis.extent), rows - 1), rows)
+        left = _scratch(printer, own("rows"), c.dtype, dims.product((tiles, printer.most(k_extent), rows)))
         line(depth, f"for ({SIZE} {r0} = {r_start}; {r0} < {r_stop}; {r0} += {rows}) {{")
         _for(printer, depth + 1, c.k.var, k_start, k_stop)
         line(depth + 2, f"for (int {i} = 0; {i} < {rows}; ++{i}) {{")
@@ -142,7 +144,7 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
         printer.bound -= {rows_axis.var, c.k.var}
     line(depth, f"for ({SIZE} {l0} = {l_start}; {l0} < {l_stop}; {l0} += {lanes}) {{")
     depth += 1
-    right = _scratch(printer, own("lanes"), c.dtype, dims.product((k_extent, lanes)))
+    right = _scratch(printer, own("lanes"), c.dtype, dims.product((printer.most(k_extent), lanes)))
     here = own("here")
     line(depth, f"const int {here} = {l_stop} - {l0} < {lanes} ? (int)({l_stop} - {l0}) : {lanes};")
     _for(printer, depth, c.k.var, k_start, k_stop)
@@ -214,7 +216,8 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
             line(depth + 1, f"memset({tile}, 0, sizeof {tile});")
     line(depth, f"for (int {i} = 0; {i} < {rows} && {r0} + {i} < {r_stop}; ++{i}) {{")
     line(depth + 1, f"for (int {j} = 0; {j} < {here}; ++{j}) {{")
-    line(depth + 2, f"const {SIZE} {printer.loop_variable(rows_axis.var)} = {r0} + {i}, {printer.loop_variable(lanes_axis.var)} = {l0} + {j};")
+    line(depth + 2, f"const {SIZE} {printer.loop_variable(rows_axis.var)} = {r0} + {i};")
+    line(depth + 2, f"const {SIZE} {printer.loop_variable(lanes_axis.var)} = {l0} + {j};")
     line(depth + 2, f"const {kind} {printer.variable(c.result)} = {tile}[{i}][{j}];")
     printer.body(c.epilogue, depth + 2)
     line(depth + 1, "}")

@@ -16,7 +16,7 @@ lies at the end of the arena.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from graphc.errors import GraphError
@@ -78,6 +78,7 @@ class Printer:
         self.names = Names([*KEYWORDS, "scratch", "l", "o", name])
         self.sizes: dict[str, None] = {}
         self.bound: set[str] = set()
+        self.ranges: dict[str, Size] = {}  # of the loops around: variable -> stop
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
         self.dtypes = {p.name: p.type.dtype for p in kernel.params} | {s.name: s.dtype for s in kernel.scratch}
         self.combines: dict[str, Init] = {}
@@ -89,6 +90,12 @@ class Printer:
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
+
+    def most(self, extent: Size) -> Size:
+        """The most that an extent is, whatever the loops around have come to."""
+        found = [dims.upper(bound, self.ranges) for bound in _bounds(extent)]
+        own = self.ranges.keys()
+        return min(found, key=lambda size: (len(dims.names(size) & own), len(dims.names(size))))
 
     def use(self, function: str) -> str:
         self.calls.add(function)
@@ -165,6 +172,7 @@ class Printer:
             case Loop(var, stop, inner, start):
                 first, last = self.size(start), self.size(stop)
                 v = self.loop_variable(var)
+                self.ranges[var] = self.most(stop)
                 self.line(depth, f"for ({SIZE} {v} = {first}; {v} < {last}; ++{v}) {{")
                 self.body(inner, depth + 1)
                 self.line(depth, "}")
@@ -341,18 +349,18 @@ class Printer:
         for axis in kernel.parallel:
             first, last = self.size(axis.start), self.size(axis.stop)
             v = self.loop_variable(axis.var)
+            self.ranges[axis.var] = axis.stop
             self.line(depth, f"for ({SIZE} {v} = {first}; {v} < {last}; ++{v}) {{")
             depth += 1
-        where = len(self.lines)
         self.body(kernel.body, depth)
-        arrays = []
-        for s in (*kernel.scratch, *self.more_scratch):
-            if s.name in self.touched and is_local(s):
-                count = dims.product(s.shape)
-                arrays.append("    " * depth + f"{TYPES[s.dtype]} {self.names[s.name]}[{count or 1}];")
-        self.lines[where:where] = arrays
         for level in reversed(range(1, depth)):
             self.line(level, "}")
+        local = {self.names[s.name]: s for s in (*kernel.scratch, *self.more_scratch) if is_local(s)}
+        self.lines = without_unused(self.lines, local)
+        for name, s in local.items():
+            if any(re.search(rf"\b{name}\b", line) for line in self.lines):
+                array = f"{TYPES[s.dtype]} {name}[{dims.product(s.shape) or 1}];"
+                self.lines.insert(len(kernel.parallel), "    " * depth + array)
         if kernel.parallel and not self.shared_scratch():
             self.lines.insert(0, "    PARALLEL")
         return self.finish()
@@ -369,10 +377,9 @@ class Printer:
             at = "scratch" if offset == 0 else f"scratch + {self.factor(offset)}"
             head.append(f"    {TYPES[s.dtype]} *restrict {self.names[s.name]} = ({TYPES[s.dtype]} *)(void *)({at});")
             offset = dims.add(offset, aligned(dims.mul(dims.product(s.shape), s.dtype.itemsize)))
-        for p in kernel.params:
-            if p.name not in self.touched:
-                head.append(f"    (void){self.names[p.name]};")
-        sizes = tuple(sorted(self.sizes))
+        words = set(re.findall(r"[A-Za-z_]\w*", "\n".join((*head, *self.lines))))
+        sizes = tuple(sorted(n for n in self.sizes if self.dim(n) in words))
+        head += [f"    (void){self.names[p.name]};" for p in kernel.params if self.names[p.name] not in words]
         params = [
             f"{'const ' if p.mode == 'in' else ''}{TYPES[p.type.dtype]} *restrict {self.names[p.name]}" for p in kernel.params
         ]
@@ -383,6 +390,23 @@ class Printer:
         text = f"{comment}static void {self.name}({', '.join(params) or 'void'})\n{{\n"
         text += "".join(f"{line}\n" for line in (*head, *self.lines)) + "}\n"
         return Function(self.name, text, sizes, tuple(shared), frozenset(self.calls))
+
+
+def _bounds(size: Size) -> list[Size]:
+    """Bounds of a size from above, in which nothing is a maximum: -max(a, 0) is neither more than 0 nor than -a."""
+    if isinstance(size, int):
+        return [size]
+    found: list[Size] = [0]
+    for monomial, factor in size.terms:
+        match monomial:
+            case (dims.Max0(inner),) if factor < 0:
+                choices = [0, dims.mul(inner, factor)]
+            case (dims.Max0(inner),):
+                choices = [dims.mul(dims.maximum(bound, 0), factor) for bound in _bounds(inner)]
+            case _:
+                choices = [dims.mul(dims.product(map(dims.as_written, monomial)), factor)]
+        found = [dims.add(a, b) for a in found for b in choices]
+    return found
 
 
 def is_local(scratch: Scratch) -> bool:
@@ -398,6 +422,43 @@ def aligned(size: Size) -> Size:
 
 def _comment(text: str) -> str:
     return text.replace("*/", "* /").replace("/*", "/ *")
+
+
+_DEFINITION = re.compile(r"\s*const [\w ]+ \*?(\w+) = ")
+
+
+def without_unused(lines: Sequence[str], arrays: Iterable[str]) -> list[str]:
+    """The lines without what only defines something that nothing uses: values, and elements of arrays."""
+    while True:
+        kept = _used(lines)
+        for name in arrays:
+            word = re.compile(rf"\b{name}\b")
+            if not any(word.search(line) and not line.lstrip().startswith(f"{name}[") for line in kept):
+                kept = [line for line in kept if not word.search(line)]
+        if len(kept) == len(lines):
+            return kept
+        lines = kept
+
+
+def _used(lines: Sequence[str]) -> list[str]:
+    """The lines without definitions that nothing below them in their block uses."""
+    kept: list[str] = []
+    used: list[set[str]] = [set()]  # of the blocks that are open, innermost last
+    for line in reversed(lines):
+        text = line.strip()
+        if text.startswith("}"):
+            used.append(set())
+        found = _DEFINITION.match(line)
+        if found is not None and found[1] not in used[-1]:
+            continue
+        kept.append(line)
+        if text.endswith("{"):
+            inner = used.pop()
+            used[-1] |= inner
+        elif found is not None:
+            used[-1].discard(found[1])
+        used[-1].update(re.findall(r"[A-Za-z_]\w*", line[found.end() :] if found is not None else line))
+    return kept[::-1]
 
 
 def needed_names(kernel: Kernel) -> set[str]:
