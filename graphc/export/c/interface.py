@@ -180,6 +180,11 @@ _MACHINE = """
 #define GRAPHC_SQRT_F64 "fsqrt.d %0, %1" : "=f"(root) : "f"(a)
 #endif
 #endif
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((unused))
+#else
+#define INLINE static inline
+#endif
 #if defined(_OPENMP) && defined(GRAPHC_THREADS)
 #define PARALLEL _Pragma("omp parallel for")
 #else

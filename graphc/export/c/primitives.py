@@ -126,7 +126,9 @@ static inline double fma_by_integers(double a, double b, double c)
     const uint64_t x = @bits_of_f64(a), y = @bits_of_f64(b), z = @bits_of_f64(c), one = (uint64_t)1 << 52;
     int ea = (int)(x >> 52 & 2047), eb = (int)(y >> 52 & 2047), ec = (int)(z >> 52 & 2047), by, keep;
     uint64_t ma = x & (one - 1), mb = y & (one - 1), mc = z & (one - 1), high, low, c_low = 0, lost, sign = (x ^ y) >> 63;
-    if (ea == 2047 || eb == 2047 || ec == 2047 || (x << 1) == 0 || (y << 1) == 0)
+    if (ec == 2047 && ea != 2047 && eb != 2047)
+        return c + c;  /* whatever the product is, it is finite */
+    if (ea == 2047 || eb == 2047 || (x << 1) == 0 || (y << 1) == 0)
         return a * b + c;  /* infinities, NaN, products that are zero */
     if ((z << 1) == 0)
         return a * b;
@@ -387,7 +389,7 @@ def used(names: Iterable[str]) -> list[str]:
         text = FUNCTIONS[name]
         for other in dict.fromkeys([*re.findall(r"@(\w+)", text), *NEEDS.get(name, ())]):
             add(other)
-        done[name] = text.replace("@", "")
+        done[name] = text.replace("@", "").replace("static inline ", "INLINE ")  # which of them are called, processors decide
 
     for name in sorted(names):
         add(name)
