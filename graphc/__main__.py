@@ -1,11 +1,15 @@
-"""The command line: python -m graphc demo | bench | cache | doctor."""
+"""The command line: python -m graphc demo | bench | export | cache | doctor."""
 
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import graphc as gx
+from graphc.errors import InputError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -17,6 +21,14 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="compiled against interpreted")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios (needs matplotlib)")
+    export = commands.add_parser("export", help="write a compiled program as C")
+    export.add_argument("program", metavar="FILE.py:NAME", help="a file, and the name that a compiled program has in it")
+    export.add_argument("folder", type=Path, help="where the files go")
+    export.add_argument("--target", metavar="NAME", help="the processor it is for (that of the program)")
+    export.add_argument("--sizes", nargs="+", default=[], metavar="NAME=N", help="sizes that become numbers")
+    export.add_argument("--weights", choices=("array", "file", "none"), default="array", help="where first values go (array)")
+    export.add_argument("--small", action="store_true", help="less code and memory, slower products")
+    export.add_argument("--fast", action="store_true", help="a product and a sum may be rounded twice")
     cache = commands.add_parser("cache", help="where compiled kernels are kept, and how many there are")
     cache.add_argument("--clear", action="store_true", help="remove them")
     commands.add_parser("doctor", help="what graphc finds on this machine, and whether it works")
@@ -36,6 +48,19 @@ def _cache(clear: bool) -> None:
     print(f"{folder}: {len(found)} kernels, {sum(size for _, size in found):,} of at most {cache.MAX_BYTES:,} bytes")
 
 
+def _export(chosen: argparse.Namespace) -> None:
+    file, _, name = chosen.program.rpartition(":")
+    found = runpy.run_path(file).get(name) if file else None
+    if not isinstance(found, gx.Compiled):
+        raise InputError(f"export: {chosen.program} is no compiled program", hint="FILE.py:NAME, where NAME = gx.compile(...)")
+    pairs = [text.partition("=") for text in chosen.sizes]
+    for path in found.export(
+        chosen.folder, target=chosen.target, sizes={size: _positive(number) for size, _, number in pairs},
+        weights=None if chosen.weights == "none" else chosen.weights, small=chosen.small, fast=chosen.fast,
+    ):  # fmt: skip
+        print(path)
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -51,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from graphc.demo import demo
 
             demo(epochs=chosen.epochs, out=chosen.out)
+        elif chosen.command == "export":
+            _export(chosen)
         elif chosen.command == "cache":
             _cache(chosen.clear)
         elif chosen.command == "doctor":

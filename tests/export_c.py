@@ -7,12 +7,12 @@ tests/fuzz.py; what cannot be exported (a routine of Python, a size that is data
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 import ctypes
 import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ import fuzz  # noqa: E402
 import graphc as gx  # noqa: E402
 from graphc.backends.interpreter import leaf_value  # noqa: E402
 from graphc.errors import InputError  # noqa: E402
-from graphc.export import c, lowered  # noqa: E402
+from graphc.export.c import CSource  # noqa: E402
 from graphc.export.c.text import TYPES  # noqa: E402
+from graphc.export.lowering import lowered  # noqa: E402
 from graphc.ir import dims  # noqa: E402
+from graphc.ir.target import find_target  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 STRICT = "-std=c99 -Wall -Wextra -Wpedantic -Werror"
@@ -40,11 +42,11 @@ class Written:
     """A program as files of C in a folder."""
 
     def __init__(self, program: gx.ir.Program, folder: Path, name: str, **options: Any) -> None:
-        c.refuse(program)
         self.program, self.folder, self.name = program, folder, name
-        self.face = face = c.interface_of(program, name)
-        (folder / f"{name}.c").write_text(c.source_file(face, program, options.get("fast", False), options.get("blocked", True)))
-        (folder / f"{name}.h").write_text(c.header(face, program))
+        source = CSource(program, name, **options)
+        self.face = source.face
+        for file, content in source.files({}, None).items():
+            (folder / file).write_bytes(content)
 
     def compile(self, compiler: str, flags: str, files: Sequence[str], made: str) -> str:
         """The path of what a compiler makes of files of the folder."""
@@ -108,7 +110,8 @@ class Executable(Written):
         for (group, members), values in zip(face.groups, (given, made, held), strict=True):
             for m, value in zip(members, values, strict=True):
                 kind = TYPES[m.type.dtype]
-                lines.append(f"    static {kind} *{group}_{m.name};\n    {group}_{m.name} = ({kind} *)malloc({max(value.nbytes, 8)});")
+                pointer = f"{group}_{m.name}"
+                lines.append(f"    static {kind} *{pointer};\n    {pointer} = ({kind} *)malloc({max(value.nbytes, 8)});")
                 if group != "outputs":
                     reads.append(f"    if (fread({group}_{m.name}, 1, {value.nbytes}, stdin) != {value.nbytes}) return 77;")
                 if group != "inputs":
@@ -136,7 +139,8 @@ def check(case: fuzz.Case, folder: Path, kind: type[Written], compiler: str, fla
     """What is wrong with the C program of a graph; None if nothing is. InputError where it cannot be exported."""
     graph = case.graph
     run = gx.compile(graph.inputs, graph.outputs, graph.updates)
-    library: Any = kind(lowered(run), folder, f"g{case.index}", compiler, flags, **options)
+    program = lowered(graph, gx.passes.DEFAULT, find_target(None), {})
+    library: Any = kind(program, folder, f"g{case.index}", compiler, flags, **options)
     initial = {v: a.copy() for v, a in case.state.items()}
     live = run.variables
     state = {v.name: live[v.initial].value.copy() for v in library.program.signature.variables}

@@ -31,7 +31,8 @@ FLOORS = {
     "backends": {"errors", "ir", "backends"},
     "inspection": {"errors", "ir", "ops", "passes", "backends", "inspection"},
     "progress": set(),
-    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress", "compile"},
+    "export": {"errors", "ir", "passes", "export"},
+    "compile": {"errors", "advice", "ir", "ops", "passes", "backends", "inspection", "progress", "export", "compile"},
     "saving": {"errors", "ir", "ops", "compile"},
     "gradients": {"errors", "ir", "ops", "passes", "gradients"},
     "control": {"errors", "ir", "ops", "passes", "control"},
@@ -59,7 +60,7 @@ FLOORS = {
     "demo": {FACE, "demo", "timing"},
     "bench": {FACE, "bench", "timing"},
     "doctor": {FACE, "backends", "ir", "timing"},  # the record of this machine
-    "__main__": {FACE, "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
+    "__main__": {FACE, "errors", "demo", "bench", "doctor", "backends"},  # the cache that it reports on is the backend's own
 }
 
 # Packages from elsewhere -> the files that may import them; numpy may be imported anywhere.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -271,6 +273,42 @@ class Compiled:
         program = self.program
         fused = next(stage for _, stage in self.stages if isinstance(stage, Program))
         return explain(self.plan, fused, program)
+
+    def export(
+        self, folder: str | os.PathLike[str], *, language: str = "c", name: str | None = None, target: str | Target | None = None,
+        sizes: Mapping[str, int] | None = None, weights: str | None = "array", small: bool = False, fast: bool = False,
+    ) -> tuple[Path, ...]:  # fmt: skip
+        """Write the program as source code that needs neither Python nor a library, updates of variables included.
+
+        folder    where the files go; it is made if it is not there. They are written whole, or not at all
+        language  "c": C99, a header and a source file
+        name      of the function and the files; the graph's if not given
+        target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given
+        sizes     symbolic sizes that become numbers; the others are arguments
+        weights   where the values that variables have now go: "array" of C, "file" of bytes, or None, nowhere
+        small     products of matrices element by element: less code and memory, and slower
+        fast      whether a product and a sum may be rounded twice where the program rounds once: faster on processors without fma
+
+        Results are those of the native backend, to the bit, unless `fast` is said. Returns the paths.
+        Raises InputError for what is computed by Python (sorting, factorisations, users' routines) or has a size that is data.
+
+        >>> import tempfile, graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float32")
+        >>> f = gx.compile([x], gx.sum(x * x), name="energy")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in f.export(folder)]
+        ['energy.h', 'energy.c', 'energy.json']
+        """
+        from graphc.export import export
+
+        declared = self.stages[0][1]
+        assert isinstance(declared, Graph)
+        _, passes, *_ = self._options
+        return export(
+            declared, folder, {name: v.value for name, v in self.variables.items()}, passes=passes,
+            target=find_target(target) if target is not None or self.target is None else self.target, language=language,
+            name=name, sizes=sizes, weights=weights, small=small, fast=fast,
+        )  # fmt: skip
 
     def to_dot(self, path: str | None = None) -> str:
         """The final graph as DOT, nodes of one kernel in one cluster; written to `path` if given."""

@@ -137,8 +137,8 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
         v = printer.loop_variable(rows_axis.var)
         line(depth + 3, f"const {SIZE} {v} = {r0} + {i} < {r_stop} ? {r0} + {i} : {r_stop} - 1;")
         printer.body(rows_side.body, depth + 3)
-        at = f"(({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({printer.dim(c.k.var)} - {_operand(k_start)})*{rows} + {i})"
-        line(depth + 3, f"{left}[{at}] = {printer.arg(rows_side.value)};")
+        here = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({printer.dim(c.k.var)} - {_operand(k_start)})*{rows}"
+        line(depth + 3, f"{left}[{here} + {i}] = {printer.arg(rows_side.value)};")
         for level in (2, 1, 0):
             line(depth + level, "}")
         printer.bound -= {rows_axis.var, c.k.var}

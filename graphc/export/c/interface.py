@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
-from graphc.errors import InputError, caller
 from graphc.export.c.kernels import aligned
 from graphc.export.c.primitives import used
 from graphc.export.c.programs import Source, constant_text, print_calls, slot_offsets
-from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, identifier
+from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import Buffer, HostCall, Program
+from graphc.ir.program import Program
 from graphc.ir.types import TensorType
 
 STATUS = (
@@ -48,6 +49,21 @@ class Interface:
     def groups(self) -> tuple[tuple[str, tuple[Member, ...]], ...]:
         return ("inputs", self.inputs), ("outputs", self.outputs), ("variables", self.variables)
 
+    def described(self, program: Program) -> dict[str, Any]:
+        """All of it as data, for those who call the program from another language."""
+        signature = program.signature
+        return {
+            "name": self.name,
+            "sizes": [{"name": dim, "member": member} for dim, member in self.sizes],
+            **{
+                group: [{"name": m.name, "dtype": m.type.dtype.name, "shape": list(map(str, m.type.shape))} for m in members]
+                for group, members in self.groups
+            },
+            "saved": {m.name: v.initial for m, v in zip(self.variables, signature.variables, strict=True)},
+            "rules": [{"size": r.name, "input": r.input, "axis": r.axis, "is": str(r.size)} for r in signature.sizes],
+            "requirements": [f"{r.left} {r.relation} {r.right}" for r in signature.requirements],
+        }
+
 
 def interface_of(program: Program, name: str) -> Interface:
     """The interface of a program that is called `name`."""
@@ -82,24 +98,6 @@ def _sizes(program: Program) -> list[Size]:
     return found
 
 
-def refuse(program: Program) -> None:
-    """InputError where a program cannot leave Python."""
-    for inner in program.programs:
-        for call in inner.calls:
-            called = call.kernel
-            if isinstance(called, HostCall):
-                where = called.where[0] if called.where else caller()
-                if called.is_sized:
-                    raise InputError(
-                        f"export: {called.operation.name} has a size that is data, so its memory is known only at run time",
-                        where=where, hint="a gradient of while_loop is one: fori_loop or scan has a number of steps that is a size",
-                    )  # fmt: skip
-                raise InputError(
-                    f"export: {called.operation.name} is computed by Python ({called.invocation}), which the program leaves",
-                    where=where, hint="write it in operations that have kernels, or compute it outside and give the result as an input",
-                )  # fmt: skip
-
-
 # --- the header ------------------------------------------------------------------------------------------------------
 
 
@@ -116,12 +114,11 @@ def told_sizes(face: Interface) -> str:
 def header(face: Interface, program: Program, more: str = "") -> str:
     """The header file."""
     name, upper = face.name, face.name.upper()
-    text = f"/* {name}: written by graphc. Arrays are contiguous, in C's order; what is not a scalar is given as its first element. */\n"
+    text = f"/* {name}: written by graphc. Arrays are contiguous, in C's order. */\n"
     text += f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
     text += '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
-    lines = [f"    {upper}_{what}{' = 0' if not i else ''},  /* {why.format(name=name)} */" for i, (what, why) in enumerate(STATUS)]
-    lines[-1] = lines[-1].replace(",  /*", "  /*", 1)
-    text += f"enum {name}_status {{\n" + "\n".join(lines) + "\n};\n\n"
+    codes = "".join(f"    {upper}_{what} = {i},  /* {why.format(name=name)} */\n" for i, (what, why) in enumerate(STATUS))
+    text += f"enum {name}_status {{\n{codes.replace(',  /*', '  /*') if len(STATUS) == 1 else codes}}};\n\n"
     if face.sizes:
         text += "typedef struct {\n" + "".join(f"    {SIZE} {member};\n" for _, member in face.sizes) + f"}} {name}_sizes;\n\n"
     for group, members in face.groups:
@@ -146,7 +143,7 @@ def header(face: Interface, program: Program, more: str = "") -> str:
 
 # --- the source ------------------------------------------------------------------------------------------------------
 
-_MACHINE = """
+MACHINE = """
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #endif
@@ -204,7 +201,7 @@ def source_file(face: Interface, program: Program, fast: bool, blocked: bool) ->
     check = _check(face, program, source)
     arena = _arena(face, program, source)
     text = f'/* {face.name}: written by graphc */\n#include "{face.name}.h"\n\n#include <float.h>\n#include <string.h>\n'
-    text += _MACHINE + "\n"
+    text += MACHINE + "\n"
     text += "\n".join(used(source.calls)) + "\n\n"
     text += "\n".join(source.constants) + "\n"
     text += "\n".join(source.functions) + "\n"
@@ -221,19 +218,24 @@ def _null_sizes(face: Interface, what: str) -> str:
 def _check(face: Interface, program: Program, source: Source) -> str:
     """Whether sizes fit: none is negative, no array or arena has more bytes than there are, and what is required holds."""
     upper = face.name.upper()
-    lines = [f"    if ({source.dim(dim)} < 0)\n        return {upper}_BAD_SIZE;\n" for dim, _ in face.sizes]
+    lines = [_unless(f"{source.dim(dim)} >= 0", upper) for dim, _ in face.sizes]
     if face.sizes:
         as_double = {dim: f"(double){source.dim(dim)}" for dim, _ in face.sizes}
         for size in dict.fromkeys([*(b.type.nbytes for b in program.buffers.values()), arena_size(program, source)]):
             if not isinstance(size, int):
-                lines.append(f"    if ({_double(size, as_double)} > (double)(PTRDIFF_MAX / 4))\n        return {upper}_BAD_SIZE;\n")
+                lines.append(_unless(f"{_double(size, as_double)} <= (double)(PTRDIFF_MAX / 4)", upper))
     for r in program.signature.requirements:
         left, right = source.size(r.left), source.size(r.right)
-        lines.append(f"    if (!(({left}) {r.relation} ({right})))  /* {r.message.replace('*/', '')} */\n        return {upper}_BAD_SIZE;\n")
+        lines.append(_unless(f"({left}) {r.relation} ({right})", upper, r.message))
     for size in dict.fromkeys(n for b in program.buffers.values() for n in b.type.shape if not isinstance(n, int)):
         if not dims.is_nonnegative(size):
-            lines.append(f"    if (({source.size(size)}) < 0)\n        return {upper}_BAD_SIZE;\n")
+            lines.append(_unless(f"{source.size(size)} >= 0", upper))
     return "".join(lines) + f"    return {upper}_OK;\n"
+
+
+def _unless(condition: str, upper: str, why: str = "") -> str:
+    comment = f"  /* {why.replace('*/', '')} */" if why else ""
+    return f"    if (!({condition})){comment}\n        return {upper}_BAD_SIZE;\n"
 
 
 def _double(size: Size, names: dict[str, str]) -> str:
@@ -264,7 +266,7 @@ def arena_size(program: Program, source: Source) -> Size:
 
 
 def _arena(face: Interface, program: Program, source: Source) -> str:
-    need = [s for s in dict.fromkeys(source.scratch)]
+    need = list(dict.fromkeys(source.scratch))
     lines = ["    size_t scratch = 0;\n"]
     for size in need:
         lines.append(f"    if ((size_t)({source.size(size)}) > scratch)\n        scratch = (size_t)({source.size(size)});\n")
@@ -279,7 +281,7 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
             lines.append(f"    if ({group} == NULL)\n        return {upper}_NULL_POINTER;")
     checked = f"{name}_check(sizes)" if face.sizes else f"{name}_check()"
     lines.append(f"    if ({checked} != {upper}_OK)\n        return {checked};")
-    own = Names([*KEYWORDS, "sizes", "inputs", "outputs", "variables", "arena", "arena_bytes", "needed", "region", "memory", "i", "j"])
+    own = Names([*KEYWORDS, "sizes", "inputs", "outputs", "variables", "arena", "arena_bytes", "needed", "memory"])
     lines.append("@SIZES@")
     told = "sizes" if face.sizes else ""
     lines.append(f"    const size_t needed = {name}_arena_bytes({told});")
@@ -307,23 +309,24 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
     total: Size = 0
     for size in program.slots:
         total = dims.add(total, aligned(size))
-    members = {m.buffer: f"{group}->{m.name}" for group, ms in face.groups for m in reversed(ms)}
-    body: list[str] = []
+    given = {m.buffer: f"{group}->{m.name}" for group, ms in face.groups for m in reversed(ms)}
+    body: list[tuple[str, str]] = []
     for b in program.buffers.values():
         kind = TYPES[b.type.dtype]
         if b.role == "constant":
             places[b.name] = constant_text(source, program, b)
         elif b.role in ("input", "output", "variable"):
-            places[b.name] = members[b.name]
+            places[b.name] = given[b.name]
         else:
             offset = total if b.slot is None else offsets[b.slot]
             if b.slot is None:
                 total = dims.add(total, aligned(b.type.nbytes))
             places[b.name] = own[b.name]
-            body.append(f"    {kind} *{places[b.name]} = ({kind} *)(void *)(memory + {source.factor(offset)});")
+            place = f"    {kind} *{places[b.name]} = ({kind} *)(void *)(memory + {source.factor(offset)});"
+            body.append((place, places[b.name]))
     calls = list(print_calls(source, program, places, f"memory + {source.factor(total)}", 1, program))
-    used_text = "\n".join(calls)
-    body = [line for line in body if f"{line.split('*')[1].split(' =')[0]}" in used_text or True]
+    used_words = set(re.findall(r"\w+", "\n".join(calls)))
+    kept = [line for line, word in body if word in used_words]
     ends = []
     for variable, new in program.updates:
         nbytes = f"(size_t)({source.size(program.buffers[new].type.nbytes)})"
@@ -334,7 +337,7 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
             nbytes = f"(size_t)({source.size(m.type.nbytes)})"
             ends.append(f"    memcpy(outputs->{m.name}, {seen[m.buffer]}, {nbytes});")
         seen.setdefault(m.buffer, f"outputs->{m.name}")
-    return "\n".join([*lines, *body, "    (void)memory;", *calls, *ends, f"    return {upper}_OK;"]) + "\n"
+    return "\n".join([*lines, *kept, "    (void)memory;", *calls, *ends, f"    return {upper}_OK;"]) + "\n"
 
 
-__all__ = ["Interface", "header", "identifier", "interface_of", "refuse", "source_file"]
+__all__ = ["Interface", "header", "interface_of", "source_file"]

@@ -9,8 +9,8 @@
         }
     }
 
-Buffers that a call is given never overlap, so pointers are `restrict`. Small scratch is an array of the loop's body, other scratch
-lies at the end of the arena.
+Buffers that a call is given never overlap, so pointers are `restrict`. Small scratch is an array of the loop's body; other
+scratch lies at the end of the arena.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from graphc.errors import GraphError
 from graphc.export.c.contraction import print_contract
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, literal, size_text
 from graphc.ir import dims
@@ -28,7 +27,6 @@ from graphc.ir.combines import ARGMAX, Combine
 from graphc.ir.dims import Size
 from graphc.ir.program import (
     Accumulate,
-    Block,
     Branch,
     Contract,
     Init,
@@ -85,8 +83,8 @@ class Printer:
         self.needed = needed_names(kernel)
         self.touched: set[str] = set()
         self.more_scratch: list[Scratch] = []  # of contractions
-        for p in (*kernel.params, *kernel.scratch):
-            self.names[p.name]
+        for name in self.shapes:
+            self.names[name]
 
     def line(self, depth: int, text: str) -> None:
         self.lines.append("    " * depth + text)
@@ -149,7 +147,7 @@ class Printer:
 
     def statement(self, statement: Statement, depth: int) -> None:
         match statement:
-            case Let(name=name) | Load(name=name) | Join(name=name) | Init(name=name) | Reduce(name=name) if name not in self.needed:
+            case Let() | Load() | Join() | Init() | Reduce() if statement.name not in self.needed:
                 pass
             case Let(name, dtype):
                 self.define(depth, name, dtype, self.let(statement))

@@ -4,9 +4,9 @@
 (fused multiply-add, roots, rounding), that is used; elsewhere integers make the same bits. Numbers of IEEE 754 are assumed, and
 that no operation is done in a wider type: the file checks FLT_EVAL_METHOD.
 
-Fused multiply-add in software: the product of two float32 is exact in double, and a sum rounded to odd there is rounded once in all
-when it becomes float32 (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding
-to odd", IEEE Transactions on Computers 57, 2008). For double the product is 128 bits of integers.
+Fused multiply-add in software: the product of two float32 is exact in double, and a sum rounded to odd there is rounded once in
+all when it becomes float32 (S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using
+rounding to odd", IEEE Transactions on Computers 57, 2008). For double the product is 128 bits of integers.
 """
 
 from __future__ import annotations
@@ -85,11 +85,12 @@ _CODE = {
     "trunc": "return @{f}_of_bits(@bits_of_{f}(({c})({i})a) | sign);",
     "floor": "{c} t = ({c})({i})a;\n    t = t > a ? t - 1 : t;\n    return @{f}_of_bits(@bits_of_{f}(t) | sign);",
     "ceil": "{c} t = ({c})({i})a;\n    t = t < a ? t + 1 : t;\n    return @{f}_of_bits(@bits_of_{f}(t) | sign);",
-    "rint": "volatile {c} t = @{f}_of_bits(bits ^ sign) + {two};\n    t = t - {two};\n    return @{f}_of_bits(@bits_of_{f}(t) | sign);",
+    "rint": "const {c} t = @{f}_of_bits(bits ^ sign) + {two};\n    return @{f}_of_bits(@bits_of_{f}(t - {two}) | sign);",
 }
+_U64 = "UINT64_C(0x{:016x})"
 for _f, _c, _u, _i, _sign, _whole, _two in (
     ("f32", "float", "uint32_t", "int32_t", "0x80000000u", "0x4b000000u", "8388608.0f"),
-    ("f64", "double", "uint64_t", "int64_t", "UINT64_C(0x8000000000000000)", "UINT64_C(0x4330000000000000)", "4503599627370496.0"),
+    ("f64", "double", "uint64_t", "int64_t", _U64.format(1 << 63), _U64.format(0x433 << 52), "4503599627370496.0"),
 ):
     for _op, _text in _CODE.items():
         _builtin = _op + ("f" if _f == "f32" else "")

@@ -1,14 +1,15 @@
 """A program as C: memory for its buffers, then its calls in order.
 
-A buffer is a pointer: a member of what the caller gives (inputs, outputs, variables), an array of constants, or a place in the arena.
-The arena holds the slots of temporaries, the second memories of variables, and scratch. The offsets are numbers where sizes are, and
-expressions of them elsewhere. A program of steps is a function of its own, which moves the pointers of carries and slices.
+A buffer is a pointer: a member of what the caller gives (inputs, outputs, variables), an array of constants, or a place in the
+arena. The arena holds the slots of temporaries, the second memories of variables, and scratch, at offsets that are numbers or
+expressions of sizes. A program of steps is a function of its own, which moves the pointers of carries and slices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from graphc.ir.dims import Size
 from graphc.ir.program import Buffer, Call, Kernel, Program, Steps
 from graphc.ir.scalar import Const
 from graphc.ir.types import DType
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass
@@ -62,22 +65,36 @@ class StepsFunction:
 def constant_text(source: Source, program: Program, b: Buffer) -> str:
     """The name of an array of constants, which is written."""
     name = source.names.of(("constant", len(source.constants)), f"{source.name}_constant{len(source.constants)}")
-    values = np.ascontiguousarray(b.value).ravel()
-    items = [literal(Const(v.item(), b.type.dtype)) for v in values] or ["0"]
-    if any("_of_bits" in item for item in items):  # no constant expression: the bits as integers
-        return _bits(source, name, values, b.type.dtype)
-    lines = _lines(items)
-    source.constants.append(f"static const {TYPES[b.type.dtype]} {name}[{len(items)}] = {{\n{lines}\n}};\n")
+    values = np.ascontiguousarray(b.value)
+    if not _is_literal(values, b.type.dtype):  # no constant expression of C: its bits are
+        unsigned, items = _bits(values, b.type.dtype)
+        union = f"union {{ {unsigned} bits[{len(items)}]; {TYPES[b.type.dtype]} values[{len(items)}]; }}"
+        source.constants.append(f"static const {union} {name} = {{{{\n{_lines(items)}\n}}}};\n")
+        return f"{name}.values"
+    declared = f"static const {TYPES[b.type.dtype]} {name}[{max(values.size, 1)}]"
+    source.constants.append(array_text(declared, values, b.type.dtype))
     return name
 
 
-def _bits(source: Source, name: str, values: np.ndarray, dtype: DType) -> str:
-    unsigned = "uint32_t" if dtype.itemsize == 4 else "uint64_t"
-    whole = values.view(np.uint32 if dtype.itemsize == 4 else np.uint64)
-    items = [f"0x{v:08x}u" if dtype.itemsize == 4 else f"UINT64_C(0x{v:016x})" for v in whole.tolist()]
-    union = f"static const union {{ {unsigned} bits[{len(items)}]; {TYPES[dtype]} values[{len(items)}]; }} {name} = {{{{\n"
-    source.constants.append(f"{union}{_lines(items)}\n}}}};\n")
-    return f"{name}.values"
+def array_text(declared: str, values: Array, dtype: DType) -> str:
+    """The definition of an array. NaN and infinities are written as quotients, which C computes when it compiles."""
+    items = [literal(Const(v, dtype)) for v in values.ravel().tolist()] or ["0"]
+    if not _is_literal(values, dtype):
+        suffix = "f" if dtype.itemsize == 4 else ""
+        named = {"nan": f"0.0{suffix}/0.0{suffix}", "inf": f"1.0{suffix}/0.0{suffix}", "-inf": f"-1.0{suffix}/0.0{suffix}"}
+        items = [named.get(str(v), item) for v, item in zip(values.ravel().tolist(), items, strict=True)]
+    return f"{declared} = {{\n{_lines(items)}\n}};\n"
+
+
+def _is_literal(values: Array, dtype: DType) -> bool:
+    return not dtype.is_float or dtype.is_storage or bool(np.isfinite(values).all())
+
+
+def _bits(values: Array, dtype: DType) -> tuple[str, list[str]]:
+    """Floats as the integers that have the same bits."""
+    if dtype.itemsize == 4:
+        return "uint32_t", [f"0x{v:08x}u" for v in values.view(np.uint32).ravel().tolist()]
+    return "uint64_t", [f"UINT64_C(0x{v:016x})" for v in values.view(np.uint64).ravel().tolist()]
 
 
 def _lines(items: Sequence[str]) -> str:
@@ -166,13 +183,17 @@ def print_steps(source: Source, steps: Steps, whole: Program) -> StepsFunction:
             home = f"y{i}" if f"y{i}" in at else f"x{i}"
             nbytes = f"(size_t)({source.size(b.type.nbytes)})"
             if given in updates:
-                lines.append(f"    {c[given]} *{own[given]} = {home}, *{own[updates[given]]} = {in_work(program.buffers[updates[given]])};")
-                lines.append(f"    if ({count} % 2 != 0) {{  /* it ends in the other memory than it began in */")
-                lines.append(f"        {own[given]} = {in_work(program.buffers[updates[given]])};")
-                lines.append(f"        {own[updates[given]]} = {home};")
-                lines.append("    }")
-                lines.append(f"    if ({own[given]} != x{i})")
-                lines.append(f"        memcpy({own[given]}, x{i}, {nbytes});")
+                old, new = own[given], own[updates[given]]
+                second = in_work(program.buffers[updates[given]])
+                lines += [
+                    f"    {c[given]} *{old} = {home}, *{new} = {second};",
+                    f"    if ({count} % 2 != 0) {{  /* it ends in the other memory than it began in */",
+                    f"        {old} = {second};",
+                    f"        {new} = {home};",
+                    "    }",
+                    f"    if ({old} != x{i})",
+                    f"        memcpy({old}, x{i}, {nbytes});",
+                ]
             else:
                 lines.append(f"    {c[given]} *{own[given]} = {home};")
                 if home != f"x{i}":

@@ -41,11 +41,10 @@ def identifier(name: str) -> str:
     >>> identifier("encoder/0.kernel"), identifier("0"), identifier("for")
     ('encoder_0_kernel', 'v0', 'for_')
     """
-    text = re.sub(r"\W", "_", name, flags=re.ASCII) or "v"
+    text = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_") or "v"  # C keeps _x and a__b for itself
     if text[0].isdigit():
         text = f"v{text}"
-    text = re.sub(r"_{2,}", "_", text)  # C++ keeps two of them for itself
-    return f"{text}_" if text in KEYWORDS or re.fullmatch(r"u?int\w*_t|_[A-Z]?\w*", text) else text
+    return f"{text}_" if text in KEYWORDS or re.fullmatch(r"u?int\w*_t", text) else text
 
 
 class Names:

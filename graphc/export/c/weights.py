@@ -1,0 +1,55 @@
+"""The first values of variables: arrays of C, a file of bytes, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.export.c.interface import Interface, Member
+from graphc.export.c.programs import array_text
+from graphc.export.c.text import TYPES
+
+Array = np.ndarray[Any, Any]
+
+
+def written(face: Interface, initial: Mapping[str, Array], weights: str | None) -> tuple[str, dict[str, bytes]]:
+    """What the header says of them, and the files that hold them."""
+    name, upper = face.name, face.name.upper()
+    if weights is None:
+        return "", {}
+    values = [(m, np.ascontiguousarray(initial[m.name])) for m in face.variables]
+    if weights == "file":
+        total = sum(a.nbytes for _, a in values)
+        head = f"\n/* the first values of the variables: the {total} bytes of {name}.bin, in the order of the struct */\n"
+        head += f"int {name}_initialize(const {name}_variables *variables, const void *bytes, size_t count);\n"
+        lines, offset = [f"    if (count != {total})", f"        return {upper}_BAD_SIZE;"], 0
+        for m, a in values:
+            lines.append(f"    memcpy(variables->{m.name}, (const unsigned char *)bytes + {offset}, {a.nbytes});")
+            offset += a.nbytes
+        text = _file(face, f"int {name}_initialize(const {name}_variables *variables, const void *bytes, size_t count)", lines)
+        return head, {f"{name}_weights.c": text.encode(), f"{name}.bin": b"".join(a.tobytes() for _, a in values)}
+    head = "\n/* the first values of the variables */\n"
+    arrays = [_array(face, m, a) for m, a in values]
+    head += "".join(f"extern {declared};\n" for declared, _ in arrays)
+    head += f"int {name}_initialize(const {name}_variables *variables);\n"
+    pairs = [(f"variables->{m.name}", f"{name}_initial_{m.name}") for m, a in values if a.size]
+    lines = [f"    memcpy({to}, {source}, sizeof {source});" for to, source in pairs]
+    text = _file(face, f"int {name}_initialize(const {name}_variables *variables)", lines, "".join(made for _, made in arrays))
+    return head, {f"{name}_weights.c": text.encode()}
+
+
+def _array(face: Interface, m: Member, a: Array) -> tuple[str, str]:
+    """The declaration of an array, and its definition."""
+    kind = TYPES[m.type.dtype]
+    declared = f"const {kind} {face.name}_initial_{m.name}[{max(a.size, 1)}]"
+    return declared, array_text(declared, a, m.type.dtype)
+
+
+def _file(face: Interface, entry: str, lines: list[str], arrays: str = "") -> str:
+    upper = face.name.upper()
+    both = " || bytes == NULL" if "bytes" in entry else ""
+    checked = [f"    if (variables == NULL{both})", f"        return {upper}_NULL_POINTER;"]
+    body = "".join(f"{line}\n" for line in (*checked, *lines, f"    return {upper}_OK;"))
+    return f'#include "{face.name}.h"\n\n#include <string.h>\n\n{arrays}\n{entry}\n{{\n{body}}}\n'
