@@ -68,7 +68,7 @@ from graphc.passes.elementary import FUNCTIONS
 from graphc.passes.fresh_names import FreshNames
 
 # An order of sums: the same for all targets.
-SHORT = 32  # elements up to which a loop stays as it is: it is written out, and the loop around it becomes vectors
+SHORT = 16  # elements up to which a loop stays as it is: it is written out, and the loop around it becomes vectors
 LONG = 128  # elements from which a loop has LANES lanes
 LANES, FEW_LANES = 32, 16  # two vectors of float32 where vectors are widest; one, so that joining short rows costs less
 WRITTEN, FUNCTION = 256, 24  # statements up to which a loop is written out; those that a function becomes, roughly

@@ -118,6 +118,7 @@ class _Function:
             if self.gives:
                 raise self.error(self.definition.body[-1], "the function ends without its result")
             self.builder.ret_void()
+        self.entry.position_at_end(self.entry.block)  # behind the memory that intrinsics had made
         self.entry.branch(self.functions[self.definition.name].basic_blocks[1])
 
     def error(self, node: ast.AST, message: str) -> TypeError:

@@ -119,6 +119,20 @@ def pointer(dtype: DType) -> Intrinsic:
 
 
 @cache
+def own(dtype: DType, count: int) -> Intrinsic:
+    """() -> pointer to `count` elements of the function's own, which LLVM keeps in registers where it can."""
+
+    def emit(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+        element = memory_type(dtype)
+        with builder.goto_entry_block():
+            memory = builder.alloca(ir.ArrayType(element, count))
+            memory.align = 64
+            return builder.bitcast(memory, element.as_pointer())
+
+    return Intrinsic(f"{dtype.short}_own_{count}", fixed(Pointer(dtype)), emit)
+
+
+@cache
 def load(number: int) -> Intrinsic:
     """(pointer, index) -> element, in alias scope `number`."""
 

@@ -100,6 +100,7 @@ def optimised(text: str, cpu: str, features: str) -> Any:
         builder.getModulePassManager().run(module, builder)
         if JOINED in text:
             last = binding.create_new_module_pass_manager()
+            last.add_sroa_pass()
             for _ in range(2):
                 last.add_instruction_combine_pass()
                 last.add_dead_store_elimination_pass()

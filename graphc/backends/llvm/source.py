@@ -11,7 +11,8 @@
 A statement becomes a line, in the order of the program: nothing here decides in which order a sum is made. `lanes` is `range`
 for a loop over the lanes of a sum, which become vectors themselves. `pointers` holds the
 parameters' addresses, then nothing else; `sizes` the kernel's dimensions in alphabetical order, then the
-byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent. Scratch of one element is a name, so a register.
+byte offsets of its scratch arrays; lo .. hi is a part of the parallel extent. Scratch of one element is a name, so a register;
+lanes that are joined are memory of the function's own, which become registers too.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from graphc.ir.types import DType
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
 _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge select".split())
-
+CHEAP = 8  # statements of a loop over lanes that may be written once for each part of it
 
 _TAKEN = re.compile(  # names that the source gives to other things
     r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
@@ -319,13 +320,13 @@ class Printer:
             self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
 
     def loop(self, loop: Loop, depth: int) -> None:
-        turns = f"range({self.size(loop.start)}, {self.size(loop.stop)})"
-        if any(isinstance(s, (Store, Accumulate)) and s.buffer in self.joined for s in loop.body):
-            turns = f"{self.use('lanes', range)}({self.size(loop.start)}, {self.size(loop.stop)})"
-        self.line(depth, f"for {self.variable(loop.var)} in {turns}:")
-        self.body(loop.body, depth + 1)
-        if not loop.body:
-            self.line(depth + 1, "pass")
+        lanes = any(isinstance(s, (Store, Accumulate)) and s.buffer in self.joined for s in loop.body)
+        turns = self.use("lanes", range) if lanes else "range"
+        for start, stop in _parts(loop) if lanes else [(loop.start, loop.stop)]:
+            self.line(depth, f"for {self.variable(loop.var)} in {turns}({self.size(start)}, {self.size(stop)}):")
+            self.body(loop.body, depth + 1)
+            if not loop.body:
+                self.line(depth + 1, "pass")
 
     # --- the function ---
 
@@ -340,6 +341,10 @@ class Printer:
         for i, s in enumerate(kernel.scratch):
             if s.name in self.cells:
                 self.line(1, f"{s.name} = {self.const(Const(s.dtype.numpy.type(0).item(), s.dtype))}")
+                continue
+            if s.name in self.joined:
+                own = self.use(f"{s.dtype.short}_own_{self.lanes[s.name]}", intrinsics.own(s.dtype, self.lanes[s.name]))
+                self.line(1, f"{s.name} = {own}()")
                 continue
             at = self.use(f"{s.dtype.short}_at", intrinsics.pointer(s.dtype))
             self.line(1, f"{s.name} = {at}(scratch + sizes[{len(self.dims) + i}])")
@@ -367,6 +372,22 @@ class Printer:
     def factor(self, size: Size) -> str:
         """An index expression as an operand of any operator."""
         return self.size(size) if isinstance(size, int) else f"({self.size(size)})"
+
+
+def _parts(loop: Loop) -> list[tuple[Size, Size]]:
+    """A loop over few lanes as loops of 16, 8, 4, 2 and 1, each one vector, in the same order.
+
+    LLVM would write 15 of 16 lanes under a mask, for which all 16 must be in memory. Long code costs more than that.
+    """
+    if not isinstance(loop.start, int) or not isinstance(loop.stop, int) or len(loop.body) > CHEAP:
+        return [(loop.start, loop.stop)]
+    parts: list[tuple[Size, Size]] = []
+    start = loop.start
+    while start < loop.stop:
+        stop = start + (1 << (loop.stop - start).bit_length() - 1)
+        parts.append((start, stop))
+        start = stop
+    return parts
 
 
 def _cells(kernel: Kernel) -> set[str]:
