@@ -22,10 +22,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(RUN) -m ruff check .
-	$(RUN) -m mypy --strict graphc
-	$(RUN) tests/fuzz.py --graphs 300 --seed 0
-	if [ -f docs/generate.py ]; then $(RUN) docs/generate.py --check; fi
-	$(RUN) -m pytest -n 2 --doctest-modules graphc tests
+	@said=$$(mktemp); echo "$(RUN) -m mypy --strict graphc, beside it $(RUN) tests/fuzz.py --graphs 300 --seed 0"; \
+	{ $(RUN) -m mypy --strict graphc && $(RUN) docs/generate.py --check; } >$$said 2>&1 & types=$$!; \
+	$(RUN) tests/fuzz.py --graphs 300 --seed 0; fuzz=$$?; \
+	wait $$types; types=$$?; cat $$said; rm -f $$said; [ $$fuzz = 0 ] && [ $$types = 0 ]
+	$(RUN) -m pytest -n 2 --dist worksteal --doctest-modules graphc tests
 
 bench: $(STAMP)
 	$(RUN) -m graphc bench

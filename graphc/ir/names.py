@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from graphc.ir.graph import Node
@@ -36,6 +37,7 @@ def unquoted(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], text[1:-1])
 
 
+@lru_cache(maxsize=4096)
 def written(name: str) -> str:
     """A value as texts show it: `%w`, and `%"w:0"` where the name has characters that would end it."""
     return f"%{name if re.fullmatch(PLAIN, name) else quoted(name)}"

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -57,15 +57,14 @@ T = TypeVar("T")
 Operand = TypeVar("Operand")
 
 _TOKEN = re.compile(
-    rf"""(?P<space>\s+|\#[^\n]*)|(?P<value>%(?:{PLAIN}|{QUOTED}))|(?P<string>{QUOTED})
+    rf"""\s*(?:\#[^\n]*\s*)*(?:(?P<value>%(?:{PLAIN}|{QUOTED}))|(?P<string>{QUOTED})
     |(?P<number>-?(?:inf\b|nan\b|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?))|(?P<word>[^\W\d]\w*)
-    |(?P<mark>//|->|==|>=|\.\.|[-+*%(){{}}\[\]:=,<|])""",
+    |(?P<mark>//|->|==|>=|\.\.|[-+*%(){{}}\[\]:=,<|])|(?P<end>\Z)|(?P<other>.))""",
     re.VERBOSE,
 )
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
     at: int
@@ -146,15 +145,13 @@ class Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[_Token] = []
-        at = 0
-        while at < len(text):
-            found = _TOKEN.match(text, at)
-            if found is None:
-                raise self.error(f"unexpected character {text[at]!r}", at)
+        for found in _TOKEN.finditer(text):
             kind = found.lastgroup or ""
-            if kind != "space":
-                self.tokens.append(_Token(kind, found.group(), at))
-            at = found.end()
+            if kind == "end":
+                break
+            if kind == "other":
+                raise self.error(f"unexpected character {found[kind]!r}", found.start(kind))
+            self.tokens.append(_Token(kind, found[kind], found.start(kind)))
         self.tokens.append(_Token("end", "end of text", len(text)))
         self.next = 0
         self.values: dict[str, Node] = {}

@@ -78,13 +78,16 @@ def run_chunk(options: argparse.Namespace, first: int, count: int) -> tuple[int,
 def run_in_processes(options: argparse.Namespace) -> int:
     """All graphs, some at a time, as many processes at once as there are jobs."""
     mismatches = done = 0
-    starts = range(0, options.graphs, FRESH)
+    os.environ.setdefault("GRAPHC_COMPILERS", "1" if options.jobs > 1 else "2")  # each processor has a process already
+    rounds = max(1, -(-options.graphs // (FRESH * options.jobs)))
+    size = max(1, -(-options.graphs // (rounds * options.jobs)))  # all jobs end at about the same time
+    starts = range(0, options.graphs, size)
     with ThreadPoolExecutor(options.jobs) as pool:
-        chunks = [pool.submit(run_chunk, options, at, min(FRESH, options.graphs - at)) for at in starts]
+        chunks = [pool.submit(run_chunk, options, at, min(size, options.graphs - at)) for at in starts]
         for chunk, at in zip(chunks, starts, strict=True):
             found, text = chunk.result()
             mismatches += found
-            done = min(at + FRESH, options.graphs)
+            done = min(at + size, options.graphs)
             print(text, end="", flush=True)
             print(f"{done} graphs, {mismatches} mismatches", file=sys.stderr, flush=True)
     return mismatches

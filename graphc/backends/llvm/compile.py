@@ -195,7 +195,7 @@ def _compile(texts: Mapping[str, Callable[[str], str]], target: Target) -> dict[
         with suppress(Exception):  # what fails there is tried here, and fails here
             work(assistant.compile_text)
 
-    if len(todo) >= ASSISTED and available() > 1 and Path(sys.executable or "").name.lower().startswith("python"):
+    if len(todo) >= ASSISTED and _may_be_assisted():
         _fill_tables()
         assistant = Assistant(target.cpu, target.features)
         thread = threading.Thread(target=assist)
@@ -207,6 +207,12 @@ def _compile(texts: Mapping[str, Callable[[str], str]], target: Target) -> dict[
             assistant.close()
     work(compile_here)
     return done
+
+
+def _may_be_assisted() -> bool:
+    """Whether a second process can help: not where the environment says GRAPHC_COMPILERS=1, since every processor is busy."""
+    is_python = Path(sys.executable or "").name.lower().startswith("python")
+    return available() > 1 and is_python and os.environ.get("GRAPHC_COMPILERS") != "1"
 
 
 def _fill_tables() -> None:

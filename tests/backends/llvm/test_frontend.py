@@ -201,13 +201,23 @@ def test_all_texts_are_compiled_whether_or_not_the_second_process_lives(monkeypa
 
     monkeypatch.setattr(compile, "Assistant", Assistant)
     monkeypatch.setattr(compile, "available", lambda: 2)
+    monkeypatch.setenv("GRAPHC_COMPILERS", "2")
     texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
     assert compile._compile(texts, host()) == {key: objects.compile_text(LLVM.format(f"graphc_{key}_"), *HERE) for key in texts}
     assert len(made) == 1 and made[0].process.poll() is not None
 
 
+def test_no_second_process_compiles_where_the_environment_says_so(monkeypatch):
+    monkeypatch.setattr(compile, "available", lambda: 2)
+    monkeypatch.setattr(compile, "Assistant", None)
+    monkeypatch.setenv("GRAPHC_COMPILERS", "1")
+    texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
+    assert set(compile._compile(texts, host())) == set(texts)
+
+
 def test_what_cannot_be_compiled_is_an_error_of_this_process(monkeypatch):
     monkeypatch.setattr(compile, "available", lambda: 2)
+    monkeypatch.setenv("GRAPHC_COMPILERS", "2")
     texts = {f"key{i}": lambda prefix: LLVM.format(prefix) for i in range(6)}
     texts["key3"] = lambda prefix: "define nonsense"
     with pytest.raises(RuntimeError, match="parsing error"):
