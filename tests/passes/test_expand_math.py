@@ -47,7 +47,7 @@ def special(dtype):
 def exact_operations(dtype):
     """The elementwise operations on operands of a type that give NumPy's bits."""
     for op in VOCABULARY.values():
-        if not isinstance(op.lowering, Pointwise) or not op.lowering.elementwise or op.name == "astype":
+        if not isinstance(op.lowering, Pointwise) or not op.lowering.elementwise or op.name in ("astype", "bitcast"):
             continue
         if op.name in ROUNDED and not (op.name == "pow" and dtype.is_integer):
             continue
