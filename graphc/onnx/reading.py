@@ -234,9 +234,12 @@ class Reader:
         """What an operator gives that the standard itself defines by others."""
         node = call.node
         domain = "" if node.domain in OWN else node.domain
+        refused = call.error(f"operator set {call.version} does not define it by other operators")
         try:
             schema: Any = onnx.defs.get_schema(node.op_type, call.version, domain)
         except onnx.defs.SchemaError:
+            if call.operator in OPERATORS:  # which asked for the definition
+                raise refused from None
             return (apply(call),)  # which refuses it
         if schema.has_function:
             body = schema.get_function_with_opset_version(max(schema.function_opset_versions))
@@ -244,6 +247,8 @@ class Reader:
             types = [_type(v).SerializeToString() if v is not None else b"" for v in call.inputs]
             version = max(schema.context_dependent_function_opset_versions)
             body = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+        elif call.operator in OPERATORS:
+            raise refused
         else:
             return (apply(call),)
         made = FunctionProto()
