@@ -169,10 +169,9 @@ def test_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError):
         gx.save(tmp_path / "nowhere" / "w.npz", [w])
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(InputError, match="need the package safetensors") as caught:
-        gx.save(tmp_path / "w.safetensors", [w])
-    assert caught.value.hint == "pip install 'graphc[safetensors]', or use .npz"
+    monkeypatch.setitem(sys.modules, "safetensors", None)  # nothing needs the package
+    gx.save(tmp_path / "w.safetensors", [w])
+    assert gx.load(tmp_path / "w.safetensors") == {"w": 1.0}
 
 
 class Trap:
@@ -232,7 +231,7 @@ def test_what_an_archive_may_hold(tmp_path: Path) -> None:
     header = b'{"w":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
     other = tmp_path / "eight.safetensors"
     other.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0")
-    with pytest.raises(FileError, match="'w' is of F8_E4M3, which graphc does not have"):
+    with pytest.raises(FileError, match="'w' is of F8_E4M3, which graphc does not have; with dtype= it is cast"):
         gx.load(other)
 
 
@@ -275,7 +274,9 @@ for k in itertools.count():
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_file(tmp_path: Path, suffix: str) -> None:
     path, interrupted = tmp_path / f"state{suffix}", 0
-    for delay in (0.0, 0.001, 0.003, 0.007, 0.011):
+    for delay in (0.0, 0.001, 0.003, 0.007, 0.011, 0.03, 0.07, 0.15, 0.31):
+        if interrupted and delay > 0.02:  # on a machine that is busy it may take some more
+            break
         child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, cwd=ROOT, env=os.environ)
         assert child.stdout is not None
         for _ in range(3):

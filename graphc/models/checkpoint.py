@@ -24,7 +24,6 @@ import numpy as np
 
 import graphc as gx
 from graphc import Variable
-from graphc.models.saving import array_suffix
 
 Array = np.ndarray[Any, Any]
 StrPath = str | os.PathLike[str]
@@ -59,7 +58,7 @@ class Checkpoints:
         self._clear()
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
-            arrays = new / f"arrays{array_suffix()}"
+            arrays = new / "arrays.safetensors"
             gx.save(arrays, variables)
             written = {"step": step, "state": dict(state), "arrays": arrays.name, "sha256": checksum(arrays)}
             text = json.dumps(written)

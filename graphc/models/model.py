@@ -188,13 +188,16 @@ class Model(Layer):
         """Write the model into a folder: structure, weights, state, and how it is trained; see `gx.models.load`."""
         save(self, path)
 
-    def save_weights(self, path: StrPath) -> None:
-        """Write the variables by path into a file, .npz or .safetensors."""
-        save_weights(self, path)
+    def save_weights(self, path: StrPath, *, names: Any = None, dtype: Any = None) -> None:
+        """Write the variables by path into a file, .npz or .safetensors; names and dtype as in `gx.save`."""
+        save_weights(self, path, names=names, dtype=dtype)
 
-    def load_weights(self, path: StrPath, strict: bool = True) -> Any:
-        """Set the variables from a file of `save_weights`; with `strict=False` what fits is loaded, and the rest returned."""
-        return load_weights(self, path, strict)
+    def load_weights(self, path: StrPath, strict: bool = True, *, names: Any = None, dtype: Any = None) -> Any:
+        """Set the variables from a file of `save_weights`, or of others: `gx.load` says what names and dtype are.
+
+        With `strict=False` what fits is loaded, and the rest returned.
+        """
+        return load_weights(self, path, strict, names=names, dtype=dtype)
 
     @property
     def state(self) -> dict[str, gx.Variable]:

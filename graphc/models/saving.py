@@ -1,14 +1,13 @@
 """Models as files: a folder with the structure as JSON and the arrays beside it. Nothing is unpickled.
 
     model.json                         classes and options of the layers, how they are connected, how the model is trained
-    variables.safetensors (or .npz)    weights and state of layers by path, the optimiser's state under "optimizer/"
+    variables.safetensors              weights and state of layers by path, the optimiser's state under "optimizer/"
 
-The arrays are those of `gx.save`: .safetensors where its package is installed, else .npz.
+The arrays are those of `gx.save`; folders that have them as variables.npz are read too.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -50,7 +49,7 @@ def save(model: Model, path: StrPath) -> None:
     try:
         (new / "model.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
         whole = training is not None and model.programs.step is None  # else a loaded model does not know the optimiser's state
-        gx.save(new / f"variables{array_suffix()}", model.state if whole else model.variables)
+        gx.save(new / "variables.safetensors", model.state if whole else model.variables)
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
             path.rename(old / "old")
@@ -88,19 +87,14 @@ def load(path: StrPath) -> Model:
     return model
 
 
-def save_weights(model: Layer, path: StrPath) -> None:
-    """Write the variables by path into a file, .npz or .safetensors."""
-    gx.save(path, model.variables)
+def save_weights(model: Layer, path: StrPath, **options: Any) -> None:
+    """Write the variables by path into a file, .npz or .safetensors; options: those of `gx.save`."""
+    gx.save(path, model.variables, **options)
 
 
-def load_weights(model: Layer, path: StrPath, strict: bool = True) -> Any:
-    """Set the variables from a file of `save_weights`; see `gx.load`."""
-    return gx.load(path, model.variables, strict=strict)
-
-
-def array_suffix() -> str:
-    """How files of arrays end: .safetensors where its package is installed."""
-    return ".npz" if importlib.util.find_spec("safetensors") is None else ".safetensors"
+def load_weights(model: Layer, path: StrPath, strict: bool = True, **options: Any) -> Any:
+    """Set the variables from a file; options: those of `gx.load`."""
+    return gx.load(path, model.variables, strict=strict, **options)
 
 
 def build(model: Layer, inputs: Any) -> None:
