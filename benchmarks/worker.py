@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workload import Run, Workload
-from benchmarks.workloads import BANDWIDTH, PEAK, ROWS, layers
+from benchmarks.workloads import BANDWIDTH, PEAK, ROWS, layers, onnx_models
 
 _MODULES = {
     "graphc": ("graphc",), "numpy": ("numpy",), "jax": ("jax", "jax.numpy"), "torch": ("torch",), "torch.compile": ("torch",),
@@ -38,7 +38,7 @@ class Worker:
         self.contender = contender
         self.run: Run | None = None
         self.held = 0
-        every = [*(r.workload for r in (*ROWS, *layers.ROWS)), PEAK, BANDWIDTH]
+        every = [*(r.workload for r in (*ROWS, *layers.ROWS, *onnx_models.rows())), PEAK, BANDWIDTH]
         self.workloads: dict[str, Workload] = {w.name: w for w in every}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ GRAPHC: Mapping[str, str] = {
     "cumulative_max": "gx.cummax", "cumulative_min": "gx.cummin", "named_scope": _SCOPES, "name_scope": _SCOPES,
     "variable_scope": _SCOPES, "get_variable": "gx.variable", "eval_shape": "every symbol knows it: f(x).shape, f(x).dtype",
     "ShapeDtypeStruct": "gx.placeholder", "TensorSpec": "gx.placeholder",
-    "ensure_shape": "gx.placeholder has the shape, and a call checks it", "clone": _IMMUTABLE, "copy": _IMMUTABLE,
+    "clone": _IMMUTABLE, "copy": _IMMUTABLE,
     "copyto": "x.at[key].set(y)", "ascontiguousarray": _IMMUTABLE, "pure_callback": _HOST, "io_callback": _HOST,
     "py_function": _HOST, "numpy_function": _HOST, "py_func": _HOST,
     "func": "gx.grad, gx.vjp, gx.jvp, gx.jacobian, gx.hessian and gx.vmap are here", "case": "gx.switch",

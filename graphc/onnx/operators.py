@@ -17,7 +17,7 @@ import numpy as np
 import graphc as gx
 from graphc.onnx.checks import NODE, named
 from graphc.onnx.errors import ModelError
-from graphc.onnx.values import MOST, Array, Value, is_known, is_sizes, symbol
+from graphc.onnx.values import MOST, Array, Value, is_known, is_sizes, known, symbol
 
 if TYPE_CHECKING:
     from graphc.onnx.reading import Reader
@@ -67,6 +67,10 @@ class Call:
         """All operands as symbols."""
         return [self[i] for i in range(len(self.inputs))]
 
+    def broadcast(self) -> list[Any]:
+        """All operands as symbols that broadcast: sizes that must be equal, though their expressions are not, are one."""
+        return aligned(self.symbols())
+
     def maybe(self, i: int) -> Any:
         """An operand as a symbol, if there is one."""
         return self[i] if self.given(i) else None
@@ -75,7 +79,9 @@ class Call:
         """An operand that must be known when the model is read: a shape, axes, a size."""
         value = self.value(i)
         if not is_known(value):
-            found = self.reader.computed(value, f"{named(self.node)}: what its {what} depends on")
+            found = _size_behind(value)
+            if found is None:
+                found = self.reader.computed(value, f"{named(self.node)}: what its {what} depends on")
             if found is None:
                 needs = self.reader.needed(value)
                 given = ", ".join(f"{name!r}: ..." for name in needs)
@@ -135,6 +141,34 @@ class Call:
         return self.ints(i, attr) if self.given(i) else self.attr(attr, default)
 
 
+def _size_behind(value: Any) -> Array | None:
+    """The size that a symbol is, whatever type it was cast to."""
+    while value.op.name in ("astype", "reshape", "stack") and value.size == 1:
+        (value,) = value.inputs
+    size = value.attrs["value"] if value.op.name == "full" and value.size == 1 else None
+    return known(size) if isinstance(size, gx.Dim) else None
+
+
+def aligned(values: Sequence[Any], but: int | None = None, stretch: bool = True) -> list[Any]:
+    """Symbols whose sizes agree as far as a call can make them: of different ones along an axis, a number if there is one.
+
+    but: an axis that is left as it is. stretch: whether a size of 1 fits every other.
+    """
+    rank = max((v.ndim for v in values), default=0)
+    chosen: dict[int, Any] = {}
+    for axis in range(rank):
+        found = [v.shape[axis - rank] for v in values if v.ndim >= rank - axis]
+        found = [n for n in found if not stretch or not isinstance(n, int) or n != 1]
+        chosen[axis] = next((n for n in found if isinstance(n, int)), found[0] if found else 1)
+    made = []
+    for v in values:
+        shape = []
+        for axis, n in enumerate(v.shape, rank - v.ndim):
+            shape.append(chosen[axis] if isinstance(n, gx.Dim) and axis != but else n)
+        made.append(gx.ensure_shape(v, tuple(shape)))
+    return made
+
+
 def operator(*names: str) -> Callable[[Operator], Operator]:
     """Put a function of calls into the table."""
 
@@ -147,13 +181,13 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
 
 
 def lines(**functions: Callable[..., Any]) -> None:
-    """Operators that are functions of their operands."""
+    """Operators that are functions of their operands, which broadcast."""
     for name, function in functions.items():
         OPERATORS[name] = partial(_line, function)
 
 
 def _line(function: Callable[..., Any], call: Call) -> Any:
-    return function(*call.symbols())
+    return function(*call.broadcast())
 
 
 def on_known(**functions: Callable[..., Any]) -> None:

@@ -70,9 +70,9 @@ class Reader:
 
     def size(self, dim: Any, otherwise: str) -> Any:
         """A size of a shape: a number, or a name."""
-        if dim.HasField("dim_value"):
+        if dim.HasField("dim_value") and dim.dim_value >= 0:
             return dim.dim_value
-        given = dim.dim_param or otherwise
+        given = dim.dim_param if dim.dim_param not in ("", "?") else otherwise  # some write -1 or ? for what is open
         if given in self.sizes:
             return self.sizes[given]
         if given not in self.renamed:

@@ -68,8 +68,8 @@ from graphc.ops.sorting import (
     argsort, isin, median, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
 )  # fmt: skip
 from graphc.ops.shape import (
-    broadcast_to, concat, expand_dims, flip, matrix_transpose, moveaxis, pad, permute_dims, reshape, slice_, squeeze, stack,
-    swapaxes, transpose, unstack,
+    broadcast_to, concat, ensure_shape, expand_dims, flip, matrix_transpose, moveaxis, pad, permute_dims, reshape, slice_,
+    squeeze, stack, swapaxes, transpose, unstack,
 )  # fmt: skip
 from graphc.ops.storage import in_float32
 from graphc.ops.special import (
@@ -105,8 +105,8 @@ __all__ = [
     "constant", "convolve", "convolve_transposed", "convolve_vectors", "copysign", "corrcoef", "correlate", "cos", "cosh",
     "count_nonzero", "cov", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "deg2rad", "diag",
     "diag_indices", "diagonal", "diff", "digamma", "digitize", "divide", "dsplit", "dstack", "ediff1d", "einsum", "empty",
-    "empty_like", "entr", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract", "eye",
-    "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "full",
+    "empty_like", "ensure_shape", "entr", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract",
+    "eye", "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "full",
     "full_like", "gamma_pathwise", "gammainc", "gammaincc", "geomspace", "getitem", "greater", "greater_equal", "hamming",
     "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack", "hypot", "identity", "iinfo",
     "in_float32", "indices", "inner", "input_", "interp", "isclose", "isdtype", "isfinite", "isin", "isinf", "isnan",

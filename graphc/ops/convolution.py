@@ -331,6 +331,7 @@ ROWS = 256  # of places, up to which sums over an image are loops that can be sp
 ASKED = 12  # taps up to which such sums ask whether they are inside of an image, channels last; else zeros are stored around it
 SHORT = 4  # the same channels last, where vectors lie along the channels either way: what reads a short sum can take it along
 FEW = 64  # channels up to which images are stored with the zeros around them
+MANY = 512  # the same channels first: 1.1 to 1.3 times as fast with 96 to 256 channels as asking for each element that is read
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
 
 
@@ -341,7 +342,7 @@ def _fills(size: Size) -> bool:
 
 def _worth(stride: Counts, first: bool) -> int:
     """The channels up to which the zeros are stored. With a stride and channels last, an image is read too few times for more."""
-    return FEW if first or max(stride) == 1 else FEW // 2
+    return MANY if first else FEW if max(stride) == 1 else FEW // 2
 
 
 def _framed(

@@ -238,6 +238,51 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
     return ops.full(target, x.attrs["value"], x.dtype) if x.op.name == "full" else made
 
 
+# --- ensure_shape ----------------------------------------------------------------------------------------------------
+
+
+def _ensured(x: Shape, shape: Shape) -> Shape:
+    if len(x) != len(shape) or any(isinstance(n, int) and isinstance(m, int) and n != m for n, m in zip(x, shape, strict=True)):
+        raise ShapeError(f"ensure_shape: {list(x)} is never {list(shape)}")
+    return shape
+
+
+def _ensure_requires(x: TensorType, shape: Shape) -> list[Requirement]:
+    message = f"ensure_shape: {x} must be {list(shape)}"
+    return [Requirement(n, "==", m, message) for n, m in zip(x.shape, shape, strict=True) if n != m]
+
+
+ensure_: Op = index_map(
+    "ensure_shape",
+    shape=_ensured,
+    reference=lambda x, shape: np.array(x),
+    index=lambda i, x, shape: i,
+    vjp=lambda g, y, x, shape: (ensure_(g, shape=x.shape),),
+    requires=_ensure_requires,
+    samples=(Sample(((2, 3),), {"shape": (2, 3)}),),
+)
+
+
+def ensure_shape(x: TensorLike, shape: Any) -> Tensor:
+    """x, as of this shape: for sizes that are equal, though their expressions are not. A call must bring such sizes.
+
+    shape: as many integers and sizes as x has axes. ShapeError where they cannot be equal.
+
+    >>> import graphc as gx
+    >>> x, y = gx.placeholder("x", ("n",), "float32"), gx.placeholder("y", ("m",), "float32")
+    >>> gx.compile([x, y], x + gx.ensure_shape(y, x.shape), backend="interpreter")([1, 2], [3, 4]).tolist()
+    [4.0, 6.0]
+    """
+    x = as_tensor(x)
+    try:
+        target = t.as_shape(shape)
+    except (TypeError, ValueError, AttributeError):
+        raise ShapeError(f"ensure_shape: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
+    if len(target) == x.ndim and target == x.shape:
+        return x
+    return ensure_(x, shape=target)
+
+
 # --- slice and its adjoint -------------------------------------------------------------------------------------------
 
 

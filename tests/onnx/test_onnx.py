@@ -89,6 +89,11 @@ def test_arithmetic_of_shapes_is_folded_into_sizes() -> None:
     assert np.array_equal(read(x)[1], x)
 
 
+def test_sizes_that_are_written_as_unknown_are_open_each_by_itself() -> None:
+    proto = model([helper.make_node("Relu", ["x"], ["y"])], {"x": [-1, "?", "?"]}, ["y"])
+    assert str(load(proto).inputs["x"].type) == "f32[x_0, x_1, x_2]"
+
+
 def test_sizes_may_be_given() -> None:
     assert str(load(mlp(), sizes={"batch": 6}).outputs["y"].type) == "f32[6, 3]"
 
@@ -150,3 +155,19 @@ def test_a_sample_of_the_suite() -> None:
     for case in _sample():
         wrong = onnx_suite.run_case(case, *onnx_suite.content(case), "interpreter")
         assert not wrong or wrong.startswith("refused"), (case.name, wrong)
+
+
+def test_sizes_that_must_be_equal_are_asked_for_at_the_call() -> None:
+    """An image, made smaller and larger again, is added to itself: sizes must be even."""
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Resize", ["half", "", "scales"], ["whole"], mode="nearest"),
+        helper.make_node("Add", ["x", "whole"], ["y"]), helper.make_node("Concat", ["whole", "x"], ["z"], axis=1),
+    ]  # fmt: skip
+    proto = model(nodes, {"x": [1, 2, "h", "w"]}, ["y", "z"], {"scales": np.array([1, 1, 2, 2], "f")})
+    f = load(proto).compile(backend="interpreter")
+    x = RNG.normal(size=(1, 2, 4, 6)).astype("f")
+    for got, want in zip(f(x), ReferenceEvaluator(proto).run(None, {"x": x}), strict=True):
+        assert np.array_equal(got, want)
+    with pytest.raises(gx.GraphError, match=r"ensure_shape: f32\[1, 2, 2\*\(h//2\), 2\*\(w//2\)\] must be \[1, 2, h, w\]"):
+        f(x[:, :, :3])

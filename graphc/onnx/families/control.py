@@ -26,7 +26,12 @@ def if_(call: Call) -> Any:
     for name in ("then_branch", "else_branch"):
         if len(call.attrs[name].output) != len(call.outputs):
             raise call.error(f"its {name} has {len(call.attrs[name].output)} outputs instead of {len(call.outputs)}")
-    return tuple(gx.cond(gx.reshape(symbol(test), ()), branch("then_branch"), branch("else_branch")))
+    try:
+        return tuple(gx.cond(gx.reshape(symbol(test), ()), branch("then_branch"), branch("else_branch")))
+    except gx.GraphError as error:
+        if call.reader.needed(symbol(test)):
+            raise
+        raise call.error(error.message, hint="sizes decide: gx.onnx.load(..., sizes={...})") from error
 
 
 def _true(value: Any) -> bool:

@@ -45,14 +45,14 @@ def cast(call: Call) -> Any:
     value = call.value(0)
     if is_sizes(value) and to.startswith(("int", "uint")):
         return value
-    if is_known(value) and value.dtype.kind in "iub" and to.startswith("int"):
+    if is_known(value) and value.dtype.kind in "iub" and to.startswith(("int", "uint", "bool")):
         return value.astype(to)
     return gx.astype(call[0], to)
 
 
 @operator("Div")
 def div(call: Call) -> Any:
-    a, b = call.symbols()
+    a, b = call.broadcast()
     if gx.isdtype(a.dtype, "integral"):
         quotient = a // b
         if str(a.dtype).startswith("u"):
@@ -63,13 +63,13 @@ def div(call: Call) -> Any:
 
 @operator("Mod")
 def mod(call: Call) -> Any:
-    a, b = call.symbols()
+    a, b = call.broadcast()
     return gx.fmod(a, b) if call.attr("fmod", 0) else gx.remainder(a, b)
 
 
 @operator("Pow")
 def power(call: Call) -> Any:
-    x, y = call.symbols()
+    x, y = call.broadcast()
     exponent = call.value(1)
     if is_known(exponent) and exponent.size == 1 and exponent.dtype != object and x.dtype in (gx.float32, gx.float64):
         return x ** float(exponent.reshape(())) if exponent.ndim <= x.ndim else gx.pow(x, y.astype(x.dtype))
@@ -174,7 +174,7 @@ def is_inf(call: Call) -> Any:
 @operator("Max", "Min", "Sum", "Mean")
 def several(call: Call) -> Any:
     function = {"Max": gx.maximum, "Min": gx.minimum}.get(call.operator, gx.add)
-    total, *rest = call.symbols()
+    total, *rest = call.broadcast()
     for x in rest:
         total = function(total, x)
     return total / len(call.inputs) if call.operator == "Mean" else total

@@ -6,9 +6,12 @@ import math
 from typing import Any
 
 import graphc as gx
-from graphc.onnx.operators import Call, lines, operator
+from graphc.onnx.operators import Call, operator
 
-lines(MatMul=gx.matmul)
+
+@operator("MatMul")
+def matmul(call: Call) -> Any:
+    return gx.matmul(call[0], call[1])
 
 
 @operator("Gemm")

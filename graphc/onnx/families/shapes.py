@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
-from graphc.onnx.operators import Call, on_known, operator
+from graphc.onnx.operators import Call, aligned, on_known, operator
 from graphc.onnx.values import MOST, is_known, is_sizes, known, symbol
 
 
@@ -92,7 +92,8 @@ def concat(call: Call) -> Any:
             return known(np.concatenate([v.astype(object) for v in values], axis=axis))
         if sum(v.size for v in values) < MOST:
             return np.concatenate(values, axis=axis)
-    return gx.concat([symbol(v) for v in values], axis=axis)
+    given = [symbol(v) for v in values]
+    return gx.concat(aligned(given, axis % given[0].ndim, stretch=False), axis=axis)
 
 
 @operator("Split")
@@ -126,6 +127,8 @@ def slice_(call: Call) -> Any:
     key: list[Any] = [slice(None)] * value.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         key[axis] = _limits(start, end, step, value.shape[axis])
+    if any(isinstance(v, gx.Dim) for part in key for v in (part.start, part.stop)):
+        return symbol(value)[tuple(key)]
     return value[tuple(key)]
 
 
@@ -277,7 +280,11 @@ def range_(call: Call) -> Any:
         return gx.arange(first, last, step, dtype="int64")
     first, last, step = (_number(call, i) for i in range(3))
     if any(isinstance(v, gx.Dim) for v in (first, last, step)):
-        return gx.arange(first, last, step, dtype="int64")
+        whole = [v if isinstance(v, gx.Dim) else int(v) for v in (first, last, step)]
+        if whole != [first, last, step]:
+            raise call.error(f"{first}, {last}, {step} are not whole, and one is a size", hint="gx.onnx.load(..., sizes={...})")
+        first, last, step = whole
+        return gx.astype(gx.arange(first, last, step, dtype="int64"), call[0].dtype)
     call.elements(_steps(call, first, last, step), "size")
     return np.arange(first, last, step).astype(str(call[0].dtype) if str(call[0].dtype) != "bfloat16" else np.float32)
 
