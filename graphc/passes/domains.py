@@ -1,4 +1,4 @@
-"""What a node computes, and over which indices: the terms in which fusion thinks.
+"""What a node computes, and over which indices: the terms of fusion.
 
 Axes of size 1 need neither loops nor addresses, so they are left out here: a value's *core* is its shape without them.
 """

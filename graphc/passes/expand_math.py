@@ -77,7 +77,7 @@ def _body(body: tuple[Statement, ...], names: FreshNames) -> tuple[Statement, ..
                 recorder = _Expander(names)
             case _:
                 statement = with_bodies(statement, lambda inner: _body(inner, names))
-        if bodies(statement) or isinstance(statement, (Init, Reduce, Accumulate)):  # what was made of accumulators is old
+        if bodies(statement) or isinstance(statement, (Init, Reduce, Accumulate)):  # it may hold old values of accumulators
             recorder = _Expander(names)
         result.append(statement)
     return tuple(result)

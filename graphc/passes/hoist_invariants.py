@@ -1,11 +1,11 @@
-"""Compute before a loop what is the same in each of its steps.
+"""Move loop-invariant code out of loops.
 
     %1 = scan(%c, %x, %s, body -> c + x * exp(s))          %1 = exp(%s)
                                                      =>    %2 = scan(%c, %x, %1, body -> c + x * s)
 
-Afterwards nothing is computed in a loop of values from outside alone, but for moved elements, which are as cheap to read as they
-were, unless a contraction reads them: it would pack them anew at each step. What may fail or never end stays: there may be no
-steps.
+Afterwards a loop computes nothing from outside values alone. Exceptions: nodes that only move elements stay, since they are as
+cheap to read inside, unless a contraction would pack them anew at each step; what may fail or not end stays, since there may be
+no steps.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _hoisted(node: Node) -> Node:
 
 
 def _moving(graph: Graph, first: int) -> list[Node]:
-    """The last nodes that values from outside alone make, and that are worth moving."""
+    """The last nodes computed from outside values alone that are worth moving."""
     own, outer = set(graph.inputs[:first]), set(graph.inputs[first:])
     fixed: set[Node] = set()  # of constants alone
     steady: set[Node] = set(outer)

@@ -3,8 +3,8 @@
     %1 = scan(%c, %x, body -> c', y)               %1 = scan(%c, %x, body -> c', y, c', y, z)
     %2 = scan(%c, %x, body -> c', y, z)      =>    what was taken from either is taken from it
 
-A gradient's forward loop is the loop itself that also gives what the gradient needs. Afterwards no two scans go over the same
-values with the same carries; what both compute is one node of the merged body, and `prune_loops` drops what is given twice.
+The forward loop of a gradient is the original loop with more results: those that the gradient needs. Afterwards no two scans have
+the same values and the same carries; what both compute is one node of the merged body, and `prune_loops` drops double results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decide where every temporary lives: Program -> Program.
+"""Give every temporary a place in the arena, and write new values over old ones: Program -> Program.
 
     temporary %1: f32[n]            temporary %1: f32[n] slot 0
     temporary %2: f32[n]     =>     temporary %2: f32[n] slot 0       %1 is dead when %2 is born

@@ -1,4 +1,4 @@
-"""Take out of loops and choices what nobody needs.
+"""Remove unused results, inputs and carries of loops and choices.
 
     %1 = scan(%a, %b, %x, body -> a + x, b * x, a)       %1 = scan(%a, %x, body -> a + x)
     %2 = project(%1, index=0)                       =>   %2 = project(%1, index=0)

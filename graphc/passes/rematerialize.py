@@ -1,4 +1,4 @@
-"""Compute again what is dear to keep: Graph -> Graph.
+"""Compute values again where that is cheaper than storing them for the gradient: Graph -> Graph.
 
     %4 = exp(%3)                      %4 = exp(%3)
     %5 = sum(%4)                      %5 = sum(%4)
@@ -29,7 +29,7 @@ from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
 from graphc.passes.plan_kernels import plan_own
 
-WIDE = 2  # a batch of products whose results have so many times their operands' elements is computed again
+WIDE = 2  # products whose results have so many times the elements of their operands are computed again
 STORED = 0.25  # the weight of a byte that the forward side stores anyway
 # Weights by measuring, of bytes against bytes: no facts about a processor.
 
@@ -42,7 +42,7 @@ def rematerialize(graph: Graph, target: Target | None = None) -> Graph:
 
 
 class _Choice:
-    """What of a graph is kept for its gradient."""
+    """Which forward values of a graph are stored for its gradient."""
 
     def __init__(self, graph: Graph, target: Target | None) -> None:
         self.graph = graph

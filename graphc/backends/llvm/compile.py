@@ -30,15 +30,15 @@ from graphc.ir.program import Kernel
 from graphc.ir.target import Target
 
 T = TypeVar("T")
-ASSISTED = 4  # texts from which on a second process compiles too
+ASSISTED = 4  # the number of texts from which on a second process helps to compile
 _LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child must not find LLVM in the middle of its work: a fork waits until that is done
+if hasattr(os, "register_at_fork"):  # a fork waits until LLVM is idle, or the child would find it in the middle of its work
     os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _KNOWN: dict[str, str] = {}  # key -> what the symbols of its functions begin with
 
 
 def _alone(work: Callable[[], T]) -> T:
-    """The result of work with LLVM, while no other thread does any but those that it starts."""
+    """The result of `work` with LLVM, while no thread but those that it starts uses LLVM."""
 
     def locked() -> T:
         with _LOCK:
@@ -120,7 +120,7 @@ def compile_kernels(kernels: Iterable[Kernel], target: Target, compiler: type[Te
 
 
 def _anonymous(source: Source) -> str:
-    """The source of a kernel without its own name and those of its sizes: what is alike but for names is compiled once."""
+    """The source of a kernel with neutral names for it and its sizes: kernels that differ in names alone are compiled once."""
     text = source.text.replace(f"def {source.name}(", "def kernel(", 1)
     if not source.dims:
         return text
@@ -149,7 +149,7 @@ def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
 def _load(
     texts: Mapping[str, Callable[[str], str]], libraries: Mapping[str, Callable[[], str]], target: Target
 ) -> None:  # fmt: skip
-    """Have the code of keys in memory, and the libraries that they call.
+    """Bring the code of keys into memory, with the libraries that it calls.
 
     The values of `texts` write the LLVM text, with a prefix for the names of functions.
     """
@@ -175,7 +175,7 @@ def _prefix(key: str) -> str:
 
 
 def _compile(texts: Mapping[str, Callable[[str], str]], target: Target) -> dict[str, bytes]:
-    """The object of each text; the second process and this one take the next text as soon as they are done with one."""
+    """The object of each text; this process and the second one each take the next text when they are done with one."""
     todo, done = deque(texts), {}
     compile_here = partial(compile_text, cpu=target.cpu, features=target.features)
 
@@ -216,7 +216,7 @@ def _may_be_assisted() -> bool:
 
 
 def _fill_tables() -> None:
-    """Have llvmlite write a text: the first one fills a table of characters, and no second thread may look into it meanwhile."""
+    """Make llvmlite write a text once: the first one fills a table that other threads must not see half full."""
     str(ir.Constant(ir.ArrayType(ir.IntType(8), 1), bytearray(1)))
 
 

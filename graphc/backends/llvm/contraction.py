@@ -8,7 +8,7 @@
                     the left operand's rows: in place where it is plain memory, or has places, else through its scalar code
                     the library's strip
                     after the last run: the epilogue over the strip
-                or, where neighbours among the results lie in memory along m: they are turned, and the epilogue goes over all rows
+                or, where what is stored is contiguous along m: results are transposed, and the epilogue runs over all rows
 
 Every result is a sum over the runs of k that the program names, each of them one chain in ascending order: its bits depend on the
 operands alone.
@@ -54,17 +54,17 @@ from graphc.ir.types import DType
 if TYPE_CHECKING:
     from graphc.backends.llvm.source import Printer
 
-ROWS = 512  # rows of the left operand that share packed panels: so many that packing is a small part of the work
+ROWS = 512  # rows of the left operand that share packed panels: enough to make packing a small part of the work
 
 
 def column_bytes(target: Target) -> int:
-    """Of a row of the panels, whole ones: with `RUN` rows they take a quarter of a core's cache."""
+    """Bytes of a row of the packed panels, whole panels only: `RUN` such rows fill a quarter of a core's cache."""
     panel = 2 * target.vector_bytes
     return max(panel, target.core_cache // 4 // RUN // panel * panel)
 
 
 def turned_bytes(target: Target) -> int:
-    """Of results that are kept to be turned: a sixteenth of a core's cache."""
+    """Bytes of the results that are kept to be transposed: a sixteenth of a core's cache."""
     return target.core_cache // 16
 
 
@@ -138,26 +138,26 @@ class _Contraction:
 
     @property
     def whole_panels(self) -> bool:
-        """Whether no panel has columns beyond the last."""
+        """Whether the columns fill all panels."""
         return dims.divisor(self.contract.n.extent) % self.panel == 0
 
     @property
     def whole_vectors(self) -> bool:
-        """Whether no vector has columns beyond the last, so that all results can be stored where they are wanted."""
+        """Whether the columns fill all vectors, so that every result can be stored in place."""
         return dims.divisor(self.contract.n.extent) % self.lanes == 0
 
     # --- scratch ---
 
     @property
     def result_rows(self) -> int:
-        """Results are kept for one strip, or for all rows while runs are added up or to be turned."""
+        """Rows of results in scratch: those of one strip; all, where runs are added up or results are transposed."""
         if self.turned:
             return -(-self.rows // self.lanes) * self.lanes
         return min(self.height, self.rows) if self.by_strip else self.rows
 
     @property
     def by_strip(self) -> bool:
-        """Whether the epilogue follows each strip, so that results of one are all that is kept."""
+        """Whether the epilogue runs after each strip: then only one strip of results is in scratch."""
         return self.runs_once and not self.turned
 
     @property
@@ -166,7 +166,7 @@ class _Contraction:
 
     @property
     def left_stride(self) -> int:
-        """Of a packed left operand: the distance of rows, or of columns."""
+        """The stride of a packed left operand, between rows or between columns."""
         return self.run + 16 if self.left_by_row else 16
 
     @property
@@ -176,8 +176,8 @@ class _Contraction:
         return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
 
     def offsets(self) -> tuple[int, ...]:
-        """Byte offsets of panels, results, packed rows or the places of k on the left, those on the right, turned results; the
-        end."""
+        """Byte offsets in scratch: panels, results, the packed left operand or its table of k, the right operand's table of k,
+        transposed results; then the end."""
         itemsize = self.dtype.itemsize
         panels = HEADER
         if self.panels is None:
@@ -202,7 +202,7 @@ class _Contraction:
         return "rows" if self.left_by_row else "columns"
 
     def _parts(self) -> tuple[str, ...]:
-        """The functions of a strip that its columns need."""
+        """The library's functions that the columns of a strip need."""
         n = self.contract.n.extent
         if self.whole_panels:
             return ("strip",)
@@ -218,13 +218,13 @@ class _Contraction:
         self.printer.line(self.depth + level, text)
 
     def call(self, name: str, *args: str, source: DType | None = None) -> str:
-        """A call of the library; `source` is what a right operand of 16 bits is read from."""
+        """A call of the library; `source` is the type of a right operand that is stored in 16 bits."""
         function = native(name, self.dtype.itemsize, self.target, "" if source is None else source.short)
         called = f"{name}_{self.dtype.short}" if source is None else f"{name}_{source.short}_{self.dtype.short}"
         return f"{self.printer.use(called, library_function(function, self.dtype, source))}({', '.join(args)})"
 
     def memory(self, place: Plain) -> str:
-        """A pointer into an operand, where its axes are at the start of this strip and run."""
+        """A pointer to the element of an operand at which this strip and run start."""
         return self._pointer(place.buffer, place.address)
 
     def _pointer(self, buffer: str, address: Size) -> str:
@@ -302,13 +302,13 @@ class _Contraction:
         return end
 
     def _in_place(self) -> DType | None:
-        """The type of a right operand of 16 bits that strips may read where it lies."""
+        """The storage type of a 16-bit right operand that strips may read in place."""
         return self.right.source if self.panels is None and self.right is not None and self.right.inner == 1 else None
 
     def _print_ahead(self) -> str:
-        """How far behind what it reads of the right operand a strip has memory fetched.
+        """The prefetch distance into the right operand; 0 where nothing is prefetched.
 
-        The first strips fetch a line each of what the next run reads in place: it comes while all strips are computed.
+        The first strips prefetch what the next run reads in place, a cache line each, while the other strips are computed.
         """
         read = self.panels or self.right
         if read is None or self.runs_once or (self.panels is None and read.inner != 1) or self.placed is not None:
@@ -394,13 +394,13 @@ class _Contraction:
         return f"panel_{self.dtype.short}"
 
     def _steps(self) -> Walk:
-        """The walk along a run of k; its pieces have equal length where only whole ones occur."""
+        """The loop over a run of k; its pieces have equal length where no partial ones occur."""
         k, run = self.contract.k, self.fixed_run
         whole = gcd(run, k.extent) if run is not None and isinstance(k.extent, int) else 0
         return Walk(k.var, "step0", "step0 + steps", k.start, whole)
 
     def _print_left(self, packed: str) -> tuple[str, str]:
-        """The pointer and the stride of a strip's rows, after they are packed if need be."""
+        """Print the packing of a strip's rows, if they need it; the pointer and the stride of those rows."""
         contract = self.contract
         if self.placed is not None:
             return self._pointer(self.placed.buffer, self.placed.start), self.printer.size(self.placed.distance)
@@ -418,14 +418,14 @@ class _Contraction:
         return packed, str(self.left_stride)
 
     def _print_places(self, table: str, term: Size) -> None:
-        """The table of k's places, for this run."""
+        """Print the loop that fills the table of offsets along k, for this run."""
         k = self.contract.k.var
         block = Block((Let("place", t.int64, "index", (), term),), Ref("place", t.int64))
         write = self._write()
         self._pack(block, (self._steps(),), lambda value: f"{write}({table}, {k}_here - step0, {value})", 3)
 
     def _print_pieces_of_rows(self, length: int) -> None:
-        """The loop over strips, none of which goes beyond a piece of the rows."""
+        """Print the loop over strips, each within one piece of the rows."""
         line, udiv = self.line, self.printer.intrinsic("udiv")
         least, most = self.printer.intrinsic("minimum"), self.printer.intrinsic("maximum")
         number = f"{self.contract.m.var}_piece"
@@ -459,7 +459,7 @@ class _Contraction:
         printer.body(contract.epilogue, self.depth + level + 2)
 
     def _print_turned(self, results: str, run: str, turned_at: int) -> None:
-        """The epilogue over all rows, column by column: neighbours among what it stores lie along the rows."""
+        """Print the epilogue over all rows, column by column: what it stores is contiguous along the rows."""
         contract, line, printer = self.contract, self.line, self.printer
         level = 3
         if not self.runs_once:
@@ -491,7 +491,7 @@ class _Contraction:
 
 
 def _along(block: Block, first: str, second: str) -> bool:
-    """Whether neighbours in memory lie along the first of two axes, as far as the loads of a block tell."""
+    """Whether the first of two axes is the contiguous one, judged by the loads of a block."""
     for statement in block.body:
         if isinstance(statement, Load) and statement.index:
             last = dims.names(statement.index[-1])

@@ -21,7 +21,7 @@ from graphc.ir import dims
 from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
 
 Array = np.ndarray[Any, Any]
-GRAIN = 200_000  # statements that one tile executes at least: what starting a tile costs is little beside them on every target
+GRAIN = 200_000  # the fewest statements of a tile: beside them, starting a tile costs little on every target
 MAX_TILES = 256  # enough for any number of threads
 SIDE_BY_SIDE = 4  # vectors of float32 that the longest loop of vectors takes at once
 _READABLE, _WRITABLE = 0x101, 0x505  # NumPy's flags: C-contiguous and aligned; and the array's own memory, writable
@@ -40,7 +40,7 @@ def _empty(size: int) -> tuple[Array, int]:
 
 @dataclass(frozen=True)
 class SteppedKernel:
-    """The steps of a program: rows of the table that threads walk again and again, without code of their own."""
+    """A program of steps: rows of the table that threads run repeatedly. It has no code of its own."""
 
     name: str
     kernel: Steps
@@ -68,9 +68,9 @@ def extent_of(kernel: AnyKernel, env: Mapping[str, int]) -> int:
 
 
 def tile_of(kernel: AnyKernel, env: Mapping[str, int], extent: int) -> int:
-    """How much of the extent one tile takes: enough work, no more tiles than needed, and whole vectors where it is many.
+    """How much of the extent one tile takes: enough work, few tiles, and a multiple of the vector length where it is long.
 
-    What is left over of a vector is computed one element after the other, at ten times the cost.
+    The elements after the last whole vector are computed one by one, at ten times the cost.
     """
     if not isinstance(kernel, CompiledKernel):
         return 1
@@ -130,7 +130,7 @@ class Row:
 
     @property
     def most(self) -> int:
-        """The most tiles of a kernel."""
+        """The number of tiles of the kernel that has most."""
         return max([self.tiles, *(row.most for row in self.inner)])
 
 
@@ -186,7 +186,7 @@ class Table:
         self.row = self.pointer = 0
 
     def add(self, row: Row, buffers: Mapping[str, Buffer], places: dict[str, list[int]], depth: int = 0) -> None:
-        """Rows for a call. Where the addresses of its buffers are to stand is added to `places`; those of constants do."""
+        """Add the rows of a call. `places` collects where addresses of buffers go; those of constants are written at once."""
         start = self.row, self.pointer
         at = self.pointers.ctypes.data + 8 * self.pointer
         for i, name in enumerate(row.call.buffers):
@@ -232,7 +232,7 @@ class Table:
 
 
 def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) -> tuple[list[int], list[int]]:
-    """What `runtime.begin` and `runtime.advance` do for steps; the addresses of a step's buffers are to stand at `places`."""
+    """The instructions of `runtime.begin` and `runtime.advance` for steps whose buffers have their addresses at `places`."""
     steps = row.call.kernel
     assert isinstance(steps, Steps)
     program = steps.program
@@ -241,12 +241,12 @@ def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) ->
     second = {carry: row.slots[program.buffers[name].slot or 0] for carry, name in program.updates}
     copies: list[int] = []
     sources: dict[str, tuple[int, int]] = {}  # buffer -> a parameter, and an offset
-    moved: dict[str, int] = {}  # buffer -> what its address grows by in a step
+    moved: dict[str, int] = {}  # buffer -> what a step adds to its address
     for i, name in enumerate(program.inputs):
         given = at[f"x{i}"]
         if i < steps.carries:
             own = at.get(f"y{i}", given)
-            twice = name in second and row.turns % 2 == 1  # it ends where it began but for an odd number of changes
+            twice = name in second and row.turns % 2 == 1  # after an odd number of steps a carry is in its other memory
             sources[name] = (at["work"], second[name]) if twice else (own, 0)
             if name in second:
                 sources[dict(program.updates)[name]] = (own, 0) if twice else (at["work"], second[name])
@@ -277,7 +277,7 @@ def _moves(row: Row, env: Mapping[str, int], places: Mapping[str, list[int]]) ->
 class Context:
     """The memory of one running call: arena, scratch, tables; kept for the next call.
 
-    It does not refer to its binding, which refers to it: memory goes as soon as nobody needs it.
+    It does not refer to its binding, which refers to it: without a cycle, memory is freed as soon as nobody uses it.
     """
 
     entry = "call"  # the function of `runtime` that a call is
@@ -300,7 +300,7 @@ class Context:
             if slot is not None:
                 for place in there:
                     self.table.pointers[(place - self.table.pointers.ctypes.data) // 8] = arena + binding.slots[slot]
-        self.frame: list[Any] = [(), [], []]  # arguments, and two sets of results: callers often hold the last one
+        self.frame: list[Any] = [(), [], []]  # arguments, and two lists of results: a caller often still holds the last one
         self.inputs = ArrayChecks(binding.inputs, places, _READABLE)
         self.outputs = ArrayChecks(binding.outputs, places, _WRITABLE)
         self.states = States(native, places)
@@ -332,7 +332,7 @@ class Context:
 
     @property
     def _failed(self) -> Callable[[BaseException], None]:
-        """What a routine tells its error: no call follows then, and nothing that this refers to refers to it."""
+        """What a routine of Python calls with its error: then no further call runs. It does not refer to the context."""
         job, raised = self.job, self.raised
 
         def failed(error: BaseException) -> None:
@@ -342,7 +342,7 @@ class Context:
         return failed
 
     def _join_pool(self) -> None:
-        """Have the worker threads that there are now take part."""
+        """Let the current worker threads take part."""
         workers = pool()
         if workers is not self.pool:
             self.pool = workers
@@ -352,7 +352,7 @@ class Context:
 
 
 class PublicContext(Context):
-    """The same, by ctypes and public attributes: no object is read as memory."""
+    """A context that calls by ctypes and public attributes: it does not read Python's objects as memory."""
 
     entry = "call_at"
 
@@ -382,7 +382,7 @@ class PublicContext(Context):
 
 
 class ArrayChecks:
-    """What `runtime.call` compares arrays with, and where it puts their addresses."""
+    """The records by which `runtime.call` checks arrays, and the places that get their addresses."""
 
     def __init__(self, arrays: Sequence[tuple[str, tuple[int, ...], Any]], places: Mapping[str, list[int]], flags: int) -> None:
         self.shapes = np.array([n for _, shape, _ in arrays for n in shape] or [0], np.int64)
@@ -397,7 +397,7 @@ class ArrayChecks:
 
 
 class States:
-    """Where `runtime.call` finds the memories of variables, and where it puts their addresses: variables move."""
+    """Where `runtime.call` finds the current memories of variables, and the places that get their addresses."""
 
     def __init__(self, native: NativeProgram, places: Mapping[str, list[int]]) -> None:
         updates, variables = native.program.updates, native.variables
@@ -419,7 +419,7 @@ class States:
 class NativeProgram:
     """A program as machine code, over the variables by the names of their buffers.
 
-    `compiler` makes LLVM of its kernels, and of those of programs within it: `compiled` are they where this is one of those.
+    `compiler` translates its kernels to LLVM, nested ones included; a nested program is given those already `compiled`.
     """
 
     def __init__(
@@ -457,7 +457,7 @@ class NativeProgram:
 
     @property
     def kernels(self) -> list[AnyKernel]:
-        """Its distinct kernels, those of programs within it too."""
+        """Its distinct kernels, those of nested programs included."""
         return [self.by_name[k.name] for k in self.program.kernels]
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:

@@ -19,8 +19,8 @@ from typing import IO, Any, TypeVar
 from llvmlite import binding
 
 T = TypeVar("T")
-JOINED = "joined"  # what a load of lanes is called: the lanes' memory is written and read for nothing once loops are vectors
-FINISHED = "; finished\n"  # a text that begins so is not to be optimised: it holds the instructions that are wanted
+JOINED = "joined"  # the name of loads of lanes; once loops are vectors, the stores and loads through that memory can be removed
+FINISHED = "; finished\n"  # a text that begins so is not optimised: it has exactly the instructions that are wanted
 
 
 def apart(work: Callable[[], T]) -> T:
@@ -72,7 +72,7 @@ def machine(cpu: str, features: str) -> Any:
 
 
 def processor() -> tuple[str, frozenset[str]]:
-    """What LLVM calls this processor, and the features it has."""
+    """LLVM's name of this processor, and its features."""
     name, features = apart(lambda: (binding.get_host_cpu_name(), binding.get_host_cpu_features()))
     return name, frozenset(feature for feature, on in features.items() if on)
 
@@ -85,9 +85,8 @@ def compile_text(text: str, cpu: str, features: str) -> bytes:
 def optimised(text: str, cpu: str, features: str) -> Any:
     """The module of an LLVM text after LLVM's optimisation, loops as vectors.
 
-    Loops are written out only where the front end marked them: more of it was measured to make kernels slower and to take
-    three quarters of LLVM's time. Runs of equal statements are not made into vectors: Numba turned that off for wrong code
-    (numba#8705).
+    Loops are unrolled only where the front end marked them: more unrolling made kernels slower and took three quarters of
+    LLVM's time, by measurement. Superword-level vectorisation (SLP) is off, as in Numba, where it made wrong code (numba#8705).
     """
     target = machine(cpu, features)
     module = binding.parse_assembly(text)

@@ -1,12 +1,12 @@
 """A call from Python, and the walk over its table of kernels by one or more threads; in the words of kernels (`frontend.py`).
 
 A row of the table is one call: [code, pointers, sizes, extent, tile, tiles, claimed, done].
-Every thread walks the whole table; it claims tiles of a call until none is left, waits until all are done, and goes on. So any
-number of threads, also one, makes progress, and nothing stands between two kernels but that wait. Some threads claim tiles from
-the first one on and others from the last one back: what a thread reads in the next call, it mostly wrote itself, and has in its
-cache.
+Every thread walks the whole table: it claims tiles of a call until none is left, waits until all are done, and goes on. So any
+number of threads makes progress, a single one too, and that wait is the only synchronisation between two kernels. Half of the
+threads claim tiles from the front and half from the back, so that a thread mostly reads in the next call what it wrote itself and
+still has in its cache.
 
-Steps are rows between two rows that are no calls, where each thread counts for itself how often it has gone back:
+A loop of steps is the rows between two marker rows, at which each thread counts its own turns:
 
     begin             sets the pointers of the rows below, and copies what carries begin with
     first             no turn: go on after the last row
@@ -14,8 +14,8 @@ Steps are rows between two rows that are no calls, where each thread counts for 
       advance         sets the pointers for the next step
     last              go back, or on
 
-A thread numbers its turns through rows of whatever loop, and so do all others in the same way. What a row counts is of its
-newest turn: a thread that was asleep finds newer ones, and goes past what is done. Rows never wait for a thread.
+All threads number the turns of a loop alike. The counters of a row belong to its newest turn: a thread that was asleep finds a
+newer number than its own and skips what is done. No row ever waits for a particular thread.
 """
 
 from typing import Any
@@ -39,14 +39,14 @@ from graphc.ir.types import int32, int64
 Word = Any
 ROW_BYTES = 64
 CODE, POINTERS, SIZES, EXTENT, TILE, TILES, CLAIMED, DONE = 0, 1, 2, 3, 4, 5, 6, 7
-FRONT, BACK, TURN = 1, 1 << 10, 1 << 20  # what a claim adds: to the count of tiles from the front, or from the back; a turn
+FRONT, BACK, TURN = 1, 1 << 10, 1 << 20  # what claims add: a tile from the front, one from the back; a turn
 COUNT = 1023
 
-# Rows that are no calls: what `tiles` is there, and words for how often, where the thread counts, and how many rows to go on or
-# back.
+# Marker rows: their value of `tiles`; and the words that hold the number of turns, the place of the thread's counter, and how
+# many rows to skip or go back.
 FIRST_ROW, LAST_ROW = -1, -2
 TURNS, COUNTER, DISTANCE = 3, 4, 2
-COUNTERS = 64  # bytes for what a thread counts, before its scratch memory
+COUNTERS = 64  # bytes for a thread's counters, before its scratch memory
 
 # Words of a worker: its scratch memory, and what it adds.
 WORKER_SCRATCH, WORKER_END = 0, 1
@@ -80,8 +80,8 @@ RAN, RAN_OTHER, NO_RESULT, OTHER_ARGUMENTS = 0, 1, 2, 3  # what `call` gives
 SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56
 STATE_WORDS = 72  # a sem_t takes the last 16
 # Times to wait are the system's, not a processor's: what waking a thread costs, about.
-SPINS = 20_000  # looks for work before a worker sleeps: about half a millisecond
-YIELD = 2_000  # looks before a waiting thread gives its processor away
+SPINS = 20_000  # how often a worker looks for work before it sleeps: about half a millisecond
+YIELD = 2_000  # how often a waiting thread looks before it yields its processor
 
 memcpy = external("memcpy", int64, int64, int64, int64)
 sem_wait = external("sem_wait", int32, int64)
@@ -211,7 +211,7 @@ def walk(job: Word, counters: Word, end: Word) -> None:
 
 
 def jump(row: Word, counters: Word) -> Word:
-    """How far it is to the row after the first or the last one of a loop."""
+    """How many rows to move from a marker row of a loop."""
     counter = read(row, COUNTER)
     if read(row, TILES) == FIRST_ROW:
         write(counters + counter, 0, 0)
@@ -255,14 +255,14 @@ def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word) -> None:
 
 
 def claims(claimed: Word) -> Word:
-    """How many tiles are claimed; of a newer turn more than there are."""
+    """How many tiles are claimed; more than there are, if the row is at a newer turn."""
     if claimed >= TURN:
         return claimed
     return iand(claimed, COUNT) + udiv(claimed, BACK)
 
 
 def begin(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
-    """Before the first step: what carries begin with is where they are, and rows have the addresses of the first step.
+    """Before the first step: copy the carries' first values into place, and set the addresses of the first step.
 
     sizes: how many copies, and for each a source, a target, the target's offset, and bytes; how many places, and for each its
     address, the pointer that is written there, and an offset to add.
@@ -282,7 +282,7 @@ def begin(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> Non
 
 
 def advance(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
-    """After a step: slices are the next ones, and carries change places with their second memories.
+    """After a step: move to the next slices, and exchange carries with their second memories.
 
     sizes: how many places, and for each its address and what to add; how many carries, and for each how many places have its
     memory, how many the second one, and the places.

@@ -1,7 +1,7 @@
 """Time each call of a program alone.
 
-A call is run over and over as a table of its own, from the same memory each time: what it writes over is put back before. So
-every kernel sees the values that it sees in a whole run, and its memory is as warm as it fits into the caches.
+A call is run repeatedly as a table of its own, each time from the same memory: what it overwrites is restored before. So every
+kernel sees the values of a whole run, and as much of its memory as fits is in the caches.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from graphc.passes.domains import core_shape
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.refusal import Rule
 
-MAX_NODES = 160  # of one kernel: compile time grows faster than its size
-TYPICAL = 64  # what a symbolic size is taken for where a choice depends on it
+MAX_NODES = 160  # the heaviest kernel: compile time grows faster than the size of a kernel
+TYPICAL = 64  # the value assumed for a symbolic size where a choice depends on it
 FULL = Rule("full", f"one kernel has at most {MAX_NODES} nodes")
 
 
@@ -24,7 +24,7 @@ class Cluster:
     number: int
     form: forms.Form
     nodes: list[Node] = field(default_factory=list)
-    before: int = 0  # bits of the clusters that must run before this one; of those that have become one, any
+    before: int = 0  # bits of the clusters that must run before this one; a merged cluster counts by any of its bits
     reads: int = 0  # bits of those among them that it reads
     readers: int = 0  # bits of those that read it
     domains: set[Shape] | None = None  # of its nodes, if it has been asked for them
@@ -39,7 +39,7 @@ class Cluster:
 
     @property
     def shape(self) -> Shape:
-        """What its rows are cut from: its outer loops run over shape[:prefix]."""
+        """The shape of the whole; its outer loops run over shape[:prefix]."""
         return self.form.shape
 
     @property
@@ -53,17 +53,17 @@ class Cluster:
 
     @property
     def row_partials(self) -> frozenset[Node]:
-        """The sums down the columns of which its blocks of rows make parts."""
+        """The column sums for which each of its blocks of rows makes a partial sum."""
         return self.form.row_partials if isinstance(self.form, forms.Rows) else forms.NONE
 
     @property
     def parts(self) -> tuple[Cluster, ...]:
-        """The clusters that it is made of, in order: itself, unless it is made of several."""
+        """The clusters that it consists of, in order; itself, if it is a single one."""
         return self.form.parts if isinstance(self.form, (forms.Stages, forms.RowPartials)) else (self,)
 
 
 def is_full(nodes: int) -> bool:
-    """Whether so many nodes are too many for one kernel."""
+    """Whether one kernel cannot take more nodes."""
     return nodes > MAX_NODES
 
 

@@ -1,4 +1,4 @@
-"""The forms of kernels: what each needs of those that make its operands, and what it gives to those that read it.
+"""The forms of kernels: what each needs of its operands, and what it gives to its readers.
 
     form         needs of its operands     gives to its readers
     Rows         the row that it is in     the row that it is in
@@ -37,30 +37,30 @@ class Form:
     prefix: int
 
     name: ClassVar[str]
-    needs: ClassVar[Rule | None] = None  # why it does not go on in the loops of what it reads; None: it does
-    closed: ClassVar[Rule | None] = None  # why its readers do not go on in its loops; None: they may
-    made: ClassVar[str] = ""  # what its epilogue is given, an element at a time; "": readers are given rows
-    lends: ClassVar[bool] = False  # whether elementwise code of its epilogue may as well run where it is read
-    leads: ClassVar[bool] = False  # whether others are put under common outer loops with it
+    needs: ClassVar[Rule | None] = None  # the rule why it cannot continue in the loops of what it reads; None if it can
+    closed: ClassVar[Rule | None] = None  # the rule why its readers cannot continue in its loops; None if they can
+    made: ClassVar[str] = ""  # what its epilogue gets, one element at a time; "" where readers get rows
+    lends: ClassVar[bool] = False  # whether elementwise code of its epilogue may instead run in its reader
+    leads: ClassVar[bool] = False  # whether other clusters may be put under common outer loops with it
 
     @property
     def gives_rows(self) -> bool:
-        """Whether its readers go on row by row."""
+        """Whether its readers continue row by row."""
         return self.closed is None and not self.made
 
     @property
     def one_element(self) -> Rule:
-        """Why a reduction is not part of its epilogue."""
+        """The rule by which a reduction is not part of its epilogue."""
         return Rule("one element", f"a reduction needs more than one element of what {self.made} makes")
 
     @property
     def whole_value(self) -> Rule:
-        """Why what its epilogue makes is no operand of its own."""
+        """The rule by which it cannot read what its own epilogue makes."""
         return Rule("whole value", f"{self.made} needs more than one element of the value")
 
     @property
     def other_count(self) -> Rule:
-        """Why code of another number of elements is not part of its epilogue."""
+        """The rule by which code over another number of elements is not part of its epilogue."""
         return Rule("other count", f"the reader has not as many elements as {self.made} makes")
 
     def goes_under(self, prefix: int) -> bool:
@@ -68,7 +68,7 @@ class Form:
         return False
 
     def carries_partials(self, depth: int) -> bool:
-        """Whether sums over the first `depth` axes can be taken along while it runs."""
+        """Whether partial sums over the first `depth` axes can be computed while it runs."""
         return False
 
 
@@ -77,7 +77,7 @@ class Rows(Form):
     """Elementwise code and reductions of trailing axes, row by row.
 
     totals        reductions over everything, finished by a second kernel
-    row_partials  sums down the columns, of which every block of rows makes a part
+    row_partials  column sums; every block of rows makes a partial sum of each
     """
 
     totals: frozenset[Node] = NONE
@@ -159,7 +159,7 @@ class Stages(Form):
 
 @dataclass(frozen=True)
 class RowPartials(Form):
-    """Rows that take along parts of sums down their columns, and those sums, each a kernel that joins its parts."""
+    """Rows that compute partial column sums as they go, and for each of those sums a kernel that adds up the parts."""
 
     parts: tuple[Cluster, ...] = ()  # the rows, then the columns
 

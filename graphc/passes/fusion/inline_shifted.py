@@ -5,9 +5,10 @@
       %2 = multiply(%0[1:], ...) : f32[n-1]         =>    }
     }                                                     open { %2 = multiply(%0[1:], ...) : f32[n-1] }
 
-A stencil over what is padded is one kernel then. Rims are computed twice, nothing else is.
+So a stencil over padded data is one kernel. Elements at the borders of tiles are computed twice, the others once.
 
-Afterwards no elementwise code is kept in memory for one reader at a fixed distance, unless its operands were to be kept for it.
+Afterwards no elementwise value is stored for a single reader at a fixed distance, unless its operands would have to be stored
+instead.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ def inline_shifted(plan: Plan) -> None:
                 continue
             tree = _tree(plan, read.node, target)
             kept = {r.node for n in tree for r in plan.reads[n] if not plan.is_leaf(r.node)} - tree.keys()
-            if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # they may need buffers, which it needs no more
+            if tree and sum(map(bytes_of, kept)) <= bytes_of(read.node):  # its operands may now need buffers, and it needs none
                 plan.depth |= tree
                 plan.probe(target, alike=False)
 
 
 def _is_beside(plan: Plan, node: Node, read: Read) -> bool:
-    """Whether a node of about as many elements reads each at a fixed distance from its own place."""
+    """Whether a node of about as many elements reads each of them at a fixed distance from its own index."""
     domain = plan.work[node].domain
     if len(domain) != len(core_shape(read.node)):
         return False
@@ -55,7 +56,7 @@ def _is_beside(plan: Plan, node: Node, read: Read) -> bool:
 
 
 def _tree(plan: Plan, root: Node, reader: Node) -> dict[Node, int]:
-    """The elementwise nodes that a value is made of and that serve its reader alone, with their depths."""
+    """The elementwise nodes that a value is computed from and that only its reader needs, with their depths."""
     tree: dict[Node, int] = {}
     todo = [(root, reader, 1)]
     while todo:

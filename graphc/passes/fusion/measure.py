@@ -77,7 +77,7 @@ def _is_light(plan: Plan, node: Node) -> bool:
 
 
 def _store_shared(plan: Plan, node: Node) -> None:
-    """Store operands that all products of a batch share in an order in which none of them can read: each would copy them."""
+    """Store an operand that all products of a batch share, if none of them could read it in place: each would copy it."""
     *batch, m, k, n = axis_names(node.type.rank + 1)
     for operand, axes in enumerate(((m, k), (k, n))):
         low, above = node.inputs[operand], [node]
@@ -115,7 +115,7 @@ def _is_linear(address: Size, axes: tuple[Size, ...]) -> bool:
 
 
 def _rounds(plan: Plan, node: Node) -> bool:
-    """Whether a node rounds what a kernel computes to a type of 16 bits: it is what memory keeps, at half the size."""
+    """Whether a node rounds a result to a 16-bit type: then that is what is stored, in half the bytes."""
     return node.type.dtype.is_storage and any(
         not plan.is_leaf(read.node) and not read.node.type.dtype.is_storage for read in plan.reads[node]
     )
@@ -129,7 +129,7 @@ def _reads_later(plan: Plan, node: Node) -> bool:
 
 
 def _moves(plan: Plan, node: Node) -> bool:
-    """Note a node that does nothing but put the axes of a contraction's result in another order: the contraction does so."""
+    """Note a node that only transposes a contraction's result: the contraction stores it transposed."""
     if len(plan.reads[node]) != 1 or plan.weight[node] or not isinstance(node.op.lowering, Pointwise):
         return False
     (read,) = plan.reads[node]

@@ -1,4 +1,4 @@
-"""Whether two clusters can be one, and the one that they become; or the rule by which they cannot."""
+"""Merge two clusters into one, or say by which rule they cannot be one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from graphc.passes.fusion.refusal import BETWEEN, ELSEWHERE, NO_ROWS, OTHER_ROWS
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-SMALL = 16384  # elements that one thread handles without others' help: it decides an order of adding up, the same for all targets
+SMALL = 16384  # elements that one thread computes alone: part of the order of summation, so the same for all targets
 
 
 def merge(plan: Plan, first: Cluster, second: Cluster) -> Cluster | Rule:
-    """One cluster of both, if they fit and no third lies between; `second` holds nothing that `first` reads."""
+    """The cluster of both, if they fit and no third one must run between them; `first` reads nothing of `second`."""
     if is_full(len(first.nodes) + len(second.nodes)):
         return FULL
     if not plan.acyclic(first, second):
@@ -34,7 +34,7 @@ def merge(plan: Plan, first: Cluster, second: Cluster) -> Cluster | Rule:
 
 
 def common_prefix(plan: Plan, first: Cluster, second: Cluster) -> int | Rule:
-    """How many leading axes two clusters can share as rows, or why they do not fit."""
+    """The number of leading axes that two clusters can share as rows, or the rule by which they do not fit."""
     if second.form.needs is not None:
         return second.form.needs
     if first.form.closed is not None:
@@ -82,7 +82,7 @@ def is_small(shape: Shape) -> bool:
 
 
 def _met(plan: Plan, first: Cluster, second: Cluster) -> list[Node]:
-    """The nodes of two clusters whose reads are to be looked at: those of the first alone were when they came."""
+    """The nodes whose reads decide about the merging: reads within the first cluster were checked when it grew."""
     readers = {reader for n in second.nodes for reader in plan.read_by.get(n, ())}
     if readers:
         readers.intersection_update(first.nodes)
@@ -97,7 +97,7 @@ def _domains(plan: Plan, cluster: Cluster) -> set[Shape]:
 
 
 def _reads_in_place(plan: Plan, first: Cluster, second: Cluster) -> Rule | None:
-    """Why not every element of `second` needs only one element of what `first` makes, and makes the same one."""
+    """The rule by which `second` does not read `first` element by element, at its own index."""
     members = {*first.nodes, *second.nodes}
     size = dims.product(first.shape)
     index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
@@ -111,9 +111,9 @@ def _reads_in_place(plan: Plan, first: Cluster, second: Cluster) -> Rule | None:
         values = [node, *(r.node for r in inside)]
         if all(r.index == plain for r in inside) and all(_is_plain(plan, n, first.shape) for n in values):
             continue
-        if isinstance(first.form, forms.Prefix):  # whose indices, begun anew in every block, say nothing about other shapes
+        if isinstance(first.form, forms.Prefix):  # its indices start anew in every block: they cannot be compared
             return OTHER_SHAPE
-        if dims.product(core_shape(node)) != size or size == 0:  # of nothing, shapes that differ have equally many
+        if dims.product(core_shape(node)) != size or size == 0:  # empty shapes that differ have equally many elements
             return first.form.other_count
         here = {f"d.{a}": i for a, i in enumerate(plan.index_of(node, index, first.shape, ranges))}
         for read in inside:
@@ -124,5 +124,5 @@ def _reads_in_place(plan: Plan, first: Cluster, second: Cluster) -> Rule | None:
 
 
 def _is_plain(plan: Plan, node: Node, shape: Shape) -> bool:
-    """Whether a value's elements lie as those of a shape do."""
+    """Whether a value has the elements of a shape in the same order."""
     return node not in plan.moved and core_shape(node) == shape

@@ -1,4 +1,4 @@
-"""Put sums down the same columns together where they read the same array: it passes through memory once.
+"""Join column sums of one shape that read the same array, so that it is loaded once.
 
     cluster 0: columns [64] { %0 = sum(%x, axes=[0]) }                   cluster 0: columns [64] {
     cluster 1: columns [64] { %2 = sum(%x * %g, axes=[0]) }        =>      %0 = sum(%x, axes=[0])
@@ -19,12 +19,12 @@ from graphc.passes.fusion.cluster import Cluster, is_full
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-# By measuring with 32 registers. The same for all targets: how many sums share a kernel decides how their rows are cut.
-MAX_SUMS = 13  # down the same columns in one kernel: a vector of each in a register, beside what they are made of
+# By measurement with 32 registers. How many sums share a kernel decides how rows are cut, so it is the same for all targets.
+MAX_SUMS = 13  # the most column sums of a kernel: a vector of each is in a register, beside their operands
 
 
 def pair_columns(plan: Plan) -> None:
-    """Put sums down the same columns together where they read the same array: it passes through memory once."""
+    """Join column sums of one shape that read the same array, so that it is loaded once."""
     last: dict[tuple[Any, ...], Cluster] = {}
     for own in plan.order():
         if not isinstance(own.form, forms.Columns):

@@ -17,8 +17,8 @@ from graphc.passes.fusion.probes import Probes
 from graphc.passes.fusion.refusal import Refusal, Rule
 from graphc.passes.fusion.text import print_plan
 
-TINY = 1024  # bytes whose lifetime does not matter
-FEW = 64  # elements of a sum too short for vectors along it: it decides the order of adding up, the same for all targets
+TINY = 1024  # values of so few bytes do not count where lifetimes are compared
+FEW = 64  # the length of a sum that is too short for vectors: part of the order of summation, so the same for all targets
 
 
 class Plan:
@@ -46,14 +46,14 @@ class Plan:
         self.weight: dict[Node, int] = {}
         self._probes = Probes()
         self.moved: dict[Node, tuple[int, ...]] = {}  # contractions' results stored with their axes in another order
-        self.later: set[Node] = set()  # made of values read later alone: not computed where those are made
+        self.later: set[Node] = set()  # computed by its reader, not where its operands are made
         self.fixed: set[Node] = set()  # made of nothing but constants
         self.read_by: dict[Node, list[Node]] = {}  # by nodes that are in a cluster
         self.clusters: dict[int, Cluster] = {}  # the living ones
         self.home: dict[Node, Cluster] = {}
         self.refusals: dict[tuple[Node, Node], tuple[Refusal, ...]] = {}
         self._born = 0
-        self._became: dict[int, int] = {}  # the number of a cluster that is part of another: that one's
+        self._became: dict[int, int] = {}  # the number of a merged cluster -> that of the cluster it has become part of
 
     # --- what a node reads, and whether it is worth a buffer ---
 
@@ -96,7 +96,7 @@ class Plan:
         return forms.Columns
 
     def lane(self, node: Node) -> int | None:
-        """The free axis of a reduction along which neighbours lie side by side in memory, if the reduced axes do so less."""
+        """The free axis of a reduction that is contiguous in memory, if it is more so than the reduced axes."""
         work = self.work[node]
         if not work.free:
             return None
@@ -112,7 +112,7 @@ class Plan:
         return free if score > 0 or (score == 0 and free > reduced) else None
 
     def _stride(self, read: Read, axis: int) -> Size:
-        """How far apart in memory neighbours along a domain axis are."""
+        """The distance in memory of neighbours along an axis of the domain."""
         name = f"d.{axis}"
         linear = dims.ravel(read.index, core_shape(read.node))
         return dims.sub(dims.substitute(linear, {name: 1}), dims.substitute(linear, {name: 0}))
@@ -134,7 +134,7 @@ class Plan:
         return cluster
 
     def take_in(self, clusters: Sequence[Cluster]) -> None:
-        """Have these clusters, in an order in which they can run: which waits for which follows from what their nodes read."""
+        """Take these clusters, in an order in which they can run; which waits for which follows from what their nodes read."""
         self.clusters = {cluster.number: cluster for cluster in clusters}
         self.home = {node: cluster for cluster in clusters for node in cluster.nodes}
         self._born = len(clusters)
@@ -190,14 +190,14 @@ class Plan:
         group.before, group.mask = more & ~both, both
         group.reads, group.readers = (first.reads | second.reads) & ~both, (first.readers | second.readers) & ~both
         todo = [*numbers_of(behind)]
-        while todo:  # what comes after one of the two comes after all that is before the other
+        while todo:  # what follows one of the two follows all that is before the other
             cluster = self._living(todo.pop())
             if more & ~cluster.before:
                 cluster.before |= more
                 todo += numbers_of(cluster.readers)
 
     def _unborn(self, last: Cluster, group: Cluster) -> None:
-        """Give the number of the last cluster, which nobody reads, to the next one: numbers are as few as clusters that stay."""
+        """Free the number of the last cluster, which nobody reads: so there are no more numbers than clusters."""
         self._born -= 1
         for number in numbers_of(last.reads):
             home = self._living(number)
@@ -205,7 +205,7 @@ class Plan:
         last.mask = 0
 
     def _living(self, number: int) -> Cluster:
-        """The cluster that one of this number has become part of, or is."""
+        """The cluster of this number, or the one that it has become part of."""
         path = []
         while number in self._became:
             path.append(number)
@@ -245,7 +245,7 @@ class Plan:
                 wished.setdefault(own, set()).update(reading[variable] - needs[own] - {own})
         waiting = {n: len(given) + len(wished.get(n, ())) for n, given in needs.items()}
         needing = {n: len(given) for n, given in needs.items()}
-        allowed = [n for n in wished if not needs[n]]  # nothing but wishes may stand in their way
+        allowed = [n for n in wished if not needs[n]]  # only preferences may hold these back
         heapq.heapify(allowed)
         needed_by: dict[int, list[int]] = {c.number: [] for c in clusters}
         wished_by: dict[int, list[int]] = {c.number: [] for c in clusters}
@@ -256,14 +256,14 @@ class Plan:
         size = {c.number: sum(bytes_of(n) for n in c.nodes) for c in clusters}
 
         def rank(number: int) -> tuple[bool, int]:
-            """What frees memory or takes hardly any comes first."""
+            """The order among clusters that are ready: those that free memory, or take hardly any, come first."""
             return number not in wished and size[number] > TINY, number
 
         ready = [rank(n) for n, count in waiting.items() if not count]
         heapq.heapify(ready)
         done: dict[int, None] = {}
         while len(done) < len(clusters):
-            if not ready:  # only wishes stand in the way: give up those of the first cluster whose needs are met
+            if not ready:  # only preferences hold clusters back: drop those of the first cluster whose needs are met
                 while allowed[0] in done:
                     heapq.heappop(allowed)
                 heapq.heappush(ready, (False, heapq.heappop(allowed)))

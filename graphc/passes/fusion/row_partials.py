@@ -1,14 +1,14 @@
-"""Take sums down the columns along while the rows go by.
+"""Compute partial column sums in the kernel that goes over the rows anyway.
 
     cluster 0: rows [n | 64] { ... }                   cluster 0: row partials [n | 64] {
     cluster 1: columns [64] { %5 = sum(...) }            rows [n | 64], row partials %5 { ...; %5 = sum(...) }
                                                  =>      columns [64] { %5 = sum(...) }
                                                        }
 
-So the gradients of a normalisation's weight and bias read nothing that its rows do not read anyway. The blocks are those in which
-a kernel of its own would add, and their sums are added in the same way: the bits are the same.
+So the gradients of a normalisation's weight and bias read nothing beyond what its rows read anyway. The blocks are those of a
+kernel of column sums alone, and their sums are added in the same order: the bits are the same.
 
-Afterwards no sums down the columns of few lanes read what rows have in hand anyway.
+Afterwards no column sums of few lanes read, in a kernel of their own, what a kernel of rows has loaded.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from graphc.passes.fusion.cluster import Cluster, bytes_of, is_full
 if TYPE_CHECKING:
     from graphc.passes.fusion.plan import Plan
 
-# Of a row: the sums must fit into the nearest cache beside the row, and fill vectors. It decides the order of adding up, so
-# it is the same for all targets: a vector of the widest, and what 32 kB hold.
+# Lengths of a row: the sums must fill vectors, and fit into the first-level cache beside the row. They are part of the order of
+# summation, so they are the same for all targets: a vector of the widest, and what fits into 32 kB.
 LANES = range(16, 4097)
 
 
 def join_row_partials(plan: Plan) -> None:
-    """Put sums down the columns beside the rows that share the most of what passes through memory."""
+    """Join column sums to the rows with which they share the most memory traffic."""
     for cluster in tuple(plan.clusters.values()):
         if isinstance(cluster.form, forms.Columns):
             _join(plan, cluster)
@@ -58,14 +58,14 @@ def _join(plan: Plan, own: Cluster) -> None:
 
 
 def _near(plan: Plan, sums: list[Node]) -> list[Cluster]:
-    """The clusters that may have in hands something of what the sums read: they make it, or read it too."""
+    """The clusters that may have loaded something that the sums read: those that make it, or read it too."""
     given = {read.node: None for node in sums for read in plan.reads[node]}
     numbers = {plan.home[n].number for g in given for n in (g, *plan.read_by.get(g, ())) if n in plan.home}
     return [plan.clusters[number] for number in sorted(numbers)]
 
 
 def _shared(plan: Plan, group: Cluster, sums: list[Node]) -> float:
-    """The bytes that the sums read of what is in the rows' hands."""
+    """How many bytes the sums read of what the rows have loaded."""
     rows = group.parts[0]
     hands = {*rows.nodes, *(read.node for node in rows.nodes for read in plan.reads[node])}
     rank = len(plan.work[sums[0]].domain)
@@ -74,7 +74,7 @@ def _shared(plan: Plan, group: Cluster, sums: list[Node]) -> float:
 
 
 def _goes_along(plan: Plan, group: Cluster, own: Cluster, sums: list[Node]) -> bool:
-    """Whether sums need of some rows only what lies at their own place there."""
+    """Whether the sums read values of the rows only at the same index."""
     work = plan.work[sums[0]]
     depth = len(work.reduced)
     if not group.form.carries_partials(depth) or group.shape[:depth] != work.domain[:depth]:

@@ -1,4 +1,4 @@
-"""Put clusters under common outer loops, so that what one hands to the next stays with the thread that made it.
+"""Put clusters under common outer loops, so that what one hands to the next stays in the cache of the thread that made it.
 
     cluster 0: product [b, n, n] { ... }                cluster 0: stages [b, n] {
     cluster 1: rows [b, n | n] { ... softmax ... }        product [b, n, n] { ... }
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def stack(plan: Plan) -> None:
-    """Put clusters under the outer loops of those that they read, where what they hand on is theirs alone."""
+    """Put clusters under the outer loops of those that they read, where no other cluster needs the values handed on."""
     for cluster in plan.order():
         _stack(plan, cluster)
 
@@ -71,7 +71,7 @@ def _in_order(plan: Plan, stages: Sequence[Cluster]) -> tuple[Cluster, ...]:
 
 
 def _common(plan: Plan, stages: Sequence[Cluster]) -> int | Rule:
-    """How many leading axes the stages can run over together, the batch and its rows, or the batch alone; or why none."""
+    """How many leading axes the stages can share: those of the batch and its rows, or of the batch; or the rule why none."""
     ranks = {len(s.shape) for s in stages if s.form.leads}
     if len(ranks) != 1:
         return OTHER_RANK
@@ -96,7 +96,7 @@ def handed_on(plan: Plan, stages: Sequence[Cluster]) -> dict[Node, tuple[int, in
 
 
 def _apart(plan: Plan, stages: Sequence[Cluster], prefix: int, by_rows: bool) -> Rule | None:
-    """Why not every stage runs over the same `prefix` axes, and reads of the others what lies at its own place there."""
+    """The rule by which stages do not share `prefix` axes: one has others, or reads another stage at other indices of these."""
     outer = stages[0].shape[:prefix]
     for stage in stages:
         if not stage.form.goes_under(prefix) or stage.shape[:prefix] != outer:
@@ -126,7 +126,7 @@ def _moves_axes(plan: Plan, node: Node, prefix: int) -> bool:
 
 
 def _outer_index(plan: Plan, node: Node) -> tuple[Size, ...]:
-    """A node's own index in the names that its reads use."""
+    """The index of a node over the outer axes, in the names that its reads use."""
     if node in plan.work:
         return axis_names(len(plan.work[node].domain))
     return core_index(node, axis_names(node.type.rank))

@@ -33,7 +33,7 @@ from graphc.passes.lowering.stages import lower_stages
 
 
 def lower(plan: Plan, steps: bool = True) -> Program:
-    """The program of a plan, which is told its sizes; without `steps` all loops are kernels, however long their steps are."""
+    """The program of a plan, without rules for its sizes. Without `steps`, all loops become kernels, however long a step is."""
     graph = plan.graph
     names = names_of(graph)
     crossing = plan.crossing()

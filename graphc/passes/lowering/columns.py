@@ -16,16 +16,16 @@ from graphc.ir.types import bool_
 from graphc.passes.domains import core_shape
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
-TILE = 128  # lanes of a column reduction that one thread keeps in scratch: some vectors of every target, near on every processor
-MANY = 4  # sums that are worth a register each, on every target
-STRIPS = 2  # vectors side by side, up to which each goes along by itself: of more, memory would come in pieces far apart
-FEW = 4  # blocks of rows that are written out for many sums
+TILE = 128  # lanes of a column reduction in scratch: several vectors on every target, within every first-level cache
+MANY = 4  # how many sums get a register each, on every target
+STRIPS = 2  # vectors side by side up to which each runs down the rows by itself; with more, accesses are too far apart
+FEW = 4  # blocks of rows that are unrolled where there are many sums
 BLOCK = 64  # rows added up before their sum joins the compensated total: an order of adding up, the same for all targets
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
 def epilogue(writer: KernelWriter, scope: Scope, made: Mapping[Node, Arg], index: tuple[Size, ...]) -> None:
-    """The elementwise code on what a contraction or column reductions made, all of one shape."""
+    """The elementwise code on the results of a contraction or of column reductions, all of one shape."""
     shape = core_shape(next(iter(made)))
     for node in writer.cluster.nodes:
         at = writer.plan.index_of(node, index, shape, scope.ranges)
@@ -36,7 +36,7 @@ def epilogue(writer: KernelWriter, scope: Scope, made: Mapping[Node, Arg], index
 
 
 def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) -> Call:
-    """The kernel of a cluster; `parts` has its sums of blocks of rows, if another kernel has made them."""
+    """The kernel of a cluster; `parts` has the partial sums of blocks of rows, if another kernel has made them."""
     plan = writer.plan
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
     node = nodes[0]
@@ -64,9 +64,9 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
 
 
 def _strips(start: Size, width: int, vector: int) -> Iterator[tuple[int, int, Size]]:
-    """Lanes from `start` on in strips, each one vector or a part of one: how many, of how many lanes, from where on.
+    """The lanes from `start` on, cut into strips of at most a vector: how many strips, of how many lanes, and from where.
 
-    A vector of each sum goes along the last axis by itself, so that it stays in a register meanwhile.
+    Each strip runs down the rows by itself, so that a vector of every sum stays in a register.
     """
     size = vector
     while width:
@@ -79,7 +79,7 @@ def _strips(start: Size, width: int, vector: int) -> Iterator[tuple[int, int, Si
 def _lower_lanes(
     writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
 ) -> Call:  # fmt: skip
-    """Reductions over rows of neighbouring lanes: a tile of lanes is kept in scratch while the rows, or their parts, go by."""
+    """Reductions over rows for neighbouring lanes: a tile of lanes is in scratch while the loop runs over rows or their parts."""
     node = nodes[0]
     work = writer.plan.work[node]
     names = writer.loop_names(len(work.domain))
@@ -163,7 +163,7 @@ def _lower_lanes(
             lanes(block, join)
 
         if many and isinstance(first.extent, int) and first.extent <= FEW * BLOCK:
-            for number in range(0, first.extent, BLOCK):  # what rows ask about their places can be settled then
+            for number in range(0, first.extent, BLOCK):  # then conditions on the row's index can be decided here
                 block = Scope(writer, body)
                 add_block(block, number, min(number + BLOCK, first.extent))
                 body.body += block.body

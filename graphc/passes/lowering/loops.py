@@ -7,9 +7,9 @@
 
 A body is lowered as a graph of its own, its carries as variables that are updated in place. Then each of its kernels is written
 out: its parallel loops in order, temporaries as scratch, a slice of a sequence as the whole sequence at the step's index.
-Carries of one element are scratch too, which becomes registers; loops of one turn are written without a loop. A loop that
-carries nothing has independent steps, which are parallel; one whose carries are rows that do not depend on each other is shared
-out by rows (partition_carries.py). Where a body calls a routine of Python, so is the loop, each step by the body's own program.
+Carries of one element are scratch too, which becomes registers; a loop of one turn is written without a loop. The steps of a loop
+that carries nothing are independent, so they are parallel; a loop whose carries have independent rows is partitioned by rows
+(partition_carries.py). Where a body calls a routine of Python, Python runs the loop, each step by the body's own program.
 
 A step that is long by itself, or has such a loop within it, stays a program (steps.py): threads share each of its kernels. Within
 a choice or a loop whose end is data all loops are written out.
@@ -88,7 +88,7 @@ class _Kernel:
         return name
 
     def _slices(self, name: str, steps: Size) -> None:
-        """Have the first index of an array be that of the step."""
+        """Give an array the step as its first index."""
         at = next(i for i, p in enumerate(self.params) if p.name == name)
         kind = (self.node.inputs[int(name[1:])].type if name[0] == "x" else self._result_type(int(name[1:]))).shape
         self.params[at] = replace(self.params[at], type=TensorType(self.params[at].type.dtype, (steps, dims.product(kind[1:]))))
@@ -107,7 +107,7 @@ class _Kernel:
         where = () if self.node.where is None else (self.node.where,)
         places = tuple(self.plan.position[n] for n in self.cluster.nodes)
         pairs = sorted(zip(self.params, self.buffers, strict=True), key=lambda pair: pair[0].mode == "out")
-        params, buffers = zip(*pairs, strict=True)  # what is read first, constants too, then what is made
+        params, buffers = zip(*pairs, strict=True)  # parameters that are read, constants too, stand before those that are made
         if self.steps is not None:
             return ir.Call(replace(self.steps, params=params, where=where, nodes=places), buffers)
         return ir.Call(ir.Kernel("k", params, self.parallel, tuple(self.body), tuple(self.scratch), where, places), buffers)
@@ -188,7 +188,7 @@ class _Kernel:
         return carried
 
     def _end(self, carried: Sequence[str]) -> None:
-        """The results are what the carries are at last."""
+        """Store the carries' last values as results."""
         for place, made, node in zip(carried, self.results, self.node.inputs, strict=False):
             if place != made:
                 self.body += self._copied((place, ()), (made, ()), node.type)
@@ -271,7 +271,7 @@ class _Rewriting:
                 case ir.Contract(m=m, n=n, k=k):
                     for axis in (m, n, k):
                         ranges.setdefault(axis.var, set())
-        self.loops: dict[str, Size] = {}  # what the loop variables have become: others, or the start of the only turn
+        self.loops: dict[str, Size] = {}  # what replaces a loop variable: another one, or the start of a loop of one turn
         self.once = {var for var, axes in ranges.items() if [a.extent for a in axes] == [1] and var not in turns}
         for var, axes in ranges.items():
             self.loops[var] = self.size(axes.pop().start) if var in self.once else dims.symbol(kernel.fresh(var))
@@ -283,7 +283,7 @@ class _Rewriting:
         return body
 
     def loop(self, axis: ir.Axis, body: tuple[ir.Statement, ...]) -> tuple[ir.Statement, ...]:
-        """A loop around a body; one turn needs none."""
+        """A loop around a body, or the body alone if there is one turn."""
         if axis.var in self.once:
             return body
         renamed = self.axis(axis)

@@ -1,4 +1,4 @@
-"""Which loops of a body's kernels go over rows that do not depend on each other.
+"""Partition the carries of a loop by rows, where the rows do not depend on each other.
 
     carry %c: [16, 64]                            parallel part < 2 {
     for t < n {                         =>          for t < n {
@@ -20,16 +20,16 @@ from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.program import Accumulate, Axis, Contract, Init, Kernel, Load, Loop, Program, Reduce, Statement, Store, bodies
 
-# Work that is worth a thread's while, by measuring; no element is computed in another way.
-ROWS = 8  # a partition has at least so many
-ELEMENTS = 512  # of the widest carry in a partition, at least
-MANY = 16  # partitions suffice for any number of cores
+# How much work a thread needs, by measurement; the bits of results do not depend on it.
+ROWS = 8  # the fewest rows of a partition
+ELEMENTS = 512  # the fewest elements of the widest carry in a partition
+MANY = 16  # enough partitions for any number of cores
 Vars = frozenset[str]
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A part of the rows of arrays, for one index of a parallel loop."""
+    """The rows of arrays that one iteration of a parallel loop computes."""
 
     axis: Axis
     rows: int
@@ -37,7 +37,7 @@ class Partition:
     turns: tuple[Mapping[str, int], ...]  # for each call the loops that count rows, with the number of their turns for a row
 
     def limited(self, axis: Axis, turns: int) -> Axis:
-        """What is left for this partition of a loop with so many turns for a row."""
+        """The bounds, in this partition, of a loop that has so many turns for each row."""
         first = dims.mul(dims.symbol(self.axis.var), self.each)
         stop = dims.minimum(self.rows, dims.add(first, self.each))
         first, stop = dims.mul(first, turns), dims.mul(stop, turns)
@@ -81,7 +81,7 @@ def _turns(program: Program, rows: int) -> tuple[Mapping[str, int], ...] | None:
 
 @dataclass
 class _Look:
-    """What the statements of a kernel say about rows."""
+    """Whether a kernel's statements keep to rows, and which loops count these."""
 
     kernel: Kernel
     own: Mapping[str, tuple[Size, ...]]  # the shapes of arrays that have rows
@@ -92,12 +92,12 @@ class _Look:
     reduces: list[tuple[str, Vars]] = field(default_factory=list)
 
     def turns(self) -> dict[str, int] | None:
-        """The loops that count rows, if each access is in one of them, and no sum is over several rows."""
+        """The loops that count rows, if each access lies within one of them, and no sum runs over several rows."""
         parallel = frozenset(a.var for a in self.kernel.parallel)
         if not self._body(self.kernel.body, parallel):
             return None
         counting = self.counts.keys()
-        if self.kernel.scratch and not counting <= parallel:  # what one row leaves there another could read
+        if self.kernel.scratch and not counting <= parallel:  # another row could read what this one has left there
             return None
         if any(len(around & counting) != 1 for around in self.inside):
             return None
@@ -128,7 +128,7 @@ class _Look:
         return True
 
     def _access(self, shape: tuple[Size, ...], index: tuple[Size, ...], around: Vars) -> bool:
-        """Whether a loop variable alone is the first index, of which a row has a whole number."""
+        """Whether the first index is a loop variable alone, of which each row has a whole number of turns."""
         if not shape or not isinstance(shape[0], int) or shape[0] % self.rows:
             return False
         var = next((v for v in around if index[0] == dims.symbol(v)), None)

@@ -1,4 +1,4 @@
-"""Running reductions: the elements along an axis combined one after the other, every result on the way kept.
+"""Running reductions: the elements along an axis combined one after the other, with every intermediate result kept.
 
 Rows, and neighbouring lanes where the axis is not the last, run in parallel. A long axis is cut into blocks of equal length: the
 blocks are combined, then their results, and every block starts from what lies before it. A recurrence is not cut.
@@ -21,13 +21,13 @@ from graphc.passes.lowering.columns import TILE, epilogue
 from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 
 # BLOCK and GROUP are an order of adding up: the same for all targets.
-BLOCK = 1024  # elements that follow each other in one chain
-GROUP = 4  # elements of a row combined with each other before the accumulator waits for them
-LIGHT = 24  # the weight of code up to which a group of elements is written out
+BLOCK = 1024  # elements of one chain
+GROUP = 4  # elements of a row that are combined first, so that the accumulator's chain is shorter
+LIGHT = 24  # the weight of code up to which a group of elements is unrolled
 
 
 class _Run:
-    """A kernel that walks along the axis of a node: its loops, and the accumulators of one row or of a tile of lanes."""
+    """A kernel along the axis of a node: its loops, and the accumulators of one row or of a tile of lanes."""
 
     def __init__(self, writer: KernelWriter) -> None:
         self.writer = writer
@@ -103,7 +103,7 @@ class _Run:
         return body
 
     def grouped(self) -> bool:
-        """Whether elements are combined in groups: the accumulator's chain of roundings is what a single row waits for."""
+        """Whether elements are combined in groups: a single row is bound by the latency of the accumulator's chain."""
         light = sum(self.writer.plan.weight[n] for n in self.writer.cluster.nodes) <= LIGHT
         return self.lane is None and light and self.dtype.is_float and self.combine in (ADD, MUL, MAX, MIN)
 
@@ -134,11 +134,11 @@ class _Run:
         return scalar_text(self.combine.code)(k, Value(k, old.arg), *(Value(k, v) for v in values)).arg
 
     def element(self, scope: Scope, old: Value) -> Arg:
-        """One step along the node's operands."""
+        """The element of one step."""
         return self.combined(scope, old, *(scope.value(x, self.index) for x in self.node.inputs))
 
     def result(self, scope: Scope, old: Value) -> Arg:
-        """The same, the result kept and what is made of it."""
+        """One step, whose result is stored, with the code that follows it."""
         found = self.element(scope, old)
         epilogue(self.writer, scope, {self.node: found}, core_index(self.node, self.index))
         return found
@@ -196,7 +196,7 @@ def _blocks(run: _Run, before: Size, parts: Param, name: str) -> Call:
 
 
 def _offsets(run: _Run, before: Size, parts: Param, sums: Param, name: str) -> Call:
-    """What lies before each block but the first."""
+    """The combination of all blocks before each block but the first."""
     along = Axis(run.writer.loop("u"), before)
     place = run.place(dims.symbol(along.var))
 

@@ -18,8 +18,8 @@ from graphc.passes.lowering.columns import epilogue
 from graphc.passes.lowering.scope import Code, KernelWriter, Scope
 from graphc.passes.lowering.tiling import outer_tiles, split_length
 
-PLACES = 256  # places of a scatter that are worked out together: 2 kB, which every processor keeps near
-Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what becomes of an element, and of its index in the product's core
+PLACES = 256  # indices of a scatter that are computed together: 2 kB, which every first-level cache holds
+Finish = Callable[[Scope, Ref, tuple[Size, ...]], None]  # what is done with a result element, given its index in the product
 
 
 def lower_contract(writer: KernelWriter) -> list[Call]:
@@ -63,7 +63,7 @@ def _lower_split(writer: KernelWriter, node: Node, length: int) -> list[Call]:
 
     contract = contraction(writer, {part: count, k: size}, (), Axis(m, rows), Axis(n, columns), run, store)
     calls = [writer.call([Axis(part, count)], [contract], {partial: name})]
-    # One row at a time: a row of sums in scratch, to which the rows of all parts are added in turn.
+    # One row at a time: scratch has a row of sums, to which the rows of all parts are added in order.
     writer = KernelWriter(writer.plan, writer.cluster, writer.crossing, writer.names)
     sums = writer.new_scratch(node.type.dtype, (columns,))
     index = (dims.symbol(m), dims.symbol(n))
@@ -143,7 +143,7 @@ def lower_scatter(writer: KernelWriter) -> Call:
     if not axes or not any(isinstance(s, Load) and axes[-1].var in dims.names(*s.index) for s in trial.body):
         body.loops(axes, lambda scope: put(scope, place(scope)))
         return writer.call((), body.body)
-    # Every element goes to a place of its own: the places of a block are worked out first, in vectors.
+    # Every element goes to an index of its own: those of a block are computed first, in vectors.
     last, block = axes[-1], Axis(writer.loop("u"), dims.floordiv(dims.add(axes[-1].extent, PLACES - 1), PLACES))
     start = dims.mul(dims.symbol(block.var), PLACES)
     run = Axis(last.var, dims.minimum(last.extent, dims.add(start, PLACES)), start)
@@ -167,7 +167,7 @@ def lower_scatter(writer: KernelWriter) -> Call:
 
 
 def _flat(call: Call, shape: Shape) -> Call:
-    """The call of a kernel whose arrays of a shape have one axis, as the places that were worked out count."""
+    """The call of a kernel whose arrays are flat, as the indices that were computed are."""
     kernel = call.kernel
     assert isinstance(kernel, Kernel)
     chosen = {p.name for p in kernel.params if p.type.shape == shape}

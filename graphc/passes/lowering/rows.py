@@ -1,9 +1,9 @@
 """Rows kernels: an outer space in parallel, and inside one row elementwise code and reductions of the axes that are left.
 
-The code of a row is cut into levels: what needs a reduction's result comes one level later, in a loop of its own. A value
-needed in a later loop is computed again if that costs no more than a load, else kept in scratch (or in the buffer it has
-anyway). Reductions over everything, and over the rows, take a partial result from each chunk of rows, which a second kernel
-combines.
+The code of a row is cut into levels: what needs a reduction's result comes one level later, in a loop of its own. A value that
+a later loop needs is computed again if that costs no more than a load; otherwise it is kept in scratch, or in the buffer that it
+has anyway. Reductions over everything, and over the rows, make a partial result of each chunk of rows; a second kernel combines
+these.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from graphc.passes.lowering.columns import BLOCK
 from graphc.passes.lowering.scope import KernelWriter, Scope
 from graphc.passes.trace import EXPENSIVE
 
-CHUNK = 8192  # elements of a total that one thread adds up: an order of adding up, the same for all targets
-HEAVY = 2 * EXPENSIVE  # the weight of code once a row from which vectors of rows pay
+CHUNK = 8192  # elements of a total that one thread adds up: part of the order of summation, so the same for all targets
+HEAVY = 2 * EXPENSIVE  # the weight of code per row from which on vectors over rows pay
 
 
 Stage = tuple[int, Shape, bool]  # level, axes inside the row, whether it searches a position (which does not vectorise)
@@ -189,8 +189,8 @@ def no_total(scope: Scope, node: Node, value: Arg) -> None:
 
 
 def split_tail(writer: KernelWriter) -> tuple[Cluster, ...]:
-    """A cluster's rows, and apart from them what is computed from their results once a row, if that is much: many rows at a time
-    it is vector code. Empty if there is nothing to gain."""
+    """A cluster's rows, and apart from them what is computed once a row from their results, if that is much: over many rows
+    it becomes vector code. Empty if there is nothing to gain."""
     cluster, plan = writer.cluster, writer.plan
     tail: set[Node] = set()
     for node in reversed(cluster.nodes):
@@ -223,7 +223,7 @@ def lower_rows(writer: KernelWriter) -> list[Call]:
 
 
 def _lower_flat(writer: KernelWriter, rows: Rows) -> Call:
-    """Purely elementwise code: one long loop if every access allows it, else a loop over the last axis."""
+    """Elementwise code alone: one flat loop if every access allows it, else a loop over the last axis."""
     rank = rows.prefix
     size = dims.product(rows.outer)
     if rank > 1:
@@ -277,7 +277,7 @@ def _flatten(kernel: Kernel, i: str) -> Kernel | None:
 
 
 def _lower_totals(writer: KernelWriter, rows: Rows) -> list[Call]:
-    """Rows in chunks, a partial result of every total and column sum from each; a kernel a total that combines its partials."""
+    """Rows in chunks, each with a partial result of every total and column sum; for each total a kernel that combines them."""
     outer = dims.product(rows.outer)
     length = max((dims.product(rows.rest(n)) for n in writer.cluster.nodes), key=lambda n: n if isinstance(n, int) else 1 << 30)
     chunk = max(1, CHUNK // max(1, length)) if isinstance(length, int) else 16

@@ -79,7 +79,7 @@ class Scope:
         self.body.append(Store(buffer, at, value))
 
     def loops(self, axes: Sequence[Axis], inside: Callable[[Scope], None]) -> None:
-        """Nested loops around what `inside` writes; a variable's range may be known here, if the loop covers a part of it."""
+        """Nested loops around what `inside` writes. A variable may have another range, where a loop covers a part of an axis."""
         scopes = [self]
         for axis in axes:
             scopes.append(Scope(self.writer, scopes[-1], {axis.var: self.ranges.get(axis.var, axis.stop)}))
@@ -126,17 +126,17 @@ class KernelWriter:
         self.scratch: dict[Node, Scratch] = {}
         self.parts: dict[Node, Param] = {}  # memory of row_partials: a part for each block of rows, at index `block`
         self.block: Size = 0
-        self.handed: dict[Node, tuple[str, tuple[Size, ...]]] = {}  # to later stages: where, and the first place of it there
+        self.handed: dict[Node, tuple[str, tuple[Size, ...]]] = {}  # memory, and where the part in it begins
         self.spare: list[Scratch] = []
         self._count = 0
 
     def enter(self, stage: Cluster) -> None:
-        """Go on with a stage."""
+        """Begin to write a stage."""
         self.cluster = stage
         self.members = set(stage.nodes)
 
     def loop(self, name: str) -> str:
-        """A name for a loop variable that no dimension has."""
+        """A name for a loop variable, different from those of all dimensions."""
         while name in self.plan.dims:
             name += "_"
         return name
@@ -150,11 +150,11 @@ class KernelWriter:
         return str(self._count - 1)
 
     def keeps(self, node: Node) -> bool:
-        """Whether a member's value leaves its stage."""
+        """Whether a member's value is needed outside of its stage."""
         return node in self.crossing or node in self.handed
 
     def place(self, node: Node, core: tuple[Size, ...]) -> tuple[str, tuple[Size, ...]]:
-        """The memory of a node's value, and the place of a core index in it."""
+        """The memory of a node's value, and the index in it of an element given by its core index."""
         if node in self.parts:
             return self.parts[node].name, (self.block, *core)
         if node in self.group:
@@ -178,7 +178,7 @@ class KernelWriter:
             self.scratch[node] = Scratch(f"s{len(self.scratch) + len(self.spare)}", node.type.dtype, shape)
 
     def hand_on(self, node: Node, shape: Shape, start: tuple[Size, ...], memory: Scratch | None = None) -> Scratch:
-        """Keep a value for later stages: the part of it that begins at `start` in its last axes; in new scratch, or in given."""
+        """Keep the part of a value that begins at `start` in the last axes for later stages, in new or in given scratch."""
         if memory is None:
             self.new_scratch(node.type.dtype, shape)
             memory = self.spare[-1]
@@ -191,7 +191,7 @@ class KernelWriter:
         body: Sequence[Statement],
         partial: Mapping[Param, str] = NO_PARTIALS,
     ) -> Call:
-        """The kernel with this body, called on its nodes' buffers; `partial` adds parameters with buffers of their own."""
+        """The call of the kernel with this body, on its nodes' buffers; `partial` adds parameters with buffers of their own."""
         buffers = {name: self.names[n] for n, name in (*self.given.items(), *self.made.items())}
         params = [Param(name, n.type, "in") for n, name in self.given.items()]
         params += [Param(name, n.type, "out") for n, name in self.made.items()]

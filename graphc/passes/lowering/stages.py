@@ -1,4 +1,4 @@
-"""Several stages under common outer loops: what one hands to the next stays with the thread that made it.
+"""Several stages under common outer loops: what one stage hands to the next stays in the cache of its thread.
 
 The outer loops are those of the batch, and of its rows in tiles if every stage goes row by row; then a kernel is
 
@@ -24,7 +24,7 @@ from graphc.passes.lowering.products import contraction
 from graphc.passes.lowering.rows import Rows, no_total
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
-# By measuring: rows enough to read the right operand once for many, few enough that what stages hand on stays near.
+# By measurement: many rows share one reading of the right operand, and what stages hand on still fits into the cache.
 TILE = 64  # rows that one thread takes through all stages
 WHOLE = 128  # a batch's rows up to this many are one tile
 

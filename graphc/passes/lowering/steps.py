@@ -4,9 +4,9 @@
       the statements of k0, k1      =>       program body { k0 ...; k1 ... }
     }                                      }
 
-As statements of one kernel a body is run by one thread, unless rows can be shared out. As a program its kernels are shared among
-threads one after the other, as those of the whole program are. A carry's new value is written over the old one where all have
-read that; elsewhere into a second memory, and the two change places when the step has ended.
+As statements of one kernel, a body is run by one thread unless its rows can be partitioned. As a program, each of its kernels is
+shared among all threads, as those of the whole program are. A carry's new value overwrites the old one where that has been read
+by all; elsewhere it goes into a second memory, and the two change places at the end of the step.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from graphc.ir.dims import Size
 from graphc.ir.names import unused
 from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
 
-LONG = 100_000  # statements of a step from which on threads may share them: some ten microseconds, what waking threads costs
-DEPTH = 8  # of steps in steps
+LONG = 100_000  # statements of a step from which on threads share it: some ten microseconds, what waking them costs
+DEPTH = 8  # the deepest nesting of steps in steps
 ASSUMED = 32  # what a size is taken to be that is not known yet
 
 

@@ -1,8 +1,8 @@
 """How a contraction is cut into tiles that threads compute: by its sizes alone, so that results never depend on threads.
 
-What was measured (AVX-512, float32, sums of 1024): tiles of 512 x 128 are fastest, those of 64 x 64 at most a tenth slower; with
-few rows a tile needs 128 columns; the panels of up to 128 rows need not be copied. So tiles are large, for little traffic between
-cache and memory, and shrink only until there are enough of them to share.
+Measured with AVX-512, float32, sums of 1,024: tiles of 512 x 128 are fastest, and those of 64 x 64 at most a tenth slower; with
+few rows a tile needs 128 columns; up to 128 rows, panels need not be copied. So tiles are large, for little traffic between cache
+and memory, and shrink only until there are enough of them to share among threads.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from graphc.ir.dims import Size
 
 LARGE = (512, 128)  # rows and columns of a tile where there is work for many
-WORK = 1 << 18  # products that are worth a thread's while: some 3 microseconds
-RUN = 4096  # products of one sum that a thread adds up where several share it: an order of adding up, the same for all targets
+WORK = 1 << 18  # multiplications from which on a thread pays: some 3 microseconds
+RUN = 4096  # terms of a sum that a thread adds up where several share it: part of the order of summation, for all targets
 MANY = 16  # tiles that suffice for any number of cores
-USUAL = {"m": 512, "n": 128, "k": 256, "batch": 1}  # what a size is taken for that only a call knows
+USUAL = {"m": 512, "n": 128, "k": 256, "batch": 1}  # the value assumed for a size that only a call knows
 
 
 def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = (), panel: int = 32) -> tuple[int, int]:
@@ -39,7 +39,7 @@ def outer_tiles(m: Size, n: Size, k: Size, batch: Sequence[Size] = (), panel: in
         tall, wide = min(tall, tall_limit), min(wide, wide_limit) if rows >= 16 else wide
     tall, wide = _even(rows, tall, 1), _even(columns, wide, panel)
     parts = -(-rows // tall)
-    if parts > 1 and parts * times * -(-columns // wide) % 2:  # or one thread of two would wait while the other does the last
+    if parts > 1 and parts * times * -(-columns // wide) % 2:  # or one of two threads would wait for the last tile
         tall = -(-rows // (parts + 1))
     return tall, wide
 
@@ -58,6 +58,6 @@ def split_length(m: Size, n: Size, k: Size, batch: Sequence[Size] = ()) -> int |
 
 
 def _even(size: int, tile: int, multiple: int) -> int:
-    """A tile that cuts a size into as many parts as the given one, of nearly equal size."""
+    """The tile that cuts a size into as many parts as the given tile does, but of nearly equal size."""
     parts = max(1, -(-size // tile))
     return size if parts == 1 else -(-size // (parts * multiple)) * multiple
