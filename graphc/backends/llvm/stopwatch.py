@@ -35,7 +35,8 @@ def times(run: NativeProgram, binding: Binding, context: Context, arrays: Sequen
     """The time of each call of a program, in their order; the context has not run. Variables have their old values afterwards."""
     ready = [np.array(a, order="C") for a in arrays]
     with _variables_kept(run):
-        context.run(tuple(ready))  # places every address
+        made = context.run(tuple(ready))  # places every address; what is timed writes into these results
+    assert made is not None, "these are arrays of the sizes that were bound"
     with _variables_kept(run):
         return list(_each(run, binding, context))
 

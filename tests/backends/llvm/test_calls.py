@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import sysconfig
+import weakref
 
 import numpy as np
 import pytest
 
 import graphc as gx
-from graphc.backends.llvm import calls, runtime
+from graphc.backends.llvm import calls, runtime, stopwatch
 from graphc.backends.llvm.executor import Context, PublicContext
 
 
@@ -119,6 +120,28 @@ def test_threads_and_loops(way):
         gx.set_num_threads(before)
     assert made[0] == made[1] and made[0][:2] == made[0][2:]
     assert [row.kernel for row in f.profile(given).rows] == [call.kernel.name for call in f.program.calls]
+
+
+def test_what_is_timed_writes_into_results_that_somebody_holds(way, monkeypatch):
+    made = []
+
+    def remembered(run):
+        def wrapped(self, arguments):
+            results = run(self, arguments)
+            made.extend(map(weakref.ref, results))
+            return results
+
+        return wrapped
+
+    def each(*given):
+        assert len(made) == 3 and all(result() is not None for result in made)
+        return timed(*given)
+
+    timed = stopwatch._each
+    monkeypatch.setattr(stopwatch, "_each", each)
+    for kind in (Context, PublicContext):
+        monkeypatch.setattr(kind, "run", remembered(kind.run))
+    assert _sum_and_double().profile(np.ones((2, 3), "f4"), np.ones(3, "f4")).rows
 
 
 def test_objects_that_lie_otherwise_are_not_read(monkeypatch):
