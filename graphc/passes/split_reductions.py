@@ -147,7 +147,7 @@ class _Splitter:
                     self.join(made, statement, value)
                 case Loop():
                     made += self.loop(statement, own)
-                    for name in own.keys() & self.compensated.keys():
+                    for name in (name for name in own if name in self.compensated):  # in the order of the text, in every process
                         if _count((statement,), name) != 0 and _count(statements[i + 1 :], name) == 0:
                             self.finish(made, name)
                 case Contract(left=left, right=right, k=k) if statement.run is None:

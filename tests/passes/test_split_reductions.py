@@ -7,7 +7,8 @@ import pytest
 
 import graphc as gx
 from graphc.ir.combines import ADD, MUL
-from graphc.ir.program import Accumulate, Contract, Join, Loop, Reduce, statements_of
+from graphc.ir.program import Accumulate, Contract, Init, Join, Loop, Reduce, statements_of
+from graphc.ir.scalar import Let
 
 RNG = np.random.default_rng(5)
 
@@ -126,3 +127,14 @@ def test_a_contraction_adds_up_the_runs_that_the_program_names(k: int, run: int)
     wanted = gx.compile([x, y], x @ y, backend="program")(a, b)
     for f in native:
         np.testing.assert_array_equal(f(a, b), wanted)
+
+
+def test_sums_end_in_the_order_in_which_they_begin():
+    """Equal programs have equal texts in every process: the keys of compiled code."""
+    x = gx.placeholder("x", ("n", 3), "float64")
+    f = gx.compile([x], [gx.sum(x[:, 0] * x[:, 1] + k) for k in range(7)])
+    for kernel in f.program.kernels:
+        begun = [s.name for s in kernel.body if isinstance(s, Init)]
+        totals = {s.args[2].name: s for s in kernel.body if isinstance(s, Let) and s.op == "select"}
+        assert [name for name in begun if name in totals] == list(totals)
+    assert any(len([s for s in kernel.body if isinstance(s, Let) and s.op == "select"]) > 4 for kernel in f.program.kernels)
