@@ -17,37 +17,13 @@ import numpy as np
 
 from graphc.errors import GraphError, ParseError
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import Combine, combine_of
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import PLAIN, QUOTED, unquoted, written
 from graphc.ir.operation import VOCABULARY, Requirement
-from graphc.ir.program import (
-    Accumulate,
-    Axis,
-    Block,
-    Branch,
-    Buffer,
-    Call,
-    Called,
-    Contract,
-    HostCall,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Param,
-    Program,
-    Reduce,
-    Scratch,
-    Statement,
-    Steps,
-    Store,
-    While,
-    sign,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
 from graphc.ir.signature import SizeRule
 from graphc.ir.target import TARGETS, Target, host
@@ -108,7 +84,7 @@ def parse_graph(text: str) -> Graph:
     return parser.ended(parser.graph(), "the graph")
 
 
-def parse_program(text: str) -> Program:
+def parse_program(text: str) -> ir.Program:
     """The program that a text denotes. Its variables are names and types: the values are not in the text.
 
     Raises ParseError with line and column.
@@ -135,7 +111,7 @@ def parse_program(text: str) -> Program:
     return parser.ended(parser.program(), "the program")
 
 
-def parse_kernel(text: str) -> Called:
+def parse_kernel(text: str) -> ir.Called:
     """The kernel, the host call or the steps that a text denotes; ParseError with line and column."""
     parser = Parser(text)
     return parser.ended(parser.kernel(), "the kernel")
@@ -371,13 +347,13 @@ class Parser:
 
     # --- programs ---
 
-    def program(self) -> Program:
+    def program(self) -> ir.Program:
         """A program, then its kernels."""
         self.expect("program")
         name = self.title("the program's name")
         self.expect("{")
         target = self.target() if self.take("target") else host()
-        buffers: dict[str, Buffer] = {}
+        buffers: dict[str, ir.Buffer] = {}
         slots: tuple[Size, ...] = ()
         initial: dict[str, str] = {}
         sizes: list[SizeRule] = []
@@ -415,15 +391,15 @@ class Parser:
                 self.expect("(")
                 calls.append((at, kernel, self.several(")", known), made))
         outputs = self.several("}", known)
-        kernels: dict[str, Called] = {}
+        kernels: dict[str, ir.Called] = {}
         while self.peek("kernel"):
             at, found = self.at, self.kernel()
             if found.name in kernels:
                 raise self.error(f"kernel {found.name} is defined twice", at)
             kernels[found.name] = found
         inputs = tuple(b.name for b in buffers.values() if b.role == "input")
-        signed = sign(buffers, inputs, outputs, updates, sizes, requirements, initial)
-        return Program(name, buffers, tuple(self.call(kernels, *c) for c in calls), signed, slots, target)
+        signed = ir.sign(buffers, inputs, outputs, updates, sizes, requirements, initial)
+        return ir.Program(name, buffers, tuple(self.call(kernels, *c) for c in calls), signed, slots, target)
 
     def target(self) -> Target:
         """The target of a program: a name, and its facts where the name does not say all."""
@@ -455,7 +431,7 @@ class Parser:
         self.expect(",")
         return Requirement(left, relation, right, unquoted(self.kind("string", "what is wrong otherwise")))
 
-    def buffer(self, initial: dict[str, str]) -> Buffer:
+    def buffer(self, initial: dict[str, str]) -> ir.Buffer:
         """A buffer; what the first value of a variable is called joins `initial`."""
         at = self.at
         role = self.kind("word", "a buffer, a call, 'size', 'require', 'arena', 'update' or 'return'")
@@ -468,11 +444,11 @@ class Parser:
             initial[name] = unquoted(self.kind("string", "the name of its first value"))
         slot = int(self.kind("number", "the slot's number")) if self.take("slot") else None
         value = _array(self.attr(), kind).array if self.take("=") else None
-        return Buffer(name, kind, role, slot, value)
+        return ir.Buffer(name, kind, role, slot, value)
 
     def call(
-        self, kernels: dict[str, Called], at: int, name: str, given: tuple[str, ...], made: tuple[str, ...]
-    ) -> Call:  # fmt: skip
+        self, kernels: dict[str, ir.Called], at: int, name: str, given: tuple[str, ...], made: tuple[str, ...]
+    ) -> ir.Call:  # fmt: skip
         if name not in kernels:
             raise self.error(f"there is no kernel {name}", at)
         kernel = kernels[name]
@@ -483,45 +459,45 @@ class Parser:
         for p in kernel.params:
             if p.mode == "inout" and read[p.name] != wrote[p.name]:
                 raise self.error(f"{name} reads and writes {written(p.name)}: it cannot be two buffers", at)
-        return Call(kernel, tuple(wrote[p.name] if p.mode == "out" else read[p.name] for p in kernel.params))
+        return ir.Call(kernel, tuple(wrote[p.name] if p.mode == "out" else read[p.name] for p in kernel.params))
 
-    def kernel(self) -> Called:
+    def kernel(self) -> ir.Called:
         self.expect("kernel")
         name = self.kind("word", "the kernel's name")
         self.dtypes = {}
         self.expect("(")
         given = self.several(")", self.parameter)
         self.expect("->")
-        made: list[Param] = []
+        made: list[ir.Param] = []
         while not self.take("{"):
             made.append(self.parameter())
             if not self.peek("{"):
                 self.expect(",")
         both = {p.name for p in given} & {p.name for p in made}
-        params = [Param(p.name, p.type, "inout" if p.name in both else "in") for p in given]
-        params += [Param(p.name, p.type, "out") for p in made if p.name not in both]
+        params = [ir.Param(p.name, p.type, "inout" if p.name in both else "in") for p in given]
+        params += [ir.Param(p.name, p.type, "out") for p in made if p.name not in both]
         if self.take("python"):
             return self.host_call(name, tuple(params))
         if self.take("steps"):
             return self.steps(name, tuple(params))
         axes = self.several("{", self.axis) if self.take("parallel") else None
-        scratch: list[Scratch] = []
+        scratch: list[ir.Scratch] = []
         while self.take("scratch"):
             p = self.parameter()
-            scratch.append(Scratch(p.name, p.type.dtype, p.type.shape))
+            scratch.append(ir.Scratch(p.name, p.type.dtype, p.type.shape))
         body = self.body()
         if axes is not None:
             self.expect("}")
-        return Kernel(name, tuple(params), axes or (), body, tuple(scratch))
+        return ir.Kernel(name, tuple(params), axes or (), body, tuple(scratch))
 
-    def parameter(self) -> Param:
+    def parameter(self) -> ir.Param:
         name = self.name("a parameter")
         self.expect(":")
         kind = self.type()
         self.dtypes[name] = kind.dtype
-        return Param(name, kind, "in")
+        return ir.Param(name, kind, "in")
 
-    def host_call(self, name: str, params: tuple[Param, ...]) -> HostCall:
+    def host_call(self, name: str, params: tuple[ir.Param, ...]) -> ir.HostCall:
         at, op = self.at, self.kind("word", "an operation")
         if op not in VOCABULARY:
             raise self.error(f"unknown operation {op!r}", at)
@@ -535,9 +511,9 @@ class Parser:
         operation = VOCABULARY[op]
         made = operation.infer(*(p.type for p in params if p.mode != "out"), **attrs)
         several = isinstance(made, TupleType)
-        return HostCall(name, params, operation, tuple(attrs.items()), several, tuple(programs))
+        return ir.HostCall(name, params, operation, tuple(attrs.items()), several, tuple(programs))
 
-    def steps(self, name: str, params: tuple[Param, ...]) -> Steps:
+    def steps(self, name: str, params: tuple[ir.Param, ...]) -> ir.Steps:
         count = self.expression()
         self.expect("(")
         found = dict(self.several(")", self.attribute))
@@ -545,7 +521,7 @@ class Parser:
         program = self.program()
         self.expect("}")
         self.expect("}")
-        return Steps(name, params, program, count, found["carries"], found["sequences"], found.get("reverse", False))
+        return ir.Steps(name, params, program, count, found["carries"], found["sequences"], found.get("reverse", False))
 
     def attribute(self) -> tuple[str, Any]:
         key = self.kind("word", "an attribute")
@@ -554,40 +530,40 @@ class Parser:
 
     # --- statements ---
 
-    def body(self) -> tuple[Statement, ...]:
+    def body(self) -> tuple[ir.Statement, ...]:
         """Statements up to a }, which is taken."""
         found = []
         while not self.take("}"):
             found.append(self.statement())
         return tuple(found)
 
-    def block(self) -> Block:
+    def block(self) -> ir.Block:
         """Statements, then a value, up to a }, which is taken."""
         found = []
         while not self.is_number() and self.tokens[self.next + 1].text != "}":
             found.append(self.statement())
         value = self.arg(None)
         self.expect("}")
-        return Block(tuple(found), value)
+        return ir.Block(tuple(found), value)
 
-    def statement(self) -> Statement:
+    def statement(self) -> ir.Statement:
         token = self.tokens[self.next]
         if token.kind == "value":
             return self.definition()
         if self.take("store"):
             buffer, index = self.place()
             self.expect(",")
-            return Store(buffer, index, self.arg(self.dtypes[buffer]))
+            return ir.Store(buffer, index, self.arg(self.dtypes[buffer]))
         if self.take("for"):
             axis = self.axis()
             self.expect("{")
-            return Loop(axis.var, axis.stop, self.body(), axis.start)
+            return ir.Loop(axis.var, axis.stop, self.body(), axis.start)
         if self.take("while"):
             self.expect("{")
             test = self.block()
             self.expect("do")
             self.expect("{")
-            return While(test, self.body())
+            return ir.While(test, self.body())
         if self.take("case"):
             choice = self.arg(t.int64)
             self.expect("==")
@@ -597,14 +573,14 @@ class Parser:
                 self.expect("{")
                 bodies.append(self.body())
                 if not self.take("case"):
-                    return Branch(choice, tuple(bodies))
+                    return ir.Branch(choice, tuple(bodies))
         if self.take("contract"):
             return self.contract()
         combine = self.combine("a statement")
         self.expect("into")
         buffer, index = self.place()
         self.expect(",")
-        return Accumulate(buffer, index, combine, self.arg(self.dtypes[buffer]))
+        return ir.Accumulate(buffer, index, combine, self.arg(self.dtypes[buffer]))
 
     def combine(self, what: str) -> Combine:
         at, text = self.at, self.title(what)
@@ -613,7 +589,7 @@ class Parser:
         except ValueError as error:
             raise self.error(str(error), at) from None
 
-    def contract(self) -> Contract:
+    def contract(self) -> ir.Contract:
         m = self.axis()
         self.expect(",")
         n = self.axis()
@@ -633,22 +609,22 @@ class Parser:
         self.expect("{")
         epilogue = self.body()
         self.expect("}")
-        return Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue, run)
+        return ir.Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue, run)
 
-    def definition(self) -> Statement:
+    def definition(self) -> ir.Statement:
         name = self.name("a value")
         self.expect("=")
         if self.take("load"):
             buffer, index = self.place()
             self.dtypes[name] = self.dtypes[buffer]
-            return Load(name, self.dtypes[buffer], buffer, index, self.arg(t.bool_) if self.take("if") else None)
+            return ir.Load(name, self.dtypes[buffer], buffer, index, self.arg(t.bool_) if self.take("if") else None)
         if self.take("init"):
             combine = self.combine("how values are combined")
             self.expect(":")
             dtype = self.dtype()
             self.dtypes[name] = t.int64 if combine.positions else dtype
             self.dtypes[f"{name} combined"] = dtype
-            return Init(name, dtype, combine)
+            return ir.Init(name, dtype, combine)
         if self.take("reduce"):
             combine = self.combine("how values are combined")
             self.expect("(")
@@ -660,7 +636,7 @@ class Parser:
             self.expect(",")
             value = self.arg(self.dtypes[f"{name} combined"])
             self.expect(")")
-            return Reduce(name, self.dtypes[name], combine, value, self.expression() if self.take("at") else None)
+            return ir.Reduce(name, self.dtypes[name], combine, value, self.expression() if self.take("at") else None)
         if self.take("join"):
             combine = self.combine("how values are combined")
             self.expect("(")
@@ -669,7 +645,7 @@ class Parser:
                 raise self.error(f"buffer {written(buffer)} is not defined", at)
             self.expect(")")
             self.dtypes[name] = self.dtypes[buffer]
-            return Join(name, self.dtypes[name], combine, buffer)
+            return ir.Join(name, self.dtypes[name], combine, buffer)
         return self.let(name)
 
     def let(self, name: str) -> Let:
@@ -753,14 +729,14 @@ class Parser:
         self.expect("[")
         return name, self.several("]", self.expression)
 
-    def axis(self) -> Axis:
+    def axis(self) -> ir.Axis:
         var = self.kind("word", "a loop variable")
         if self.take("<"):
-            return Axis(var, self.expression())
+            return ir.Axis(var, self.expression())
         self.expect("in")
         start = self.expression()
         self.expect("..")
-        return Axis(var, self.expression(), start)
+        return ir.Axis(var, self.expression(), start)
 
     def expression(self) -> Size:
         """An index expression, as it is written: what can be said more simply stays."""
