@@ -22,7 +22,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import fuzz  # noqa: E402
+from fuzzing.case import Case  # noqa: E402
+from fuzzing.comparing import same_bits  # noqa: E402
+from fuzzing.graphs import build  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc.backends.interpreter import leaf_value  # noqa: E402
@@ -135,7 +137,7 @@ class Executable(Written):
         return made
 
 
-def check(case: fuzz.Case, folder: Path, kind: type[Written], compiler: str, flags: str, **options: Any) -> str | None:
+def check(case: Case, folder: Path, kind: type[Written], compiler: str, flags: str, **options: Any) -> str | None:
     """What is wrong with the C program of a graph; None if nothing is. InputError where it cannot be exported."""
     graph = case.graph
     run = gx.compile(graph.inputs, graph.outputs, graph.updates)
@@ -150,10 +152,10 @@ def check(case: fuzz.Case, folder: Path, kind: type[Written], compiler: str, fla
     for v, a in initial.items():
         leaf_value(v, {})[...] = a
     for k, (a, b) in enumerate(zip(got, want, strict=True)):
-        if not fuzz.same_bits(a, np.asarray(b)):
+        if not same_bits(a, np.asarray(b)):
             return f"result {k}: {a.ravel()[:8]} where native code has {np.asarray(b).ravel()[:8]}"
     for name, b in new.items():
-        if not fuzz.same_bits(state[name], b):
+        if not same_bits(state[name], b):
             return f"variable {name}: {state[name].ravel()[:8]} where native code has {b.ravel()[:8]}"
     return None
 
@@ -178,7 +180,7 @@ def main() -> int:
         folder = options.keep or Path(scratch)
         folder.mkdir(exist_ok=True)
         for index in indices:
-            case = fuzz.build(options.seed, index)
+            case = build(options.seed, index)
             try:
                 why = check(case, folder, kind, options.compiler, options.flags, blocked=not options.plain, **more)
             except InputError as error:

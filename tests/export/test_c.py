@@ -28,7 +28,8 @@ from graphc.ir.types import INTEGERS
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 import export_c  # noqa: E402
-import fuzz  # noqa: E402
+from fuzzing.comparing import same_bits  # noqa: E402
+from fuzzing.graphs import build  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 COMPILER = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
@@ -50,7 +51,7 @@ def state_of(f: gx.Compiled, library: export_c.Library) -> dict[str, Array]:
 
 def assert_same_bits(got: Any, want: Any) -> None:
     for a, b in zip(got, want, strict=True):
-        assert fuzz.same_bits(a, np.asarray(b)), (a, b)
+        assert same_bits(a, np.asarray(b)), (a, b)
 
 
 # --- bits ------------------------------------------------------------------------------------------------------------
@@ -61,7 +62,7 @@ def assert_same_bits(got: Any, want: Any) -> None:
 @pytest.mark.parametrize("index", [1, 3, 4, 6])
 def test_random_graphs_have_the_bits_of_native_code(index: int, tmp_path: Path) -> None:
     try:
-        assert export_c.check(fuzz.build(7, index), tmp_path, export_c.Library, str(COMPILER), STRICT) is None
+        assert export_c.check(build(7, index), tmp_path, export_c.Library, str(COMPILER), STRICT) is None
     except InputError as error:
         assert "computed by Python" in str(error)
 
@@ -187,7 +188,7 @@ def test_primitives_in_software(name: str, software: ctypes.CDLL) -> None:
         want = PRIMITIVES[op](given[0])
     made = np.empty(len(given[0]), NUMPY[result])
     getattr(software, f"over_{name}")(*(ctypes.c_void_p(a.ctypes.data) for a in (*given, made)), ctypes.c_long(len(made)))
-    assert fuzz.same_bits(made.view(want.dtype), want)
+    assert same_bits(made.view(want.dtype), want)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

@@ -150,6 +150,10 @@ MACHINE = """
 #if defined(__FAST_MATH__) || (defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0)
 #error "floats are to be computed as they are written: without -ffast-math, and in their own type"
 #endif
+#if defined(__GNUC__) && !defined(__clang__)
+/* gcc cannot know that loops over lanes do not run where an array has fewer elements, and warns of that */
+#pragma GCC diagnostic ignored "-Waggressive-loop-optimizations"
+#endif
 #if defined(__GNUC__) && defined(__OPTIMIZE__)
 #if defined(__FMA__) || defined(__aarch64__) || (defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)) || (__riscv_flen >= 32)
 #define GRAPHC_HAS_FMA_F32
