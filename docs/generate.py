@@ -22,8 +22,10 @@ docs/training.json, which are not measured again.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import difflib
+import functools
 import importlib
 import inspect
 import io
@@ -31,6 +33,7 @@ import json
 import linecache
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -435,16 +438,84 @@ def lowering() -> str:
     return fill(text, "source", _fence("python", names["f"].kernels[0].source))
 
 
-def onnx_page() -> str:
-    """The text of docs/onnx.md."""
-    from graphc.onnx.operators import OPERATORS
+ONNX = 28  # the operator set that the table of operators goes up to: the newest when it was written
 
-    own = sorted(name for name in OPERATORS if "::" not in name)
-    others = sorted(name for name in OPERATORS if "::" in name)
-    lines = [f"{len(own)} of ONNX's own domain:", "", ", ".join(own) + ".", "", "Of others: " + ", ".join(others) + "."]
-    text = fill((DOCS / "onnx.md").read_text(encoding="utf-8"), "operators", "\n".join(lines))
+
+def onnx_page() -> str:
+    """The text of docs/onnx.md. The table of operators stays where an older onnx is installed."""
+    import onnx
+
+    text = (DOCS / "onnx.md").read_text(encoding="utf-8")
+    if onnx.defs.onnx_opset_version() >= ONNX:
+        text = fill(text, "operators", "\n".join(onnx_operators()))
     text = fill(text, "not saved", "\n".join(not_saved()))
     return fill(text, "suite", onnx_suite(json.loads((DOCS / "onnx-suite.json").read_text(encoding="utf-8"))))
+
+
+def onnx_operators() -> list[str]:
+    """A row for each operator of ONNX's own domain that is read: its versions, and what of it is not."""
+    import onnx
+
+    from graphc.onnx.operators import OPERATORS
+
+    history: dict[str, list[Any]] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if schema.domain == "" and schema.since_version <= ONNX:
+            history.setdefault(schema.name, []).append(schema)
+    rows: list[str] = []
+    defined: list[str] = []
+    refused: dict[str, list[str]] = {}
+    for name, schemas in sorted(history.items()):
+        schemas.sort(key=lambda schema: schema.since_version)
+        ends = [schema.since_version for schema in schemas[1:]] + [ONNX + 1]
+        read = [str(s.since_version) for s, end in zip(schemas, ends, strict=True) if end > 7 and not s.deprecated]
+        if not read:
+            continue
+        if name not in OPERATORS:
+            if schemas[-1].has_function or schemas[-1].has_context_dependent_function:
+                defined.append(name)
+            else:
+                refused.setdefault("graphc has no texts", []).append(name)
+            continue
+        known, unread, never = _said(OPERATORS[name])
+        if never:
+            refused.setdefault(unread[0], []).append(name)
+        else:
+            rows.append(f"| {name} | {', '.join(read)} | {', '.join(known)} | {'; '.join(unread)} |")
+    others = sorted(name for name in OPERATORS if "::" in name)
+    return [
+        f"{len(rows)} of ONNX's own domain, of operator sets 7 to {ONNX}:", "",
+        "| operator | versions | what must be known | what is refused |", "|---|---|---|---|", *rows, "",
+        f"By the standard's definition: {', '.join(defined)}. Of other domains: {', '.join(others)}.", "",
+        "Refused: " + "; ".join(f"{', '.join(names)} ({why})" for why, names in sorted(refused.items())) + ".",
+    ]  # fmt: skip
+
+
+def _said(operator: Any) -> tuple[list[str], list[str], bool]:
+    """What a function of a call must know, with which words it refuses what it does not read, and whether that is all."""
+    known: dict[str, None] = {}
+    unread: dict[str, None] = {}
+    todo, done = [operator], set()
+    while todo:
+        function = todo.pop()
+        function = function.func if isinstance(function, functools.partial) else function
+        if not inspect.isfunction(function) or function in done:
+            continue
+        done.add(function)
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+            match node:
+                case ast.Call(ast.Name(name), args) if any(isinstance(a, ast.Name) and a.id == "call" for a in args):
+                    todo.append(function.__globals__.get(name))
+                case ast.Call(ast.Attribute(ast.Name("call"), "known" | "ints" | "listed"), [_, ast.Constant(what), *_]):
+                    known[what] = None
+                case ast.Call(ast.Attribute(ast.Name("call"), "error"), [words, *_]):
+                    parts = words.values if isinstance(words, ast.JoinedStr) else [words]
+                    text = "".join(part.value if isinstance(part, ast.Constant) else "..." for part in parts)
+                    if re.search(r"read|needs|data|no size|no multiple", text):
+                        unread[text] = None
+    body = ast.parse(textwrap.dedent(inspect.getsource(operator))).body[0] if inspect.isfunction(operator) else None
+    never = isinstance(body, ast.FunctionDef) and isinstance(body.body[0], ast.Raise)
+    return list(known), list(unread), never
 
 
 def onnx_suite(found: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The documents: their Python runs, their diff applies, their links lead somewhere, their generated parts can be made.
 
 A block that starts with ```python is part of one program with the file's other blocks; what stands in a plain block right after
-one that prints is not compared. ```python kernel is generated kernel source: it is parsed, not run.
+one that prints is not compared. ```python kernel is generated kernel source: it is parsed, not run. ```python torch is run where
+torch is at hand, by tests/onnx/test_page.py.
 """
 
 from __future__ import annotations
