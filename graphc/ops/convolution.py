@@ -521,7 +521,7 @@ convolve: Op = composite(
     "convolve",
     infer=_convolve_type,
     reference=_convolve_reference,
-    expand=_convolve,
+    expand=lambda x, w, **options: ops.astype(_convolve(x, w, **options), x.dtype),  # sums of small integers are int64
     vjp=_convolve_vjp,
     samples=(
         Sample(((2, 5, 3), (3, 3, 4)), {**_PLAIN, "size": (3,), "first": False}),
@@ -706,7 +706,7 @@ kernel_gradient: Op = composite(
     "kernel_gradient",
     infer=_gradient_type,
     reference=_gradient_reference,
-    expand=_gradient,
+    expand=lambda x, g, **options: ops.astype(_gradient(x, g, **options), x.dtype),
     vjp=_gradient_vjp,
     samples=(
         Sample(((2, 5, 3), (2, 3, 4)), {**_PLAIN, "kernel": (3,), "first": False}),

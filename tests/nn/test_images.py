@@ -478,6 +478,22 @@ def test_images_that_turn_out_too_small_are_an_error_before_anything_runs() -> N
         run(np.zeros((1, 3, 2), "float32"))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_small_integers_stay_in_their_type(backend: str) -> None:
+    """Sums of products of one channel in, or one out, of each group wrap around as products of matrices do."""
+    x, w = gx.placeholder("x", (2, 3, 5), "int8"), gx.placeholder("w", (6, 1, 3), "int8")
+    a, b = (np.random.default_rng(0).integers(-99, 99, shape).astype("int8") for shape in ((2, 3, 5), (6, 1, 3)))
+    options = {"stride": (1,), "dilation": (1,), "before": (0,), "groups": 3, "first": True}
+    back = gx.ops.convolution.kernel_gradient(x, gx.ops.concat([x, x], 1)[:, :, :3], kernel=(3,), **options)
+    for got, want in zip(
+        gx.compile([x, w], [gx.nn.conv(x, w, groups=3), back], backend=backend)(a, b),
+        (gx.ops.convolve.reference(a, b, size=(3,), **options),
+         gx.ops.convolution.kernel_gradient.reference(a, np.concatenate([a, a], 1)[:, :, :3], kernel=(3,), **options)),
+        strict=True,
+    ):  # fmt: skip
+        assert got.dtype == np.int8 and np.array_equal(got, want)
+
+
 # --- layouts ---------------------------------------------------------------------------------------------------------
 
 

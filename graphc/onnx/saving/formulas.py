@@ -283,6 +283,15 @@ def _tan(k: Elements, x: S) -> S:
     return k.op("sin", x) / k.op("cos", x)
 
 
+def _asin(k: Elements, x: S) -> S:
+    return k.op("atan", x / k.op("sqrt", (1.0 - x) * (x + 1.0)))
+
+
+def _acos(k: Elements, x: S) -> S:
+    half = k.op("atan", k.op("sqrt", (1.0 - x) / (x + 1.0)))
+    return half + half
+
+
 def _sinh(k: Elements, x: S) -> S:
     size = abs(x)
     e = _expm1(k, k.op("minimum", size, k.const(350.0, x.dtype)))
@@ -340,6 +349,7 @@ FORMULAS: Mapping[str, Callable[..., S | None]] = {
     "trunc": _trunc, "fma": _fma, "quot": _quot, "rem": _rem, "shl": _shl, "shr": _shr, "isfinite": _isfinite,
     "remainder": _remainder, "fmod": _fmod, "floor_divide": _floor_divide, "signbit": _signbit, "copysign": _copysign,
     "exp2": _wide(_exp2), "expm1": _wide(_expm1), "log1p": _wide(_log1p), "log2": _wide(_log2), "log10": _wide(_log10),
+    "asin": _asin, "acos": _acos,
     "tan": _tan, "sinh": _sinh, "cosh": _cosh, "asinh": _asinh, "acosh": _acosh, "atanh": _atanh, "cbrt": _wide(_cbrt),
     "hypot": _wide(_hypot),
 }  # fmt: skip

@@ -36,7 +36,7 @@ KERNELS: Mapping[str, frozenset[DType]] = {
     "Equal": _NUMBERS | {t.bool_},
     "Expand": _ALL - {t.bfloat16},
     "LayerNormalization": _BOTH,
-    "MatMul": _COMMON | {t.uint32, t.uint64},
+    "MatMul": _COMMON,  # and of unsigned integers, but then products over nothing fail
     "MaxPool": _BOTH | {t.int8, t.uint8},
     "Neg": _BOTH | {t.int8, t.int16, t.int32, t.int64},
     "Pad": _WIDE | {t.bool_, t.float16, t.bfloat16},

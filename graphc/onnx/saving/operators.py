@@ -154,11 +154,12 @@ def printed(w: Writer, node: Node, **attrs: object) -> Value:
 
 @lowered(Composite)
 def composite(w: Writer, node: Node) -> Value:
-    """By what computes it."""
+    """By what computes it; floats of 16 bits in float32, rounded once."""
     lowering = node.op.lowering
     assert isinstance(lowering, Composite)
-    leaves = [gx.placeholder(f"x{i}", x.type.shape, x.type.dtype) for i, x in enumerate(node.inputs)]
-    return inlined(w, Graph(leaves, [lowering.expand(*leaves, **node.attrs)]), given(w, node))[0]
+    leaves = [gx.placeholder(f"x{i}", x.type.shape, x.type.dtype.arithmetic) for i, x in enumerate(node.inputs)]
+    values = [w.cast(value, leaf.dtype) for value, leaf in zip(given(w, node), leaves, strict=True)]
+    return w.cast(inlined(w, Graph(leaves, [lowering.expand(*leaves, **node.attrs)]), values)[0], node.type.dtype)
 
 
 def inlined(w: Writer, graph: Graph, values: Sequence[Value], sizes: Mapping[str, Value] | None = None) -> list[Value]:

@@ -337,7 +337,7 @@ _WIDER: Mapping[DType, tuple[DType, ...]] = {
     t.float16: (t.float32, t.float64), t.bfloat16: (t.float32, t.float64), t.float32: (t.float32, t.float64),
     t.float64: (t.float64,),
 }  # fmt: skip
-MODULAR = frozenset(("Add", "Sub", "Mul"))  # which the bits of the unsigned of the same size give too
+MODULAR = frozenset(("Add", "MatMul", "Mul", "Sub"))  # which the bits of the unsigned of the same size give too
 MOVES = frozenset(
     ("Concat", "Expand", "Gather", "GatherElements", "Pad", "Reshape", "ScatterElements", "Slice", "Tile", "Transpose")
 )
