@@ -14,7 +14,7 @@ from graphc.layers.config import from_data, to_data
 from graphc.layers.layer import Layer, Source, flat, source_of
 from graphc.models.fit import evaluate, fit, predict, predict_on_batch, test_on_batch, train_on_batch
 from graphc.models.history import Figures, History
-from graphc.models.saving import StrPath, load_weights, save, save_weights
+from graphc.models.saving import StrPath, export, load_weights, save, save_weights
 from graphc.models.structure import calls_between, described, restored
 from graphc.models.summary import mimebundle, plot, summary
 from graphc.models.training import Programs, Step
@@ -187,6 +187,22 @@ class Model(Layer):
     def save(self, path: StrPath) -> None:
         """Write the model into a folder: structure, weights, state, and how it is trained; see `gx.models.load`."""
         save(self, path)
+
+    def export(self, path: StrPath, format: str = "onnx", **options: Any) -> Any:
+        """Write what the model predicts as ONNX, for others to run: `gx.onnx.save`, which takes the options.
+
+        >>> import pathlib, tempfile, graphc as gx
+        >>> model = gx.models.Sequential([gx.layers.Dense(3, activation="relu", input_shape=(4,))])
+        >>> made = model.export(pathlib.Path(tempfile.mkdtemp()) / "small.onnx")
+        >>> [tensor.name for tensor in made.graph.initializer][:2]
+        ['0/kernel', '0/bias']
+        """
+        if format != "onnx":
+            raise gx.errors.InputError(
+                f"export: the format {format!r} is not there", where=gx.errors.caller(),
+                hint='format="onnx"; model.save(path) writes what gx.models.load reads',
+            )  # fmt: skip
+        return export(self, path, **options)
 
     def save_weights(self, path: StrPath, *, names: Any = None, dtype: Any = None) -> None:
         """Write the variables by path into a file, .npz or .safetensors; names and dtype as in `gx.save`."""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import graphc as gx
 from graphc import Tensor
 from graphc.layers.config import from_data, to_data
-from graphc.layers.layer import Layer
+from graphc.layers.layer import Layer, flat
+from graphc.models.naming import output_names
 
 if TYPE_CHECKING:
     from graphc.models.model import Model
@@ -85,6 +86,31 @@ def load(path: StrPath) -> Model:
         raise gx.errors.FileError(f"load: {os.fspath(path)!r} has no variables", where=gx.errors.caller())
     gx.load(arrays, model.state)
     return model
+
+
+def export(model: Model, path: StrPath, **options: Any) -> Any:
+    """Write what a model predicts as ONNX: see `gx.onnx.save`, which takes the options.
+
+    Inputs and outputs have the model's names, the batch has any size, and weights are called by their paths. Raises InputError
+    where it is not known what the model takes.
+    """
+    if model.inputs is not None:
+        taken = [(x.attrs["name"], _types(x)) for x in flat(model.inputs)]
+    elif model.called_with:
+        taken = [(f"input{i}", kind) for i, kind in enumerate(_types(model.called_with))]
+    elif model.input_shape is not None:
+        taken = [("input0", _types(gx.placeholder("input0", ("batch", *model.input_shape), model.dtype)))]
+    else:
+        raise gx.errors.InputError(
+            f"export: what {model.name} takes is not known", where=gx.errors.caller(),
+            hint="call it once, or give its input_shape",
+        )  # fmt: skip
+    symbols = [_placeholder(kind, name) for name, kind in taken]
+    outputs = model(*symbols, training=False)
+    names = output_names(model, outputs)
+    results = flat(outputs)
+    named = dict(zip(names, results, strict=True)) if names else results[0] if len(results) == 1 else results
+    return gx.onnx.save(Path(path), flat(symbols), named, weights=model.variables, **options)
 
 
 def save_weights(model: Layer, path: StrPath, **options: Any) -> None:

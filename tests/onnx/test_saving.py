@@ -119,6 +119,47 @@ def test_a_step_takes_its_state_and_gives_the_new_one() -> None:
         assert np.allclose(now[v.name], v.value, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (gx.nn.softmax, ["Softmax"]), (lambda x: gx.nn.softmax(x, axis=0), ["Softmax"]), (gx.nn.log_softmax, ["LogSoftmax"]),
+        (gx.nn.relu, ["Relu"]), (gx.nn.gelu, ["Equal", "Where", "Gelu"]), (gx.nn.layer_norm, ["LayerNormalization"]),
+        (lambda x: gx.nn.layer_norm(x, np.arange(6, dtype="f"), np.ones(6, "f"), eps=0.1), ["LayerNormalization"]),
+        (lambda x: gx.where(x <= 0, 1, x), ["LessOrEqual", "Where"]),
+        (lambda x: gx.exp(x) * gx.reciprocal(gx.sum(gx.exp(x), axis=1, keepdims=True)),
+         ["Exp", "ReduceSum", "Reshape", "Div", "Mul"]),
+    ],
+)  # fmt: skip
+def test_functions_are_recognised_by_their_parts(function: Any, wanted: list[str]) -> None:
+    x = gx.placeholder("x", ("n", 6), "float32")
+    model, _ = checked([x], {"y": function(x)}, [RNG.normal(size=(4, 6)).astype("f")])
+    assert operators(model) == wanted
+
+
+def test_a_model_of_layers_is_exported_by_its_names(tmp_path: Path) -> None:
+    model = gx.models.Sequential([
+        gx.layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 2)), gx.layers.BatchNormalization(),
+        gx.layers.MaxPooling2D(2), gx.layers.Flatten(), gx.layers.Dropout(0.5), gx.layers.Dense(3, activation="softmax"),
+    ])  # fmt: skip
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    x = RNG.normal(size=(6, 8, 8, 2)).astype("f")
+    model.fit(x, np.arange(6) % 3, epochs=1, verbose=0)
+    made = model.export(tmp_path / "m.onnx")
+    onnx.checker.check_model(made, full_check=True)
+    assert {"0/kernel", "0/bias", "5/kernel"} < {t.name for t in made.graph.initializer}
+    assert {"Conv", "MaxPool", "MatMul"} < {*operators(made)}
+    (got,) = walk.run(made, {made.graph.input[0].name: x})
+    assert np.allclose(got, model.predict(x, verbose=0), atol=1e-6)
+    a = gx.layers.Input((3,), name="left")
+    other = gx.models.Model({"left": a}, {"sum": gx.layers.Dense(2)(a)})
+    made = other.export(tmp_path / "other.onnx")
+    assert [i.name for i in made.graph.input] == ["left"] and [o.name for o in made.graph.output] == ["sum"]
+    with pytest.raises(gx.errors.InputError, match="is not there"):
+        other.export(tmp_path / "no", format="tf_saved_model")
+    with pytest.raises(gx.errors.InputError, match=r"what .* takes is not known"):
+        gx.models.Sequential([gx.layers.Dense(2)]).export(tmp_path / "no.onnx")
+
+
 def test_names_of_weights_may_be_given() -> None:
     x, w = gx.placeholder("x", (2,), "float32"), gx.variable(np.ones(2, "f"), name="w")
     model = to_model([x], x * w, weights={"encoder.w": w})

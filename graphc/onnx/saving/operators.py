@@ -20,6 +20,7 @@ Made = Value | tuple[Value, ...] | None
 Rule = Callable[..., Made]
 RULES: dict[str, Rule] = {}  # by the operation's name
 BY_LOWERING: dict[type, Rule] = {}
+RECOGNISED: list[Callable[[Writer, Node], Value | None]] = []  # what sees functions of several nodes in their last one
 FOLLOWED = ("broadcast_to", "full", "constant")  # written where they are read
 
 
@@ -71,6 +72,10 @@ def written(w: Writer, node: Node) -> tuple[Value, ...]:
         found = w.found(node.inputs[0])
         assert found is not None
         return (found[node.attrs["index"]],)
+    for recognise in RECOGNISED:
+        value = recognise(w, node)
+        if value is not None:
+            return (value,)
     rule = RULES.get(node.op.name)
     made = rule(w, node, **node.attrs) if rule is not None else None
     if made is None:
@@ -168,6 +173,6 @@ def inlined(w: Writer, graph: Graph, values: Sequence[Value], sizes: Mapping[str
         return write(w, graph)
 
 __all__ = [
-    "BY_LOWERING", "FOLLOWED", "RULES", "elements", "given", "inlined", "loose", "lowered", "parts_of", "refused", "saves",
-    "value_of", "write", "written",
+    "BY_LOWERING", "FOLLOWED", "RECOGNISED", "RULES", "elements", "given", "inlined", "loose", "lowered", "parts_of", "refused",
+    "saves", "value_of", "write", "written",
 ]  # fmt: skip

@@ -60,7 +60,7 @@ def convolve(
     w: Writer, node: Node, stride: Counts, dilation: Counts, before: Shape, size: Shape, groups: Size, first: bool
 ) -> Value | None:  # fmt: skip
     kind, nd = node.type, len(stride)
-    taps = tuple(int(n) for n in (node.inputs[1].type.shape[2:] if first else node.inputs[1].type.shape[:-2]))  # type: ignore[arg-type]
+    taps = tuple(int(n) for n in (node.inputs[1].type.shape[2:] if first else node.inputs[1].type.shape[:-2]))
     fixed = all(isinstance(n, int) for n in node.inputs[1].type.shape) and isinstance(groups, int)
     some = all(n != 0 for n in (*kind.shape, *node.inputs[0].type.shape, *taps))
     if working("Conv", kind.dtype) is None or not kind.dtype.is_float or not fixed or not some:
