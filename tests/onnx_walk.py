@@ -1,4 +1,4 @@
-"""Every operation of the vocabulary as an ONNX model, run by onnxruntime: python tests/onnx_walk.py [-k NAME] [--failures]
+"""Every operation of the vocabulary as an ONNX model, run by onnxruntime: python tests/onnx_walk.py [-k NAME] [--graphs N]
 
 The operands are those of the walk over the vocabulary (tests/test_walk.py): every sample with every data type. A result must be
 graphc's: within the bound that graphc's own code is held to, or within ROUNDINGS units of the last place of an element or of a
@@ -116,10 +116,59 @@ def try_case(case: walk.Case, rng: np.random.Generator) -> str:
     return ""
 
 
+ENOUGH = {2: 1e-2, 4: 1e-4, 8: 1e-6}  # of a random graph's results, by the bytes of an element
+
+
+def try_graph(case: Any) -> str:
+    """What went wrong with a random graph: its outputs by onnxruntime are those of the interpreter, but for roundings."""
+    graph = case.graph
+    inputs, updates = list(graph.inputs), list(graph.updates)
+    try:
+        model = to_model(inputs, list(graph.outputs), updates)
+    except ModelError as error:
+        return f"refused: {error.message}"
+    onnx.checker.check_model(model, full_check=True)
+    lost = untyped(model)
+    if lost:
+        return f"untyped: {lost}"
+    made = run(model, {x.attrs["name"]: np.asarray(a) for x, a in zip(inputs, case.values, strict=True)})
+    wanted = gx.compile(inputs, list(graph.outputs), backend="interpreter", passes=())(*case.values)
+    for number, (got, want) in enumerate(zip(made, wanted, strict=False)):
+        if (got.dtype, got.shape) != (want.dtype, want.shape):
+            return f"wrong: output {number} is {got.dtype}{list(got.shape)} instead of {want.dtype}{list(want.shape)}"
+        a, b = got.astype(np.float64), want.astype(np.float64)
+        share = ENOUGH.get(want.itemsize, 0.0) if t.as_dtype(want.dtype).is_float else 0.0
+        largest = min(float(np.max(np.abs(b[np.isfinite(b)]), initial=0)), 1e30)
+        beyond = ~np.isfinite(a) & ~np.isfinite(b)  # whether that is inf or NaN may hang on the order of a sum
+        a, b = np.where(beyond, 0, a), np.where(beyond, 0, b)
+        if not np.allclose(a, b, rtol=share, atol=0.1 * share * largest, equal_nan=True):
+            return f"wrong: output {number} is off by {np.nanmax(np.abs(a - b))}"
+    return ""
+
+
+def graphs(count: int, seed: int) -> int:
+    """Random graphs of the whole vocabulary, as tests/fuzz.py has them; gives how many went wrong."""
+    from fuzzing.graphs import build
+
+    counts: Counter[str] = Counter()
+    for index in range(count):
+        try:
+            wrong = try_graph(build(seed, index))
+        except Exception as error:
+            wrong = f"crash: {type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}"
+        counts[wrong.partition(":")[0] or "passed"] += 1
+        if wrong:
+            print(f"graph {index}: {wrong}")
+    print("random graphs:", dict(counts))
+    return counts["wrong"] + counts["crash"] + counts["untyped"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-k", default="")
     parser.add_argument("--failures", action="store_true")
+    parser.add_argument("--graphs", type=int, default=0, help="random graphs beside the walk")
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--dtypes", nargs="*", default=[d.name for d in t.DTYPES])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -144,7 +193,8 @@ def main() -> None:
     print(dict(counts), f"{len(walk.OPERATIONS) - len(by_op)} of {len(walk.OPERATIONS)} operations in all types")
     for name, wrong in by_op.items():
         print(name, wrong)
-    sys.exit(any(not wrong.startswith("refused") for wrong in by_op.values()))
+    bad = any(not wrong.startswith("refused") for wrong in by_op.values())
+    sys.exit(bool(graphs(options.graphs, options.seed)) or bad)
 
 
 if __name__ == "__main__":
