@@ -16,6 +16,7 @@ import pytest
 import graphc as gx
 from graphc.backends import load_backend
 from graphc.ir.program import Kernel
+from graphc.ir.types import ArrayValue
 from graphc.ir.verify import verify
 from graphc.ir.verify_program import verify_program
 from graphc.passes.fusion.verify import verify_plan
@@ -65,17 +66,30 @@ def verified(change: Pass) -> Pass:
     return checked
 
 
+LARGE = 1 << 16  # elements of a constant: how more of them are written is tests/ir/test_text.py's
 READ: set[str] = set()  # texts of plans, programs and kernels that are known to read back
 
 
 def read_back(program: gx.ir.Program) -> None:
     """The text of a program reads back as the same program. Kernels that several passes leave as they are are read once."""
-    if not all(isinstance(c.kernel, Kernel) for c in program.calls):
-        read_once(program, equal=False)  # what holds graphs or programs is equal to itself alone
-        return
     for kernel in program.kernels:
-        read_once(kernel)
-    read_once(program.with_called(lambda called: Kernel(called.name, called.params, (), ())))
+        if isinstance(kernel, Kernel):
+            read_once(kernel)
+    program = without_large(program)
+    plain = all(isinstance(c.kernel, Kernel) for c in program.calls)  # what holds graphs or programs is equal to itself alone
+    read_once(program.with_kernels(lambda kernel: Kernel(kernel.name, kernel.params, (), ())), equal=plain)
+
+
+def without_large(program: gx.ir.Program) -> gx.ir.Program:
+    """The program without the elements of its large constants: the weights of a network take seconds to write."""
+    large = {b.name: replace(b, value=None) for b in program.buffers.values() if b.value is not None and b.value.size > LARGE}
+    inside = program.with_programs(without_large)
+    return replace(inside, buffers={**inside.buffers, **large}) if large else inside
+
+
+def is_large(graph: gx.ir.Graph) -> bool:
+    values = (v for node in graph.nodes for v in node.attrs.values())
+    return any(isinstance(v, ArrayValue) and v.array.size > LARGE for v in values)
 
 
 def read_once(noun: Any, equal: bool = True) -> None:
@@ -97,10 +111,11 @@ def readable(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         made = change(source, **more)
         if isinstance(made, gx.passes.Plan):
             verify_plan(made)
-            text = str(made)
-            if text not in READ:
-                READ.add(text)
-                assert str(verify_plan(gx.ir.parse(text))) == text
+            if not is_large(made.graph):
+                text = str(made)
+                if text not in READ:
+                    READ.add(text)
+                    assert str(verify_plan(gx.ir.parse(text))) == text
         if isinstance(made, gx.ir.Program) and made is not source:
             verify_program(made)
             read_back(made)

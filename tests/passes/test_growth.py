@@ -14,13 +14,14 @@ import pytest
 
 import graphc as gx
 from benchmarks.growth import FAMILIES
-from graphc import passes
 from graphc.backends.llvm.compile import Text
 from graphc.backends.llvm.source import print_source
 from graphc.ir.graph import subgraphs
 from graphc.ir.program import Kernel
 from graphc.ir.target import host
-from graphc.passes import DEFAULT
+from graphc.ir.verify import verify
+from graphc.ir.verify_program import verify_program
+from graphc.passes import DEFAULT, LOWERING  # as they are: what tests do after every pass is counted once, by itself
 from graphc.passes.fusion import cluster
 
 TIMES = 4  # the larger graph has so many times the nodes
@@ -63,9 +64,13 @@ def work(family: str, size: int, gradient: bool) -> tuple[int, dict[str, int]]:
         declared += len(nodes)
         todo += [body for node in nodes for body in subgraphs(node)]
     stage: Any = graph
-    for change in (*DEFAULT, *passes.LOWERING):
+    step("verify", lambda: verify(graph))
+    for change in (*DEFAULT, *LOWERING):
         given = stage
         stage = step(change.__name__, lambda change=change, given=given: change(given))
+    step("verify program", lambda: verify_program(stage))
+    text = step("print program", lambda: str(stage))
+    step("read program", lambda: gx.ir.parse(text))
     for kernel in dict.fromkeys(call.kernel for call in stage.calls if isinstance(call.kernel, Kernel)):
         source = step("print source", lambda kernel=kernel: print_source(kernel, host()))
         step("front end", lambda source=source: Text(source.text, source.names, host()).llvm(""))
