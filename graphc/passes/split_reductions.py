@@ -41,27 +41,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import ADD, MUL, PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.pieces import piece
-from graphc.ir.program import (
-    RUN,
-    Accumulate,
-    Contract,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Program,
-    Reduce,
-    Scratch,
-    Statement,
-    Store,
-    bodies,
-    with_bodies,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let, Ref
 from graphc.ir.types import DType
 from graphc.passes.elementary import FUNCTIONS
@@ -75,11 +59,11 @@ WRITTEN, FUNCTION = 256, 24  # statements up to which a loop is written out; tho
 BLOCK = 512  # elements whose sum joins a total with its rounding error kept
 
 
-def split_reductions(program: Program) -> Program:
+def split_reductions(program: ir.Program) -> ir.Program:
     """The program with the order of its kernels' reductions written out."""
-    done: dict[int, Kernel] = {}
+    done: dict[int, ir.Kernel] = {}
 
-    def once(kernel: Kernel) -> Kernel:
+    def once(kernel: ir.Kernel) -> ir.Kernel:
         if id(kernel) not in done:
             done[id(kernel)] = _split(kernel)
         return done[id(kernel)]
@@ -87,18 +71,18 @@ def split_reductions(program: Program) -> Program:
     return program.with_kernels(once)
 
 
-def _split(kernel: Kernel) -> Kernel:
+def _split(kernel: ir.Kernel) -> ir.Kernel:
     splitter = _Splitter(kernel)
     body = splitter.body(kernel.body)
     return replace(kernel, body=body, scratch=(*kernel.scratch, *splitter.scratch))
 
 
-def _has_order(reduce: Reduce) -> bool:
+def _has_order(reduce: ir.Reduce) -> bool:
     """Whether a reduction depends on its order, or is code that may be combined in any, and gains by it."""
     return reduce.combine.declared or (reduce.dtype.is_float and reduce.combine in (ADD, MUL))
 
 
-def _fits_lanes(reduce: Reduce) -> bool:
+def _fits_lanes(reduce: ir.Reduce) -> bool:
     return _has_order(reduce) or (reduce.combine in PLAIN and not reduce.dtype.is_bool)
 
 
@@ -113,61 +97,61 @@ class _Compensated:
 class _Splitter:
     """Writes the body of one kernel anew."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: ir.Kernel) -> None:
         self.names = FreshNames(kernel)
         self.lanes: dict[tuple[DType, int, int], str] = {}  # loops that follow each other use the same scratch
         self.compensated: dict[str, _Compensated] = {}
         self.shapes = {p.name: p.type.shape for p in kernel.params} | {s.name: s.shape for s in kernel.scratch}
 
     @property
-    def scratch(self) -> list[Scratch]:
-        return [Scratch(name, dtype, (count,)) for (dtype, count, _), name in self.lanes.items()]
+    def scratch(self) -> list[ir.Scratch]:
+        return [ir.Scratch(name, dtype, (count,)) for (dtype, count, _), name in self.lanes.items()]
 
-    def let(self, made: list[Statement], op: str, args: tuple[Arg, ...], dtype: DType) -> Ref:
+    def let(self, made: list[ir.Statement], op: str, args: tuple[Arg, ...], dtype: DType) -> Ref:
         found = Ref(self.names.fresh(), dtype)
         made.append(Let(found.name, dtype, op, args))
         return found
 
     # --- bodies ---
 
-    def body(self, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        own = {s.name: s for s in statements if isinstance(s, Init)}
+    def body(self, statements: tuple[ir.Statement, ...]) -> tuple[ir.Statement, ...]:
+        own = {s.name: s for s in statements if isinstance(s, ir.Init)}
         for init in own.values():
             if init.combine.compensated and init.dtype.is_float and not _is_at_most(_count(statements, init.name), BLOCK):
                 self.compensated[init.name] = _Compensated(
                     Ref(self.names.fresh(), init.dtype), Ref(self.names.fresh(), init.dtype)
                 )
-        made: list[Statement] = []
+        made: list[ir.Statement] = []
         for i, statement in enumerate(statements):
             match statement:
-                case Init(name, dtype, combine) if name in self.compensated:
+                case ir.Init(name, dtype, combine) if name in self.compensated:
                     sums = self.compensated[name]
-                    made += [Init(sums.total.name, dtype, combine), Init(sums.lost.name, dtype, combine)]
-                case Reduce(name=name, value=value) if name in self.compensated:
+                    made += [ir.Init(sums.total.name, dtype, combine), ir.Init(sums.lost.name, dtype, combine)]
+                case ir.Reduce(name=name, value=value) if name in self.compensated:
                     self.join(made, statement, value)
-                case Loop():
+                case ir.Loop():
                     made += self.loop(statement, own)
                     for name in (name for name in own if name in self.compensated):  # in the order of the text, in every process
                         if _count((statement,), name) != 0 and _count(statements[i + 1 :], name) == 0:
                             self.finish(made, name)
-                case Contract(left=left, right=right, k=k) if statement.run is None:
+                case ir.Contract(left=left, right=right, k=k) if statement.run is None:
                     pieces = (piece(side, k.var, self.shapes) for side in (left, right))
                     run = self.run(made, k.extent, next((n for n in pieces if isinstance(n, int)), 1))
-                    made.append(with_bodies(replace(statement, run=run), self.body))
+                    made.append(ir.with_bodies(replace(statement, run=run), self.body))
                 case _:
-                    made.append(with_bodies(statement, self.body))
+                    made.append(ir.with_bodies(statement, self.body))
         return tuple(made)
 
-    def run(self, made: list[Statement], extent: Size, length: int) -> Size:
+    def run(self, made: list[ir.Statement], extent: Size, length: int) -> Size:
         """How many k make one run of a contraction; of an unknown number, equal parts of whole sixteens."""
         if isinstance(extent, int):
             return run_length(extent, length)
-        parts = self.named(made, dims.maximum(dims.floordiv(dims.add(extent, RUN - 1), RUN), 1))
+        parts = self.named(made, dims.maximum(dims.floordiv(dims.add(extent, ir.RUN - 1), ir.RUN), 1))
         each = dims.floordiv(dims.sub(dims.add(extent, parts), 1), parts)
         sixteens = dims.maximum(dims.floordiv(dims.add(each, 15), 16), 1)
         return self.named(made, dims.mul(sixteens, 16))
 
-    def named(self, made: list[Statement], size: Size) -> Size:
+    def named(self, made: list[ir.Statement], size: Size) -> Size:
         """A size as the value of a statement, so that it is written and computed once."""
         if isinstance(size, int) or size in map(dims.symbol, dims.names(size)):
             return size
@@ -175,7 +159,7 @@ class _Splitter:
         made.append(Let(name, t.int64, "index", (), size))
         return dims.symbol(f"%{name}")
 
-    def join(self, made: list[Statement], reduce: Reduce, value: Arg) -> None:
+    def join(self, made: list[ir.Statement], reduce: ir.Reduce, value: Arg) -> None:
         """A value joins its accumulator, with its rounding error where that is kept."""
         sums = self.compensated.get(reduce.name)
         if sums is None:
@@ -188,10 +172,10 @@ class _Splitter:
         one = self.let(made, "sub", (total, self.let(made, "sub", (whole, part), dtype)), dtype)
         two = self.let(made, "sub", (value, part), dtype)
         error = self.let(made, "add", (one, two), dtype)
-        made.append(Reduce(lost.name, dtype, ADD, error))
-        made.append(Reduce(total.name, dtype, SET, whole))
+        made.append(ir.Reduce(lost.name, dtype, ADD, error))
+        made.append(ir.Reduce(total.name, dtype, SET, whole))
 
-    def finish(self, made: list[Statement], name: str) -> None:
+    def finish(self, made: list[ir.Statement], name: str) -> None:
         """The sum, with its rounding errors put back. Where the total is infinite or NaN, the error is NaN: the total stays."""
         total, lost = self.compensated[name].total, self.compensated[name].lost
         dtype = total.dtype
@@ -202,11 +186,11 @@ class _Splitter:
 
     # --- loops ---
 
-    def loop(self, loop: Loop, own: Iterable[str]) -> list[Statement]:
+    def loop(self, loop: ir.Loop, own: Iterable[str]) -> list[ir.Statement]:
         """A loop in a body that starts its `own` accumulators."""
-        found = [s for s in loop.body if isinstance(s, Reduce) and _has_order(s)]
-        if not found or any(bodies(s) or isinstance(s, Init) for s in loop.body):
-            return [with_bodies(loop, self.body)]
+        found = [s for s in loop.body if isinstance(s, ir.Reduce) and _has_order(s)]
+        if not found or any(ir.bodies(s) or isinstance(s, ir.Init) for s in loop.body):
+            return [ir.with_bodies(loop, self.body)]
         extent = dims.sub(loop.stop, loop.start)
         if not dims.is_nonnegative(extent):
             extent = dims.maximum(extent, 0)
@@ -215,7 +199,7 @@ class _Splitter:
         lanes = FEW_LANES if _is_at_most(extent, LONG - 1) else LANES
         return _Strips(self, loop, extent, lanes).write()
 
-    def one_by_one(self, loop: Loop, found: list[Reduce], own: Iterable[str]) -> list[Statement]:
+    def one_by_one(self, loop: ir.Loop, found: list[ir.Reduce], own: Iterable[str]) -> list[ir.Statement]:
         """A short loop: each element after the other, into an accumulator of its own where more loops make one sum."""
         here = {
             s.name: self.names.fresh()
@@ -223,28 +207,28 @@ class _Splitter:
             if not s.combine.declared and (s.name not in own or s.name in self.compensated)
         }
         parts = [s for s in found if s.name in here]
-        made: list[Statement] = [Init(here[s.name], s.dtype, s.combine) for s in parts]
-        body = tuple(replace(s, name=here[s.name]) if isinstance(s, Reduce) and s.name in here else s for s in loop.body)
+        made: list[ir.Statement] = [ir.Init(here[s.name], s.dtype, s.combine) for s in parts]
+        body = tuple(replace(s, name=here[s.name]) if isinstance(s, ir.Reduce) and s.name in here else s for s in loop.body)
         made += self.apart(replace(loop, body=body)) if _is_long(loop) else [replace(loop, body=body)]
         for s in parts:
             self.join(made, s, Ref(here[s.name], s.dtype))
         return made
 
-    def apart(self, loop: Loop) -> list[Statement]:
+    def apart(self, loop: ir.Loop) -> list[ir.Statement]:
         """A loop of much code: first all elements, which become vectors, then the same steps of the reductions."""
         count = dims.sub(loop.stop, loop.start)
         assert isinstance(count, int)
-        first: list[Statement] = []
-        lane, second = self.names.fresh(), list[Statement]()
+        first: list[ir.Statement] = []
+        lane, second = self.names.fresh(), list[ir.Statement]()
         for statement in loop.body:
-            if not isinstance(statement, Reduce) or not _has_order(statement):
+            if not isinstance(statement, ir.Reduce) or not _has_order(statement):
                 first.append(statement)
                 continue
             kept = self.memory(statement.dtype, count, len(second))
             value = Ref(self.names.fresh(), statement.dtype)
-            first.append(Store(kept, (dims.sub(dims.symbol(loop.var), loop.start),), statement.value))
-            second += [Load(value.name, value.dtype, kept, (dims.symbol(lane),)), replace(statement, value=value)]
-        return [replace(loop, body=tuple(first)), Loop(lane, count, tuple(second))]
+            first.append(ir.Store(kept, (dims.sub(dims.symbol(loop.var), loop.start),), statement.value))
+            second += [ir.Load(value.name, value.dtype, kept, (dims.symbol(lane),)), replace(statement, value=value)]
+        return [replace(loop, body=tuple(first)), ir.Loop(lane, count, tuple(second))]
 
     def memory(self, dtype: DType, count: int, number: int) -> str:
         """Scratch of so many elements; `number` tells apart what is used at the same time."""
@@ -257,15 +241,15 @@ class _Splitter:
 class _Strips:
     """A loop whose elements go into lanes."""
 
-    def __init__(self, splitter: _Splitter, loop: Loop, extent: Size, lanes: int) -> None:
+    def __init__(self, splitter: _Splitter, loop: ir.Loop, extent: Size, lanes: int) -> None:
         self.splitter, self.loop, self.extent, self.lanes = splitter, loop, extent, lanes
         self.fresh = splitter.names.fresh
         self.rest = True  # whether some elements do not fill a strip, as far as is known
-        self.reduces = [s for s in loop.body if isinstance(s, Reduce) and _fits_lanes(s)]
+        self.reduces = [s for s in loop.body if isinstance(s, ir.Reduce) and _fits_lanes(s)]
         self.scratch = [splitter.memory(s.dtype, lanes, i) for i, s in enumerate(self.reduces)]
 
-    def write(self) -> list[Statement]:
-        made: list[Statement] = []
+    def write(self) -> list[ir.Statement]:
+        made: list[ir.Statement] = []
         whole = dims.divisor(self.extent)
         self.rest = whole % self.lanes != 0
         self.extent = self.splitter.named(made, self.extent)
@@ -274,60 +258,60 @@ class _Strips:
             self.block(made, 0, self.extent)
             return made
         number = self.fresh()
-        inside: list[Statement] = []
+        inside: list[ir.Statement] = []
         first = dims.mul(dims.symbol(number), BLOCK)
         here: Size = BLOCK
         if whole % BLOCK != 0:
             here = self.splitter.named(inside, dims.minimum(dims.sub(self.extent, first), BLOCK))
         self.block(inside, first, here)
-        made.append(Loop(number, dims.floordiv(dims.add(self.extent, BLOCK - 1), BLOCK), tuple(inside)))
+        made.append(ir.Loop(number, dims.floordiv(dims.add(self.extent, BLOCK - 1), BLOCK), tuple(inside)))
         return made
 
-    def block(self, made: list[Statement], first: Size, extent: Size) -> None:
+    def block(self, made: list[ir.Statement], first: Size, extent: Size) -> None:
         """A part of the elements, whose result joins the accumulators."""
         strips = self.splitter.named(made, dims.floordiv(extent, self.lanes))
         self.each_lane(made, self.lanes, lambda lane: [
-            Store(name, (lane,), s.combine.neutral(s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
+            ir.Store(name, (lane,), s.combine.neutral(s.dtype)) for name, s in zip(self.scratch, self.reduces, strict=True)
         ])  # fmt: skip
-        strip, inside = self.fresh(), list[Statement]()
+        strip, inside = self.fresh(), list[ir.Statement]()
         begin = dims.add(first, dims.mul(dims.symbol(strip), self.lanes))
         self.each_lane(inside, self.lanes, lambda lane: self.elements(begin, lane))
-        made.append(Loop(strip, strips, tuple(inside)))
+        made.append(ir.Loop(strip, strips, tuple(inside)))
         if self.rest:
             done = dims.mul(strips, self.lanes)
             self.each_lane(made, dims.sub(extent, done), lambda lane: self.elements(dims.add(first, done), lane))
         self.join(made)
 
-    def each_lane(self, made: list[Statement], stop: Size, inside: Callable[[Size], list[Statement]]) -> None:
+    def each_lane(self, made: list[ir.Statement], stop: Size, inside: Callable[[Size], list[ir.Statement]]) -> None:
         lane = self.fresh()
-        made.append(Loop(lane, stop, tuple(inside(dims.symbol(lane)))))
+        made.append(ir.Loop(lane, stop, tuple(inside(dims.symbol(lane)))))
 
-    def elements(self, first: Size, lane: Size) -> list[Statement]:
+    def elements(self, first: Size, lane: Size) -> list[ir.Statement]:
         """The loop's body for the element that lies `lane` behind the first of its strip."""
         place = dims.add(dims.add(self.loop.start, first), lane)
         lanes = {id(s): name for s, name in zip(self.reduces, self.scratch, strict=True)}
-        made: list[Statement] = []
+        made: list[ir.Statement] = []
         for statement in self.loop.body:
-            if isinstance(statement, Reduce) and id(statement) in lanes:
-                made.append(Accumulate(lanes[id(statement)], (lane,), statement.combine, statement.value))
+            if isinstance(statement, ir.Reduce) and id(statement) in lanes:
+                made.append(ir.Accumulate(lanes[id(statement)], (lane,), statement.combine, statement.value))
             else:
                 made.append(_at(statement, self.loop.var, place))
         return made
 
-    def join(self, made: list[Statement]) -> None:
+    def join(self, made: list[ir.Statement]) -> None:
         """What the lanes hold joins the accumulators."""
         for name, s in zip(self.scratch, self.reduces, strict=True):
             value = Ref(self.fresh(), s.dtype)
             if s.combine.declared:
                 self.each_lane(made, self.lanes, lambda lane, v=value, n=name, s=s: [  # type: ignore[misc]
-                    Load(v.name, s.dtype, n, (lane,)), replace(s, value=v)
+                    ir.Load(v.name, s.dtype, n, (lane,)), replace(s, value=v)
                 ])  # fmt: skip
                 continue
-            made.append(Join(value.name, s.dtype, s.combine, name))
+            made.append(ir.Join(value.name, s.dtype, s.combine, name))
             self.splitter.join(made, s, value)
 
 
-def _at(statement: Statement, var: str, place: Size) -> Statement:
+def _at(statement: ir.Statement, var: str, place: Size) -> ir.Statement:
     """A plain statement where a loop variable is an index expression."""
 
     def size(n: Size) -> Size:
@@ -336,9 +320,9 @@ def _at(statement: Statement, var: str, place: Size) -> Statement:
     match statement:
         case Let(index=index):
             return replace(statement, index=size(index))
-        case Load(index=at) | Store(index=at) | Accumulate(index=at):
+        case ir.Load(index=at) | ir.Store(index=at) | ir.Accumulate(index=at):
             return replace(statement, index=tuple(map(size, at)))
-        case Reduce(position=position) if position is not None:
+        case ir.Reduce(position=position) if position is not None:
             return replace(statement, position=size(position))
     return statement
 
@@ -349,11 +333,11 @@ def run_length(k: int, length: int = 1) -> int:
     >>> run_length(1000), run_length(576, 64), run_length(27, 3)
     (512, 320, 27)
     """
-    if length == 1 or k % length or length > RUN:
-        parts = max(1, -(-k // RUN))
+    if length == 1 or k % length or length > ir.RUN:
+        parts = max(1, -(-k // ir.RUN))
         return max(16, (-(-k // parts) + 15) // 16 * 16)
     pieces = k // length
-    parts = -(-pieces // (RUN // length))
+    parts = -(-pieces // (ir.RUN // length))
     return -(-pieces // parts) * length
 
 
@@ -361,20 +345,20 @@ def _is_at_most(size: Size, limit: int) -> bool:
     return isinstance(size, int) and size <= limit
 
 
-def _is_long(loop: Loop) -> bool:
+def _is_long(loop: ir.Loop) -> bool:
     """Whether a short loop is too much code to be written out, which alone would make vectors of the loop around it."""
     statements = sum(FUNCTION if isinstance(s, Let) and s.op in FUNCTIONS else 1 for s in loop.body)
     turns = dims.sub(loop.stop, loop.start)
     return isinstance(turns, int) and turns * statements > WRITTEN
 
 
-def _count(body: tuple[Statement, ...], name: str) -> Size:
+def _count(body: tuple[ir.Statement, ...], name: str) -> Size:
     """How many values an accumulator takes in within loops."""
     total: Size = 0
     for statement in body:
         match statement:
-            case Reduce(name=other) if other == name:
+            case ir.Reduce(name=other) if other == name:
                 total = dims.add(total, 1)
-            case Loop(start=start, stop=stop, body=inner):
+            case ir.Loop(start=start, stop=stop, body=inner):
                 total = dims.add(total, dims.mul(dims.sub(stop, start), _count(inner, name)))
     return total

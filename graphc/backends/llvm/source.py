@@ -28,26 +28,11 @@ import numpy as np
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.contraction import print_contract
 from graphc.ir import dims
+from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import ARGMAX, Combine
 from graphc.ir.dims import Size
 from graphc.ir.layout import memory_of
-from graphc.ir.program import (
-    Accumulate,
-    Branch,
-    Contract,
-    Init,
-    Join,
-    Kernel,
-    Load,
-    Loop,
-    Reduce,
-    Statement,
-    Store,
-    While,
-    bodies,
-    statements_of,
-)  # fmt: skip
 from graphc.ir.scalar import Arg, Const, Let
 from graphc.ir.target import Target
 from graphc.ir.types import DType
@@ -76,7 +61,7 @@ class Source:
     reserve: int = 0  # bytes of scratch that the contractions need before the kernel's own arrays
 
 
-def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
+def kernel_dims(kernel: ir.Kernel) -> tuple[str, ...]:
     """The symbolic dimensions a kernel depends on, in the order of its sizes."""
     bound = {a.var for a in kernel.parallel}
     sizes: list[Size] = [a.extent for a in kernel.parallel]
@@ -84,18 +69,18 @@ def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
         sizes += p.type.shape
     for s in kernel.scratch:
         sizes += s.shape
-    for statement in statements_of(kernel.body):
+    for statement in ir.statements_of(kernel.body):
         match statement:
-            case Loop(var, stop, _, start):
+            case ir.Loop(var, stop, _, start):
                 bound.add(var)
                 sizes += [start, stop]
             case Let(index=index):
                 sizes.append(index)
-            case Load(index=index) | Store(index=index) | Accumulate(index=index):
+            case ir.Load(index=index) | ir.Store(index=index) | ir.Accumulate(index=index):
                 sizes += index
-            case Reduce(position=position) if position is not None:
+            case ir.Reduce(position=position) if position is not None:
                 sizes.append(position)
-            case Contract():
+            case ir.Contract():
                 sizes.append(statement.run or 0)
                 for axis in (statement.m, statement.n, statement.k):
                     bound.add(axis.var)
@@ -106,7 +91,7 @@ def kernel_dims(kernel: Kernel) -> tuple[str, ...]:
 class Printer:
     """Prints one kernel."""
 
-    def __init__(self, kernel: Kernel, target: Target) -> None:
+    def __init__(self, kernel: ir.Kernel, target: Target) -> None:
         self.kernel = kernel
         self.target = target
         self.lines: list[str] = []
@@ -115,10 +100,10 @@ class Printer:
         memory = memory_of(kernel, target)
         self.shapes, self.dtypes = memory.shapes, memory.dtypes
         self.lanes = {s.name: int(s.shape[0]) for s in kernel.scratch if len(s.shape) == 1 and isinstance(s.shape[0], int)}
-        self.joined = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Join)}
+        self.joined = {s.buffer for s in ir.statements_of(kernel.body) if isinstance(s, ir.Join)}
         self.cells = _cells(kernel)
         self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
-        self.combines: dict[str, Init] = {}
+        self.combines: dict[str, ir.Init] = {}
         self.reserve = 0
 
     def line(self, depth: int, text: str) -> None:
@@ -208,12 +193,12 @@ class Printer:
         name = self.use(f"store{self.scope[buffer]}", intrinsics.store(self.scope[buffer]))
         return f"{name}({buffer}, {self.address(buffer, index)}, {value})"
 
-    def body(self, body: tuple[Statement, ...], depth: int) -> None:
+    def body(self, body: tuple[ir.Statement, ...], depth: int) -> None:
         for statement in body:
             match statement:
                 case Let():
                     self.line(depth, f"{self.variable(statement.name)} = {self.let(statement)}")
-                case Load(name, dtype, buffer, index, guard):
+                case ir.Load(name, dtype, buffer, index, guard):
                     v = self.variable(name)
                     if guard is None:
                         self.line(depth, f"{v} = {self.load(buffer, index)}")
@@ -222,33 +207,33 @@ class Printer:
                         self.line(depth + 1, f"{v} = {self.load(buffer, index)}")
                         self.line(depth, "else:")
                         self.line(depth + 1, f"{v} = {self.const(Const(dtype.numpy.type(0).item(), dtype))}")
-                case Store(buffer, index, value):
+                case ir.Store(buffer, index, value):
                     self.line(depth, self.store(buffer, index, self.arg(value)))
-                case Accumulate(buffer, index, combine, value):
+                case ir.Accumulate(buffer, index, combine, value):
                     old = self.load(buffer, index)
                     self.line(depth, self.store(buffer, index, self.combine(combine, old, self.arg(value), self.dtypes[buffer])))
-                case Init():
+                case ir.Init():
                     self.init(statement, depth)
-                case Reduce():
+                case ir.Reduce():
                     self.reduce(statement, depth)
-                case Loop():
+                case ir.Loop():
                     self.loop(statement, depth)
-                case Join(name, dtype, combine, buffer):
+                case ir.Join(name, dtype, combine, buffer):
                     number, count = self.scope[buffer], self.lanes[buffer]
                     join = intrinsics.join(number, combine.text, count, self.target.vector_bytes)
                     self.line(depth, f"{self.variable(name)} = {self.use(f'join{number}_{combine}_{count}', join)}({buffer})")
-                case While(test, inner):
+                case ir.While(test, inner):
                     self.line(depth, "while True:")
                     self.body(test.body, depth + 1)
                     self.line(depth + 1, f"if {self.intrinsic('inot')}({self.arg(test.value)}):")
                     self.line(depth + 2, "break")
                     self.body(inner, depth + 1)
-                case Branch():
+                case ir.Branch():
                     self.branch(statement, depth)
-                case Contract():
+                case ir.Contract():
                     print_contract(self, statement, depth)
 
-    def branch(self, branch: Branch, depth: int) -> None:
+    def branch(self, branch: ir.Branch, depth: int) -> None:
         *others, last = branch.bodies
         for i, inner in enumerate(others):
             self.line(depth, f"if {self.arg(branch.index)} <= {i}:")
@@ -294,7 +279,7 @@ class Printer:
 
     # --- accumulators ---
 
-    def init(self, init: Init, depth: int) -> None:
+    def init(self, init: ir.Init, depth: int) -> None:
         v = self.variable(init.name)
         self.combines[init.name] = init
         start = neutral_text(self, init)
@@ -304,7 +289,7 @@ class Printer:
             return
         self.line(depth, f"{v} = {start}")
 
-    def reduce(self, reduce: Reduce, depth: int) -> None:
+    def reduce(self, reduce: ir.Reduce, depth: int) -> None:
         v, x = self.variable(reduce.name), self.arg(reduce.value)
         init = self.combines[reduce.name]
         if init.combine.positions:
@@ -319,8 +304,8 @@ class Printer:
         else:
             self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
 
-    def loop(self, loop: Loop, depth: int) -> None:
-        lanes = any(isinstance(s, (Store, Accumulate)) and s.buffer in self.joined for s in loop.body)
+    def loop(self, loop: ir.Loop, depth: int) -> None:
+        lanes = any(isinstance(s, (ir.Store, ir.Accumulate)) and s.buffer in self.joined for s in loop.body)
         turns = self.use("lanes", range) if lanes else "range"
         for start, stop in _parts(loop) if lanes else [(loop.start, loop.stop)]:
             self.line(depth, f"for {self.variable(loop.var)} in {turns}({self.size(start)}, {self.size(stop)}):")
@@ -374,7 +359,7 @@ class Printer:
         return self.size(size) if isinstance(size, int) else f"({self.size(size)})"
 
 
-def _parts(loop: Loop) -> list[tuple[Size, Size]]:
+def _parts(loop: ir.Loop) -> list[tuple[Size, Size]]:
     """A loop over few lanes as loops of 16, 8, 4, 2 and 1, each one vector, in the same order.
 
     LLVM would write 15 of 16 lanes under a mask, for which all 16 must be in memory. Long code costs more than that.
@@ -390,21 +375,21 @@ def _parts(loop: Loop) -> list[tuple[Size, Size]]:
     return parts
 
 
-def _cells(kernel: Kernel) -> set[str]:
+def _cells(kernel: ir.Kernel) -> set[str]:
     """Scratch of one element, but for what contractions read and write: their library wants memory."""
     single = {s.name for s in kernel.scratch if dims.product(s.shape) == 1}
-    for statement in statements_of(kernel.body):
-        if isinstance(statement, Contract):
-            for inner in bodies(statement):
-                single -= {s.buffer for s in statements_of(inner) if isinstance(s, (Load, Store, Accumulate))}
+    for statement in ir.statements_of(kernel.body):
+        if isinstance(statement, ir.Contract):
+            for inner in ir.bodies(statement):
+                single -= {s.buffer for s in ir.statements_of(inner) if isinstance(s, (ir.Load, ir.Store, ir.Accumulate))}
     return single
 
 
-def neutral_text(printer: Printer, init: Init) -> str:
+def neutral_text(printer: Printer, init: ir.Init) -> str:
     """The start of an accumulator as source."""
     return printer.const(init.combine.neutral(init.dtype))
 
 
-def print_source(kernel: Kernel, target: Target) -> Source:
+def print_source(kernel: ir.Kernel, target: Target) -> Source:
     """The Python source of a kernel for a target."""
     return Printer(kernel, target).function()
