@@ -96,6 +96,15 @@ def test_loops_and_choices() -> None:
     checked([x], {"sums": sums}, [np.zeros(0, "f")])
 
 
+def test_a_body_holds_what_it_needs_alone() -> None:
+    x = gx.placeholder("x", (4, 6), "float32")
+    _, y = gx.scan(lambda c, v: (c, gx.nn.softmax(v)), gx.asarray(np.float32(0)), x)
+    model, _ = checked([x], {"y": y}, [RNG.normal(size=(4, 6)).astype("f")])
+    (loop,) = model.graph.node
+    body = next(a.g for a in loop.attribute if a.name == "body")
+    assert loop.op_type == "Scan" and sorted(node.op_type for node in body.node) == ["Identity", "Softmax"]
+
+
 def test_a_step_takes_its_state_and_gives_the_new_one() -> None:
     """An MLP with Adam: onnxruntime trains it as graphc does."""
     x, t = gx.placeholder("x", ("batch", 5), "float32"), gx.placeholder("t", ("batch",), "int64")

@@ -20,7 +20,7 @@ from graphc.ir.names import collected, unused
 from graphc.ir.signature import Argument, SizeRule, size_rules
 from graphc.onnx.errors import ModelError
 from graphc.onnx.saving.operators import write
-from graphc.onnx.saving.writing import Value, Writer, info
+from graphc.onnx.saving.writing import Value, Writer, info, needed
 
 IR_VERSION = 10  # of files of operator set 21: what onnxruntime reads since 1.18
 NEWER_IR = 11
@@ -198,7 +198,7 @@ def _model(
     w: Writer, name: str, inputs: Sequence[Any], outputs: Sequence[Any], metadata: Mapping[str, str] | None
 ) -> onnx.ModelProto:  # fmt: skip
     shown = {i.name for i in (*inputs, *outputs)}
-    nodes, read = _needed([*w.scopes[0].nodes, *w.scopes[1].nodes], shown)
+    nodes, read = needed([*w.scopes[0].nodes, *w.scopes[1].nodes], shown)
     made = {n for node in nodes for n in node.output}
     types = {i.name: i for scope in w.scopes for i in scope.types if i.name in made and i.name not in shown}
     graph = helper.make_graph(
@@ -211,28 +211,3 @@ def _model(
     )  # fmt: skip
     helper.set_model_props(model, {str(k): str(v) for k, v in (metadata or {}).items()})
     return model
-
-
-def _needed(nodes: Sequence[onnx.NodeProto], shown: set[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that outputs need, and all names that are read."""
-    read = set(shown)
-    kept = []
-    for node in reversed(nodes):
-        if not read.isdisjoint(node.output):
-            kept.append(node)
-            read |= _read_by(node)
-    return kept[::-1], read
-
-
-def _read_by(node: onnx.NodeProto) -> set[str]:
-    """The names that a node reads, in its bodies too."""
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        inner = todo.pop()
-        found.update(inner.input)
-        for attribute in inner.attribute:
-            if attribute.HasField("g"):
-                todo += attribute.g.node
-                found.update(o.name for o in attribute.g.output)
-    return found

@@ -6,7 +6,7 @@ computed before everything else, so that bodies of loops see them too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -311,9 +311,34 @@ class Writer:
     def graph(self, scope: Scope, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
         """A body as ONNX has it."""
         shown = {i.name for i in (*inputs, *outputs)}
-        return helper.make_graph(
-            scope.nodes, name, list(inputs), list(outputs), value_info=[i for i in scope.types if i.name not in shown]
-        )
+        nodes, _ = needed(scope.nodes, (o.name for o in outputs))
+        made = {n for node in nodes for n in node.output} - shown
+        return helper.make_graph(nodes, name, list(inputs), list(outputs), value_info=[i for i in scope.types if i.name in made])
+
+
+def needed(nodes: Sequence[NodeProto], shown: Iterable[str]) -> tuple[list[NodeProto], set[str]]:
+    """The nodes that outputs need, and all names that are read."""
+    read = set(shown)
+    kept = []
+    for node in reversed(nodes):
+        if not read.isdisjoint(node.output):
+            kept.append(node)
+            read |= _read_by(node)
+    return kept[::-1], read
+
+
+def _read_by(node: NodeProto) -> set[str]:
+    """The names that a node reads, in its bodies too."""
+    found: set[str] = set()
+    todo = [node]
+    while todo:
+        inner = todo.pop()
+        found.update(inner.input)
+        for attribute in inner.attribute:
+            if attribute.HasField("g"):
+                todo += attribute.g.node
+                found.update(o.name for o in attribute.g.output)
+    return found
 
 
 @contextmanager
@@ -371,4 +396,4 @@ def _attribute(name: str, value: Any) -> AttributeProto:
     return helper.make_attribute(name, list(value) if isinstance(value, tuple) else value)
 
 
-__all__ = ["NUMBERS", "OLDEST", "Dim", "Scope", "Value", "Writer", "info", "nothing", "refused", "working"]
+__all__ = ["NUMBERS", "OLDEST", "Dim", "Scope", "Value", "Writer", "info", "needed", "nothing", "refused", "working"]
