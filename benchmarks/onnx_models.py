@@ -44,12 +44,12 @@ def table(figures: dict[str, Any]) -> str:
     machine = figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     days = sorted({r["date"][:10] for r in rows.values()})
-    lines = [f"{machine['cpu']}; {versions}. Measured {' to '.join(sorted({days[0], days[-1]}))}.", ""]
-    lines.append(
-        "| model | input | differs by | 1 thread | ratio | of limit | 2 threads | ratio | of limit | any size, ratio | "
-        "first call, cold | warm | ratio, warm |"
-    )
-    lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    busy = " One thread, and its processor time, on a machine that others used." if any(r["busy"] for r in rows.values()) else ""
+    lines = [f"{machine['cpu']}; {versions}. Measured {' to '.join(sorted({days[0], days[-1]}))}.{busy}", ""]
+    body = [
+        ["model", "input", "differs by", "1 thread", "ratio", "of limit", "2 threads", "ratio", "of limit", "any size, ratio",
+         "first call, cold", "warm", "ratio, warm"]
+    ]  # fmt: skip
     for m in onnx_models.MODELS:
         if m.name in names:
             one, two, free = rows[m.name, "call", 1], rows.get((m.name, "call", 2)), rows.get((m.name + _FREE, "call", 1))
@@ -57,7 +57,10 @@ def table(figures: dict[str, Any]) -> str:
             size = "x".join(map(str, m.sizes[0])) if isinstance(m.sizes[0], tuple) else str(m.sizes[0])
             cells = [m.name, size, f"{one['differences'].get('onnxruntime', math.nan):.1e}", *_timed(one), *_timed(two)]
             cells += [_ratio(free), _seconds(cold), _seconds(warm), _ratio(warm)]
-            lines.append(f"| {' | '.join(cells)} |")
+            body.append(cells)
+    there = [i for i in range(len(body[0])) if any(line[i] for line in body[1:])]  # columns of which something is measured
+    lines += [f"| {' | '.join(line[i] for i in there)} |" for line in body]
+    lines.insert(3, "|---|---|" + "---:|" * (len(there) - 2))
     for threads in (1, 2):
         ratios = [rows[n, "call", threads]["ratio"] for n in names if rows.get((n, "call", threads), {}).get("ratio")]
         if ratios:

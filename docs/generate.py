@@ -45,7 +45,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
-from benchmarks import report, training  # noqa: E402
+from benchmarks import onnx_models, report, training  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 from graphc.ir.types import TupleType  # noqa: E402
@@ -449,6 +449,8 @@ def onnx_page() -> str:
     if onnx.defs.onnx_opset_version() >= ONNX:
         text = fill(text, "operators", "\n".join(onnx_operators()))
     text = fill(text, "not saved", "\n".join(not_saved()))
+    models = json.loads((DOCS / "onnx-models.json").read_text(encoding="utf-8"))
+    text = fill(text, "models", onnx_models.table(models))
     return fill(text, "suite", onnx_suite(json.loads((DOCS / "onnx-suite.json").read_text(encoding="utf-8"))))
 
 

@@ -34,9 +34,9 @@ def load(name: str) -> Any:
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
-        "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "python_backend", "rnn", "run",
-        "search", "segmentation", "speech", "text_classification", "time_series", "translation",
-        "two_spirals",
+        "file_type", "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "python_backend",
+        "read_text", "rnn", "run", "search", "segmentation", "similar_sentences", "speech", "text_classification", "time_series",
+        "translation", "two_spirals",
     }  # fmt: skip
 
 
@@ -166,6 +166,43 @@ def test_bert_reads_the_weights_of_others_and_trains() -> None:
     step = bert.masked_words_step(model, lr=0.01)
     losses = [float(step(np.where(there, 1, 0), there, np.where(there, words, -1))) for _ in range(20)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "llvm"])
+def test_a_sentence_is_most_like_itself_through_an_onnx_file(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    similar = load("similar_sentences")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "man", "eats", "sings", "##s"]
+    model = similar.bert.Bert(words=len(vocabulary), width=12, blocks=1, heads=3, units=20, places=9)
+    similar.export(model, tmp_path / "small.onnx")
+    sentences = ["a man eats", "man sings a a", "eats"]
+    found = similar.Sentences(tmp_path / "small.onnx", vocabulary, sentences, backend=backend)
+    for sentence in sentences:
+        nearest, cosine = found.nearest(sentence)
+        assert nearest == sentence and abs(cosine - 1) < 1e-5
+
+
+def where_at_hand(package: str) -> Path:
+    """The folder of a package, which is not imported; the test is skipped where it is not installed."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        pytest.skip(f"{package} is not installed: pip install --no-deps {package.replace('_', '-')}")
+    return Path(found.origin).parent
+
+
+def test_a_file_s_kind_is_named_by_a_model_of_others() -> None:
+    where, kind = where_at_hand("magika"), load("file_type")
+    (found, sure), (other, _) = kind.FileTypes(where / "models" / kind.NAME)([(EXAMPLES / "bert.py").read_bytes(), b"{}" * 20])
+    assert found == "python" and sure > 0.9 and other != "python"
+
+
+def test_the_text_in_a_picture_is_read_by_models_of_others() -> None:
+    where, example = where_at_hand("rapidocr_onnxruntime"), load("read_text")
+    lines = example.TextReader(where / "models")(example.picture_of())
+    assert [text.replace(" ", "") for text, _ in lines] == [line.replace(" ", "") for line in example.LINES]
 
 
 def test_bert_s_words_are_the_longest_pieces_that_fit() -> None:
