@@ -238,7 +238,7 @@ def _another(rng: Rng, field: Any, old: Any, texts: list[str]) -> Any:
         return pick([v.number for v in field.enum_type.values])
     if field.type in (field.TYPE_FLOAT, field.TYPE_DOUBLE):
         return pick(REALS)
-    number = pick(NUMBERS) if rng.random() < 0.7 else int(old) + int(rng.integers(-2, 3))
+    number = pick(NUMBERS) if rng.random() < 0.7 else max(min(int(old) + int(rng.integers(-2, 3)), 2**63 - 1), -(2**63))
     if field.type == field.TYPE_UINT64:
         return abs(number)
     return number if field.type == field.TYPE_INT64 else ((number + 2**31) % 2**32) - 2**31

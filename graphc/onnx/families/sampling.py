@@ -197,6 +197,8 @@ def _far(d: gx.Tensor) -> gx.Tensor:
 def grid_sample(call: Call) -> Any:
     x, grid = call[0], call[1]
     rank = x.ndim - 2
+    if rank < 1:
+        raise call.error(f"images have 3 axes or more, and these are {x.type}")
     mode = {"bilinear": "linear", "bicubic": "cubic"}.get(call.attr("mode", "linear"), call.attr("mode", "linear"))
     padding, align = call.attr("padding_mode", "zeros"), call.attr("align_corners", 0)
     sizes = list(x.shape[2:])

@@ -68,6 +68,8 @@ def squeeze(call: Call) -> Any:
     if axes is None:
         axes = [a for a, n in enumerate(value.shape) if isinstance(n, int) and n == 1]
     axes = axes_of(axes, value.ndim)
+    if is_known(value) and any(value.shape[a] != 1 for a in axes):
+        raise call.error(f"axes {axes} of the shape {value.shape} are not all of size 1")
     return np.squeeze(value, axes) if is_known(value) else gx.squeeze(value, axis=axes)
 
 
@@ -262,7 +264,10 @@ def constant_of_shape(call: Call) -> Any:
     wanted = call.ints(0, "shape")
     if any(isinstance(n, int) and n < 0 for n in wanted):
         raise call.error(f"its shape is {wanted}")
-    value = call.attr("value", np.zeros(1, np.float32)).reshape(())
+    value = call.attr("value", np.zeros(1, np.float32))
+    if value.size != 1:
+        raise call.error(f"its value has {value.size} elements instead of 1")
+    value = value.reshape(())
     if all(isinstance(n, int) for n in wanted) and math.prod(wanted) <= MOST:
         return np.full(wanted, value)
     return gx.full(tuple(wanted), value.item(), str(value.dtype))
