@@ -548,15 +548,16 @@ def onnx_suite(found: dict[str, Any]) -> str:
 
 def not_saved() -> list[str]:
     """The operations that ONNX cannot say, of those that have samples."""
-    found: list[str] = []
-    count = 0
-    for op in o.operations():
-        for sample in op.samples[:1]:
-            count += 1
-            reasons = [_refused(op, sample, dtype) for dtype in ("float32", "float64", "int64", "bool")]
-            if None not in reasons:
-                found.append(f"`{op.name}`")
-    return [f"{count - len(found)} of {count} operations of the vocabulary can be written. These cannot: {', '.join(found)}."]
+    found: dict[str, list[str]] = {}
+    sampled = [op for op in o.operations() if op.samples]
+    for op in sampled:
+        reasons = [_refused(op, op.samples[0], dtype) for dtype in ("float32", "float64", "int64", "bool")]
+        if None not in reasons:
+            why = next(r for r in reasons if r is not None and "cannot be written" in r)
+            found.setdefault(why.rpartition(": ")[2], []).append(f"`{op.name}`")
+    count = len(sampled) - sum(map(len, found.values()))
+    lines = [f"{count} of {len(sampled)} operations of the vocabulary can be written. The others, and why not:", ""]
+    return lines + [f"- {why}, for which ONNX has no operator: {', '.join(names)}." for why, names in found.items()]
 
 
 def _refused(op: Any, sample: Any, dtype: str) -> str | None:
