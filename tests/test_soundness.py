@@ -252,22 +252,24 @@ def test_an_interrupt_among_threads_is_an_interrupt(monkeypatch, run):
 
 
 def test_no_thread_sorts_on_after_an_interrupt():
-    begun, ended = threading.Semaphore(0), []
+    other, begun, ended = threading.Semaphore(0), [], []
 
     class Part:
         def sort(self):
             if threading.current_thread() is threading.main_thread():
-                begun.acquire()
+                other.acquire()
                 raise KeyboardInterrupt
-            begun.release()
+            begun.append(self)
+            other.release()
             time.sleep(0.1)
             ended.append(self)
 
     with pytest.raises(KeyboardInterrupt):
         sorting._sort_each([Part() for _ in range(5)], 2)
-    assert len(ended) == 1
+    after = list(begun)
+    assert after and ended == after
     time.sleep(0.15)
-    assert len(ended) == 1
+    assert begun == after
 
 
 # --- threads and forks -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,9 @@ CONVS = [
 ]
 
 
-@pytest.mark.parametrize("layout", ("NCHW", "NHWC"))
-@pytest.mark.parametrize("case", CONVS, ids=lambda c: "-".join(map(str, (*c[0], "by", *c[1]))))
-def test_convolution_and_both_gradients(case: Any, layout: str) -> None:
+@lru_cache(maxsize=1)
+def looped(case: Any) -> tuple[Any, ...]:
+    """Operands of a convolution, its result without bias, a cotangent, and both gradients: once for all layouts."""
     shape, kernel, stride, pads, dilation, groups = case
     x, w, b = normal(*shape), normal(*kernel, seed=1), normal(kernel[0], seed=2)
     want = loop_conv(x, w, stride, pads, dilation, groups)
@@ -128,6 +129,14 @@ def test_convolution_and_both_gradients(case: Any, layout: str) -> None:
                 dw[(outs, slice(None), *tap)] += g.T @ padded[(slice(None), ins, *at)]
                 dx[(slice(None), ins, *at)] += g @ w[(outs, slice(None), *tap)]
     dx = dx[(slice(None), slice(None), *(slice(a, n - c) for (a, c), n in zip(pads, dx.shape[2:], strict=True)))]
+    return x, w, b, want, v, dx, dw
+
+
+@pytest.mark.parametrize("layout", ("NCHW", "NHWC"))
+@pytest.mark.parametrize("case", CONVS, ids=lambda c: "-".join(map(str, (*c[0], "by", *c[1]))))
+def test_convolution_and_both_gradients(case: Any, layout: str) -> None:
+    _, _, stride, pads, dilation, groups = case
+    x, w, b, want, v, dx, dw = looped(case)
     turn = (lambda a: a) if layout == "NCHW" else (lambda a: np.moveaxis(a, (0, 1), (-1, -2)))
     arrays = [last(x, layout), turn(w), b]
     sx, sw, sb = (gx.placeholder(n, a.shape, "float64") for n, a in zip("xwb", arrays, strict=True))
