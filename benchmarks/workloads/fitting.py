@@ -408,6 +408,7 @@ def fit_lstm(
         {
             "graphc": partial(graphc_fit, model, plan), "jax": partial(_lstm_jax, plan),
             "torch": partial(torch_fit, _lstm_torch, _lstm_leaves, plan),
+            "torch.compile": partial(torch_fit, _lstm_torch, _lstm_leaves, plan, compiled=True),
         },
         tolerance=2e-3, flops=6 * samples * time * (width + units) * 4 * units, count=samples * time, counted="words",
     )  # fmt: skip
