@@ -483,6 +483,9 @@ METRICS: Mapping[str, str] = {
     "SparseCategoricalCrossentropy": 'its name: metrics=["sparse_categorical_crossentropy"] of model.compile',
     "KLDivergence": 'its name: metrics=["kl_divergence"] of model.compile',
     "Poisson": 'its name: metrics=["poisson"] of model.compile', "Hinge": 'its name: metrics=["hinge"] of model.compile',
+    "SquaredHinge": 'its name: metrics=["squared_hinge"] of model.compile',
+    "CategoricalHinge": 'its name: metrics=["categorical_hinge"] of model.compile', "Sum": "gx.metrics.Mean",
+    "PearsonCorrelation": "gx.corrcoef of what model.predict gives", "SensitivityAtSpecificity": "gx.metrics.ExactAUC",
     "LogCoshError": 'its name: metrics=["log_cosh"] of model.compile',
     "MeanSquaredLogarithmicError": 'its name: metrics=["msle"] of model.compile',
 }  # fmt: skip

@@ -39,9 +39,13 @@ class MultiHeadAttention(Layer):
     def __init__(
         self, num_heads: int, key_dim: int, value_dim: int | None = None, dropout: float = 0.0, use_bias: bool = True,
         output_dim: int | None = None, num_kv_heads: int | None = None, rope: bool = False, rope_base: float = 10000.0,
-        kernel_initializer: Any = "glorot_uniform", **options: Any,
+        kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
+        bias_regularizer: Any = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
+        self.bias_initializer, self.kernel_regularizer, self.bias_regularizer = (
+            bias_initializer, kernel_regularizer, bias_regularizer,
+        )  # fmt: skip
         self.num_heads, self.key_dim = positive(self, "num_heads", num_heads), positive(self, "key_dim", key_dim)
         self.value_dim = value_dim or key_dim
         self.dropout, self.use_bias, self.output_dim = dropout, use_bias, output_dim
@@ -68,7 +72,10 @@ class MultiHeadAttention(Layer):
         return mask_of(value) if found is None else found
 
     def _product(self, units: Any) -> Dense:
-        return Dense(units, use_bias=self.use_bias, kernel_initializer=self.kernel_initializer, dtype=self.dtype)
+        return Dense(
+            units, use_bias=self.use_bias, kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer,
+            kernel_regularizer=self.kernel_regularizer, bias_regularizer=self.bias_regularizer, dtype=self.dtype,
+        )  # fmt: skip
 
     def parts(self) -> Any:
         yield from (("key" if name == "key_layer" else name, part) for name, part in super().parts())

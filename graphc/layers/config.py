@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 _KNOWN: dict[str, Any] = {}
 _RECORDS = (
-    initializers.Constant, initializers.Identity, initializers.Uniform, initializers.Normal, initializers.TruncatedNormal,
+    initializers.Constant, initializers.Identity, initializers.Uniform, initializers.RandomUniform, initializers.Normal,
+    initializers.TruncatedNormal,
     initializers.VarianceScaling, initializers.Orthogonal, regularizers.L1L2,
 )  # fmt: skip
 

@@ -49,21 +49,21 @@ class Conv(Layer):
         x = self.floats(x)
         channels = _channels(self, x)
         window = each_axis(self.kernel_size, x.ndim - 2)
-        kernel = self.kernel((channels // self.groups, self.filters), window)
+        kernel = self.kernel_for((channels // self.groups, self.filters), window)
         y = gx.nn.conv(
-            x, kernel, self.bias(self.filters), stride=self.strides, padding=self.padded(window), dilation=self.dilation_rate,
+            x, kernel, self.bias_of(self.filters), stride=self.strides, padding=self.padded(window), dilation=self.dilation_rate,
             groups=self.groups, layout=self.layout,
         )  # fmt: skip
         return named_activation(self.activation)(y)
 
-    def kernel(self, ends: tuple[Any, Any], window: tuple[int, ...]) -> Tensor:
+    def kernel_for(self, ends: tuple[Any, Any], window: tuple[int, ...]) -> Tensor:
         """The weight [..., in, out] in the layout of the images."""
         w: Tensor = self.variable("kernel", (*window, *ends), self.kernel_initializer, regularizer=self.kernel_regularizer)
         if self.layout == "NHWC" or self.layout[-1] == "C":
             return w
         return gx.permute_dims(w, (w.ndim - 1, w.ndim - 2, *range(w.ndim - 2)))
 
-    def bias(self, count: int) -> Tensor | None:
+    def bias_of(self, count: int) -> Tensor | None:
         if not self.use_bias:
             return None
         return self.variable("bias", (count,), self.bias_initializer, regularizer=self.bias_regularizer)
@@ -113,7 +113,8 @@ class Conv3D(Conv):
 class DepthwiseConv2D(Conv):
     """Each channel convolved with `depth_multiplier` kernels of its own.
 
-    Weights: kernel [..., 1, channels * depth_multiplier] and bias. Others: see `Conv`.
+    Weights: kernel [..., 1, channels * depth_multiplier] and bias. depthwise_initializer, depthwise_regularizer: other names of
+    the kernel's. Others: see `Conv`.
     """
 
     axes: int | None = 2
@@ -122,6 +123,9 @@ class DepthwiseConv2D(Conv):
         self, kernel_size: Any, strides: Any = 1, padding: Any = "valid", depth_multiplier: int = 1, **options: Any
     ) -> None:
         self.depth_multiplier = depth_multiplier
+        for kind in ("initializer", "regularizer"):
+            if f"depthwise_{kind}" in options:
+                options[f"kernel_{kind}"] = options.pop(f"depthwise_{kind}")
         super().__init__(1, kernel_size, strides, padding, **options)
 
     def call(self, x: Tensor) -> Tensor:
@@ -144,14 +148,26 @@ class SeparableConv2D(Layer):
 
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = 1, padding: Any = "valid", depth_multiplier: int = 1,
-        activation: str | Activation | None = None, use_bias: bool = True, layout: str = "NHWC", **options: Any,
+        activation: str | Activation | None = None, use_bias: bool = True, layout: str = "NHWC", dilation_rate: Any = 1,
+        depthwise_initializer: str | Initializer = "glorot_uniform", pointwise_initializer: str | Initializer = "glorot_uniform",
+        bias_initializer: str | Initializer = "zeros", depthwise_regularizer: str | Regularizer | None = None,
+        pointwise_regularizer: str | Regularizer | None = None, bias_regularizer: str | Regularizer | None = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__(**options)
         self.filters, self.kernel_size, self.strides, self.padding = filters, kernel_size, strides, padding
         self.depth_multiplier, self.activation, self.use_bias, self.layout = depth_multiplier, activation, use_bias, layout
+        self.dilation_rate, self.bias_initializer, self.bias_regularizer = dilation_rate, bias_initializer, bias_regularizer
+        self.depthwise_initializer, self.depthwise_regularizer = depthwise_initializer, depthwise_regularizer
+        self.pointwise_initializer, self.pointwise_regularizer = pointwise_initializer, pointwise_regularizer
         depthwise, pointwise = self.kinds
-        self.depthwise = depthwise(kernel_size, strides, padding, depth_multiplier, use_bias=False, layout=layout)
-        self.pointwise = pointwise(filters, 1, activation=activation, use_bias=use_bias, layout=layout)
+        self.depthwise = depthwise(
+            kernel_size, strides, padding, depth_multiplier, use_bias=False, layout=layout, dilation_rate=dilation_rate,
+            depthwise_initializer=depthwise_initializer, depthwise_regularizer=depthwise_regularizer,
+        )  # fmt: skip
+        self.pointwise = pointwise(
+            filters, 1, activation=activation, use_bias=use_bias, layout=layout, bias_initializer=bias_initializer,
+            kernel_initializer=pointwise_initializer, kernel_regularizer=pointwise_regularizer, bias_regularizer=bias_regularizer,
+        )  # fmt: skip
         self.build_early()
 
     def call(self, x: Tensor) -> Tensor:
@@ -189,7 +205,7 @@ class ConvTranspose(Conv):
             padding = [(max(r, 0) // 2, max(r, 0) - max(r, 0) // 2) for r in reach]
             more = tuple(max(-r, 0) for r in reach)
         y = gx.nn.conv_transpose(
-            x, self.kernel((self.filters, channels), window), self.bias(self.filters), stride=strides, padding=padding,
+            x, self.kernel_for((self.filters, channels), window), self.bias_of(self.filters), stride=strides, padding=padding,
             output_padding=more, dilation=apart, layout=self.layout,
         )  # fmt: skip
         return named_activation(self.activation)(y)

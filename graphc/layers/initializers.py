@@ -5,7 +5,7 @@
     glorot_uniform, glorot_normal (xavier)      Glorot and Bengio 2010: variance 2 / (in + out)
     he_uniform, he_normal (kaiming)             He et al. 2015, arXiv:1502.01852: variance 2 / in
     lecun_uniform, lecun_normal                 LeCun et al. 1998: variance 1 / in
-    VarianceScaling(scale, mode, distribution)  of which the last three are cases
+    VarianceScaling(scale, mode, distribution)  of which the last three are cases; the random ones take seed=
 
 An initialiser is a function (rng, shape) -> array, of NumPy's generator and a shape. "in" and "out" of a weight are those of the
 products that it stands in: [..., in, out], times the sizes of the axes before them (a kernel's window).
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,17 @@ _TRUNCATED = 0.87962566103423978  # the standard deviation of a standard normal 
 def generator(*numbers: int) -> np.random.Generator:
     """NumPy's PCG64, seeded with these numbers: the same on every machine."""
     return np.random.Generator(np.random.PCG64(numbers))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Random numbers. seed: of numbers that are the same for every weight of a shape; else they follow from `layers.seed`."""
+
+    seed: int | None = field(default=None, kw_only=True)
+
+    def source(self, rng: np.random.Generator) -> np.random.Generator:
+        """Where the numbers come from."""
+        return rng if self.seed is None else generator(self.seed)
 
 
 @dataclass(frozen=True)
@@ -59,36 +70,47 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(_Drawn):
     """Uniform numbers from `low` to below `high`."""
 
     low: float = -0.05
     high: float = 0.05
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
-        return rng.uniform(self.low, self.high, shape)
+        return self.source(rng).uniform(self.low, self.high, shape)
 
 
 @dataclass(frozen=True)
-class Normal:
+class RandomUniform(_Drawn):
+    """`Uniform`, with Keras's names of its ends."""
+
+    minval: float = -0.05
+    maxval: float = 0.05
+
+    def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
+        return self.source(rng).uniform(self.minval, self.maxval, shape)
+
+
+@dataclass(frozen=True)
+class Normal(_Drawn):
     """Normal numbers."""
 
     mean: float = 0.0
     stddev: float = 0.05
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
-        return rng.normal(self.mean, self.stddev, shape)
+        return self.source(rng).normal(self.mean, self.stddev, shape)
 
 
 @dataclass(frozen=True)
-class TruncatedNormal:
+class TruncatedNormal(_Drawn):
     """Normal numbers, drawn again where they are more than two standard deviations from the mean."""
 
     mean: float = 0.0
     stddev: float = 0.05
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
-        return self.mean + self.stddev * _within_two(rng, shape)
+        return self.mean + self.stddev * _within_two(self.source(rng), shape)
 
 
 def _within_two(rng: np.random.Generator, shape: Shape) -> Array:
@@ -99,7 +121,7 @@ def _within_two(rng: np.random.Generator, shape: Shape) -> Array:
 
 
 @dataclass(frozen=True)
-class VarianceScaling:
+class VarianceScaling(_Drawn):
     """Numbers of mean 0 and variance scale / fan, where fan is that of mode: "fan_in", "fan_out" or "fan_avg".
 
     distribution: "uniform", "normal" or "truncated_normal"; all three have that variance.
@@ -110,7 +132,7 @@ class VarianceScaling:
     distribution: str = "truncated_normal"
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
-        incoming, outgoing = fans(shape)
+        rng, (incoming, outgoing) = self.source(rng), fans(shape)
         fan = {"fan_in": incoming, "fan_out": outgoing, "fan_avg": (incoming + outgoing) / 2}[self.mode]
         spread = math.sqrt(self.scale / max(1.0, fan))
         if self.distribution == "uniform":
@@ -132,14 +154,14 @@ def fans(shape: Shape) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(_Drawn):
     """A matrix with orthonormal rows or columns, whichever are fewer, times `gain`; axes before the last count as one."""
 
     gain: float = 1.0
 
     def __call__(self, rng: np.random.Generator, shape: Shape) -> Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q, r = np.linalg.qr(self.source(rng).standard_normal((max(rows, columns), min(rows, columns))))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)  # without the signs, q is not uniformly distributed (Mezzadri 2007)
         return self.gain * np.reshape(q if rows >= columns else q.T, shape)
 
@@ -173,7 +195,7 @@ NAMED: Mapping[str, Initializer] = {
 
 
 Zeros, Ones = partial(Constant, 0.0), partial(Constant, 1.0)  # Keras's names of classes
-RandomUniform, RandomNormal = Uniform, Normal
+RandomNormal = Normal
 GlorotUniform, GlorotNormal = (partial(VarianceScaling, 1.0, "fan_avg", kind) for kind in ("uniform", "truncated_normal"))
 HeUniform, HeNormal = (partial(VarianceScaling, 2.0, "fan_in", kind) for kind in ("uniform", "truncated_normal"))
 LecunUniform, LecunNormal = (partial(VarianceScaling, 1.0, "fan_in", kind) for kind in ("uniform", "truncated_normal"))

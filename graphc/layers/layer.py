@@ -88,13 +88,40 @@ ELSEWHERE: Mapping[str, str] = {
     "axis": "layout='NCHW' where channels come first", "alpha": "negative_slope=, or alpha_initializer=",
     "recurrent_activation": "leave it out: it is a sigmoid, or write the layer with gx.scan",
     "reset_after": "leave it out: the gate resets after the product", "batch_size": "layers.Input(shape, batch_size=32)",
+    "seed": "gx.layers.seed(number), before the model is made: all random numbers follow from it",
+    "autocast": "compile(mixed_precision=)", "renorm": "leave it out: LayerNorm needs no batch", "lora_rank": "leave it out",
+    "synchronized": "leave it out", "quantization_config": "leave it out", "flash_attention": "leave it out",
+    "sliding_window": "attention_mask=, where it is called", "attention_axes": "gx.moveaxis before the layer",
+    "output_shape": "leave it out: it follows; MultiHeadAttention(output_dim=) is another width", "use_gate": "leave it out",
+    "arguments": "functools.partial(function, ...)", "mask": "a layer of your own has compute_mask",
+    "score_mode": "AdditiveAttention", "noise_shape": "SpatialDropout1D, 2D, 3D", "backward_layer": "Bidirectional(layer)",
+    "output_padding": "leave it out, and pad or crop the result", "fill_mode": "fill_value=, what is outside of the image",
+    "interpolation": "method='linear' or 'nearest'", "value_range": "images from 0 to 1: Rescaling(1 / 255) before the layer",
+    "antialias": "leave it out, or AveragePooling2D before the layer", "crop_to_aspect_ratio": "CenterCrop before the layer",
+    "pad_to_aspect_ratio": "ZeroPadding2D before the layer", "num_thresholds": "num_bins=", "thresholds": "num_bins=",
+    "summation_method": "leave it out", "num_labels": "leave it out: it follows", "label_weights": "leave it out",
+    "sparse_y_true": "leave it out: the shape of the labels shows it", "num_regressors": "leave it out",
+    "sparse_y_pred": "y_pred has a number for each class", "from_sorted_ids": "leave it out",
+    "height_factor": "factor=, of both sides", "width_factor": "factor=, of both sides",
 }  # fmt: skip
+ELSEWHERE = {**ELSEWHERE, **{f"{weight}_constraint": ELSEWHERE["kernel_constraint"] for weight in (
+    "alpha", "beta", "gamma", "depthwise", "pointwise", "recurrent", "embeddings",
+)}}  # fmt: skip
 # Values of such options that change nothing: who writes them down means what is there.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", None), "axis": (-1, (-1,), [-1]), "activity_regularizer": (None,),
     "kernel_constraint": (None,), "bias_constraint": (None,), "recurrent_constraint": (None,), "embeddings_constraint": (None,),
     "recurrent_dropout": (0, 0.0), "unroll": (False,), "time_major": (False,), "implementation": (1, 2),
     "use_cudnn": ("auto", False), "recurrent_activation": ("sigmoid",), "reset_after": (True,), "device": (None,),
+    "seed": (None,), "autocast": (True,), "renorm": (False,), "renorm_clipping": (None,), "renorm_momentum": (0.99,),
+    "synchronized": (False,), "lora_rank": (None,), "lora_alpha": (None,), "quantization_config": (None,),
+    "flash_attention": (None, False), "sliding_window": (None,), "attention_axes": (None,), "output_shape": (None,),
+    "use_gate": (False,), "arguments": (None, {}), "mask": (None,), "score_mode": ("dot",), "noise_shape": (None,),
+    "weights": (None,), "backward_layer": (None,), "output_padding": (None,), "interpolation": ("bilinear",),
+    "fill_mode": ("constant",), "antialias": (False,), "crop_to_aspect_ratio": (False,), "pad_to_aspect_ratio": (False,),
+    "summation_method": ("interpolation",), "thresholds": (None,), "num_labels": (None,), "label_weights": (None,),
+    "sparse_y_true": (True,), "sparse_y_pred": (True,), "num_regressors": (0,), "from_sorted_ids": (False,),
+    **{f"{weight}_constraint": (None,) for weight in ("alpha", "beta", "gamma", "depthwise", "pointwise")},
 }  # fmt: skip
 _COUNTS: dict[str, int] = {}  # layers made of each class, for their names
 _SEED = [0]
@@ -602,11 +629,13 @@ class Layer:
 
     if not TYPE_CHECKING:  # to a type checker a layer has the attributes it has
 
-        def __getattr__(self, name: str) -> NoReturn:
+        def __getattr__(self, name: str) -> Any:
             if "_key" not in vars(self) and not name.startswith("__"):
                 raise gx.errors.UnknownNameError(
                     f"{type(self).__name__} has no {name} yet", where=gx.errors.caller(), hint="call super().__init__() first"
                 )
+            if name in vars(self).get("_own", ()):  # layer.kernel is its variable
+                return self._own[name]
             raise advice.unknown_attribute(self, name, advice.MODEL)
 
     def __copy__(self) -> NoReturn:

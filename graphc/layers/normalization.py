@@ -9,10 +9,35 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 from graphc.layers import initializers
+from graphc.layers.initializers import Initializer
 from graphc.layers.layer import Layer
+from graphc.layers.regularizers import Regularizer
 
 
-class BatchNorm(Layer):
+class _Scaled(Layer):
+    """A layer that ends in times gamma plus beta, one number of each for a channel."""
+
+    def __init__(
+        self, center: bool, scale: bool, beta_initializer: str | Initializer = "zeros",
+        gamma_initializer: str | Initializer = "ones", beta_regularizer: str | Regularizer | None = None,
+        gamma_regularizer: str | Regularizer | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**options)
+        self.center, self.scale = center, scale
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+
+    def scaling(self, channels: Any) -> tuple[Variable | None, Variable | None]:
+        """gamma and beta, each where it is wanted."""
+        gamma = beta = None
+        if self.scale:
+            gamma = self.variable("gamma", (channels,), self.gamma_initializer, regularizer=self.gamma_regularizer)
+        if self.center:
+            beta = self.variable("beta", (channels,), self.beta_initializer, regularizer=self.beta_regularizer)
+        return gamma, beta
+
+
+class BatchNorm(_Scaled):
     """x less the mean over the batch, over the standard deviation, for each channel; then times gamma plus beta.
 
     x: floats [batch, channels], or images [batch, ..., channels] (layout "NCHW": [batch, channels, ...]). While training by the
@@ -31,20 +56,21 @@ class BatchNorm(Layer):
 
     def __init__(
         self, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True, layout: str = "NHWC",
+        moving_mean_initializer: str | Initializer = "zeros", moving_variance_initializer: str | Initializer = "ones",
         **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options)
-        self.momentum, self.epsilon, self.center, self.scale, self.layout = momentum, epsilon, center, scale, layout
+        super().__init__(center, scale, **options)
+        self.momentum, self.epsilon, self.layout = momentum, epsilon, layout
+        self.moving_mean_initializer, self.moving_variance_initializer = moving_mean_initializer, moving_variance_initializer
         self.build_early()
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         given = self.floats(x)
         channels = given.shape[1 if self.layout[-1] != "C" else -1]
-        mean = self.variable("moving_mean", (channels,), "zeros", trainable=False)
-        variance = self.variable("moving_variance", (channels,), "ones", trainable=False)
+        mean = self.variable("moving_mean", (channels,), self.moving_mean_initializer, trainable=False)
+        variance = self.variable("moving_variance", (channels,), self.moving_variance_initializer, trainable=False)
         x = gx.astype(given, mean.dtype) if given.dtype.arithmetic == mean.dtype else given  # 16 bits in the state's
-        gamma = gx.astype(self.variable("gamma", (channels,), "ones"), mean.dtype) if self.scale else None
-        beta = gx.astype(self.variable("beta", (channels,), "zeros"), mean.dtype) if self.center else None
+        gamma, beta = (None if w is None else gx.astype(w, mean.dtype) for w in self.scaling(channels))
         if not training or not self.trainable:
             y = gx.nn.batch_norm(x, mean, variance, gamma, beta, eps=self.epsilon, layout=self.layout)
             return gx.astype(y, given.dtype)
@@ -56,21 +82,19 @@ class BatchNorm(Layer):
         return gx.astype(y, given.dtype)
 
 
-class LayerNorm(Layer):
+class LayerNorm(_Scaled):
     """x less its mean, over its standard deviation, along the last axis; then times gamma plus beta, each [channels]."""
 
     supports_masking = True
 
     def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **options: Any) -> None:
-        super().__init__(**options)
-        self.epsilon, self.center, self.scale = epsilon, center, scale
+        super().__init__(center, scale, **options)
+        self.epsilon = epsilon
         self.build_early()
 
     def call(self, x: Tensor) -> Tensor:
         x = self.floats(x)
-        gamma = self.variable("gamma", (x.shape[-1],), "ones") if self.scale else None
-        beta = self.variable("beta", (x.shape[-1],), "zeros") if self.center else None
-        return gx.nn.layer_norm(x, gamma, beta, eps=self.epsilon)
+        return gx.nn.layer_norm(x, *self.scaling(x.shape[-1]), eps=self.epsilon)
 
 
 class RMSNorm(Layer):
@@ -88,7 +112,7 @@ class RMSNorm(Layer):
         return gx.nn.rms_norm(x, self.variable("scale", (x.shape[-1],), "ones"), eps=self.epsilon)
 
 
-class GroupNorm(Layer):
+class GroupNorm(_Scaled):
     """Each sample's groups of channels less their mean, over their standard deviation; then times gamma plus beta [channels]."""
 
     supports_masking = True
@@ -97,17 +121,15 @@ class GroupNorm(Layer):
         self, groups: int = 32, epsilon: float = 1e-3, center: bool = True, scale: bool = True, layout: str = "NHWC",
         **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(**options)
-        self.groups, self.epsilon, self.center, self.scale, self.layout = groups, epsilon, center, scale, layout
+        super().__init__(center, scale, **options)
+        self.groups, self.epsilon, self.layout = groups, epsilon, layout
         self.build_early()
 
     def call(self, x: Tensor) -> Tensor:
         x = self.floats(x)
         channels = x.shape[1 if self.layout[-1] != "C" else -1]
-        gamma = self.variable("gamma", (channels,), "ones") if self.scale else None
-        beta = self.variable("beta", (channels,), "zeros") if self.center else None
         groups: Any = channels if self.groups == -1 else self.groups
-        return gx.nn.group_norm(x, groups, gamma, beta, eps=self.epsilon, layout=self.layout)
+        return gx.nn.group_norm(x, groups, *self.scaling(channels), eps=self.epsilon, layout=self.layout)
 
 
 class BatchNormalization(BatchNorm):

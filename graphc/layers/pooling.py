@@ -71,32 +71,40 @@ class AveragePooling3D(AveragePool):
 
 
 class _Global(Layer):
-    def __init__(self, layout: str = "NHWC", **options: Any) -> None:
+    def __init__(self, layout: str = "NHWC", keepdims: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.layout = layout
+        self.layout, self.keepdims = layout, keepdims
+
+    def kept(self, y: Tensor, axes: int) -> Tensor:
+        """The figures of channels, with axes of size 1 in the place of those that are gone, where that is wanted."""
+        first = 1 if self.layout[-1] == "C" else 2
+        return gx.expand_dims(y, tuple(range(first, first + axes - 2))) if self.keepdims else y
 
 
 class GlobalAveragePool(_Global):
-    """The mean of every channel: [batch, ..., channels] -> [batch, channels]. mask: [batch, time], true where steps count."""
+    """The mean of every channel: [batch, ..., channels] -> [batch, channels]. mask: [batch, time], true where steps count.
+
+    keepdims: whether the other axes stay, with size 1.
+    """
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = self.floats(x)
         if mask is None or x.ndim != mask.ndim + 1:
-            return gx.nn.global_avg_pool(x, layout=self.layout)
+            return self.kept(gx.nn.global_avg_pool(x, layout=self.layout), x.ndim)
         counted = gx.expand_dims(gx.astype(mask, x.dtype), -1)
-        return gx.sum(x * counted, axis=1) / gx.maximum(gx.sum(counted, axis=1), 1)
+        return self.kept(gx.sum(x * counted, axis=1) / gx.maximum(gx.sum(counted, axis=1), 1), x.ndim)
 
 
 class GlobalMaxPool(_Global):
     """The largest element of every channel: [batch, ..., channels] -> [batch, channels]. mask: [batch, time], true where steps
-    count; 0 where none do."""
+    count; 0 where none do. keepdims: see `GlobalAveragePool`."""
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None or x.ndim != mask.ndim + 1:
-            return gx.nn.global_max_pool(x, layout=self.layout)
+            return self.kept(gx.nn.global_max_pool(x, layout=self.layout), x.ndim)
         x, counted = self.floats(x), gx.expand_dims(mask, -1)
         found = gx.max(gx.where(counted, x, gx.full((), -gx.inf, x.dtype)), axis=1)
-        return gx.where(gx.any(counted, axis=1), found, gx.zeros((), x.dtype))
+        return self.kept(gx.where(gx.any(counted, axis=1), found, gx.zeros((), x.dtype)), x.ndim)
 
 
 class GlobalAveragePooling1D(GlobalAveragePool):

@@ -32,14 +32,19 @@ class L1L2:
         return sum(parts[1:], parts[0]) if parts else gx.zeros((), w.dtype)
 
 
-def l1(factor: float = 0.01) -> L1L2:
-    """factor * sum(|w|)."""
-    return L1L2(l1=factor)
+def l1(l1: float = 0.01) -> L1L2:
+    """l1 * sum(|w|)."""
+    return L1L2(l1=l1)
 
 
-def l2(factor: float = 0.01) -> L1L2:
-    """factor * sum(w^2)."""
-    return L1L2(l2=factor)
+def l2(l2: float = 0.01) -> L1L2:
+    """l2 * sum(w^2)."""
+    return L1L2(l2=l2)
+
+
+def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
+    """l1 * sum(|w|) + l2 * sum(w^2)."""
+    return L1L2(l1, l2)
 
 
 L1, L2 = l1, l2  # Keras's names of classes

@@ -35,6 +35,11 @@ class Metric(Layer):
     def __init__(self, name: str | None = None, **options: Any) -> None:
         super().__init__(name=name, **options)
         self._compiled: dict[Any, gx.Compiled] = {}
+        if type(self).update_state is not Metric.update_state and type(self).call is Layer.call:
+            raise gx.errors.InputError(
+                f"{type(self).__name__} has update_state, which a model's programs do not call", where=gx.errors.caller(),
+                hint="write call(self, y_true, y_pred, weights) with self.add(name, value), and result() of self.state(name)",
+            )  # fmt: skip
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """A figure has none: what a mask leaves out has weights of 0."""
@@ -73,8 +78,8 @@ class Metric(Layer):
 
     def update_state(self, *arrays: Any, sample_weight: Any = None) -> None:
         """Add a batch of arrays: (y_true, y_pred), or the values of a mean."""
-        given = [np.asarray(a) for a in arrays]
-        given.append(np.ones(len(given[0])) if sample_weight is None else np.asarray(sample_weight, "float64"))
+        given = [np.atleast_1d(a) for a in arrays]
+        given.append(np.ones(len(given[0])) if sample_weight is None else np.atleast_1d(np.asarray(sample_weight, "float64")))
         key = tuple((a.shape[1:], a.dtype) for a in given)
         if key not in self._compiled:
             xs = [gx.placeholder(f"a{i}", ("batch", *a.shape[1:]), a.dtype) for i, a in enumerate(given)]

@@ -101,9 +101,7 @@ def _sources(
                 )  # fmt: skip
         return source(x, batch_size, shuffle, seed, steps), None
     if class_weight is not None:
-        own = class_weights(class_weight, y)
-        given_too = np.ones(1, np.float32) if weights is None else np.asarray(weights, np.float32)
-        weights = own.reshape(-1, *(1,) * (given_too.ndim - 1)) * given_too
+        weights = weights_with_classes(class_weight, y, weights)
     data = mapped((x, y, weights), contiguous)
     held: Source | None = None
     if split:
@@ -120,6 +118,14 @@ def _sources(
         held = source(mapped(data, lambda a: a[kept:]), validation_batch or batch_size, shuffle=False, steps=validation_steps)
         data = mapped(data, lambda a: a[:kept])
     return source(data, batch_size, shuffle, seed, steps), held
+
+
+def weights_with_classes(given: Any, y: Any, weights: Any) -> Array:
+    """The weights of samples, or of their steps, times those of their classes."""
+    own = class_weights(given, y)
+    more = np.ones(1, np.float32) if weights is None else np.asarray(weights, np.float32)
+    made: Array = own.reshape(-1, *(1,) * (more.ndim - 1)) * more
+    return made
 
 
 def class_weights(given: Any, y: Any) -> Array:
@@ -179,17 +185,20 @@ def evaluate(
         callback.model = model
     for method in written(called, "on_test_begin"):
         method()
-    found = Figures(score(model, given))
+    found = score(model, given)
     for method in written(called, "on_test_end"):
         method(found)
     if verbose and verbose != "auto":
-        print(found)
-    values = list(found.values())
-    return found if return_dict else values if len(values) > 1 else values[0]
+        print(Figures(found))
+    return _figures(found, return_dict)
 
 
-def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+def train_on_batch(
+    model: Model, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = True
+) -> Any:  # fmt: skip
     """One step on a batch: its loss and metrics. Every batch that is accumulated counts; see `Model.compile`."""
+    if class_weight is not None:
+        sample_weight = weights_with_classes(class_weight, y, sample_weight)
     programs, data = model.programs, _batch(x, y, sample_weight)
     program = programs.train(data, gathered=False)
     programs.reset()
@@ -197,16 +206,22 @@ def train_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None) -> F
     programs.turn = (programs.turn + 1) % programs.accumulate
     if programs.accumulate > 1 and not programs.turn:
         programs.apply()()
-    return Figures(programs.figures())
+    return _figures(programs.figures(), return_dict)
 
 
-def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None) -> Figures:
+def test_on_batch(model: Model, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = True) -> Any:
     """The loss and the metrics on a batch."""
     programs, data = model.programs, _batch(x, y, sample_weight)
     program = programs.test(data, gathered=False)
     programs.reset()
     program(*leaves(data))
-    return Figures(programs.figures())
+    return _figures(programs.figures(), return_dict)
+
+
+def _figures(found: Mapping[str, Any], as_dict: bool) -> Any:
+    """A dict that prints as a table, or a list of the figures, or the loss where it is alone."""
+    values = list(found.values())
+    return Figures(found) if as_dict else values if len(values) > 1 else values[0]
 
 
 def predict_on_batch(model: Model, x: Any) -> Any:

@@ -454,6 +454,9 @@ class _Plain(Loss):
 
     function: PerSample
 
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None, **unknown: Any) -> None:
+        super().__init__(name, reduction, **unknown)
+
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return type(self).function(y_true, y_pred)
 

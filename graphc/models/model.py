@@ -13,7 +13,7 @@ from graphc.data.trees import leaves
 from graphc.layers.config import from_data, to_data
 from graphc.layers.layer import Layer, Source, flat, source_of
 from graphc.models.fit import evaluate, fit, predict, predict_on_batch, test_on_batch, train_on_batch
-from graphc.models.history import Figures, History
+from graphc.models.history import History
 from graphc.models.saving import StrPath, export, load_weights, save, save_weights
 from graphc.models.structure import calls_between, described, restored
 from graphc.models.summary import mimebundle, plot, summary
@@ -61,7 +61,7 @@ class Model(Layer):
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         super().__init__(**options)
-        self.inputs, self.outputs = inputs, outputs
+        self.symbolic_inputs, self.symbolic_outputs = inputs, outputs  # None where it is not made of symbols
         self._named: dict[str, Layer] = {}
         self._programs: Programs | None = None
         self._to_predict: Programs | None = None
@@ -84,11 +84,22 @@ class Model(Layer):
         """The model with variables, optimiser and metrics of its own. Its programs are compiled when they are first called."""
         made = super().__deepcopy__(memo)
         assert isinstance(made, Model)
-        if self.inputs is not None:  # the copies of its layers, called as the layers were
-            known = dict(zip(flat(self.inputs), flat(made.inputs), strict=True))
-            made.outputs = _replayed(known, self.outputs, lambda layer: memo[id(layer)])
-            memo.update((id(old), new) for old, new in zip(flat(self.outputs), flat(made.outputs), strict=True))
+        if self.symbolic_inputs is not None:  # the copies of its layers, called as the layers were
+            known = dict(zip(flat(self.symbolic_inputs), flat(made.symbolic_inputs), strict=True))
+            old = self.symbolic_outputs
+            made.symbolic_outputs = _replayed(known, old, lambda layer: memo[id(layer)])
+            memo.update((id(x), new) for x, new in zip(flat(old), flat(made.symbolic_outputs), strict=True))
         return made
+
+    @property
+    def inputs(self) -> Any:
+        """The symbols that it is made of; None where it is a class whose `call` says what it does."""
+        return self.symbolic_inputs
+
+    @property
+    def outputs(self) -> Any:
+        """The symbols that it gives for its `inputs`."""
+        return self.symbolic_outputs
 
     def _prefix(self) -> tuple[str, ...]:
         return ()
@@ -99,22 +110,22 @@ class Model(Layer):
 
     def call(self, *inputs: Any) -> Any:
         """What leads from the model's inputs to its outputs, on other symbols."""
-        if self.inputs is None:
+        if self.symbolic_inputs is None:
             raise NotImplementedError(f"{type(self).__name__} has no call, and no inputs and outputs")
         given = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], (list, tuple, dict)) else list(inputs)
-        known, new = flat(self.inputs), flat(given)
+        known, new = flat(self.symbolic_inputs), flat(given)
         if len(known) != len(new):
             raise gx.errors.InputError(f"{self.name} takes {len(known)} inputs, got {len(new)}", where=gx.errors.caller())
-        return _replayed(dict(zip(known, new, strict=True)), self.outputs)
+        return _replayed(dict(zip(known, new, strict=True)), self.symbolic_outputs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """Its layers say what the masks of the outputs are."""
         return None
 
     def _symbols(self, name: str) -> Any:
-        if self.inputs is None:
+        if self.symbolic_inputs is None:
             return super()._symbols(name)
-        found = self.inputs if name == "input" else self.outputs
+        found = self.symbolic_inputs if name == "input" else self.symbolic_outputs
         return found[0] if isinstance(found, (list, tuple)) and len(found) == 1 else found
 
     def reset_states(self) -> None:
@@ -127,7 +138,7 @@ class Model(Layer):
         if type(self) is not Model:
             return super().get_config()
         name = {} if self.numbered else {"name": self.name}
-        return {**name, "structure": described(self.inputs, self.outputs, self._named)}
+        return {**name, "structure": described(self.symbolic_inputs, self.symbolic_outputs, self._named)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Model:
@@ -249,7 +260,8 @@ class Model(Layer):
         """Say how the model is trained. Where its inputs are known, an output that does not fit its loss or a metric is an error.
 
         optimizer: a name, a function of `gx.optim`, or an `Optimizer`. loss: a name, a Loss or a function (y_true, y_pred); a
-        list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs).
+        list or dict of them for several outputs. metrics: a list of names and Metrics (of lists or a dict for several outputs,
+        whose figures begin with their names: "digit_loss", "digit_accuracy").
         step: a training step of your own instead of loss and optimiser: (model, inputs, targets) -> (figures, updates).
         steps_per_call: how many steps a native call takes. clip_norm: the largest global norm of the gradients; clip_value: the
         largest size of each of their elements. accumulate: over how many batches gradients are averaged for one update, which is
@@ -274,8 +286,8 @@ class Model(Layer):
 
     def _outputs_in_sight(self) -> Any:
         """The outputs as symbols, where inputs are known before there are data."""
-        if self.inputs is not None:
-            return self.outputs
+        if self.symbolic_inputs is not None:
+            return self.symbolic_outputs
         if self.input_shape is None:
             return None
         return self(gx.placeholder("input0", ("batch", *self.input_shape), self.dtype))
@@ -312,13 +324,15 @@ class Model(Layer):
         """The outputs for data, batch by batch."""
         return predict(self, x, **options)
 
-    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Figures:
-        """One step on a batch: its loss and metrics."""
-        return train_on_batch(self, x, y, sample_weight)
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = True
+    ) -> Any:  # fmt: skip
+        """One step on a batch: its loss and metrics, as `evaluate` gives them."""
+        return train_on_batch(self, x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Figures:
-        """The loss and the metrics on a batch."""
-        return test_on_batch(self, x, y, sample_weight)
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = True) -> Any:
+        """The loss and the metrics on a batch, as `evaluate` gives them."""
+        return test_on_batch(self, x, y, sample_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for a batch."""
@@ -377,6 +391,16 @@ class Sequential(Model):
         for i in config["order"]:
             made.add(config["layers"][i])
         return made
+
+    @property
+    def inputs(self) -> Any:
+        """Its input in a list, where its shape is known, as a model of symbols has its inputs."""
+        return None if self.input_shape is None and self.called_with is None else [self.input]
+
+    @property
+    def outputs(self) -> Any:
+        """Its output in a list, where its input is known."""
+        return None if self.inputs is None else [self.output]
 
     def call(self, x: Any) -> Any:
         for layer in self.layers:

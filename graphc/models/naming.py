@@ -16,17 +16,26 @@ Names = Sequence[str] | None
 
 def input_names(model: Model) -> Names:
     """The names of the inputs of a model of symbols: its keys where they are a dict; None where the model has none."""
-    if isinstance(model.inputs, Mapping):
-        return list(model.inputs)
-    return _unlike([x.attrs["name"] for x in flat(model.inputs)])
+    if isinstance(model.symbolic_inputs, Mapping):
+        return list(model.symbolic_inputs)
+    return _unlike([x.attrs["name"] for x in flat(model.symbolic_inputs)])
 
 
 def output_names(model: Model, outputs: Any) -> Names:
     """The names of a model's outputs: their keys, or those of the layers that they come from; None where they have none."""
     if isinstance(outputs, Mapping):
         return list(outputs)
-    sources = [source_of(y) for y in flat(model.outputs)]
+    sources = [source_of(y) for y in flat(model.symbolic_outputs)]
     return _unlike([source.layer.name for source in sources if source is not None], len(sources))
+
+
+def figure_names(model: Model, outputs: Any) -> Names:
+    """What the figures of each of several outputs begin with; of layers that nobody named it is their place in the model."""
+    if isinstance(outputs, Mapping):
+        return list(outputs)
+    places = {id(layer): key for key, layer in model.parts()}
+    sources = [source_of(y) for y in flat(model.symbolic_outputs)]
+    return _unlike([places.get(id(source.layer)) for source in sources if source is not None], len(sources))
 
 
 def _unlike(names: Sequence[Any], count: int | None = None) -> Names:

@@ -166,10 +166,11 @@ TRANSLATED: Mapping[str, tuple[str, ...]] = {
 }
 ABSENT: Mapping[str, str] = {
     "clipnorm": "global_clipnorm limits the norm of all gradients together",
-    "clipvalue": "global_clipnorm limits the norm of all gradients together",
+    "clipvalue": "compile(clip_value=)", "loss_scale_factor": "compile(mixed_precision='float16') scales the loss",
+    "gradient_accumulation_steps": "compile(accumulate=)",
     "amsgrad": "leave it out: no optimiser here has it",
     "centered": "leave it out: no optimiser here has it",
-    "use_ema": "leave it out: no optimiser here has it",
+    "use_ema": "fit(callbacks=[gx.models.EMA()])",
     "weight_decay": "adam, adamw, lamb and lion have it",
 }
 
@@ -205,8 +206,10 @@ def _chosen(function: Function, options: Mapping[str, Any]) -> tuple[Function, d
     made: dict[str, Any] = {}
     for name, value in given.items():
         own = name if name in known else next((n for n in TRANSLATED.get(name, ()) if n in known), None)
-        if own is None and (value is None or value is False) and (name in TRANSLATED or name in ABSENT):
+        if own is None and (value is None or value is False or value == 0) and (name in TRANSLATED or name in ABSENT):
             continue  # turned off
+        if own is None and name in _SAYS_NOTHING:
+            continue
         if own is None:
             takes = [n for n, p in known.items() if n not in ("loss", "variables") and p.kind is not p.VAR_POSITIONAL]
             raise gx.errors.InputError(

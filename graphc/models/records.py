@@ -18,17 +18,18 @@ StrPath = str | os.PathLike[str]
 class ModelCheckpoint(Watching):
     """Save the model after every epoch; to stop and go on, see `fit(checkpoints=)`.
 
-    path: a folder, or a file .npz or .safetensors with `save_weights_only`; "{epoch}" and figures' names in braces are filled in,
-    epochs counted from 1. save_best_only: only where the figure `monitor` is better than before. save_freq: "epoch", or after how
-    many steps.
+    filepath: a folder, or a file .npz or .safetensors with `save_weights_only`; "{epoch}" and figures' names in braces are filled
+    in, epochs counted from 1. save_best_only: only where the figure `monitor` is better than before. save_freq: "epoch", or
+    after how many steps.
     """
 
     def __init__(
-        self, path: StrPath, monitor: str = "val_loss", save_best_only: bool = False, save_weights_only: bool = False,
-        mode: str = "auto", save_freq: str | int = "epoch", initial_value_threshold: float | None = None, verbose: int = 0,
+        self, filepath: StrPath, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
+        save_weights_only: bool = False, mode: str = "auto", save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(monitor, mode, verbose=verbose)
-        self.path, self.save_best_only, self.save_weights_only = os.fspath(path), save_best_only, save_weights_only
+        self.path, self.save_best_only, self.save_weights_only = os.fspath(filepath), save_best_only, save_weights_only
         self.save_freq, self.best = save_freq, initial_value_threshold
         self.epoch = self.steps = 0
 
@@ -81,8 +82,8 @@ class CSVLogger(Callback):
     append: keep what is in the file. Where training goes on from a checkpoint, the table does so from that epoch.
     """
 
-    def __init__(self, path: StrPath, separator: str = ",", append: bool = False) -> None:
-        self.path, self.separator, self.append = Path(path), separator, append
+    def __init__(self, filename: StrPath, separator: str = ",", append: bool = False) -> None:
+        self.path, self.separator, self.append = Path(filename), separator, append
         self.names: list[str] | None = None
         self.end: int | None = None  # of the last line, in bytes: where the next one is written
 
@@ -113,13 +114,26 @@ class CSVLogger(Callback):
         self.names, self.end = state["names"], state["end"]
 
 
+# Options of Keras's, with the values at which nothing but figures is written.
+_FIGURES_ALONE = {
+    "histogram_freq": 0, "write_graph": True, "write_images": False, "write_steps_per_second": False, "profile_batch": 0,
+    "embeddings_freq": 0, "embeddings_metadata": None,
+}  # fmt: skip
+
+
 class TensorBoard(Callback):
     """Figures as event files, which `tensorboard --logdir` shows: those of the training in log_dir/train, val_... in validation.
 
     update_freq: "epoch", or after how many calls of steps the loss is written too, as "batch_loss".
     """
 
-    def __init__(self, log_dir: StrPath = "logs", update_freq: str | int = "epoch") -> None:
+    def __init__(self, log_dir: StrPath = "logs", update_freq: str | int = "epoch", **unknown: Any) -> None:
+        for option, value in unknown.items():
+            if option not in _FIGURES_ALONE or value not in (_FIGURES_ALONE[option], None):
+                raise gx.errors.InputError(
+                    f"TensorBoard has no option {option}", where=gx.errors.caller(),
+                    hint="figures are written, and nothing else: model.plot(path) draws the model",
+                )  # fmt: skip
         self.log_dir = Path(log_dir)
         self.every = {"epoch": 0, "batch": 1}.get(update_freq, 0) if isinstance(update_freq, str) else update_freq
         self.files: dict[str, Events] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import graphc as gx
@@ -20,19 +20,21 @@ from graphc import Tensor
 
 @dataclass(frozen=True)
 class LearningRateSchedule:
-    """A rate that follows from the step."""
+    """A rate that follows from the step. name: what Keras's users may call it; it says nothing."""
+
+    name: str | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name.endswith("steps") and field.name != "warmup_steps":
-                self._positive(field.name, value)
-            elif field.name == "warmup_steps":
-                gx.ops.normalize_integer(type(self).__name__, field.name, value)
-            elif field.type in ("float", "float | None") and value is not None:
-                gx.ops.check_number(type(self).__name__, field.name, value)
-            elif field.type == "bool":
-                gx.ops.check_flag(type(self).__name__, field.name, value)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name.endswith("steps") and one.name != "warmup_steps":
+                self._positive(one.name, value)
+            elif one.name == "warmup_steps":
+                gx.ops.normalize_integer(type(self).__name__, one.name, value)
+            elif one.type in ("float", "float | None") and value is not None:
+                gx.ops.check_number(type(self).__name__, one.name, value)
+            elif one.type == "bool":
+                gx.ops.check_flag(type(self).__name__, one.name, value)
 
     def _positive(self, name: str, value: Any) -> None:
         if gx.ops.normalize_integer(type(self).__name__, name, value) < 1:
@@ -46,7 +48,7 @@ class LearningRateSchedule:
 
     def get_config(self) -> dict[str, Any]:
         """The options that make such a schedule again."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> LearningRateSchedule:

@@ -105,8 +105,8 @@ def summary(model: Model, depth: int | None = 1) -> Summary:
 def traced(model: Model) -> list[Call]:
     """The calls of a model's layers, by calling it on the symbols that it was made of or was called with last."""
     given = model.called_with
-    if given is None and model.inputs is not None:
-        given = (model.inputs,)
+    if given is None and model.symbolic_inputs is not None:
+        given = (model.symbolic_inputs,)
     if given is None:
         raise gx.errors.InputError(
             f"{model.name} has no shapes yet", where=gx.errors.caller(),

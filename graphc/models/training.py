@@ -25,7 +25,7 @@ from graphc.models.callbacks import Callback
 from graphc.models.gradients import Gradients
 from graphc.models.losses import Loss, check_output, named_loss, of_samples
 from graphc.models.metrics import check_name, look_at_metric, named_metric
-from graphc.models.naming import Names, in_order, input_names, output_names
+from graphc.models.naming import Names, figure_names, in_order, input_names, output_names
 from graphc.models.optimizers import named_optimizer
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Programs:
     def fitting(self, x: Any) -> list[Any]:
         """The inputs in the model's order; an error where they are others than it takes."""
         model, given = self.model, in_order(x, input_names(self.model), "data")
-        wanted: list[tuple[str, Any]] = [(y.attrs["name"], y.shape[1:]) for y in flat(model.inputs)]
+        wanted: list[tuple[str, Any]] = [(y.attrs["name"], y.shape[1:]) for y in flat(model.symbolic_inputs)]
         if not wanted and isinstance(getattr(model, "input_shape", None), tuple):
             wanted = [("data", model.input_shape)]
         if wanted and len(wanted) != len(given):
@@ -249,25 +249,25 @@ class Programs:
         for loss_of, p in zip(losses, predictions, strict=True):
             check_output(loss_of.name, p)
         weighing = self._weights_of(weights, names, len(predictions))
-        each_sample = sum(
-            factor * of_samples(loss, t, p, w)
-            for factor, loss, t, p, w in zip(factors, losses, targets, predictions, weighing, strict=True)
-        )
-        assert isinstance(each_sample, Tensor)
+        parts = [of_samples(*given) for given in zip(losses, targets, predictions, weighing, strict=True)]
+        each_sample = sum((f * part for f, part in zip(factors[1:], parts[1:], strict=True)), factors[0] * parts[0])
         ones = gx.ones(each_sample.shape, "float64")
         loss = gx.mean(each_sample)
         added = self._added("loss", self.metrics["loss"], each_sample, ones)
-        taken = {"loss"}
+        several = figure_names(self.model, outputs) if len(parts) > 1 else None
+        for output, part in zip(several or (), parts):
+            added.update(self._added(f"{output}_loss", Mean(name=f"{output}_loss"), part, ones))
+        taken = {"loss", *(f"{output}_loss" for output in several or ())}
         every = self._metrics_of(len(predictions), names)
-        for loss_of, t, p, w, wanted in zip(losses, targets, predictions, weighing, every, strict=True):
+        for i, (loss_of, t, p, w, wanted) in enumerate(zip(losses, targets, predictions, weighing, every, strict=True)):
             counted = ones if w is None else gx.astype(w, "float64")
             for one in wanted:
                 metric = named_metric(one, t, p, loss_of)
-                name = metric.name
+                own = name = f"{several[i]}_{metric.name}" if several else metric.name
                 for number in itertools.count(1):
                     if name not in taken:
                         break
-                    name = f"{metric.name}_{number}"  # each output has figures of its own
+                    name = f"{own}_{number}"  # each output has figures of its own
                 taken.add(name)
                 added.update(self._added(name, metric, t, p, weights_of_steps(counted, p)))
         return loss, added

@@ -343,8 +343,8 @@ def test_weights_of_samples_may_be_those_of_each_output() -> None:
     for weights in ({"b": w}, [None, w], {"a": None, "b": w}):
         found = model.evaluate(X, targets, sample_weight=weights, batch_size=7)
         assert found["loss"] == pytest.approx((a**2 + w * (b**2).mean(1)).mean(), rel=1e-5)
-        assert found["mae"] == pytest.approx(abs(a).mean(), rel=1e-5)
-        assert found["mae_1"] == pytest.approx((w * abs(b).mean(1)).sum() / w.sum(), rel=1e-5)
+        assert found["a_mae"] == pytest.approx(abs(a).mean(), rel=1e-5)
+        assert found["b_mae"] == pytest.approx((w * abs(b).mean(1)).sum() / w.sum(), rel=1e-5)
     with pytest.raises(gx.errors.InputError, match="there are 1 sample_weights for 2 outputs"):
         model.fit(X, targets, sample_weight=[w], verbose=0)
 

@@ -381,7 +381,51 @@ def test_outputs_have_figures_of_their_own() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy", [["accuracy"], ["accuracy"]])
     first, second = (part.argmax(1) for part in model.predict(X))
     found = model.evaluate(X, [first, 1 - second])
-    assert (found["accuracy"], found["accuracy_1"]) == (1, 0)
+    assert (found["dense_accuracy"], found["dense_1_accuracy"]) == (1, 0)
+
+
+def test_figures_of_several_outputs_bear_their_names() -> None:
+    x = Input((5,))
+    outputs = [Dense(1, name="size")(x), Dense(3, name="kind")(x)]
+    losses = {"size": "mse", "kind": "sparse_categorical_crossentropy"}
+    y = {"size": X[:, 0], "kind": X[:, :3].argmax(1)}
+    for form in (outputs, dict(zip(losses, outputs, strict=True))):
+        model = Model(x, form)
+        model.compile("sgd", losses, {"size": ["mae"], "kind": ["accuracy"]}, loss_weights={"size": 0.5, "kind": 2.0})
+        stop = gx.models.EarlyStopping("val_kind_accuracy", patience=1)
+        history = model.fit(X, y, epochs=1, validation_data=(X, y), callbacks=[stop], verbose=0).history
+        names = ["loss", "size_loss", "kind_loss", "size_mae", "kind_accuracy"]
+        assert list(history) == [*names, *(f"val_{name}" for name in names)]
+        found = model.evaluate(X, y)
+        assert found["loss"] == pytest.approx(0.5 * found["size_loss"] + 2 * found["kind_loss"], rel=1e-6)
+        said = model.predict(X)
+        size = said["size"] if isinstance(said, dict) else said[0]
+        assert found["size_loss"] == pytest.approx(((size[:, 0] - X[:, 0]) ** 2).mean(), rel=1e-5)
+        assert found["size_mae"] == pytest.approx(abs(size[:, 0] - X[:, 0]).mean(), rel=1e-5)
+
+
+def test_a_model_of_a_row_s_input_and_an_inner_output() -> None:
+    base = Sequential([Dense(4, activation="relu", input_shape=(5,)), Dense(3)])
+    whole = Model(base.inputs, base.outputs)
+    assert (whole.predict(X) == base.predict(X)).all()
+    features = Model(base.inputs, base.layers[0].output)
+    assert (features.predict(X) == np.maximum(X @ base.layers[0].kernel.value + base.layers[0].bias.value, 0)).all()
+    assert features.layers[-1] is base.layers[0]
+    assert Sequential([Dense(4)]).inputs is None
+
+
+def test_a_layer_has_its_variables_as_attributes_and_weights_may_be_tied(tmp_path: Any) -> None:
+    encode = Dense(2, use_bias=False, input_shape=(5,))
+    x = Input((5,))
+    model = Model(x, encode(x) @ gx.matrix_transpose(encode.kernel))
+    assert encode.kernel is encode.weights[0]
+    assert gx.layers.Conv2D(3, 2, input_shape=(4, 4, 1)).kernel.shape == (2, 2, 1, 3)
+    model.compile("adam", "mse")
+    model.fit(X, X, verbose=0)
+    kernel = encode.get_weights()[0]
+    np.testing.assert_allclose(model.predict(X), X @ kernel @ kernel.T, rtol=1e-4, atol=1e-5)
+    with pytest.raises(AttributeError, match="Dense has no kernel"):
+        _ = Dense(2).kernel
 
 
 def test_an_input_that_was_not_given_is_named() -> None:
