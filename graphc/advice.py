@@ -340,8 +340,8 @@ TENSOR: Mapping[str, str] = {
 
 VARIABLE: Mapping[str, str] = {
     "assign": "w.update(new), or w.value = new; in a program updates={w: new}",
-    "assign_add": "w.update(lambda old: old + delta); in a program updates={w: w + delta}",
-    "assign_sub": "w.update(lambda old: old - delta); in a program updates={w: w - delta}",
+    "assign_add": "w.update(lambda old: old + delta); in a program updates={w: w + delta}, in a layer self.update(w, w + delta)",
+    "assign_sub": "w.update(lambda old: old - delta); in a program updates={w: w - delta}, in a layer self.update(w, w - delta)",
     "set_value": "w.value = new, or w.update(new)", "get_value": "w.value", "read_value": "w.value", "numpy": "w.value",
     "item": "w.value.item()", "tolist": "w.value.tolist()", "detach": "w.value is an array, gx.stop_gradient(w) a symbol",
     "copy": "copy.copy(w)", "clone": "copy.copy(w)", "copy_": "w.update(new)", "fill_": "w.update(new)",

@@ -28,7 +28,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from zlib import crc32
@@ -298,6 +298,8 @@ class Layer:
         call = Call(self, given, options, output, len(trace.active), self.path, range(first, _next_number()))
         trace.calls.append(call)
         if around is None:
+            if training is not None:  # a model that is made of the call keeps it
+                call = replace(call, options={**options, "training": training})
             self.called_with = given
             if len(self._results) < 2 and flat(output) and any(flat(part) for part in inputs):
                 self._results.append((given[0] if len(given) == 1 else list(given), output))
@@ -362,6 +364,11 @@ class Layer:
                 stacklevel=3,
             )
         return output
+
+    def is_frozen(self) -> bool:
+        """Whether this layer, or one around it that is called now, is not trainable."""
+        trace = _TRACE.get()
+        return not self.trainable or (trace is not None and any(not layer.trainable for layer in trace.active))
 
     def floats(self, x: Any) -> Tensor:
         """x as floats: what is none becomes of the layer's dtype."""

@@ -42,9 +42,9 @@ class BatchNorm(_Scaled):
 
     x: floats [batch, channels], or images [batch, ..., channels] (layout "NCHW": [batch, channels, ...]). While training by the
     batch's own mean and variance, which move the running ones: momentum * old + (1 - momentum) * the batch's; else, and where
-    `trainable` is False, by the running ones (Ioffe and Szegedy 2015, arXiv:1502.03167). Those need some 5 / (1 - momentum) steps
-    to forget what they began as, 500 by default: give 0.9 for trainings that are shorter. Weights: gamma, beta [channels];
-    state: moving_mean, moving_variance [channels].
+    `trainable` is False, its own or that of a layer around it, by the running ones (Ioffe and Szegedy 2015, arXiv:1502.03167).
+    Those need some 5 / (1 - momentum) steps to forget what they began as, 500 by default: give 0.9 for trainings that are
+    shorter. Weights: gamma, beta [channels]; state: moving_mean, moving_variance [channels].
 
     >>> import graphc as gx
     >>> layer = gx.layers.BatchNorm()
@@ -71,7 +71,7 @@ class BatchNorm(_Scaled):
         variance = self.variable("moving_variance", (channels,), self.moving_variance_initializer, trainable=False)
         x = gx.astype(given, mean.dtype) if given.dtype.arithmetic == mean.dtype else given  # 16 bits in the state's
         gamma, beta = (None if w is None else gx.astype(w, mean.dtype) for w in self.scaling(channels))
-        if not training or not self.trainable:
+        if not training or self.is_frozen():
             y = gx.nn.batch_norm(x, mean, variance, gamma, beta, eps=self.epsilon, layout=self.layout)
             return gx.astype(y, given.dtype)
         y, updates = gx.nn.batch_norm_training(

@@ -138,7 +138,8 @@ class Model(Layer):
         if type(self) is not Model:
             return super().get_config()
         name = {} if self.numbered else {"name": self.name}
-        return {**name, "structure": described(self.symbolic_inputs, self.symbolic_outputs, self._named)}
+        frozen = {} if self.trainable else {"trainable": False}
+        return {**name, **frozen, "structure": described(self.symbolic_inputs, self.symbolic_outputs, self._named)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Model:

@@ -172,7 +172,8 @@ class Programs:
 
     def _steered(self) -> tuple[Any, ...]:
         """What a step depends on beside the data: the variables that are trained, and what callbacks change in it."""
-        return tuple(map(id, self.model.trainable_variables)), self.besides
+        frozen = tuple(id(layer) for _, layer in self.model.walk() if not layer.trainable)
+        return tuple(map(id, self.model.trainable_variables)), frozen, self.besides
 
     def _with_besides(self, updates: Updates) -> Updates:
         return {**updates, **{v: new for callback in self.besides for v, new in callback.in_step(updates).items()}}

@@ -422,3 +422,116 @@ def test_concat_is_concatenate() -> None:
 def test_every_layer_is_tested() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     assert not [name for name in layers.__all__ if not re.search(rf"\b{name}\b", text)]
+
+
+# --- options that Keras has ------------------------------------------------------------------------------------------
+
+NORM = {
+    "beta_initializer": "zeros", "gamma_initializer": "ones", "beta_regularizer": None, "gamma_regularizer": None,
+    "beta_constraint": None, "gamma_constraint": None,
+}  # fmt: skip
+SEPARABLE = {
+    "dilation_rate": 1, "depthwise_initializer": "glorot_uniform", "pointwise_initializer": "glorot_uniform",
+    "bias_initializer": "zeros", "depthwise_regularizer": None, "pointwise_regularizer": None, "bias_regularizer": None,
+    "depthwise_constraint": None, "pointwise_constraint": None,
+}  # fmt: skip
+MADE: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+    (layers.BatchNormalization, (), {
+        **NORM, "axis": -1, "moving_mean_initializer": "zeros", "moving_variance_initializer": "ones", "renorm": False,
+        "synchronized": False,
+    }),
+    (layers.LayerNormalization, (), {**NORM, "axis": -1}),
+    (layers.GroupNormalization, (2,), {**NORM, "axis": -1}),
+    (layers.Dense, (2,), {"lora_rank": None, "lora_alpha": None, "quantization_config": None}),
+    (layers.Conv2DTranspose, (2, 3), {"output_padding": None, "data_format": None}),
+    (layers.DepthwiseConv2D, (3,), {"depthwise_initializer": "glorot_uniform", "depthwise_regularizer": None}),
+    (layers.SeparableConv1D, (2, 3), SEPARABLE),
+    (layers.SeparableConv2D, (2, 3), SEPARABLE),
+    (layers.Dropout, (0.1,), {"noise_shape": None, "seed": None}),
+    (layers.LSTM, (2,), {"seed": None, "recurrent_activation": "sigmoid"}),
+    (layers.MultiHeadAttention, (2, 3), {
+        "output_shape": None, "attention_axes": None, "flash_attention": None, "bias_initializer": "zeros",
+        "kernel_regularizer": None, "bias_regularizer": None, "kernel_constraint": None, "seed": None,
+    }),
+    (layers.Attention, (), {"score_mode": "dot", "seed": None}),
+    (layers.GlobalAveragePooling2D, (), {"keepdims": False, "data_format": None}),
+    (layers.Resizing, (4, 4), {"crop_to_aspect_ratio": False, "antialias": False, "interpolation": "bilinear"}),
+    (layers.RandomFlip, (), {"seed": None}),
+    (gx.metrics.R2Score, (), {"num_regressors": 0}),
+    (gx.metrics.MeanIoU, (2,), {"sparse_y_true": True, "sparse_y_pred": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, given, options", MADE, ids=[kind.__name__ for kind, _, _ in MADE])
+def test_options_of_keras_at_their_defaults_are_taken(kind: Any, given: Any, options: Any) -> None:
+    kind(*given, **options)
+
+
+@pytest.mark.parametrize(
+    "make, advice",
+    [
+        (lambda: layers.Dropout(0.1, seed=3), "gx.layers.seed"),
+        (lambda: layers.BatchNormalization(gamma_constraint="non_neg"), "in a callback"),
+        (lambda: layers.RandomBrightness(0.2, value_range=(0, 255)), r"Rescaling\(1 / 255\)"),
+        (lambda: layers.RandomRotation(0.2, fill_mode="reflect"), "fill_value="),
+        (lambda: layers.Attention(score_mode="concat"), "AdditiveAttention"),
+        (lambda: gx.metrics.AUC(num_thresholds=50), "num_bins="),
+    ],
+)
+def test_options_of_keras_that_are_not_here_say_what_is(make: Any, advice: str) -> None:
+    with pytest.raises(gx.errors.InputError, match=f"has no option (.|\n)*{advice}"):
+        make()
+
+
+@pytest.mark.parametrize("kind", [layers.BatchNorm, layers.LayerNorm, lambda **o: layers.GroupNorm(2, **o)])
+def test_normalisations_begin_with_what_they_are_given_and_are_penalised(kind: Any) -> None:
+    layer = kind(beta_initializer="ones", gamma_initializer=2.0, gamma_regularizer=layers.regularizers.l2(l2=0.5))
+    x = gx.placeholder("x", ("batch", 4))
+    plain = (layer(x) - 1) / 2
+    a = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    bare = kind(center=False, scale=False)(x)
+    np.testing.assert_allclose(plain.eval({x: a}), bare.eval({x: a}), atol=1e-6)
+    layer(x, training=True)
+    assert [float(loss.eval()) for loss in layer.losses] == [0.5 * 4 * 2**2]
+
+
+def test_a_separable_convolution_hands_its_options_on() -> None:
+    layer = layers.SeparableConv2D(
+        3, 3, dilation_rate=2, depthwise_initializer="ones", pointwise_initializer=0.5, bias_initializer=0.25,
+        depthwise_regularizer="l1", pointwise_regularizer="l2", bias_regularizer="l1", input_shape=(5, 5, 2),
+    )  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(1, 5, 5, 2)).astype("float32")
+    seen = x[:, ::2, ::2].sum((1, 2))  # the nine places that a window of 3, two apart, has
+    want = 0.5 * seen.sum(1) + 0.25
+    np.testing.assert_allclose(layer(x).eval()[0, 0, 0], np.repeat(want, 3), rtol=1e-5)
+    layer(gx.placeholder("x", ("batch", 5, 5, 2)), training=True)
+    assert sorted(round(float(loss.eval()), 6) for loss in layer.losses) == [0.0075, 0.015, 0.18]
+    again = layers.from_data(layers.to_data(layer))
+    assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("kind, reduce", [(layers.GlobalAveragePooling2D, np.mean), (layers.GlobalMaxPooling2D, np.max)])
+def test_global_pools_may_keep_their_axes(kind: Any, reduce: Any, layout: str) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
+    axes = (1, 2) if layout == "NHWC" else (2, 3)
+    found = kind(keepdims=True, layout=layout)(x).eval()
+    np.testing.assert_allclose(found, reduce(x, axes, keepdims=True), rtol=1e-5, atol=1e-6)
+    assert kind(layout=layout)(x).shape == (2, 5 if layout == "NHWC" else 3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        layers.initializers.GlorotUniform, layers.initializers.HeNormal, layers.initializers.Orthogonal,
+        layers.initializers.RandomNormal, layers.initializers.TruncatedNormal,
+        lambda seed: layers.initializers.RandomUniform(minval=-1.0, maxval=1.0, seed=seed),
+    ],
+)  # fmt: skip
+def test_initialisers_with_a_seed_of_their_own_draw_by_it(make: Any) -> None:
+    one, two = (layers.Dense(4, kernel_initializer=make(seed=7), input_shape=(3,)).get_weights()[0] for _ in range(2))
+    assert (one == two).all()
+    assert (one != layers.Dense(4, kernel_initializer=make(seed=8), input_shape=(3,)).get_weights()[0]).any()
+    given = make(seed=7)
+    made = given() if not hasattr(given, "seed") else given
+    assert layers.from_data(layers.to_data(made)) == made

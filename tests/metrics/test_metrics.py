@@ -527,3 +527,19 @@ def test_counts_of_decisions() -> None:
         assert metric.value() == count
         assert several.value()[0] == count
     assert [metric.name.rstrip("_0123456789") for metric in (metrics.F1Score(), metrics.R2Score())] == ["f1_score", "r2_score"]
+
+
+def test_a_mean_takes_single_numbers() -> None:
+    mean = metrics.Mean()
+    mean.update_state(3.0)
+    mean.update_state([1.0, 2.0])
+    mean.update_state(10.0, sample_weight=2.0)
+    assert mean.value() == 26 / 5
+
+
+def test_a_metric_that_adds_outside_of_the_graph_is_told_how_to() -> None:
+    class Hits(metrics.Metric):
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None: ...
+
+    with pytest.raises(gx.errors.InputError, match=r"Hits has update_state, which a model(.|\n)*self.add\(name, value\)"):
+        Hits()

@@ -358,3 +358,23 @@ def test_methods_that_nothing_calls_are_refused() -> None:
 def test_a_figure_of_several_numbers_cannot_be_watched() -> None:
     with pytest.raises(gx.errors.InputError, match="watches 'r2_score', which is 2 numbers"):
         gx.models.EarlyStopping("r2_score").on_epoch_end(0, {"r2_score": np.zeros(2)})
+
+
+def test_options_of_keras_are_taken_by_their_names(tmp_path: Path) -> None:
+    gx.models.ModelCheckpoint(filepath=tmp_path / "a", monitor="loss", verbose=0, save_best_only=True)
+    gx.models.CSVLogger(filename=tmp_path / "log.csv", separator=",", append=False)
+    gx.models.TensorBoard(tmp_path, histogram_freq=0, write_graph=True, write_images=False, profile_batch=0)
+    with pytest.raises(gx.errors.InputError, match="TensorBoard has no option histogram_freq"):
+        gx.models.TensorBoard(tmp_path, histogram_freq=1)
+    optimizers = gx.models.optimizers
+    for kind in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lamb", "Lion"):
+        made = getattr(optimizers, kind)(
+            learning_rate=0.01, clipnorm=None, clipvalue=None, use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None,
+            loss_scale_factor=None, gradient_accumulation_steps=None, name="mine",
+        )  # fmt: skip
+        assert made.learning_rate == 0.01
+    assert optimizers.RMSprop(0.1, momentum=0.0).learning_rate == 0.1
+    with pytest.raises(gx.errors.InputError, match=r"has no option gradient_accumulation_steps(.|\n)*accumulate="):
+        optimizers.Adam(gradient_accumulation_steps=2)
+    rate = optimizers.schedules.CosineDecay(0.1, 10, name="rate")
+    assert gx.layers.from_data(gx.layers.to_data(rate)) == rate

@@ -482,3 +482,16 @@ def test_a_second_ctrl_c_ends_anything() -> None:
     model = classifier()
     model.fit(X, Y, batch_size=10, epochs=50, verbose=0, callbacks=[Twice()])
     assert steps_taken(model) == 1
+
+
+def test_a_batch_takes_weights_of_classes_and_gives_a_list() -> None:
+    x, y = np.ones((4, 3), "float32"), np.array([0, 1, 1, 0])
+    with gx.layers.seeded(0):
+        model = Sequential([Dense(2, input_shape=(3,))])
+    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    each = [model.test_on_batch(x[i : i + 1], y[i : i + 1])["loss"] for i in range(4)]
+    found = model.test_on_batch(x, y, return_dict=False)
+    assert found[0] == pytest.approx(np.mean(each), rel=1e-5)
+    loss, accuracy = model.train_on_batch(x, y, class_weight={0: 3.0}, return_dict=False)
+    assert loss == pytest.approx(np.dot([3, 1, 1, 3], each) / 4, rel=1e-5)
+    assert accuracy in (0.25, 0.75)
