@@ -408,7 +408,8 @@ def page(reached: dict[str, dict[str, Any]]) -> str:
 
 Written by `make examples`, or by `python examples/run.py NAME...` for some of them. Seconds are those of the whole example,
 compilation included, on the machine it ran on, where other programs may have run too; beside them, where measured, those in
-which it had a processor, all its threads added. Lines are those of the file that hold code, reading data and printing included;
+which it had a processor, all its threads added. Where others filled the machine in the last run, the seconds are those of the run
+before, the rest is the last one's. Lines are those of the file that hold code, reading data and printing included;
 beside them those of the model and its training alone, without imports and data, and the most that these were to take: an
 estimate, made before the layers were, of the same in Keras. Of three it is what others' code with Keras has for such a task,
 counted by the same function (`lines_of_code`). Digits pixel by pixel: keras.io's "Image segmentation with a U-Net-like

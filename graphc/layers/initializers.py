@@ -176,7 +176,7 @@ NAMED: Mapping[str, Initializer] = {
     "ones": Constant(1.0),
     "identity": Identity(),
     "uniform": Uniform(),
-    "random_uniform": Uniform(),
+    "random_uniform": RandomUniform(),
     "normal": Normal(),
     "random_normal": Normal(),
     "truncated_normal": TruncatedNormal(),

@@ -16,7 +16,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,13 @@ import graphc as gx
 from graphc import Tensor, Variable, advice
 from graphc.models import schedules
 
+_ELSEWHERE: Mapping[str, str] = {
+    "lr": "optimizer.learning_rate", "apply_gradients": "optimizer.updates(loss, variables)",
+    "minimize": "optimizer.updates(loss, variables)", "apply": "optimizer.updates(loss, variables)",
+    "step": "a program with optimizer.updates(loss, variables)", "zero_grad": "leave it out",
+    "iterations": "optimizer.state has the counter of steps", "variables": "optimizer.state",
+    "param_groups": "optimizer.learning_rate",
+}  # fmt: skip
 Key = tuple[Variable | None, str, int]  # whose state, what it is called, and which of those that are called so
 Function = Callable[..., dict[Variable, Tensor]]
 
@@ -67,6 +74,11 @@ class Optimizer:
         rate = "a schedule" if callable(self.rate) else self.learning_rate
         rated = f", learning rate {rate}" if self.rated else ""
         return f"<{getattr(self.function, '__name__', 'optimiser')}{rated}{given}>"
+
+    if not TYPE_CHECKING:  # to a type checker an optimiser has the attributes it has
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise advice.unknown_attribute(self, name, _ELSEWHERE)
 
     def get_config(self) -> dict[str, Any]:
         """The options that make such an optimiser again."""

@@ -31,6 +31,10 @@ class ModelCheckpoint(Watching):
         super().__init__(monitor, mode, verbose=verbose)
         self.path, self.save_best_only, self.save_weights_only = os.fspath(filepath), save_best_only, save_weights_only
         self.save_freq, self.best = save_freq, initial_value_threshold
+        if save_weights_only and not self.path.endswith((".npz", ".safetensors")):
+            raise gx.errors.InputError(
+                f"ModelCheckpoint: {self.path!r} has another ending", where=gx.errors.caller(), hint="use .npz or .safetensors"
+            )
         self.epoch = self.steps = 0
 
     def on_epoch_begin(self, epoch: int) -> None:

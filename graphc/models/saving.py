@@ -94,8 +94,8 @@ def export(model: Model, path: StrPath, **options: Any) -> Any:
     Inputs and outputs have the model's names, the batch has any size, and weights are called by their paths. Raises InputError
     where it is not known what the model takes.
     """
-    if model.inputs is not None:
-        taken = [(x.attrs["name"], _types(x)) for x in flat(model.inputs)]
+    if model.symbolic_inputs is not None:
+        taken = [(x.attrs["name"], _types(x)) for x in flat(model.symbolic_inputs)]
     elif model.called_with:
         taken = [(f"input{i}", kind) for i, kind in enumerate(_types(model.called_with))]
     elif model.input_shape is not None:

@@ -342,7 +342,8 @@ def test_kerass_classes_of_initialisers_and_penalties() -> None:
     for given, name in (
         (made.Zeros(), "zeros"), (made.Ones, "ones"), (made.HeNormal(), "he_normal"), (made.HeUniform, "he_uniform"),
         (made.GlorotNormal(), "glorot_normal"), (made.GlorotUniform(), "glorot_uniform"), (made.LecunNormal(), "lecun_normal"),
-        (made.LecunUniform(), "lecun_uniform"), (made.RandomNormal(stddev=0.05), "normal"), (made.RandomUniform(), "uniform"),
+        (made.LecunUniform(), "lecun_uniform"), (made.RandomNormal(stddev=0.05), "normal"),
+        (made.RandomUniform(), "random_uniform"),
     ):  # fmt: skip
         assert made.initializer(given) == made.initializer(name)
     assert layers.regularizers.L2(1e-4) == layers.regularizers.l2(1e-4)

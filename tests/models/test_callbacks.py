@@ -378,3 +378,13 @@ def test_options_of_keras_are_taken_by_their_names(tmp_path: Path) -> None:
         optimizers.Adam(gradient_accumulation_steps=2)
     rate = optimizers.schedules.CosineDecay(0.1, 10, name="rate")
     assert gx.layers.from_data(gx.layers.to_data(rate)) == rate
+
+
+def test_an_ending_that_no_file_of_weights_has_is_refused_before_training(tmp_path: Path) -> None:
+    with pytest.raises(gx.errors.InputError, match=r"best.weights.h5' has another ending(.|\n)*\.npz or \.safetensors"):
+        gx.models.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
+
+
+def test_an_optimiser_says_what_is_in_the_place_of_others_attributes() -> None:
+    with pytest.raises(AttributeError, match=r"Adam has no lr(.|\n)*optimizer.learning_rate"):
+        _ = gx.models.optimizers.Adam(1e-3).lr

@@ -305,7 +305,7 @@ def test_every_loss_takes_a_name_and_a_reduction_and_keeps_them_in_files(cls: An
     assert "reduction" not in cls().get_config()
     with pytest.raises(gx.errors.InputError, match=f"{cls.__name__}: reduction is 'auto'"):
         cls(reduction="auto")
-    with pytest.raises(gx.errors.InputError, match=f"{cls.__name__} has no option smoothness(.|\n)*name, reduction"):
+    with pytest.raises(gx.errors.InputError, match=f"{cls.__name__} has no option smoothness"):
         cls(smoothness=1)
 
 
