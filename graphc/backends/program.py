@@ -65,7 +65,7 @@ def evaluate_program(
             given = [memory[name].shaped(_shape(p.type, sizes)) for name, p in zip(call.buffers, call.kernel.params, strict=True)]
             match call.kernel:
                 case ir.Kernel() as kernel:
-                    run_kernel(kernel, given, sizes)
+                    run_kernel(kernel, given, sizes, program.target.fma)
                 case ir.HostCall() as host_call:
                     _run_host_call(host_call, given, sizes)
                 case ir.Steps() as steps:
@@ -111,8 +111,8 @@ def _memory(
     return found
 
 
-def run_kernel(kernel: ir.Kernel, memory: Sequence[Memory], sizes: Mapping[str, int]) -> None:
-    """Run a kernel on the memory of its parameters."""
+def run_kernel(kernel: ir.Kernel, memory: Sequence[Memory], sizes: Mapping[str, int], fma: bool = True) -> None:
+    """Run a kernel on the memory of its parameters; `fma` says whether the terms of products of matrices are rounded once."""
     for m in memory:
         m.writer[...] = -1
     shared = dict(zip((p.name for p in kernel.params), memory, strict=True))
@@ -122,7 +122,7 @@ def run_kernel(kernel: ir.Kernel, memory: Sequence[Memory], sizes: Mapping[str, 
         env.update({a.var: dims.evaluate(a.start, sizes) + i for a, i in zip(kernel.parallel, point, strict=True)})
         scratch = [(s.name, _shape(TensorType(s.dtype, s.shape), sizes), s.dtype.numpy) for s in kernel.scratch]
         own = {name: Memory(np.zeros(shape, dtype), False) for name, shape, dtype in scratch}
-        _Iteration(kernel, number, {**shared, **own}, env).run(kernel.body)
+        _Iteration(kernel, number, {**shared, **own}, env, fma).run(kernel.body)
 
 
 class _Names(dict[str, int]):
@@ -139,8 +139,9 @@ class _Names(dict[str, int]):
 class _Iteration:
     """One run of a kernel's body."""
 
-    def __init__(self, kernel: ir.Kernel, number: int, memory: Mapping[str, Memory], env: _Names) -> None:
+    def __init__(self, kernel: ir.Kernel, number: int, memory: Mapping[str, Memory], env: _Names, fma: bool) -> None:
         self.kernel = kernel
+        self.fma = fma
         self.number = number
         self.memory = memory
         self.env = env
@@ -251,14 +252,12 @@ class _Iteration:
                 self.values[c.result] = self.sum_of_products(row, column, c.dtype, run)
                 self.run(c.epilogue)
 
-
-    @staticmethod
-    def sum_of_products(row: Sequence[Any], column: Sequence[Any], dtype: DType, run: int) -> Any:
+    def sum_of_products(self, row: Sequence[Any], column: Sequence[Any], dtype: DType, run: int) -> Any:
         total = dtype.numpy.type(0)
         for first in range(0, len(row), run):
             part = dtype.numpy.type(0)
             for x, y in zip(row[first : first + run], column[first : first + run], strict=True):
-                part = PRIMITIVES["fma"](x, y, part) if dtype.is_float else part + x * y
+                part = PRIMITIVES["fma"](x, y, part) if dtype.is_float and self.fma else part + x * y
             total = total + part if first else part
         return total
 

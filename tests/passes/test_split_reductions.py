@@ -117,7 +117,7 @@ def test_lanes_become_vectors_and_stay_in_registers():
 
 @pytest.mark.parametrize(("k", "run"), [(16, 16), (512, 512), (513, 272), (1040, 352)])
 def test_a_contraction_adds_up_the_runs_that_the_program_names(k: int, run: int) -> None:
-    """Interpreted, where each run is a chain of fused multiply-adds, and native: the same bits."""
+    """Interpreted, where each run is a chain of multiply-adds, fused if the target can, and native: the same bits."""
     x, y = gx.placeholder("x", (2, k)), gx.placeholder("y", (k, 3))
     named = gx.placeholder("x", (2, "k")), gx.placeholder("y", ("k", 3))
     a, b = (RNG.normal(size=shape).astype("float32") for shape in ((2, k), (k, 3)))

@@ -1,6 +1,6 @@
 """Programs for other processors than this one: what they compute, what they are made of, and what cannot run here.
 
-`bash .ci/targets` runs all tests of native code for each target.
+`bash .ci/targets` runs every test for each target.
 """
 
 from __future__ import annotations
