@@ -275,6 +275,8 @@ def in_words(error: Exception) -> str:
         return f"it knows no {text}"
     if isinstance(error, ValueError) and "zip()" in text:
         return "its operands and attributes are of different numbers of axes"
+    if isinstance(error, ValueError) and "broadcast" in text:
+        return f"its operands cannot be broadcast to one shape: {text.partition('Mismatch is between ')[2] or text}"
     if isinstance(error, ValueError) and "unpack" in text:
         return "an operand or attribute of it has another number of axes than it takes"
     return f"{type(error).__name__}: {text}"

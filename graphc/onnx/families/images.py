@@ -88,6 +88,8 @@ def _windows(call: Call) -> tuple[Any, ...]:
     x = call[0]
     rank = x.ndim - 2
     kernel = call.each("kernel_shape", rank)
+    if rank < 1 or min(kernel) < 1:
+        raise call.error(f"windows of {kernel} elements in {x.type}")
     stride, dilation = call.each("strides", rank), call.each("dilations", rank)
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
     extra = []
