@@ -119,6 +119,8 @@ def layer_norm(w: Writer, node: Any) -> Value | None:
         return None
     x, axis, eps = found
     shape = x.shape[axis:]
+    if not all(isinstance(n, int) and n > 0 for n in shape):
+        return None
     given: list[Value] = []
     for factor in (weight, bias):
         if factor is None:
@@ -128,8 +130,6 @@ def layer_norm(w: Writer, node: Any) -> Value | None:
             return None
         given.append(value)
     if not given:
-        if not all(isinstance(n, int) for n in shape):
-            return None
         given.append(w.constant(np.ones(shape), node.dtype))
     return w.op("LayerNormalization", value_of(w, x), *given, axis=axis, epsilon=eps)
 

@@ -277,7 +277,9 @@ class Writer:
     # --- moving elements ---
 
     def reshape(self, x: Value, shape: Shape) -> Value:
-        """The same elements in another shape."""
+        """The same elements in another shape; of none, which onnxruntime may refuse to move, a constant."""
+        if any(n == 0 for n in shape) and all(isinstance(n, int) for n in shape):
+            return self.constant(np.zeros([int(n) for n in shape]), x.dtype)
         free = [i for i, n in enumerate(shape) if not isinstance(n, int)]
         if len(free) == 1 and all(n != 0 for n in shape):
             sizes = self.ints([-1 if i == free[0] else int(n) for i, n in enumerate(shape)])
