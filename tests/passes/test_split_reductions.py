@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.backends.llvm.frontend import translate
+from graphc.backends.llvm.source import print_source
 from graphc.ir.combines import ADD, MUL
 from graphc.ir.program import Accumulate, Contract, Init, Join, Loop, Reduce, statements_of
 from graphc.ir.scalar import Let
@@ -113,6 +115,21 @@ def test_lanes_become_vectors_and_stay_in_registers():
     inner = [text for text in loops if "fadd <" in text and "br i1" in text and "phi <" in text]
     assert inner, kernel.llvm
     assert all("store" not in text for text in inner), inner
+
+
+@pytest.mark.parametrize("length", [31, 127])
+def test_elements_left_over_stay_in_registers(length: int) -> None:
+    x = gx.placeholder("x", ("b", length))
+    (kernel,) = gx.compile([x], gx.sum(x, axis=1)).kernels
+    assert "own_" in kernel.source and "alloca" not in kernel.llvm
+
+
+def test_strips_of_long_code_and_unknown_number_go_by_twos() -> None:
+    x, y = gx.placeholder("x", ("b", "n")), gx.placeholder("y", ("b", 512))
+    for value, marked in ((x, True), (y, False)):
+        (kernel,) = gx.compile([value], gx.nn.softmax(value)).kernels
+        names = print_source(kernel.kernel, kernel.target).names
+        assert ("llvm.loop.unroll.count" in translate(kernel.source, names, "", kernel.target)) is marked
 
 
 @pytest.mark.parametrize(("k", "run"), [(16, 16), (512, 512), (513, 272), (1040, 352)])

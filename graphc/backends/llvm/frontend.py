@@ -34,6 +34,7 @@ from graphc.ir.types import DType
 # What LLVM's own time bounds (UNROLLED, WRITTEN_IN_ALL, WRITTEN) is the same for all targets.
 INTERLEAVED = 4  # vectors that run side by side through a long chain of instructions, which wait for each other
 LONG = 12  # statements that make one
+STRIPS = 2  # of lanes in one turn, where code is long and their number unknown: LLVM loads its constants anew in each turn
 MANY_REGISTERS = 32  # that hold what four vectors of a long chain need; with 16 most of it would go to memory and back
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
 WRITTEN_IN_ALL = 1024  # of all such loops inside one: LLVM's time grows with the square of the block that they become
@@ -209,8 +210,10 @@ class _Function:
         builder.position_at_end(behind)
 
     def written_out(self, back: Any, start: Any, stop: Any, step: Any, body: list[ast.stmt]) -> None:
-        """Mark a loop of few turns; those of the loops in it count. With lanes in it, which stay, it has nothing to give."""
+        """Mark a loop of few turns; those of the loops in it count. With lanes in it, which stay, it has little to give."""
         if any(isinstance(s, ast.For) and ast.unparse(s.iter).startswith("lanes") for s in _walk(body)):
+            if len(body) == 1 and _statements(body) > LONG and not isinstance(stop, ir.Constant):
+                _mark(back, "llvm.loop.unroll.count", ir.Constant(ir.IntType(32), STRIPS))
             return
         if all(isinstance(n, ir.Constant) for n in (start, stop, step)):
             turns = self.turns * -(-(stop.constant - start.constant) // step.constant)
