@@ -7,6 +7,7 @@ elements) is counted before it is made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -279,6 +280,8 @@ def in_words(error: Exception) -> str:
         return f"its operands cannot be broadcast to one shape: {text.partition('Mismatch is between ')[2] or text}"
     if isinstance(error, ValueError) and "unpack" in text:
         return "an operand or attribute of it has another number of axes than it takes"
+    if type(error) is ValueError and re.search(r"dimension|reshape|shape", text):
+        return f"its operands do not fit: {text}"  # NumPy's words
     return f"{type(error).__name__}: {text}"
 
 
