@@ -272,6 +272,30 @@ def test_no_thread_sorts_on_after_an_interrupt():
     assert begun == after
 
 
+def test_a_thread_that_begins_late_ends_no_wait_for_one_that_sorts(monkeypatch):
+    start, started, taken, done = sorting.start_new_thread, [], threading.Semaphore(0), []
+
+    def late(function, arguments):
+        started.append(function)
+        if len(started) == 1:
+            start(function, arguments)
+        else:
+            threading.Timer(0.02, function, arguments).start()
+
+    class Part:
+        def sort(self):
+            if threading.current_thread() is threading.main_thread():
+                taken.acquire()
+            else:
+                taken.release()
+                time.sleep(0.2)
+            done.append(self)
+
+    monkeypatch.setattr(sorting, "start_new_thread", late)
+    sorting._sort_each([Part(), Part()], 3)
+    assert len(done) == 2
+
+
 # --- threads and forks -------------------------------------------------------------------------------------------------
 
 def test_two_processes_compile_a_first_program():

@@ -70,8 +70,8 @@ def _sort_each(parts: list[Array], threads: int) -> None:
 
     Interrupted, it leaves no thread at work on memory that the next call uses.
     """
-    todo, begun = deque(parts), deque[None]()
-    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    todo = deque(parts)
+    begun: list[SimpleQueue[BaseException | None]] = []  # one for each thread: who begins late must not be taken for who works
 
     def sort() -> None:
         with suppress(IndexError):
@@ -79,7 +79,8 @@ def _sort_each(parts: list[Array], threads: int) -> None:
                 todo.popleft().sort()
 
     def help_out() -> None:
-        begun.append(None)
+        ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        begun.append(ended)
         try:
             sort()
         except BaseException as error:
@@ -93,7 +94,7 @@ def _sort_each(parts: list[Array], threads: int) -> None:
         sort()
     finally:
         todo.clear()
-        errors = [ended.get() for _ in range(len(begun))]
+        errors = [ended.get() for ended in begun.copy()]
     for error in errors:
         if error is not None:
             raise error
