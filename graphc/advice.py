@@ -438,7 +438,7 @@ MODEL: Mapping[str, str] = {
     "zero_grad": "gradients are symbols, and nothing is added up: leave it out",
     "backward": "gx.grad(loss, model.trainable_variables)", "to_json": "model.get_config()", "fit_generator": "model.fit(source)",
     "predict_proba": "model.predict(x)", "score": "model.evaluate(x, y)", "transform": "model.predict(x)",
-    "load": "gx.models.load(path)", "export": "model.save(path)", "children": "model.parts()", "modules": "model.walk()",
+    "load": "gx.models.load(path)", "children": "model.parts()", "modules": "model.walk()",
     "named_modules": "model.walk()", "apply": "model(x), or model.walk() for every layer",
     "register_buffer": "layer.variable(name, shape, trainable=False)", "register_parameter": "layer.variable(name, shape)",
     "weight": "layer.weights", "kernel": "layer.weights, once it is built",

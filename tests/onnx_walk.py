@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import onnx
-import onnxruntime
 import test_walk as walk
 from ml_dtypes import finfo
 from onnx import TensorProto
@@ -32,11 +31,13 @@ from graphc.onnx import ModelError, to_model
 Array = np.ndarray[Any, Any]
 ROUNDINGS = 16
 SUMS = ("fft", "irfft", "rfft")  # whose small elements are as far off as the large ones
-onnxruntime.set_default_logger_severity(4)
 
 
 def session(model: onnx.ModelProto) -> Any:
     """onnxruntime's session of a model."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -44,14 +45,16 @@ def session(model: onnx.ModelProto) -> Any:
 
 def run(model: onnx.ModelProto, arrays: dict[str, Array]) -> list[Array]:
     """The outputs of a model by onnxruntime; arrays of bfloat16 go in and out by their bits."""
+    from onnxruntime import OrtValue
+
     found = session(readable(model))
     given = {}
     for name, a in arrays.items():
         if a.dtype.name == "bfloat16":
             bits = np.ascontiguousarray(a).view(np.uint16).reshape(a.shape)
-            given[name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, TensorProto.BFLOAT16)
+            given[name] = OrtValue.ortvalue_from_numpy_with_onnx_type(bits, TensorProto.BFLOAT16)
         else:
-            given[name] = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(a).reshape(a.shape))
+            given[name] = OrtValue.ortvalue_from_numpy(np.ascontiguousarray(a).reshape(a.shape))
     made = [value.numpy() for value in found.run_with_ort_values(None, given)]
     kinds = [o.type.tensor_type.elem_type for o in model.graph.output]
     return [y.astype(t.bfloat16.numpy) if kind == TensorProto.BFLOAT16 else y for y, kind in zip(made, kinds, strict=True)]

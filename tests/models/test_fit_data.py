@@ -52,7 +52,8 @@ def test_dicts_go_by_the_names_of_inputs_and_outputs() -> None:
     second = in_order.fit([X, X[:, :3]], [R, Y], epochs=2, verbose=0, validation_split=0.25)
     assert alike(by_name, in_order)
     assert first.history == second.history
-    assert set(first.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    figures = {"loss", "price_loss", "kind_loss", "kind_accuracy"}
+    assert set(first.history) == {*figures, *(f"val_{name}" for name in figures)}
     for found, expected in zip(by_name.predict({"b": X[:, :3], "a": X}), in_order.predict([X, X[:, :3]]), strict=True):
         assert (found == expected).all()
 

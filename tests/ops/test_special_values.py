@@ -225,7 +225,7 @@ for _row in TABLE:
 
 NOT_OF_FLOATS = {
     "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_invert", "bitwise_left_shift", "bitwise_right_shift",
-    "stop_gradient", "again", "astype", "where",
+    "stop_gradient", "again", "astype", "bitcast", "where",
 }  # fmt: skip
 
 
