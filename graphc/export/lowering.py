@@ -43,10 +43,9 @@ def _applied(change: Callable[..., Any], given: Any, target: Target) -> Any:
 
 
 def _refuse(program: Program) -> None:
-    """InputError where a program cannot leave Python."""
-    for called in (call.kernel for inner in program.programs for call in inner.calls):
-        if not isinstance(called, HostCall):
-            continue
+    """InputError where a program cannot leave Python. A loop or a choice is named by what Python computes in it."""
+    calls = [call.kernel for inner in program.programs for call in inner.calls if isinstance(call.kernel, HostCall)]
+    for called in sorted(calls, key=lambda called: len(called.programs)):
         where = called.where[0] if called.where else caller()
         if called.is_sized:
             raise InputError(

@@ -203,6 +203,13 @@ def test_what_python_computes_cannot_be_exported(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_choice_is_named_by_what_python_computes_in_it(tmp_path: Path) -> None:
+    x = gx.placeholder("x", ("n",), "float32")
+    f = gx.compile([x], gx.cond(gx.sum(x) > 0, lambda: gx.sort(x), lambda: x))
+    with pytest.raises(InputError, match="export: sort\\(axis=0\\) is computed by Python"):
+        f.export(tmp_path)
+
+
 def test_a_size_that_is_data_cannot_be_exported(tmp_path: Path) -> None:
     x = gx.placeholder("x", (), "float32")
     y = gx.while_loop(lambda v: v < 100, lambda v: v * 2, x)
