@@ -110,8 +110,8 @@ def test_loops_choices_and_random_numbers(tmp_path: Path) -> None:
 @needs_compiler
 def test_steps_that_are_programs(tmp_path: Path) -> None:
     """Long steps: carries change places, and end in the right memory after an odd and an even number."""
-    steps = gx.dim("steps")
-    c, xs = gx.placeholder("c", (80, 80), "float32"), gx.placeholder("xs", (steps, 80, 80), "float32")
+    steps = gx.dim("step")  # a name that the function of steps uses itself; so are those of the inputs
+    c, xs = gx.placeholder("memory", (80, 80), "float32"), gx.placeholder("floor_div", (steps, 80, 80), "float32")
     last, ys = gx.scan(lambda c, x: (gx.tanh(c @ x), gx.sum(c, axis=0)), c, xs)
     f = gx.compile([c, xs], [last, ys], name="program")
     assert any(isinstance(call.kernel, gx.ir.program.Steps) for call in f.program.calls)
@@ -119,7 +119,7 @@ def test_steps_that_are_programs(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for count in (3, 4, 1):
         values = [rng.normal(size=shape).astype("float32") / 9 for shape in ((80, 80), (count, 80, 80))]
-        assert_same_bits(library(values, {"steps": count}, {}), f(*values))
+        assert_same_bits(library(values, {"step": count}, {}), f(*values))
 
 
 # --- primitives without instructions for them -----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphc.export.c.kernels import aligned
 from graphc.export.c.primitives import used
-from graphc.export.c.programs import Source, constant_text, print_calls, slot_offsets
+from graphc.export.c.programs import RESERVED, Source, constant_text, print_calls, slot_offsets
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names
 from graphc.ir import dims
 from graphc.ir.dims import Size
@@ -196,7 +196,7 @@ MACHINE = """
 
 def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> str:
     """The source file."""
-    source = Source(face.name, fast, blocked)
+    source = Source(face.name, program.target, fast, blocked)
     for dim, member in face.sizes:
         assert source.dim(dim) or member
     entry = _entry(face, program, source)
@@ -285,7 +285,7 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
             lines.append(f"    if ({group} == NULL)\n        return {upper}_NULL_POINTER;")
     checked = f"{name}_check(sizes)" if face.sizes else f"{name}_check()"
     lines.append(f"    if ({checked} != {upper}_OK)\n        return {checked};")
-    own = Names([*KEYWORDS, "sizes", "inputs", "outputs", "variables", "arena", "arena_bytes", "needed", "memory"])
+    own = Names([*RESERVED, *(source.dim(dim) for dim, _ in face.sizes)])
     lines.append("@SIZES@")
     told = "sizes" if face.sizes else ""
     lines.append(f"    const size_t needed = {name}_arena_bytes({told});")
@@ -328,7 +328,7 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
             places[b.name] = own[b.name]
             place = f"    {kind} *{places[b.name]} = ({kind} *)(void *)(memory + {source.factor(offset)});"
             body.append((place, places[b.name]))
-    calls = list(print_calls(source, program, places, f"memory + {source.factor(total)}", 1, program))
+    calls = list(print_calls(source, program, places, f"memory + {source.factor(total)}", 1))
     used_words = set(re.findall(r"\w+", "\n".join(calls)))
     kept = [line for line, word in body if word in used_words]
     ends = []

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from graphc.export.c.contraction import print_contract
+from graphc.export.c.primitives import FUNCTIONS
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, literal, size_text
 from graphc.ir import dims
 from graphc.ir import types as t
@@ -73,7 +74,7 @@ class Printer:
         self.blocked = blocked
         self.calls: set[str] = set()
         self.lines: list[str] = []
-        self.names = Names([*KEYWORDS, "scratch", "l", "o", name])
+        self.names = Names([*KEYWORDS, *FUNCTIONS, "scratch", "o", name])
         self.sizes: dict[str, None] = {}
         self.bound: set[str] = set()
         self.ranges: dict[str, Size] = {}  # of the loops around: variable -> stop

@@ -14,14 +14,19 @@ from typing import Any
 import numpy as np
 
 from graphc.export.c.kernels import Function, aligned, print_kernel
+from graphc.export.c.primitives import FUNCTIONS
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, literal, operand, size_text
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import Buffer, Call, Kernel, Program, Steps
+from graphc.ir.program import Buffer, HostCall, Kernel, Program, Steps
 from graphc.ir.scalar import Const
+from graphc.ir.target import Target
 from graphc.ir.types import DType
 
 Array = np.ndarray[Any, Any]
+# What functions call their own: arguments, what they work in, and the parameters of steps.
+_OWN = "sizes inputs outputs variables arena arena_bytes needed memory regions scratch step spare work".split()
+RESERVED = (*KEYWORDS, *FUNCTIONS, *_OWN, *(f"{letter}{i}" for letter in "xy" for i in range(1000)))
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Source:
     """What is written of a program, piece by piece."""
 
     name: str
+    target: Target
     fast: bool
     blocked: bool
     functions: list[str] = field(default_factory=list)
@@ -37,7 +43,7 @@ class Source:
     steps: dict[str, StepsFunction] = field(default_factory=dict)
     calls: set[str] = field(default_factory=set)
     scratch: list[Size] = field(default_factory=list)  # what each kernel needs of it
-    names: Names = field(default_factory=lambda: Names(KEYWORDS))
+    names: Names = field(default_factory=lambda: Names(RESERVED))
 
     def use(self, function: str) -> str:
         self.calls.add(function)
@@ -107,27 +113,21 @@ def _lines(items: Sequence[str]) -> str:
     return "\n".join([*lines, line.rstrip(",")])
 
 
-def print_calls(
-    source: Source, program: Program, places: Mapping[str, str], scratch: str, depth: int, target_program: Program
-) -> Iterator[str]:
+def print_calls(source: Source, program: Program, places: Mapping[str, str], scratch: str, depth: int) -> Iterator[str]:
     """The lines of a program's calls; `places` has the expression of each buffer's memory."""
     for call in program.calls:
-        match call.kernel:
-            case Kernel():
-                yield _kernel_call(source, call, places, scratch, depth, target_program)
-            case Steps():
-                yield _steps_call(source, call, places, scratch, depth, target_program)
+        assert not isinstance(call.kernel, HostCall), "lowering.py refuses it"
+        found = _kernel(source, call.kernel) if isinstance(call.kernel, Kernel) else _steps(source, call.kernel)
+        args = [*(places[name] for name in call.buffers), *map(source.dim, found.sizes), *([scratch] if found.scratch else [])]
+        yield "    " * depth + f"{found.name}({', '.join(args)});"
 
 
-def _kernel_call(
-    source: Source, call: Call, places: Mapping[str, str], scratch: str, depth: int, program: Program
-) -> str:  # fmt: skip
-    kernel = call.kernel
-    assert isinstance(kernel, Kernel)
+def _kernel(source: Source, kernel: Kernel) -> Function:
+    """The function of a kernel, written at its first call."""
     found = source.kernels.get(kernel.name)
     if found is None:
         name = source.names.of(("kernel", kernel.name), f"{source.name}_{kernel.name}")
-        found = source.kernels[kernel.name] = print_kernel(kernel, name, program.target, source.fast, source.blocked)
+        found = source.kernels[kernel.name] = print_kernel(kernel, name, source.target, source.fast, source.blocked)
         source.functions.append(found.text)
         source.calls |= found.calls
         need: Size = 0
@@ -135,32 +135,23 @@ def _kernel_call(
             need = dims.add(need, aligned(dims.mul(dims.product(s.shape), s.dtype.itemsize)))
         if need != 0:
             source.scratch.append(need)
-    args = [places[name] for name in call.buffers]
-    args += [source.dim(n) for n in found.sizes]
-    if found.scratch:
-        args.append(scratch)
-    return "    " * depth + f"{found.name}({', '.join(args)});"
+    return found
 
 
-def _steps_call(
-    source: Source, call: Call, places: Mapping[str, str], scratch: str, depth: int, program: Program
-) -> str:  # fmt: skip
-    steps = call.kernel
-    assert isinstance(steps, Steps)
+def _steps(source: Source, steps: Steps) -> StepsFunction:
+    """The function of a program of steps, written at its first call."""
     found = source.steps.get(steps.name)
     if found is None:
-        found = source.steps[steps.name] = print_steps(source, steps, program)
-    args = [places[name] for name in call.buffers]
-    args += [source.dim(n) for n in found.sizes]
-    args.append(scratch)
-    return "    " * depth + f"{found.name}({', '.join(args)});"
+        found = source.steps[steps.name] = print_steps(source, steps)
+    return found
 
 
-def print_steps(source: Source, steps: Steps, whole: Program) -> StepsFunction:
+def print_steps(source: Source, steps: Steps) -> StepsFunction:
     """Write the function of a program of steps."""
     program, at = steps.program, {p.name: p for p in steps.params}
     name = source.names.of(("steps", steps.name), f"{source.name}_{steps.name}")
-    own = Names([*KEYWORDS, "scratch", "step", "now", "spare", name, *(p.name for p in steps.params)])
+    told = sorted(program_dims(steps))
+    own = Names([*RESERVED, name, *map(source.dim, told)])
     c = {b.name: TYPES[b.type.dtype] for b in program.buffers.values()}
     lines: list[str] = []
     updates = dict(program.updates)
@@ -213,7 +204,7 @@ def print_steps(source: Source, steps: Steps, whole: Program) -> StepsFunction:
         if b.slot is not None and b.name not in news:
             lines.append(f"    {c[b.name]} *{own[b.name]} = {in_work(b)};")
     lines.append(f"    for ({SIZE} step = 0; step < {count}; ++step) {{")
-    lines += print_calls(source, program, places, "scratch", 2, whole)
+    lines += print_calls(source, program, places, "scratch", 2)
     for carry, new in program.updates:
         lines.append("        {")
         lines.append(f"            {c[carry]} *spare = {own[carry]};")
@@ -230,7 +221,7 @@ def print_steps(source: Source, steps: Steps, whole: Program) -> StepsFunction:
         kind = "unsigned char" if p.name == "work" else TYPES[p.type.dtype]
         params.append(f"{'const ' if p.mode == 'in' else ''}{kind} *{p.name}")
     text = "\n".join(lines)
-    sizes = tuple(n for n in sorted(program_dims(steps)) )
+    sizes = tuple(told)
     params += [f"const {SIZE} {source.dim(n)}" for n in sizes]
     params.append("unsigned char *scratch")
     unused = "".join(f"    (void){word};\n" for word in (*(p.name for p in steps.params), *map(source.dim, sizes), "scratch"))

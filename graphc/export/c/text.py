@@ -31,7 +31,7 @@ KEYWORDS = frozenset(
     "return short signed sizeof static struct switch typedef union unsigned void volatile while "
     "asm bool catch class delete explicit export false friend linux mutable namespace new operator private protected public "
     "template this throw true try typename typeof unix using virtual "
-    "main errno stdin stdout stderr assert offsetof NULL".split()
+    "main errno stdin stdout stderr assert offsetof memcpy memset size_t NULL INLINE PARALLEL".split()
 )
 
 
@@ -94,21 +94,17 @@ def literal(const: Const) -> str:
 
 
 def _float(value: float, dtype: DType) -> str:
-    suffix = "f" if dtype == t.float32 else ""
+    """The shortest decimal number that is this float; infinities and NaN by their bits."""
+    single = dtype == t.float32
     if not math.isfinite(value):
-        bits = struct.unpack("<I", struct.pack("<f", value))[0] if suffix else struct.unpack("<Q", struct.pack("<d", value))[0]
-        return f"{dtype.short}_of_bits({f'0x{bits:08x}u' if suffix else f'UINT64_C(0x{bits:016x})'})"
-    text = repr(np.float32(abs(value)).item()) if suffix and len(repr(value)) < 12 else repr(abs(value))
-    if suffix:
-        text = np.format_float_scientific(np.float32(abs(value)), unique=True, trim="0") if "e" in text else _shortest(abs(value))
-    negative = math.copysign(1.0, value) < 0
-    return f"(-{text}{suffix})" if negative else f"{text}{suffix}"
-
-
-def _shortest(value: float) -> str:
-    """The shortest decimal number that is this float32."""
-    text = str(np.format_float_positional(np.float32(value), unique=True, trim="0"))
-    return text if len(text) < 16 else str(np.format_float_scientific(np.float32(value), unique=True, trim="0"))
+        bits = struct.unpack("<I" if single else "<Q", struct.pack("<f" if single else "<d", value))[0]
+        return f"{dtype.short}_of_bits({f'0x{bits:08x}u' if single else f'UINT64_C(0x{bits:016x})'})"
+    size = dtype.numpy.type(abs(value))
+    text = np.format_float_positional(size, unique=True, trim="0")
+    if len(text) >= 16:
+        text = np.format_float_scientific(size, unique=True, trim="0")
+    text += "f" if single else ""
+    return f"(-{text})" if math.copysign(1.0, value) < 0 else text
 
 
 def size_text(size: Size, name: Callable[[str], str], use: Callable[[str], str], kind: str = SIZE) -> str:
