@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--target", metavar="NAME", help="the processor it is for (that of the program)")
     export.add_argument("--sizes", nargs="+", default=[], metavar="NAME=N", help="sizes that become numbers")
     export.add_argument("--weights", choices=("array", "file", "none"), default="array", help="where first values go (array)")
-    export.add_argument("--small", action="store_true", help="less code and memory, slower products")
+    export.add_argument("--small", action="store_true", default=None, help="less code and memory, slower products")
     export.add_argument("--fast", action="store_true", help="a product and a sum may be rounded twice")
     cache = commands.add_parser("cache", help="where compiled kernels are kept, and how many there are")
     cache.add_argument("--clear", action="store_true", help="remove them")

@@ -276,17 +276,18 @@ class Compiled:
 
     def export(
         self, folder: str | os.PathLike[str], *, language: str = "c", name: str | None = None, target: str | Target | None = None,
-        sizes: Mapping[str, int] | None = None, weights: str | None = "array", small: bool = False, fast: bool = False,
+        sizes: Mapping[str, int] | None = None, weights: str | None = "array", small: bool | None = None, fast: bool = False,
     ) -> tuple[Path, ...]:  # fmt: skip
         """Write the program as source code that needs neither Python nor a library, updates of variables included.
 
         folder    where the files go; it is made if it is not there. They are written whole, or not at all
         language  "c": C99, a header and a source file
         name      of the function and the files; the graph's if not given
-        target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given
+        target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given.
+                  "thumbv7em" is a Cortex-M4 or M7, "thumbv7m" an M3
         sizes     symbolic sizes that become numbers; the others are arguments
         weights   where the values that variables have now go: "array" of C, "file" of bytes, or None, nowhere
-        small     products of matrices element by element: less code and memory, and slower
+        small     products of matrices element by element: less code and memory, and slower; what the target is if not given
         fast      whether a product and a sum may be rounded twice where the program rounds once: faster on processors without fma
 
         Results are those of the native backend, to the bit, unless `fast` is said. Returns the paths.

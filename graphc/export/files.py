@@ -24,7 +24,7 @@ WEIGHTS = ("array", "file", None)
 def export(
     declared: Graph, folder: str | os.PathLike[str], values: Mapping[str, Array], *, passes: Sequence[Callable[..., Any]],
     target: Target, language: str = "c", name: str | None = None, sizes: Mapping[str, int] | None = None,
-    weights: str | None = "array", small: bool = False, fast: bool = False,
+    weights: str | None = "array", small: bool | None = None, fast: bool = False,
 ) -> tuple[Path, ...]:  # fmt: skip
     """Write the program of a declared graph; `values` are those of its variables, by their names in files.
 
@@ -38,7 +38,7 @@ def export(
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name):
         raise InputError(f"export: {name!r} is no name in C", where=caller(), hint='name="..." of letters, digits and single _')
     program = lowered(declared, passes, target, sizes or {})
-    source = CSource(program, name, fast=fast, blocked=not small)
+    source = CSource(program, name, fast=fast, blocked=not (program.target.small if small is None else small))
     initial = {m.name: values[v.initial] for m, v in zip(source.face.variables, program.signature.variables, strict=True)}
     files = source.files(initial, weights)
     files[f"{name}.json"] = (json.dumps(source.face.described(program), indent=1) + "\n").encode()

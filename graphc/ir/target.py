@@ -28,14 +28,15 @@ class Target:
     architecture  as LLVM's triples begin: "x86_64", "aarch64"; empty for that of the machine that compiles
     cpu           LLVM's name of it
     features      LLVM's text of what it has, and has not, beyond that
-    vector_bytes  the width of a vector register
-    registers     how many vector registers there are
+    vector_bytes  the width of a vector register, or of a plain one where there are no vectors
+    registers     how many of these registers there are
     fma           whether a multiplication and an addition are one instruction, which rounds once
     masks         whether a load or a store of some lanes of a vector is one instruction
     halves        whether float16 becomes float32, and back, in one instruction
     caches        bytes of the first and second level, which are a core's own, and of the third, which cores share
     page          bytes of a page of memory
     threads       how many run at once. Programs do not depend on it, so targets that differ in this alone are equal
+    small         whether there are kilobytes of memory: then code that is small goes before code that is fast
 
     >>> Target("mine", vector_bytes=64, registers=32).lanes(8)
     8
@@ -53,6 +54,7 @@ class Target:
     caches: tuple[int, int, int] = (32 * KB, 256 * KB, 2 * MB)
     page: int = 4 * KB
     threads: int = field(default=1, compare=False)
+    small: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -60,8 +62,13 @@ class Target:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
 
     def lanes(self, itemsize: int) -> int:
-        """How many elements of so many bytes a vector holds."""
-        return self.vector_bytes // itemsize
+        """How many elements of so many bytes a vector holds; 1 where there are no vectors."""
+        return max(1, self.vector_bytes // itemsize)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether a register holds more than one number."""
+        return self.vector_bytes > 8
 
     @property
     def panel(self) -> int:
@@ -77,7 +84,9 @@ class Target:
 HOST = "host"  # the machine that compiles
 
 # The features of the levels of x86-64: System V psABI, x86-64 supplement, table 3.1. Caches: those of the first processors of a
-# level (Nehalem, Haswell, Skylake-SP) and of Neoverse N1, since later ones have more.
+# level (Nehalem, Haswell, Skylake-SP) and of Neoverse N1, since later ones have more. Microcontrollers have none: the first two
+# numbers are what of their memory a kernel may take for granted. Cortex-M4 computes float32 (FPv4-SP), M3 no floats; riscv64 is
+# RV64GC, without the extension for vectors.
 _V2 = "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"
 _V3 = f"{_V2},+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave"
 _V4 = f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,-prefer-256-bit"  # LLVM would halve the vectors of loops
@@ -89,6 +98,9 @@ TARGETS: dict[str, Target] = {
         Target("x86-64-v3", "x86_64", "x86-64-v3", _V3, 32, 16, True, True, True, (32 * KB, 256 * KB, 8 * MB)),
         Target("x86-64-v4", "x86_64", "x86-64-v4", _V4, 64, 32, True, True, True, (32 * KB, MB, 16 * MB)),
         Target("aarch64", "aarch64", vector_bytes=16, registers=32, fma=True, halves=True, caches=(64 * KB, MB, 8 * MB)),
+        Target("riscv64", "riscv64", "generic-rv64", "+m,+a,+f,+d,+c", 8, 32, True, caches=(32 * KB, 128 * KB, 2 * MB)),
+        Target("thumbv7em", "thumbv7em", "cortex-m4", "", 4, 32, True, caches=(16 * KB, 64 * KB, 64 * KB), small=True),
+        Target("thumbv7m", "thumbv7m", "cortex-m3", "", 4, 8, False, caches=(16 * KB, 64 * KB, 64 * KB), small=True),
         Target("generic"),  # what every processor of the machine's architecture can run
     )
 }

@@ -30,7 +30,9 @@ LINE = 64  # bytes: what all memory of programs is aligned at, so that a vector 
 
 @ir.nested_programs
 def lay_out_constants(program: ir.Program) -> ir.Program:
-    """The program with constants as panels where that serves all that read them."""
+    """The program with constants as panels where that serves all that read them; without vectors there are no panels."""
+    if not program.target.has_vectors:
+        return program
     found: dict[str, TensorType | None] = {}
     for call in program.calls:
         for param, name in zip(call.kernel.params, call.buffers, strict=True):

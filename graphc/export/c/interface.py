@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,8 +112,8 @@ def told_sizes(face: Interface) -> str:
     return f"const {face.name}_sizes *sizes" if face.sizes else "void"
 
 
-def header(face: Interface, program: Program, more: str = "") -> str:
-    """The header file."""
+def header(face: Interface, program: Program, more: str = "", arena_bytes: Size | None = None) -> str:
+    """The header file. Where sizes are numbers, it has what a caller needs to declare all memory."""
     name, upper = face.name, face.name.upper()
     text = f"/* {name}: written by graphc. Arrays are contiguous, in C's order. */\n"
     text += f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
@@ -135,10 +136,23 @@ def header(face: Interface, program: Program, more: str = "") -> str:
     text += f"int {name}_check({told_sizes(face)});\n"
     text += "/* the bytes of memory that a call works in, aligned at 8; it holds nothing between calls */\n"
     text += f"size_t {name}_arena_bytes({told_sizes(face)});\n"
+    if isinstance(arena_bytes, int):
+        text += f"#define {upper}_ARENA_BYTES {max(arena_bytes, 8)}  /* at least 8: no array of C is empty */\n"
+    text += _state(face)
     writes = " Variables are read and written." if face.variables else ""
     text += f"/* run it: {upper}_OK, or why it has not run; then nothing is written.{writes} */\n"
     text += f"int {name}({arguments(face)});\n"
     return text + more + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n"
+
+
+def _state(face: Interface) -> str:
+    """Memory for variables whose shapes are numbers, and how it becomes what a call is given."""
+    if not face.variables or not all(isinstance(m.type.size, int) for m in face.variables):
+        return ""
+    arrays = "".join(f"    {TYPES[m.type.dtype]} {m.name}[{m.type.size or 1}];\n" for m in face.variables)
+    members = ", ".join(f"(state).{m.name}" for m in face.variables)
+    text = f"/* memory for the variables: {face.name}_variables variables = {face.name.upper()}_VARIABLES(state); */\n"
+    return f"{text}typedef struct {{\n{arrays}}} {face.name}_state;\n#define {face.name.upper()}_VARIABLES(state) {{{members}}}\n"
 
 
 # --- the source ------------------------------------------------------------------------------------------------------
@@ -194,8 +208,8 @@ MACHINE = """
 """
 
 
-def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> str:
-    """The source file."""
+def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> tuple[str, Size | None]:
+    """The source file, and the bytes of the arena if that is one expression."""
     source = Source(face.name, program.target, fast, blocked)
     for dim, member in face.sizes:
         assert source.dim(dim) or member
@@ -212,7 +226,14 @@ def source_file(face: Interface, program: Program, fast: bool, blocked: bool) ->
     text += f"int {face.name}_check({told_sizes(face)})\n{{\n{_null_sizes(face, 'check')}{sizes}{quiet}{check}}}\n\n"
     text += f"size_t {face.name}_arena_bytes({told_sizes(face)})\n{{\n{sizes}{quiet}{arena}}}\n\n"
     text += f"int {face.name}({arguments(face)})\n{{\n{entry.replace('@SIZES@', sizes + quiet)}}}\n"
-    return text
+    scratch = largest(source.scratch)
+    return text, None if scratch is None else dims.add(arena_size(program, source), scratch)
+
+
+def largest(sizes: Sequence[Size]) -> Size | None:
+    """The largest size, where it does not depend on what the others come to."""
+    numbers = [n for n in sizes if isinstance(n, int)]
+    return None if len(numbers) < len(sizes) else max(numbers, default=0)
 
 
 def _null_sizes(face: Interface, what: str) -> str:

@@ -1,4 +1,4 @@
-"""The first values of variables: arrays of C, a file of bytes, or nothing."""
+"""The first values of variables: arrays of C (but for zeros, which are set), a file of bytes, or nothing."""
 
 from __future__ import annotations
 
@@ -31,13 +31,21 @@ def written(face: Interface, initial: Mapping[str, Array], weights: str | None) 
         text = _file(face, f"int {name}_initialize(const {name}_variables *variables, const void *bytes, size_t count)", lines)
         return head, {f"{name}_weights.c": text.encode(), f"{name}.bin": b"".join(a.tobytes() for _, a in values)}
     head = "\n/* the first values of the variables */\n"
-    arrays = [_array(face, m, a) for m, a in values]
+    arrays = [_array(face, m, a) for m, a in values if not _is_zero(a)]
     head += "".join(f"extern {declared};\n" for declared, _ in arrays)
     head += f"int {name}_initialize(const {name}_variables *variables);\n"
-    pairs = [(f"variables->{m.name}", f"{name}_initial_{m.name}") for m, a in values if a.size]
-    lines = [f"    memcpy({to}, {source}, sizeof {source});" for to, source in pairs]
+    lines = [_set(f"variables->{m.name}", f"{name}_initial_{m.name}", a) for m, a in values if a.size]
     text = _file(face, f"int {name}_initialize(const {name}_variables *variables)", lines, "".join(made for _, made in arrays))
     return head, {f"{name}_weights.c": text.encode()}
+
+
+def _is_zero(a: Array) -> bool:
+    """Whether an array is set rather than copied: all its bits are 0."""
+    return not a.tobytes().strip(b"\0")
+
+
+def _set(to: str, source: str, a: Array) -> str:
+    return f"    memset({to}, 0, {a.nbytes});" if _is_zero(a) else f"    memcpy({to}, {source}, sizeof {source});"
 
 
 def _array(face: Interface, m: Member, a: Array) -> tuple[str, str]:

@@ -1,0 +1,94 @@
+"""A device that learns: what examples/embedded exports, compiled for this machine and for a Cortex-M4 in an emulator."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gx
+
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "embedded" / "digits.py"
+
+
+@cache
+def example() -> Any:
+    spec = importlib.util.spec_from_file_location("embedded_digits", EXAMPLE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def needs(board: str) -> None:
+    if found := example().missing(example().BOARDS[board]):
+        pytest.skip(f"{found} is not installed")
+
+
+@pytest.mark.parametrize("board", ["here", "cortex-m4"])
+def test_a_device_learns_what_python_learns(board: str, tmp_path: Path) -> None:
+    """A thousand digits, five times: every weight and moment, the last loss, and how many others are named right."""
+    needs(board)
+    e = example()
+    to_learn, to_test = e.digits()
+    learn, classify = e.export("mlp", e.BOARDS[board], tmp_path)
+    found, _ = e.on_the_device(e.BOARDS[board], tmp_path, to_learn, to_test)
+    status, right = np.frombuffer(found[:8], np.int32)
+    assert status == 0 and right >= 150
+    assert found == e.in_python(learn, classify, to_learn, to_test)
+
+
+@pytest.mark.parametrize("kind, most", [("mlp", 30_000), ("cnn", 60_000)])
+def test_a_step_of_training_is_small(kind: str, most: int, tmp_path: Path) -> None:
+    needs("cortex-m4")
+    e = example()
+    board = e.BOARDS["cortex-m4"]
+    e.export(kind, board, tmp_path)
+    command = [*board.compilers[0].split(), *e.STRICT.split(), *board.flags.split(), "-c", "learn.c", "-o", "learn.o"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert e.text_bytes(board, tmp_path / "learn.o") <= most
+
+
+def test_memory_of_a_device_is_what_the_program_says(tmp_path: Path) -> None:
+    """The arena of the C program, which fits in what a device has, and the state."""
+    e = example()
+    learn, _ = e.export("cnn", e.BOARDS["cortex-m4"], tmp_path)
+    there = gx.compile(learn.graph.inputs, learn.graph.outputs, learn.graph.updates, backend="program", target="thumbv7em")
+    header = (tmp_path / "learn.h").read_text()
+    arena = re.search(r"#define LEARN_ARENA_BYTES (\d+)", header)
+    assert arena is not None and int(arena[1]) == there.memory.at().arena
+    counts = re.findall(r"^    (\w+) \w+\[(\d+)\];$", header.split("memory for the variables")[1], re.MULTILINE)
+    held = sum(int(count) * {"float": 4, "int64_t": 8}[kind] for kind, count in counts)
+    assert held == there.memory.at().variables == sum(v.value.nbytes for v in learn.variables.values())
+
+
+def test_symbolic_sizes_have_no_macros_of_memory(tmp_path: Path) -> None:
+    x = gx.placeholder("x", ("rows", 4), "float32")
+    w = gx.variable(np.zeros(4, "float32"), name="w")
+    f = gx.compile([x], (x @ x.T) @ (x @ w), updates={w: w + 1}, name="program")
+    f.export(tmp_path)
+    assert "ARENA_BYTES" not in (tmp_path / "program.h").read_text()
+    f.export(tmp_path, sizes={"rows": 3})
+    assert "#define PROGRAM_ARENA_BYTES " in (tmp_path / "program.h").read_text()
+    assert "    memset(variables->w, 0, 16);\n" in (tmp_path / "program_weights.c").read_text()
+
+
+def test_a_small_target_has_products_element_by_element(tmp_path: Path) -> None:
+    x, y = gx.placeholder("x", (16, 16), "float32"), gx.placeholder("y", (16, 16), "float32")
+    f = gx.compile([x, y], x @ y, name="program")
+    tiled = {}
+    for target, small in (("thumbv7em", None), ("thumbv7em", False), ("aarch64", None), ("aarch64", True), ("riscv64", None)):
+        f.export(tmp_path, target=target, small=small)
+        tiled[target, small] = "_tile[" in (tmp_path / "program.c").read_text()
+    assert tiled == {
+        ("thumbv7em", None): False, ("thumbv7em", False): True, ("aarch64", None): True, ("aarch64", True): False,
+        ("riscv64", None): True,
+    }  # fmt: skip
