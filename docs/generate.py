@@ -484,11 +484,15 @@ def onnx_operators() -> list[str]:
             refused.setdefault(unread[0], []).append(name)
         else:
             rows.append(f"| {name} | {', '.join(read)} | {', '.join(known)} | {'; '.join(unread)} |")
-    others = sorted(name for name in OPERATORS if "::" in name)
+    others: dict[str, list[str]] = {}
+    for name in sorted({*OPERATORS} - {*history}):
+        domain, _, called = name.rpartition("::")
+        others.setdefault(domain or "without a domain, as onnxruntime writes it", []).append(called)
     return [
         f"{len(rows)} of ONNX's own domain, of operator sets 7 to {ONNX}:", "",
         "| operator | versions | what must be known | what is refused |", "|---|---|---|---|", *rows, "",
-        f"By the standard's definition: {', '.join(defined)}. Of other domains: {', '.join(others)}.", "",
+        f"By the standard's definition: {', '.join(defined)}. Of other domains:", "",
+        *(f"- {domain}: {', '.join(names)}" for domain, names in sorted(others.items())), "",
         "Refused: " + "; ".join(f"{', '.join(names)} ({why})" for why, names in sorted(refused.items())) + ".",
     ]  # fmt: skip
 

@@ -65,18 +65,32 @@ def pairs(
     if padding == "same":  # as many places as the image has, over the stride, rounded up; the odd one comes after
         made: list[tuple[Size, Size]] = []
         for n, s, r in zip(sizes, stride, reach, strict=True):
-            whole: Any = max(r - 1, 0) if s == 1 else gx.ir.dims.maximum((((n + s - 1) // s) - 1) * s + r - n, 0)
-            made.append((whole // 2, whole - whole // 2))
+            whole = _same(n, s, r)
+            made.append((whole // 2, (whole + 1) // 2))
         return made
     given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * len(kernel)
     both = [tuple(map(gx.ops.as_option, p if isinstance(p, (tuple, list)) else (p, p))) for p in given]
-    plain = all(len(p) == 2 and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in p) for p in both)
+    plain = all(len(p) == 2 and all(_is_count(n) for n in p) for p in both)
     if len(both) != len(kernel) or not plain:
         raise gx.errors.InputError(
             f"{name}: padding is {padding!r}", where=gx.errors.caller(),
             hint=f'give "valid", "same", an integer, or for each of {len(kernel)} axes an integer or a pair (before, after)',
         )  # fmt: skip
     return [(a, b) for a, b in both]
+
+
+def _same(n: Any, stride: int, reach: int) -> Any:
+    """What is added to an axis so that windows have as many places as it has elements, over the stride, rounded up."""
+    if stride == 1:
+        return max(reach - 1, 0)
+    return gx.ir.dims.maximum((((n + stride - 1) // stride) - 1) * stride + reach - n, 0)
+
+
+def _is_count(n: Any) -> bool:
+    """Whether it is an integer of at least 0, or a size that is not known to be less."""
+    if isinstance(n, Dim):
+        return not gx.ir.dims.is_nonnegative(-n - 1)
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 0
 
 
 def places(
@@ -86,6 +100,10 @@ def places(
     """At how many places of each axis a window lies."""
     found: list[Size] = []
     for n, (a, b), k, s, d in zip(sizes, padded, kernel, stride, dilation, strict=True):
+        same = _same(n, s, d * (k - 1) + 1)
+        if isinstance(same, Dim) and (a, b) in ((same // 2, (same + 1) // 2), ((same + 1) // 2, same // 2)):
+            found.append((n + s - 1) // s)  # which is what the formula below comes to
+            continue
         room: Any = n + a + b - d * (k - 1) - 1
         if isinstance(room, int) and room < 0:
             raise gx.errors.ShapeError(

@@ -164,9 +164,12 @@ def _check_texts(*texts: Any) -> None:
 
 def _check_versions(imports: Any) -> None:
     _check_texts(*(o.domain for o in imports))
-    domains = [o.domain if o.domain not in OWN else "" for o in imports]
-    _check_once(domains, "operator set", "the model")
+    versions: dict[str, int] = {}
     for o in imports:
+        domain = o.domain if o.domain not in OWN else ""
+        if versions.setdefault(domain, o.version) != o.version:  # one that is there twice is one
+            of = f" of {shown(domain)}" if domain else ""
+            raise ModelError(f"the model has the operator sets {versions[domain]} and {o.version}{of}", hint="keep one of them")
         if o.domain in OWN and not 1 <= o.version <= NEWEST:
             raise ModelError(
                 f"operator set {o.version} is not known", hint=f"the installed onnx {onnx.__version__} knows 1 to {NEWEST}"
@@ -224,6 +227,26 @@ def _form(operator: str, version: int, domain: str) -> _Form | None:
 _OTHER_AXES = {"Flatten", "OneHot", "QuantizeLinear", "DequantizeLinear"}  # whose axis may lie outside of the first operand's
 
 
+_PLACES = (
+    "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric", "tf_crop_and_resize",
+    "tf_half_pixel_for_nn", "output_half_pixel",
+)  # fmt: skip
+_SCATTERS, _LOSSES = ("none", "add", "mul", "max", "min"), ("none", "mean", "sum")
+_CHOICES: dict[str, tuple[str, ...]] = {  # what texts may say, for all operators or for one; the standard's description is prose
+    "auto_pad": ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", ""),
+    "direction": ("forward", "reverse", "bidirectional"), "BitShift.direction": ("LEFT", "RIGHT"),
+    "approximate": ("none", "tanh"), "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
+    "coordinate_transformation_mode": _PLACES, "keep_aspect_ratio_policy": ("stretch", "not_larger", "not_smaller"),
+    "padding_mode": ("zeros", "border", "reflection"),
+    "Resize.mode": ("nearest", "linear", "cubic"), "Upsample.mode": ("nearest", "linear", "bilinear"),
+    "GridSample.mode": ("linear", "bilinear", "nearest", "cubic", "bicubic"), "RoiAlign.mode": ("avg", "max"),
+    "Pad.mode": ("constant", "reflect", "edge", "wrap"), "DepthToSpace.mode": ("DCR", "CRD"),
+    "TensorScatter.mode": ("linear", "circular"), "TfIdfVectorizer.mode": ("TF", "IDF", "TFIDF"),
+    "ScatterND.reduction": _SCATTERS, "ScatterElements.reduction": _SCATTERS, "NegativeLogLikelihoodLoss.reduction": _LOSSES,
+    "SoftmaxCrossEntropyLoss.reduction": _LOSSES,
+}  # fmt: skip
+
+
 def check_node(node: Any, version: int, domain: str, inputs: Sequence[Any]) -> None:
     """ModelError where a node is not of the form that the standard gives its operator."""
     form = _form(node.op_type, version, domain)
@@ -244,6 +267,11 @@ def check_node(node: Any, version: int, domain: str, inputs: Sequence[Any]) -> N
         if a.type != form.attributes[a.name]:
             wanted, found = _KINDS.get(form.attributes[a.name], "?"), _KINDS.get(a.type, "?")
             raise ModelError(f"{named(node)}: its attribute {a.name} is of kind {found} instead of {wanted}")
+        choices = _CHOICES.get(f"{node.op_type}.{a.name}", _CHOICES.get(a.name)) if a.type == AttributeProto.STRING else None
+        text = a.s.decode("utf-8", "replace")
+        if choices is not None and text not in choices:
+            known = ", ".join(filter(None, choices))
+            raise ModelError(f"{named(node)}: its attribute {a.name} is {shown(text)!r}, and may be {known}")
     for i, needed in enumerate(form.needed):
         if needed and inputs[i] is None:
             raise ModelError(f"{named(node)}: operand {i} is missing")

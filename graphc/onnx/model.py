@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import onnx
 
 import graphc as gx
 from graphc.onnx import families as families
+from graphc.onnx.checks import shown
 from graphc.onnx.errors import ModelError
 from graphc.onnx.external import Folder
 from graphc.onnx.reading import Reader, Scope
+from graphc.onnx.saving.writing import needed
 from graphc.onnx.values import symbol
 
 
@@ -60,6 +63,7 @@ def load(
     values: Mapping[str, Any] | None = None,
     trainable: bool = False,
     external: bool | str | Path = False,
+    outputs: Sequence[str] | None = None,
 ) -> Model:
     """The model of an ONNX file.
 
@@ -67,7 +71,9 @@ def load(
     symbols. values: arrays for inputs that are known now, as axes or a shape that sizes of results depend on: they are inputs no
     more. trainable: its weights are variables, so that `gx.grad` and an optimiser change them. external: whether constants may
     stand in files beside the model, which is a path then, or the folder of these files; they are opened in it alone, and no link
-    is followed. ModelError, naming the node and its operator, where the file is none, or needs what graphc does not have.
+    is followed. outputs: names of values of the model that are to be its outputs instead of its own; only what they need is read,
+    so that a model may end before a node that cannot be read, or give what a new layer is put on. ModelError, naming the node and
+    its operator, where the file is none, or needs what graphc does not have.
     """
     if external is True and not isinstance(model, (str, Path)):
         raise ModelError("external=True needs the path of a model", hint="external=folder where it is given otherwise")
@@ -77,11 +83,31 @@ def load(
     scope: Scope = {}
     reader.initial(proto.graph, scope, top=True)
     scope.update({name: np.asarray(value) for name, value in (values or {}).items()})
-    inputs = {i.name: reader.placeholder(i) for i in proto.graph.input if i.name not in scope}
+    nodes, wanted = list(proto.graph.node), [o.name for o in proto.graph.output]
+    given = [i for i in proto.graph.input if i.name not in scope]
+    if outputs is not None:
+        wanted = list(outputs)
+        nodes, read = _up_to(proto.graph, wanted)
+        given = [i for i in given if i.name in read]
+        reader.variables = {name: v for name, v in reader.variables.items() if name in read}
+    inputs = {i.name: reader.placeholder(i) for i in given}
     scope.update(inputs)
-    reader.run(proto.graph.node, scope)
-    outputs = {o.name: symbol(reader.found(scope, o.name)) for o in proto.graph.output}
-    return Model(inputs, outputs, reader.variables, proto.graph.name)
+    reader.run(nodes, scope)
+    found = {name: reader.found(scope, name) for name in wanted}
+    return Model(inputs, {name: symbol(value) for name, value in found.items()}, reader.variables, proto.graph.name)
+
+
+def _up_to(graph: onnx.GraphProto, wanted: Sequence[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that values need, and the names that are read."""
+    values = [name for node in graph.node for name in node.output if name]
+    there = {*values, *(i.name for i in graph.input), *(t.name for t in graph.initializer)}
+    for name in wanted:
+        if name not in there:
+            near = difflib.get_close_matches(name, values, 3)
+            raise ModelError(
+                f"the model has no value {shown(name)!r}", hint=f"did you mean {', '.join(near)}?" if near else None
+            )
+    return needed(graph.node, wanted)
 
 
 def _parsed(model: Any) -> onnx.ModelProto:

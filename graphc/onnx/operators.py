@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import graphc as gx
-from graphc.onnx.checks import NODE, named
+from graphc.onnx.checks import NEWEST, NODE, named, shown
 from graphc.onnx.errors import ModelError
 from graphc.onnx.values import MOST, Array, Value, is_known, is_sizes, known, symbol
 
@@ -61,7 +61,16 @@ class Call:
 
     def __getitem__(self, i: int) -> Any:
         """An operand as a symbol."""
-        return symbol(self.value(i))
+        value = self.value(i)
+        if isinstance(value, list):
+            raise self.error(f"operand {i} is a sequence")
+        return symbol(value)
+
+    def having(self, operator: str, inputs: Sequence[Value | None], **attrs: Any) -> Call:
+        """A node of ONNX's own in this one's place; an attribute that is None is left out."""
+        given = {name: value for name, value in attrs.items() if value is not None}
+        version = self.reader.versions.get("", NEWEST)
+        return replace(self, operator=operator, inputs=list(inputs), attrs=given, version=version, outputs=self.outputs[:1])
 
     def symbols(self) -> list[Any]:
         """All operands as symbols."""
@@ -86,6 +95,9 @@ class Call:
                 needs = self.reader.needed(value)
                 given = ", ".join(f"{name!r}: ..." for name in needs)
                 hint = f"gx.onnx.load(..., values={{{given}}})" if needs else None
+                before = [n for n, v in zip(self.node.input, self.inputs, strict=False) if isinstance(v, gx.Tensor)]
+                if hint is not None and self.reader.depth == 0:
+                    hint += f"; what comes before this node alone: outputs={shown(str(before), 200)}"
                 error = self.error(f"its {what} is data: {value.type}", hint=hint)
                 error.needs = needs
                 raise error

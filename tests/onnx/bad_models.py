@@ -344,6 +344,12 @@ def kinds(rng: Rng, data: bytes) -> bytes:
 # --- traps -----------------------------------------------------------------------------------------------------------
 
 
+def two_sets(version: int = 20) -> ModelProto:
+    made = model([node("Relu", "x", "y")], {"x": [2]}, "y")
+    made.opset_import.append(helper.make_opsetid("ai.onnx", version))
+    return made
+
+
 def traps() -> dict[str, Callable[[], ModelProto | bytes]]:
     """Models that are made to break a reader."""
     big, ints = 10**12, lambda *v: np.array(v, np.int64)
@@ -418,6 +424,16 @@ def traps() -> dict[str, Callable[[], ModelProto | bytes]]:
         "an input of no type": lambda: typed(0),
         "an input of a type of tomorrow": lambda: typed(99),
         "an input that is a list": list_for_tensor,
+        "a text that is none of its choices": lambda: line(
+            node("ScatterND", "x at up", "y", reduction="most"), at=np.zeros((1, 2), np.int64), up=floats(1)),
+        "a sequence where a tensor is": lambda: line(
+            node("SequenceConstruct", "x x", "q"), helper.make_node("Gelu", ["q"], ["y"], domain="com.microsoft")),
+        "a sequence that stays one": lambda: line(
+            node("SequenceConstruct", "x x", "q"), node("Identity", "q", "q2"), node("ConcatFromSequence", "q2", "y", axis=0)),
+        "a thousand directions": lambda: model(
+            [node("GRU", "x w r", "y", hidden_size=2)], {"x": ["t", 1, 3], "w": [1000, 6, 3], "r": [1000, 6, 2]}, "y"),
+        "two operator sets": two_sets,
+        "an operator set that is there twice": lambda: two_sets(21),
         "operator set 0": lambda: line(node("Relu", "x", "y"), version=0),
         "operator set 10^9": lambda: line(node("Relu", "x", "y"), version=10**9),
         "operator set -1": lambda: line(node("Relu", "x", "y"), version=-1),

@@ -36,6 +36,12 @@ TOLD = {
     "Resize": "node resize1 of Resize: its size, 1000000000000, is more than a model may ask for while it is read",
     "Resize by NaN": "node resize1 of Resize: its scales are [nan, 1.0]",
     "squares of sizes": "node mul1 of Mul: a size is a formula of more than 128 names",
+    "a text that is none of its choices": "node scatternd1 of ScatterND: its attribute reduction is 'most', and may be none, "
+    "add, mul, max, min",
+    "a sequence where a tensor is": "node (unnamed) of com.microsoft::Gelu: operand 0 is a sequence",
+    "a thousand directions": "node gru1 of GRU: direction=forward needs weights of 1, and these are f32[1000, 6, 3] and "
+    "f32[1000, 6, 2]",
+    "two operator sets": "the model has the operator sets 21 and 20",
     "operator set 10^9": "operator set 1000000000 is not known",
     "a loop without end that a size needs": "node reshape1 of Reshape: its shape is data: i64[1]",
     "functions that call functions twice": "node (unnamed) of mine::F2 is more than a model may ask for while it is read",

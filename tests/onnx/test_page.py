@@ -31,4 +31,4 @@ def test_the_table_has_every_operator() -> None:
     from graphc.onnx.operators import OPERATORS
 
     told = set(re.findall(r"[\w.]+(?:::\w+)?", PAGE[PAGE.index("<!-- generated: operators -->") :]))
-    assert not {name for name in OPERATORS if not name.startswith("mine::")} - told
+    assert not {name.rpartition("::")[2] for name in OPERATORS if not name.startswith("mine::")} - told

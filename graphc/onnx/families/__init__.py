@@ -1,10 +1,11 @@
 """The operators, by family; each file puts its own into the table."""
 
 from graphc.onnx.families import (
-    control, elementwise, images, learning, lists, products, quantized, reductions, sampling, sequences, shapes, training,
+    contributed, control, elementwise, images, learning, lists, products, quantized, reductions, sampling, sequences, shapes,
+    training,
 )  # fmt: skip
 
 __all__ = [
-    "control", "elementwise", "images", "learning", "lists", "products", "quantized", "reductions", "sampling", "sequences",
-    "shapes", "training",
+    "contributed", "control", "elementwise", "images", "learning", "lists", "products", "quantized", "reductions", "sampling",
+    "sequences", "shapes", "training",
 ]  # fmt: skip

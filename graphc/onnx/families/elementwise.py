@@ -16,7 +16,7 @@ lines(
     Abs=gx.abs, Acos=gx.acos, Acosh=gx.acosh, And=gx.logical_and, Asin=gx.asin, Asinh=gx.asinh, Atan=gx.atan, Atanh=gx.atanh,
     BitwiseAnd=gx.bitwise_and, BitwiseNot=gx.bitwise_invert, BitwiseOr=gx.bitwise_or, BitwiseXor=gx.bitwise_xor, Ceil=gx.ceil,
     Cos=gx.cos, Cosh=gx.cosh, Equal=gx.equal, Erf=gx.erf, Exp=gx.exp, Floor=gx.floor, Greater=gx.greater,
-    GreaterOrEqual=gx.greater_equal, HardSwish=gx.nn.hardswish, Identity=lambda x: x, IsNaN=gx.isnan, Less=gx.less,
+    GreaterOrEqual=gx.greater_equal, HardSwish=gx.nn.hardswish, IsNaN=gx.isnan, Less=gx.less,
     LessOrEqual=gx.less_equal, Log=gx.log, Mish=gx.nn.mish, Mul=gx.multiply, Neg=gx.negative, Not=gx.logical_not,
     Or=gx.logical_or,
     Reciprocal=gx.reciprocal, Relu=lambda x: gx.maximum(x, 0), Round=gx.round, Sigmoid=gx.sigmoid, Sign=gx.sign, Sin=gx.sin,
@@ -37,6 +37,11 @@ on_known(
     Add=np.add, Sub=np.subtract, Mul=np.multiply, Neg=np.negative, Identity=lambda x: x, Div=np.frompyfunc(_divided, 2, 1),
     Equal=_same, Where=lambda c, a, b: np.where(c.astype(bool), a, b), Not=np.logical_not, And=np.logical_and, Or=np.logical_or,
 )  # fmt: skip
+
+
+@operator("Identity")
+def identity(call: Call) -> Any:
+    return call.value(0)
 
 
 @operator("Cast", "CastLike")

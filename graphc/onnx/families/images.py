@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import graphc as gx
+from graphc.ir import dims
 from graphc.onnx.operators import Call, operator
 
 
@@ -21,15 +22,10 @@ def padding_of(call: Call, sizes: Any, kernel: Any, stride: Any, dilation: Any, 
         return [(0, 0)] * rank
     pairs = []
     for a in range(rank):
-        reach = (kernel[a] - 1) * dilation[a] + 1
-        if isinstance(sizes[a], int):
-            total = max((-(-sizes[a] // stride[a]) - 1) * stride[a] + reach - sizes[a], 0)
-        elif stride[a] == 1:
-            total = reach - 1
-        else:
-            raise call.error(f"auto_pad={auto} with a stride needs sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
-        small = total // 2
-        pairs.append((small, total - small) if auto == "SAME_UPPER" else (total - small, small))
+        reach, n, s = (kernel[a] - 1) * dilation[a] + 1, sizes[a], stride[a]
+        total: Any = reach - 1 if s == 1 else dims.maximum(((n + s - 1) // s - 1) * s + reach - n, 0)
+        small, large = total // 2, (total + 1) // 2
+        pairs.append((small, large) if auto == "SAME_UPPER" else (large, small))
     return pairs
 
 
@@ -94,15 +90,16 @@ def _windows(call: Call) -> tuple[Any, ...]:
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
     extra = []
     for a in range(rank):
-        more = 0
+        more: Any = 0
         if call.attr("ceil_mode", 0):
-            n = x.shape[2 + a] + pads[a][0] + pads[a][1] - ((kernel[a] - 1) * dilation[a] + 1)
-            if not isinstance(n, int):
-                raise call.error("ceil_mode needs sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
-            count = -(-n // stride[a])
-            if count * stride[a] >= x.shape[2 + a] + pads[a][0]:  # no window begins in what was added behind
-                count -= 1
-            more = max(count * stride[a] - n, 0)
+            (before, after), s, reach = pads[a], stride[a], (kernel[a] - 1) * dilation[a] + 1
+            n: Any = x.shape[2 + a] + before + after - reach
+            count = (n + s - 1) // s
+            if isinstance(n, int) or not isinstance(after, int) or reach < s + after:
+                last = (x.shape[2 + a] + before - 1) // s  # no window begins in what was added behind
+                more = dims.maximum(dims.minimum(count, last) * s - n, 0)
+            else:
+                more = count * s - n
         extra.append(more)
     return x, rank, tuple(kernel), tuple(stride), tuple(dilation), pads, extra
 
@@ -140,8 +137,11 @@ def max_pool(call: Call) -> Any:
 def average_pool(call: Call) -> Any:
     x, rank, kernel, stride, dilation, pads, extra = _windows(call)
     counted = bool(call.attr("count_include_pad", 0))
-    if all(d == 1 for d in dilation) and not any(extra):
-        return gx.nn.avg_pool(x, kernel, stride=stride, padding=tuple(pads), count_padding=counted)
+    if all(d == 1 for d in dilation):  # what ceil_mode adds is never counted
+        if counted and any(isinstance(m, gx.Dim) or m for m in extra):
+            x, pads, counted = gx.pad(x, ((0, 0), (0, 0), *pads)), [(0, 0)] * rank, False
+        around = tuple((a, b + m) for (a, b), m in zip(pads, extra, strict=True))
+        return gx.nn.avg_pool(x, kernel, stride=stride, padding=around, count_padding=counted)
     call.pieces(math.prod(kernel), "kernel_shape")
     ones = gx.ones((1, 1, *x.shape[2:]), x.dtype)
     before = ((0, 0), (0, 0), *pads)

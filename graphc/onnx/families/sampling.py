@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,10 @@ def _taps(call: Call, place: Any, scale: float, n: int) -> tuple[Any, Any]:
     """The elements that each element of the result is a sum of, and their weights: [out, taps]."""
     mode = call.attr("mode", "nearest")
     if mode == "nearest":
-        how = call.attr("nearest_mode", "round_prefer_floor" if call.version >= 11 else "floor")
         rounded = {
             "round_prefer_floor": np.ceil(place - 0.5), "round_prefer_ceil": np.floor(place + 0.5), "floor": np.floor(place),
             "ceil": np.ceil(place),
-        }[how]  # fmt: skip
+        }[_nearest_mode(call)]  # fmt: skip
         return rounded[:, None], np.ones((len(place), 1))
     base = np.ceil(place) - 1
     ratio = (place - base)[:, None]
@@ -71,6 +71,10 @@ def _taps(call: Call, place: Any, scale: float, n: int) -> tuple[Any, Any]:
     if call.attr("antialias", 0) or call.attr("exclude_outside", 0):
         weights = weights / weights.sum(1, keepdims=True)
     return at, weights
+
+
+def _nearest_mode(call: Call) -> Any:
+    return call.attr("nearest_mode", "round_prefer_floor" if call.version >= 11 else "floor")
 
 
 @operator("Resize", "Upsample")
@@ -94,7 +98,7 @@ def resize(call: Call) -> Any:
             scales = [ratio] * len(old)
             new = [math.floor(n * ratio + 0.5) for n in old]
         else:
-            scales = [_ratio(call, w, n) for w, n in zip(new, old, strict=True)]
+            scales = [_ratio(w, n) for w, n in zip(new, old, strict=True)]
     crop = call.attr("coordinate_transformation_mode") == "tf_crop_and_resize"
     roi = _floats(call.known(1, "roi")) if crop else [0.0] * len(axes) + [1.0] * len(axes)
     kind = x.dtype
@@ -103,10 +107,11 @@ def resize(call: Call) -> Any:
         x = gx.astype(x, "float32")
     for i, axis in enumerate(axes):
         n, out, scale = old[i], new[i], scales[i]
-        if not crop and (out is n or (isinstance(n, int) and isinstance(out, int) and n == out)) and scale == 1:
+        number = isinstance(scale, (int, float))
+        if not crop and (out is n or (isinstance(n, int) and isinstance(out, int) and n == out)) and number and scale == 1:
             continue
         if not isinstance(n, int) or not isinstance(out, int):
-            x = _free(call, x, axis, scale)
+            x = _free(call, x, axis, out, scale)
             continue
         call.elements(out, "size", 8)
         place = _places(call, n, out, scale, (roi[i], roi[len(axes) + i]))
@@ -134,14 +139,17 @@ def _floats(array: Any) -> list[float]:
 
 
 def _scaled(call: Call, n: Any, s: float) -> Any:
+    """The size of an axis that is made s times as long: by a fraction of small numbers, where it is open."""
     if isinstance(n, int):
         return math.floor(n * s)
-    if s > 0 and 1 / s == int(1 / s):
-        return n // int(1 / s)
+    near = Fraction(s).limit_denominator(64)
+    if near and np.float32(near.numerator / near.denominator) == np.float32(s):
+        return n * near.numerator // near.denominator
     raise call.error(f"the size {n} times {s} is no size", hint="gx.onnx.load(..., sizes={...})")
 
 
-def _ratio(call: Call, out: Any, n: Any) -> float:
+def _ratio(out: Any, n: Any) -> Any:
+    """What an axis is multiplied by: a number where that is one, else a symbol."""
     if isinstance(out, int) and isinstance(n, int):
         return out / n
     for k in range(1, 65):
@@ -149,34 +157,58 @@ def _ratio(call: Call, out: Any, n: Any) -> float:
             return float(k)
         if out == n // k:
             return 1 / k
-    raise call.error(f"{out} is no multiple of {n}", hint="gx.onnx.load(..., sizes={...})")
+    return _number(out) / _number(n)
 
 
-def _free(call: Call, x: Any, axis: int, scale: float) -> Any:
-    """An axis of any size, by a whole factor, to the nearest or between two elements."""
+def _number(n: Any) -> gx.Tensor:
+    return gx.full((), n, "float64")
+
+
+def _free(call: Call, x: Any, axis: int, out: Any, scale: Any) -> Any:
+    """An axis of any size: the same places and taps as those of numbers, computed at each call."""
     n: Any = x.shape[axis]
-    out = n * int(scale) if scale >= 1 else n // round(1 / scale)
-    how = call.attr("coordinate_transformation_mode", "half_pixel")
-    if how not in ("half_pixel", "asymmetric", "pytorch_half_pixel") or call.attr("antialias", 0):
-        raise call.error(f"{how} needs sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
-    t = gx.arange(out, dtype="float32")
-    place = t / scale if how == "asymmetric" else (t + 0.5) / scale - 0.5
+    if call.attr("antialias", 0) or call.attr("exclude_outside", 0):
+        raise call.error("antialias and exclude_outside need sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
+    place = _free_places(call, gx.arange(out, dtype="float64"), _number(n), _number(out), scale)
     if call.attr("mode", "nearest") == "nearest":
         nearest: dict[str, Any] = {
             "round_prefer_floor": lambda: gx.ceil(place - 0.5), "round_prefer_ceil": lambda: gx.floor(place + 0.5),
             "floor": lambda: gx.floor(place), "ceil": lambda: gx.ceil(place),
         }  # fmt: skip
-        rounded = nearest[call.attr("nearest_mode", "round_prefer_floor")]()
+        rounded = nearest[_nearest_mode(call)]()
         return gx.take(x, gx.clip(gx.astype(rounded, "int64"), 0, n - 1), axis=axis)
-    if call.attr("mode") != "linear":
-        raise call.error("cubic interpolation needs sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
+    linear, a = call.attr("mode") == "linear", call.attr("cubic_coeff_a", -0.75)
     low = gx.floor(place)
+    part, at = place - low, gx.astype(low, "int64")
     shape: list[Any] = [1] * x.ndim
     shape[axis] = out
-    part = gx.reshape(place - low, tuple(shape))
-    at = gx.astype(low, "int64")
-    first, second = (gx.take(x, gx.clip(at + k, 0, n - 1), axis=axis) for k in (0, 1))
-    return first * (1 - part) + second * part
+    total: Any = None
+    for k in (0, 1) if linear else (-1, 0, 1, 2):
+        d = gx.abs(k - part)
+        weight = 1 - d if linear else _near(d, a) if k in (0, 1) else _far(d, a)
+        tap = gx.take(x, gx.clip(at + k, 0, n - 1), axis=axis) * gx.reshape(gx.astype(weight, x.dtype), tuple(shape))
+        total = tap if total is None else total + tap
+    return total
+
+
+def _free_places(call: Call, t: Any, n: Any, out: Any, scale: Any) -> Any:
+    """`_places` of sizes that are open."""
+    width = scale * n
+    how = call.attr("coordinate_transformation_mode", "half_pixel" if call.version >= 11 else "asymmetric")
+    match how:
+        case "align_corners":
+            return gx.where(width == 1, 0.0, t * (n - 1) / gx.where(width == 1, 1.0, width - 1))
+        case "asymmetric":
+            return t / scale
+        case "pytorch_half_pixel":
+            return gx.where(width == 1, -0.5, (t + 0.5) / scale - 0.5)
+        case "half_pixel_symmetric":
+            return n / 2 * (1 - out / width) + (t + 0.5) / scale - 0.5
+        case "half_pixel":
+            return (t + 0.5) / scale - 0.5
+        case "tf_half_pixel_for_nn":
+            return (t + 0.5) / scale
+    raise call.error(f"coordinate_transformation_mode={how} needs sizes that are numbers", hint="gx.onnx.load(..., sizes={...})")
 
 
 # --- sampling by coordinates ------------------------------------------------------------------------------------------
@@ -185,12 +217,12 @@ def _free(call: Call, x: Any, axis: int, scale: float) -> Any:
 _A = -0.75  # of the cubic kernel
 
 
-def _near(d: gx.Tensor) -> gx.Tensor:
-    return ((_A + 2) * d - (_A + 3)) * d * d + 1
+def _near(d: gx.Tensor, a: float = _A) -> gx.Tensor:
+    return ((a + 2) * d - (a + 3)) * d * d + 1
 
 
-def _far(d: gx.Tensor) -> gx.Tensor:
-    return ((_A * d - 5 * _A) * d + 8 * _A) * d - 4 * _A
+def _far(d: gx.Tensor, a: float = _A) -> gx.Tensor:
+    return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
 
 @operator("GridSample")

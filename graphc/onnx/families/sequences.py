@@ -31,7 +31,10 @@ def recurrent(call: Call) -> Any:
     batch_first = call.attr("layout", 0)
     x = gx.swapaxes(x, 0, 1) if batch_first else x
     hidden = int(r.shape[-1])
-    count = call.pieces(int(w.shape[0]), "number of directions")
+    direction = call.attr("direction", "forward")
+    count = 2 if direction == "bidirectional" else 1
+    if (w.shape[0], r.shape[0]) != (count, count):
+        raise call.error(f"direction={direction} needs weights of {count}, and these are {w.type} and {r.type}")
     names = call.attr("activations") or _DEFAULTS[kind] * count
     alphas, betas = list(call.attr("activation_alpha", [])), list(call.attr("activation_beta", []))
     each = len(_DEFAULTS[kind])
@@ -41,7 +44,6 @@ def recurrent(call: Call) -> Any:
         alpha = alphas.pop(0) if takes >= 1 and alphas else None
         beta = betas.pop(0) if takes == 2 and betas else None
         functions.append(lambda v, f=_ACTIVATIONS[name], a=alpha, b=beta: f(v, a, b))
-    direction = call.attr("direction", "forward")
     h0, c0 = call.maybe(5), call.maybe(6) if kind == "LSTM" else None
     peep = call.maybe(7) if kind == "LSTM" else None
     if batch_first:

@@ -186,8 +186,9 @@ def gather_nd(call: Call) -> Any:
     return x[tuple(key)]
 
 
-def _scattered(place: Any, update: gx.Tensor, reduction: str) -> Any:
-    match reduction:
+def _scattered(call: Call, place: Any, update: gx.Tensor) -> Any:
+    how = call.attr("reduction", "none")
+    match how:
         case "none":
             return place.set(update)
         case "add":
@@ -198,7 +199,7 @@ def _scattered(place: Any, update: gx.Tensor, reduction: str) -> Any:
             return place.max(update)
         case "min":
             return place.min(update)
-    raise ValueError(reduction)
+    raise call.error(f"reduction={how} is not read")
 
 
 @operator("ScatterElements", "Scatter")
@@ -210,14 +211,14 @@ def scatter_elements(call: Call) -> Any:
         shape: list[Any] = [1] * x.ndim
         shape[a] = at.shape[a]
         key.append(at if a == axis else gx.broadcast_to(gx.reshape(gx.arange(at.shape[a]), tuple(shape)), at.shape))
-    return _scattered(x.at[tuple(key)], update, call.attr("reduction", "none"))
+    return _scattered(call, x.at[tuple(key)], update)
 
 
 @operator("ScatterND")
 def scatter_nd(call: Call) -> Any:
     x, at, update = call[0], call[1], call[2]
     key = tuple(at[..., k] for k in range(call.pieces(at.shape[-1], "depth")))
-    return _scattered(x.at[key], update, call.attr("reduction", "none"))
+    return _scattered(call, x.at[key], update)
 
 
 @operator("TensorScatter")
