@@ -47,6 +47,7 @@ from graphc.ops import (
     triu, triu_indices, trunc, unravel_index, unstack, vander, var, variable, vdot, vecdot, vsplit, vstack, where, xlog1py,
     xlogy, zeros, zeros_like,
 )  # fmt: skip
+from graphc.ops.quantizing import dequantize_linear, fake_quantize, quantize_linear
 from graphc.ops.sequences import convolve
 from graphc.ops.sorting import (
     argsort, isin, median, percentile, quantile, sort, top_k, unique_all, unique_counts, unique_inverse, unique_values,
@@ -142,6 +143,7 @@ __all__ = [
     "data",
     "debug",
     "deg2rad",
+    "dequantize_linear",
     "diag",
     "diag_indices",
     "diagonal",
@@ -171,6 +173,7 @@ __all__ = [
     "extend",
     "extract",
     "eye",
+    "fake_quantize",
     "fft",
     "finfo",
     "flatnonzero",
@@ -310,6 +313,7 @@ __all__ = [
     "prod",
     "ptp",
     "quantile",
+    "quantize_linear",
     "rad2deg",
     "random",
     "ravel_multi_index",

@@ -45,7 +45,7 @@ Array = np.ndarray[Any, Any]
 
 GRAPHS = (Scan, While, Switch, Sized)  # whose attributes are graphs: test_control.py
 OPERATIONS = [op for op in operations() if not isinstance(op.lowering, (Leaf, Project, *GRAPHS))]
-CASTS = ("astype", "bitcast")  # elementwise, with a type among their attributes
+CASTS = ("astype", "bitcast", "dequantize")  # elementwise, of several types
 ELEMENTWISE = [op for op in OPERATIONS if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in CASTS]
 
 # NumPy's own names of functions that the Array API renames.

@@ -72,6 +72,11 @@ class Pointwise:
 
 
 @dataclass(frozen=True)
+class Dequantize(Pointwise):
+    """out[index] = x[index] * scale[index]: floats that integers stand for. Scales are positive and finite."""
+
+
+@dataclass(frozen=True)
 class Reduction:
     """Combine one operand over `axes(attrs)`; what is left keeps its order.
 
@@ -84,7 +89,7 @@ class Reduction:
 
 @dataclass(frozen=True)
 class Contraction:
-    """Two operands of equal batch dimensions: [..., m, k] and [..., k, n]."""
+    """Two operands of equal batch dimensions: [..., m, k] and [..., k, n]. They are computed in the type of the result."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +291,7 @@ __all__ = [
     "Constant",
     "Contraction",
     "DType",
+    "Dequantize",
     "Host",
     "Input",
     "Leaf",

@@ -19,6 +19,7 @@
     sorting.py       decompositions.py           whole arrays, by NumPy and LAPACK (lapack.py)
     matrix_functions.py                          what is made of decompositions
     convolution.py   pooling.py                  windows of images
+    quantizing.py                                integers of 8 bits that stand for floats
 """
 
 from graphc.ir.dims import product
@@ -93,6 +94,7 @@ from graphc.ops.sequences import (
     hamming, hanning, identity, indices, inner, logspace, polyval, ravel_multi_index, sliding_window_view, tri, tril_indices,
     triu_indices, unravel_index, vander, vdot,
 )  # isort: skip  # fmt: skip
+from graphc.ops.quantizing import dequantize_linear, fake_quantize, quantize_linear  # isort: skip (stands on custom.py)
 from graphc.ops import batched as batched, copying as copying, custom as custom, fourier as fourier, sizes as sizes  # isort: skip (they stand on all of the above)
 
 __all__ = [
@@ -103,10 +105,10 @@ __all__ = [
     "bitwise_right_shift", "bitwise_xor", "blackman", "broadcast_arrays", "broadcast_shapes", "broadcast_to", "can_cast",
     "cbrt", "ceil", "check_flag", "check_function", "check_number", "choose", "clip", "column_stack", "compress", "concat",
     "constant", "convolve", "convolve_transposed", "convolve_vectors", "copysign", "corrcoef", "correlate", "cos", "cosh",
-    "count_nonzero", "cov", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "deg2rad", "diag",
+    "count_nonzero", "cov", "cross", "cummax", "cummin", "cumulative_prod", "cumulative_sum", "deg2rad", "dequantize_linear", "diag",
     "diag_indices", "diagonal", "diff", "digamma", "digitize", "divide", "dsplit", "dstack", "ediff1d", "einsum", "empty",
     "empty_like", "ensure_shape", "entr", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1", "extract",
-    "eye", "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "full",
+    "eye", "fake_quantize", "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax", "fmin", "fmod", "full",
     "full_like", "gamma_pathwise", "gammainc", "gammaincc", "geomspace", "getitem", "greater", "greater_equal", "hamming",
     "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack", "hypot", "identity", "iinfo",
     "in_float32", "indices", "inner", "input_", "interp", "isclose", "isdtype", "isfinite", "isin", "isinf", "isnan",
@@ -118,7 +120,7 @@ __all__ = [
     "nanstd", "nansum", "nanvar", "ndtr", "ndtri", "negative", "nextafter", "nonzero", "normal_quantile", "normalize_axis",
     "normalize_integer", "not_equal", "numpy_function", "numpy_modules", "numpy_ufunc", "one_hot", "ones", "ones_like",
     "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_quantile", "polygamma", "polyval", "positive",
-    "pow", "prod", "product", "promote_operands", "ptp", "put_add", "put_along_add", "quantile", "rad2deg",
+    "pow", "prod", "product", "promote_operands", "ptp", "put_add", "put_along_add", "quantile", "quantize_linear", "rad2deg",
     "ravel_multi_index", "reciprocal", "rel_entr", "remainder", "repeat", "reshape", "result_type", "roll", "rot90",
     "round", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum", "select", "sigmoid", "sign",
     "signbit", "sin", "sinc", "sinh", "slice_", "slide", "sliding_window_view", "softplus", "sort", "split", "sqrt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from graphc import ops
 from graphc.errors import DTypeError, ShapeError, caller
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.dims import Dim, Size
 from graphc.ir.graph import Node
 from graphc.ir.operation import Contraction, Sample
@@ -68,18 +70,54 @@ matmul_: Op = Op(
 )  # fmt: skip
 
 
-def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
+def _integer_type(a: TensorType, b: TensorType) -> TensorType:
+    wide = [TensorType(t.int32, x.shape) for x in (a, b)]
+    if not all(x.dtype in _BYTES for x in (a, b)):
+        raise DTypeError(f"matmul_integer needs integers of 8 bits, got {a} and {b}")
+    return _contract_type(*wide)
+
+
+def _integer_product(a: Array, b: Array) -> Array:
+    """Sums of up to 2^38 products are exact in float64, for which NumPy has a fast product; then int32 wraps."""
+    return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64).astype(np.int32)
+
+
+_BYTES = (t.int8, t.uint8)
+matmul_integer: Op = Op(
+    "matmul_integer", _integer_type, _integer_product, Contraction(), None,
+    (
+        *(Sample(((3, 7), (7, 5)), {}, dtypes, (-200.0, 300.0)) for dtypes in itertools.product(("int8", "uint8"), repeat=2)),
+        Sample(((2, 3, 4), (2, 4, 5)), {}, ("int8", "int8")), Sample(((3, 0), (0, 2)), {}, ("uint8", "int8")),
+        Sample(((1, 7), (7, 1)), {}, ("uint8", "int8")),
+    ),
+    arity=2, build=build, doc="The matrix product of integers of 8 bits in int32, which wraps: `matmul` with dtype=int32 writes it.",
+)  # fmt: skip
+
+
+def matmul(x1: TensorLike, x2: TensorLike, *, dtype: object = None) -> Tensor:
     """The matrix product, in all of NumPy's ranks.
 
-    Vectors count as a row on the left and a column on the right; leading dimensions broadcast.
+    Vectors count as a row on the left and a column on the right; leading dimensions broadcast. dtype: the type that operands
+    have, and the result, as NumPy's. In int32, integers of 8 bits stay so in memory, and sums are exact up to 65,536 terms.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("batch", 3), "float32")
     >>> w = gx.variable([[1.0], [2.0], [3.0]], dtype="float32")
     >>> x @ w
     <Tensor matmul: f32[batch, 1]>
+    >>> gx.matmul(gx.constant([100, 100], dtype="int8"), gx.constant([100, 100], dtype="int8"), dtype="int32").eval()
+    array(20000, dtype=int32)
     """
-    (a, b), _ = promote_operands("matmul", (x1, x2), numeric)
+    product = matmul_
+    if dtype is None:
+        (a, b), _ = promote_operands("matmul", (x1, x2), numeric)
+    else:
+        to = t.as_dtype(dtype)
+        a, b = ops.as_tensor(x1), ops.as_tensor(x2)
+        if to == t.int32 and a.dtype in _BYTES and b.dtype in _BYTES:
+            product = matmul_integer
+        else:
+            (a, b), _ = promote_operands("matmul", (ops.astype(a, to), ops.astype(b, to)), numeric)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
             f"matmul needs at least one axis each, got {a.type} and {b.type}", where=caller(), hint="use * for scalars"
@@ -95,7 +133,7 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
         b = ops.expand_dims(b, 1)
     if b.ndim == 2 and a.ndim > 2:  # one matrix for the whole batch: its rows are one long axis
         shape = (*a.shape[:-1], b.shape[-1])
-        result: Tensor = ops.reshape(matmul_(ops.reshape(a, (_rows(a), a.shape[-1])), b), shape)
+        result: Tensor = ops.reshape(product(ops.reshape(a, (_rows(a), a.shape[-1])), b), shape)
     else:
         try:
             batch = broadcast_shapes("matmul", [TensorType(v.dtype, v.shape[:-2]) for v in (a, b)])
@@ -103,7 +141,7 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
             raise ShapeError(
                 f"matmul cannot broadcast the leading axes of {a.type} and {b.type}", where=caller(), hint=error.hint
             ) from None
-        result = matmul_(ops.broadcast_to(a, (*batch, *a.shape[-2:])), ops.broadcast_to(b, (*batch, *b.shape[-2:])))
+        result = product(ops.broadcast_to(a, (*batch, *a.shape[-2:])), ops.broadcast_to(b, (*batch, *b.shape[-2:])))
     drop = tuple(axis for axis, vector in ((-2, left), (-1, right)) if vector)
     return ops.squeeze(result, drop) if drop else result
 

@@ -98,7 +98,8 @@ def work_value(k: Scalars, work: Work, core: tuple[Size, ...]) -> Value:
             return value if combine.positions else k.cast(value, node.type.dtype)
         case Contraction():
             *batch, m, n, inner = index
-            return k.load(0, (*batch, m, inner)) * k.load(1, (*batch, inner, n))
+            left, right = k.load(0, (*batch, m, inner)), k.load(1, (*batch, inner, n))
+            return k.cast(left, node.type.dtype) * k.cast(right, node.type.dtype)
     raise AssertionError(node)
 
 
