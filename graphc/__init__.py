@@ -123,6 +123,7 @@ __all__ = [
     "column_stack",
     "compile",
     "compress",
+    "compression",
     "concat",
     "cond",
     "constant",
@@ -313,6 +314,7 @@ __all__ = [
     "prod",
     "ptp",
     "quantile",
+    "quantize",
     "quantize_linear",
     "rad2deg",
     "random",
@@ -403,14 +405,18 @@ __all__ = [
     "zeros_like",
 ]  # fmt: skip
 
-_LATER = ("data", "fft", "layers", "metrics", "models", "onnx", "stats")  # loaded when they are asked for
+_LATER = ("compression", "data", "fft", "layers", "metrics", "models", "onnx", "stats")  # loaded when they are asked for
+_FROM = {"quantize": "compression"}  # what they hold that has its name here too
 
 if TYPE_CHECKING:  # to a type checker the module has the names it has
-    from graphc import data, fft, layers, metrics, models, onnx, stats
+    from graphc import compression, data, fft, layers, metrics, models, onnx, stats
+    from graphc.compression import quantize
 else:
     _unknown = advice.unknown_in_module(__name__, __all__)
 
     def __getattr__(name: str) -> Any:
+        if name in _FROM:
+            return getattr(importlib.import_module(f"graphc.{_FROM[name]}"), name)
         return importlib.import_module(f"graphc.{name}") if name in _LATER else _unknown(name)
 
 
@@ -418,7 +424,7 @@ ops.numpy_modules["numpy.fft"] = lambda: vars(importlib.import_module("graphc.ff
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_FROM})
 
 
 advice.with_keywords(globals(), __all__)

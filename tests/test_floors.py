@@ -40,6 +40,7 @@ FLOORS = {
     "__init__": {
         "errors", "advice", "ir", "ops", "passes", "backends", "compile", "control", "debug", "extend", "gradients", "linalg",
         "nn", "optim", "random", "saving", "testing", "fft", "stats", "data", "layers", "metrics", "models", "onnx",
+        "compression",
     },
     "linalg": {FACE, "advice", "linalg"},
     "nn": {FACE, "advice", "nn"},
@@ -55,6 +56,7 @@ FLOORS = {
     "testing": {FACE, "advice", "ir", "passes", "extend", "testing"},
     "fft": {FACE, "advice", "fft"},
     "stats": {FACE, "advice", "stats"},
+    "compression": {FACE, "advice", "compression", "data", "layers", "models"},
     "sklearn": {FACE},
     "timing": {FACE},
     "demo": {FACE, "demo", "timing"},

@@ -6,6 +6,7 @@
     masks.py          which steps of a symbol are there
     activations.py    functions of single elements, by name
     rectifiers.py     functions of single elements with options or weights
+    products.py       how a layer multiplies with its kernel: in floats, in integers, with zeros
     core.py           products, activations, dropout, shapes, sums of several inputs
     convolution.py    convolutions
     pooling.py        maxima and means of windows, larger images

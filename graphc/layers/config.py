@@ -15,6 +15,7 @@ import numpy as np
 import graphc as gx
 from graphc.layers import activations, initializers, regularizers
 from graphc.layers.layer import Layer
+from graphc.layers.products import Quantization
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ _KNOWN: dict[str, Any] = {}
 _RECORDS = (
     initializers.Constant, initializers.Identity, initializers.Uniform, initializers.RandomUniform, initializers.Normal,
     initializers.TruncatedNormal,
-    initializers.VarianceScaling, initializers.Orthogonal, regularizers.L1L2,
+    initializers.VarianceScaling, initializers.Orthogonal, regularizers.L1L2, Quantization,
 )  # fmt: skip
 
 

@@ -10,10 +10,11 @@ from graphc.layers.activations import Activation
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.initializers import Initializer
 from graphc.layers.layer import Layer, positive
+from graphc.layers.products import Product
 from graphc.layers.regularizers import Regularizer
 
 
-class Conv(Layer):
+class Conv(Product):
     """activation(convolution of x with kernels, plus bias), for images of one to three axes.
 
     x: floats [batch, ..., channels], or [batch, channels, ...] with layout="NCHW". filters: the channels of the result.
@@ -51,14 +52,14 @@ class Conv(Layer):
         window = each_axis(self.kernel_size, x.ndim - 2)
         kernel = self.kernel_for((channels // self.groups, self.filters), window)
         y = gx.nn.conv(
-            x, kernel, self.bias_of(self.filters), stride=self.strides, padding=self.padded(window), dilation=self.dilation_rate,
-            groups=self.groups, layout=self.layout,
+            self.rounded(x), kernel, self.bias_of(self.filters), stride=self.strides, padding=self.padded(window),
+            dilation=self.dilation_rate, groups=self.groups, layout=self.layout,
         )  # fmt: skip
         return named_activation(self.activation)(y)
 
     def kernel_for(self, ends: tuple[Any, Any], window: tuple[int, ...]) -> Tensor:
         """The weight [..., in, out] in the layout of the images."""
-        w: Tensor = self.variable("kernel", (*window, *ends), self.kernel_initializer, regularizer=self.kernel_regularizer)
+        w = self.kernel_with((*window, *ends), self.kernel_initializer, self.kernel_regularizer)
         if self.layout == "NHWC" or self.layout[-1] == "C":
             return w
         return gx.permute_dims(w, (w.ndim - 1, w.ndim - 2, *range(w.ndim - 2)))
@@ -192,6 +193,8 @@ class ConvTranspose(Conv):
     (batch, 14, 14, 8)
     """
 
+    channels = -2
+
     def call(self, x: Tensor) -> Tensor:
         x = self.floats(x)
         channels = _channels(self, x)
@@ -205,8 +208,8 @@ class ConvTranspose(Conv):
             padding = [(max(r, 0) // 2, max(r, 0) - max(r, 0) // 2) for r in reach]
             more = tuple(max(-r, 0) for r in reach)
         y = gx.nn.conv_transpose(
-            x, self.kernel_for((self.filters, channels), window), self.bias_of(self.filters), stride=strides, padding=padding,
-            output_padding=more, dilation=apart, layout=self.layout,
+            self.rounded(x), self.kernel_for((self.filters, channels), window), self.bias_of(self.filters), stride=strides,
+            padding=padding, output_padding=more, dilation=apart, layout=self.layout,
         )  # fmt: skip
         return named_activation(self.activation)(y)
 

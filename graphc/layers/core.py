@@ -10,10 +10,11 @@ from graphc.layers.activations import Activation as Function
 from graphc.layers.activations import activation as named_activation
 from graphc.layers.initializers import Initializer
 from graphc.layers.layer import Layer, positive
+from graphc.layers.products import Product
 from graphc.layers.regularizers import L1L2, Regularizer
 
 
-class Dense(Layer):
+class Dense(Product):
     """activation(x @ kernel + bias), over the last axis of x.
 
     units: the last axis of the result. input_dim: the same as input_shape=(input_dim,). x: floats [..., inputs], of any rank
@@ -45,10 +46,8 @@ class Dense(Layer):
         x = self.floats(x)
         if not x.ndim:
             raise gx.errors.ShapeError(f"Dense needs [..., inputs], got {x.type}", where=gx.errors.caller())
-        kernel = self.variable(
-            "kernel", (x.shape[-1], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer
-        )  # fmt: skip
-        y = x @ kernel
+        kernel = self.kernel_with((x.shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer)
+        y = self.rounded(x) @ kernel
         if self.use_bias:
             y = y + self.variable("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer)
         return named_activation(self.activation)(y)

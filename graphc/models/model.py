@@ -285,6 +285,12 @@ class Model(Layer):
         if outputs is not None:
             self._programs.look(outputs)
 
+    def forget_programs(self) -> None:
+        """Compile anew what is called next, for layers compute otherwise than before; the optimiser begins again."""
+        self._to_predict = None
+        if self._programs is not None:
+            self.compile(**self._programs.given)
+
     def _outputs_in_sight(self) -> Any:
         """The outputs as symbols, where inputs are known before there are data."""
         if self.symbolic_inputs is not None:

@@ -79,7 +79,8 @@ def _integer_type(a: TensorType, b: TensorType) -> TensorType:
 
 def _integer_product(a: Array, b: Array) -> Array:
     """Sums of up to 2^38 products are exact in float64, for which NumPy has a fast product; then int32 wraps."""
-    return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64).astype(np.int32)
+    exact: Array = np.matmul(a.astype(np.float64), b.astype(np.float64))
+    return exact.astype(np.int64).astype(np.int32)
 
 
 _BYTES = (t.int8, t.uint8)
@@ -90,7 +91,7 @@ matmul_integer: Op = Op(
         Sample(((2, 3, 4), (2, 4, 5)), {}, ("int8", "int8")), Sample(((3, 0), (0, 2)), {}, ("uint8", "int8")),
         Sample(((1, 7), (7, 1)), {}, ("uint8", "int8")),
     ),
-    arity=2, build=build, doc="The matrix product of integers of 8 bits in int32, which wraps: `matmul` with dtype=int32 writes it.",
+    arity=2, build=build, doc="The matrix product of integers of 8 bits in int32, which wraps: `matmul` in int32 writes it.",
 )  # fmt: skip
 
 

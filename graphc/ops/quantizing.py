@@ -4,8 +4,8 @@
     dequantize_linear   back again
     fake_quantize       both at once: the floats that quantized ones stand for, with a gradient for training
 
-Scales are positive, finite and float32; there is one for all elements, or one for each index of an axis. The formulas are those of
-ONNX's QuantizeLinear and DequantizeLinear, and of Jacob et al. 2018, arXiv:1712.05877, equation 1.
+Scales are positive, finite and float32; there is one for all elements, or one for each index of an axis. The formulas are those
+of ONNX's QuantizeLinear and DequantizeLinear, and of Jacob et al. 2018, arXiv:1712.05877, equation 1.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import graphc as gx
 from graphc.onnx.families.images import padding_of
 from graphc.onnx.operators import Call, operator
@@ -32,10 +30,7 @@ def _blocked(v: gx.Tensor, x: gx.Tensor, axis: int, block: int) -> gx.Tensor:
 
 def quantized(x: gx.Tensor, scale: gx.Tensor, zero: gx.Tensor | None, dtype: str) -> gx.Tensor:
     """Rounded to even, saturated."""
-    info = np.iinfo(dtype)
-    y = gx.round(gx.astype(x, "float32") / gx.astype(scale, "float32"))
-    y = y if zero is None else y + gx.astype(zero, "float32")
-    return gx.astype(gx.clip(y, int(info.min), int(info.max)), dtype)
+    return gx.quantize_linear(gx.astype(x, "float32"), gx.astype(scale, "float32"), zero, dtype=dtype)
 
 
 @operator("QuantizeLinear")
@@ -52,10 +47,10 @@ def quantize_linear(call: Call) -> Any:
 def dequantize_linear(call: Call) -> Any:
     x, scale, zero = call[0], call[1], call.maybe(2)
     axis, block = call.attr("axis", 1), call.attr("block_size", 0)
-    value = gx.astype(x, "int32")
-    if zero is not None:
-        value = value - gx.astype(_blocked(zero, x, axis, block), "int32")
-    return gx.astype(gx.astype(value, "float32") * gx.astype(_blocked(scale, x, axis, block), "float32"), scale.dtype)
+    value = gx.dequantize_linear(
+        x, gx.astype(_blocked(scale, x, axis, block), "float32"), None if zero is None else _blocked(zero, x, axis, block)
+    )
+    return gx.astype(value, scale.dtype)
 
 
 @operator("DynamicQuantizeLinear")
