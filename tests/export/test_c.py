@@ -41,7 +41,7 @@ def written(f: gx.Compiled, folder: Path, **options: Any) -> export_c.Library:
     """The C program of a compiled one, in this process."""
     declared = f.stages[0][1]
     program = lowered(declared, gx.passes.DEFAULT, find_target(None), options.pop("sizes", {}))
-    return export_c.Library(program, folder, "program", str(COMPILER), STRICT, **options)
+    return export_c.Library(program, folder, "program", str(COMPILER), options.pop("flags", STRICT), **options)
 
 
 def state_of(f: gx.Compiled, library: export_c.Library) -> dict[str, Array]:
@@ -120,6 +120,29 @@ def test_steps_that_are_programs(tmp_path: Path) -> None:
     for count in (3, 4, 1):
         values = [rng.normal(size=shape).astype("float32") / 9 for shape in ((80, 80), (count, 80, 80))]
         assert_same_bits(library(values, {"step": count}, {}), f(*values))
+
+
+@needs_compiler
+def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
+    """Each thread has a piece of the arena where iterations work in one, and the arena grows by as much."""
+    x, y = gx.placeholder("x", ("rows", 300), "float32"), gx.placeholder("y", (300, 700), "float32")
+    v, keys = gx.placeholder("v", (9, 1200), "float32"), gx.placeholder("keys", (9, 1200), "int64")
+    looked_up = gx.sum(gx.take_along_axis(gx.cumulative_sum(v, axis=1), keys, axis=1), axis=1)
+    f = gx.compile([x, y, v, keys], [gx.nn.relu(x @ y), looked_up], name="program")
+    rng = np.random.default_rng(6)
+    sizes = {"rows": 301}
+    values = [rng.normal(size=(301, 300)), rng.normal(size=(300, 700)), rng.normal(size=(9, 1200))]
+    given = [*(a.astype("float32") for a in values), rng.integers(0, 1200, (9, 1200))]
+    want, needed = f(*given), {}
+    for threads in (0, 1, 2, 5):
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+        library = written(f, folder, flags=f"{STRICT} -fopenmp -DGRAPHC_THREADS={threads}" if threads else STRICT)
+        assert "* THREAD;" in (folder / "program.c").read_text()
+        needed[threads] = library.arena_bytes((ctypes.c_ssize_t * 1)(301))
+        for _ in range(3):
+            assert_same_bits(library(given, sizes, {}), want)
+    assert needed[0] == needed[1] < needed[2] and needed[5] - needed[1] == 4 * (needed[2] - needed[1])
 
 
 # --- primitives without instructions for them -----------------------------------------------------------------------
@@ -319,7 +342,7 @@ def test_the_program_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     exec(blocks["python"], {})
     (tmp_path / "step" / "main.c").write_text(blocks["c"])
     files = [str(tmp_path / "step" / name) for name in ("step.c", "step_weights.c", "main.c")]
-    for more in ("", "-fopenmp -DGRAPHC_THREADS"):
+    for more in ("", "-fopenmp -DGRAPHC_THREADS=3"):
         subprocess.run([str(COMPILER), *STRICT.split(), *more.split(), *files, "-o", "a.out"], check=True)
         done = subprocess.run(["./a.out"], capture_output=True, text=True, check=True)
         assert done.stdout == blocks[""].splitlines()[-1] + "\n"

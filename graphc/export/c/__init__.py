@@ -31,13 +31,13 @@ class CSource:
     def __init__(self, program: Program, name: str, fast: bool = False, blocked: bool = True) -> None:
         self.program = program
         self.face = interface_of(program, name)
-        self.source, self.arena_bytes = source_file(self.face, program, fast, blocked)
+        self.source, self.arena = source_file(self.face, program, fast, blocked)
 
     def files(self, initial: Mapping[str, np.ndarray[Any, Any]], weights: str | None) -> dict[str, bytes]:
         """The files by their names; `weights` says where the first values of variables go."""
         name = self.face.name
         more, beside = first_values.written(self.face, initial, weights) if initial else ("", {})
-        head = header(self.face, self.program, more, self.arena_bytes)
+        head = header(self.face, self.program, more, self.arena)
         return {f"{name}.h": head.encode(), f"{name}.c": self.source.encode(), **beside}
 
 

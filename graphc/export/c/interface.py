@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +111,7 @@ def told_sizes(face: Interface) -> str:
     return f"const {face.name}_sizes *sizes" if face.sizes else "void"
 
 
-def header(face: Interface, program: Program, more: str = "", arena_bytes: Size | None = None) -> str:
+def header(face: Interface, program: Program, more: str = "", arena: tuple[int, int] | None = None) -> str:
     """The header file. Where sizes are numbers, it has what a caller needs to declare all memory."""
     name, upper = face.name, face.name.upper()
     text = f"/* {name}: written by graphc. Arrays are contiguous, in C's order. */\n"
@@ -136,13 +135,22 @@ def header(face: Interface, program: Program, more: str = "", arena_bytes: Size 
     text += f"int {name}_check({told_sizes(face)});\n"
     text += "/* the bytes of memory that a call works in, aligned at 8; it holds nothing between calls */\n"
     text += f"size_t {name}_arena_bytes({told_sizes(face)});\n"
-    if isinstance(arena_bytes, int):
-        text += f"#define {upper}_ARENA_BYTES {max(arena_bytes, 8)}  /* at least 8: no array of C is empty */\n"
+    if arena is not None:
+        text += _arena_macro(upper, *arena)
     text += _state(face)
     writes = " Variables are read and written." if face.variables else ""
     text += f"/* run it: {upper}_OK, or why it has not run; then nothing is written.{writes} */\n"
     text += f"int {name}({arguments(face)});\n"
     return text + more + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n"
+
+
+def _arena_macro(upper: str, whole: int, scratch: int) -> str:
+    """The bytes of an arena as a constant; at least 8, since no array of C is empty."""
+    plain = f"#define {upper}_ARENA_BYTES {max(whole + scratch, 8)}\n"
+    if scratch == 0:
+        return plain
+    threads = f"#define {upper}_ARENA_BYTES ({whole} + {scratch} * (GRAPHC_THREADS))\n"
+    return f"#if defined(GRAPHC_THREADS)\n{threads}#else\n{plain}#endif\n"
 
 
 def _state(face: Interface) -> str:
@@ -201,15 +209,20 @@ MACHINE = """
 #define INLINE static inline
 #endif
 #if defined(_OPENMP) && defined(GRAPHC_THREADS)
-#define PARALLEL _Pragma("omp parallel for")
+#include <omp.h>
+#define PARALLEL _Pragma("omp parallel for num_threads(GRAPHC_THREADS)")
+#define THREADS (GRAPHC_THREADS)
+#define THREAD ((size_t)omp_get_thread_num())
 #else
 #define PARALLEL
+#define THREADS 1
+#define THREAD 0
 #endif
 """
 
 
-def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> tuple[str, Size | None]:
-    """The source file, and the bytes of the arena if that is one expression."""
+def source_file(face: Interface, program: Program, fast: bool, blocked: bool) -> tuple[str, tuple[int, int] | None]:
+    """The source file; and the bytes of the arena without scratch, and of a thread's scratch, if these are numbers."""
     source = Source(face.name, program.target, fast, blocked)
     for dim, member in face.sizes:
         assert source.dim(dim) or member
@@ -226,14 +239,9 @@ def source_file(face: Interface, program: Program, fast: bool, blocked: bool) ->
     text += f"int {face.name}_check({told_sizes(face)})\n{{\n{_null_sizes(face, 'check')}{sizes}{quiet}{check}}}\n\n"
     text += f"size_t {face.name}_arena_bytes({told_sizes(face)})\n{{\n{sizes}{quiet}{arena}}}\n\n"
     text += f"int {face.name}({arguments(face)})\n{{\n{entry.replace('@SIZES@', sizes + quiet)}}}\n"
-    scratch = largest(source.scratch)
-    return text, None if scratch is None else dims.add(arena_size(program, source), scratch)
-
-
-def largest(sizes: Sequence[Size]) -> Size | None:
-    """The largest size, where it does not depend on what the others come to."""
-    numbers = [n for n in sizes if isinstance(n, int)]
-    return None if len(numbers) < len(sizes) else max(numbers, default=0)
+    sizes_of = [arena_size(program, source), *source.scratch]
+    numbers = [n for n in sizes_of if isinstance(n, int)]
+    return text, (numbers[0], max(numbers[1:], default=0)) if len(numbers) == len(sizes_of) else None
 
 
 def _null_sizes(face: Interface, what: str) -> str:
@@ -246,7 +254,8 @@ def _check(face: Interface, program: Program, source: Source) -> str:
     lines = [_unless(f"{source.dim(dim)} >= 0", upper) for dim, _ in face.sizes]
     if face.sizes:
         as_double = {dim: f"(double){source.dim(dim)}" for dim, _ in face.sizes}
-        for size in dict.fromkeys([*(b.type.nbytes for b in program.buffers.values()), arena_size(program, source)]):
+        arena = arena_size(program, source)
+        for size in dict.fromkeys([*(b.type.nbytes for b in program.buffers.values()), arena, *source.scratch]):
             if not isinstance(size, int):
                 lines.append(_unless(f"{_double(size, as_double)} <= (double)(PTRDIFF_MAX / 4)", upper))
     for r in program.signature.requirements:
@@ -295,7 +304,7 @@ def _arena(face: Interface, program: Program, source: Source) -> str:
     lines = ["    size_t scratch = 0;\n"]
     for size in need:
         lines.append(f"    if ((size_t)({source.size(size)}) > scratch)\n        scratch = (size_t)({source.size(size)});\n")
-    return "".join(lines) + f"    return (size_t)({source.size(arena_size(program, source))}) + scratch;\n"
+    return "".join(lines) + f"    return (size_t)({source.size(arena_size(program, source))}) + scratch * THREADS;\n"
 
 
 def _entry(face: Interface, program: Program, source: Source) -> str:

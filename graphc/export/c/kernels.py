@@ -10,7 +10,7 @@
     }
 
 Buffers that a call is given never overlap, so pointers are `restrict`. Small scratch is an array of the loop's body; other
-scratch lies at the end of the arena.
+scratch lies at the end of the arena, a piece of it for each thread.
 """
 
 from __future__ import annotations
@@ -360,25 +360,29 @@ class Printer:
             if any(re.search(rf"\b{name}\b", line) for line in self.lines):
                 array = f"{TYPES[s.dtype]} {name}[{dims.product(s.shape) or 1}];"
                 self.lines.insert(len(kernel.parallel), "    " * depth + array)
-        if kernel.parallel and not self.shared_scratch():
-            self.lines.insert(0, "    PARALLEL")
-        return self.finish()
+        return self.finish(depth)
 
-    def shared_scratch(self) -> list[Scratch]:
-        """Scratch that lies in the arena: one for all iterations, so they run one after the other."""
+    def scratch_in_arena(self) -> list[Scratch]:
+        """Scratch that lies in the arena."""
         return [s for s in (*self.kernel.scratch, *self.more_scratch) if not is_local(s) and s.name in self.touched]
 
-    def finish(self) -> Function:
-        kernel, head = self.kernel, []
-        shared = self.shared_scratch()
+    def finish(self, depth: int) -> Function:
+        kernel, placed = self.kernel, list[str]()
+        shared = self.scratch_in_arena()
         offset: Size = 0
+        base = self.names.of("own scratch", "own") if kernel.parallel and shared else "scratch"
         for s in shared:
-            at = "scratch" if offset == 0 else f"scratch + {self.factor(offset)}"
-            head.append(f"    {TYPES[s.dtype]} *restrict {self.names[s.name]} = ({TYPES[s.dtype]} *)(void *)({at});")
-            offset = dims.add(offset, aligned(dims.mul(dims.product(s.shape), s.dtype.itemsize)))
-        words = set(re.findall(r"[A-Za-z_]\w*", "\n".join((*head, *self.lines))))
+            at = base if offset == 0 else f"{base} + {self.factor(offset)}"
+            placed.append(f"{TYPES[s.dtype]} *restrict {self.names[s.name]} = ({TYPES[s.dtype]} *)(void *)({at});")
+            offset = dims.add(offset, scratch_bytes(s))
+        if kernel.parallel and shared:
+            placed.insert(0, f"unsigned char *{base} = scratch + (size_t)({self.size(offset)}) * THREAD;")
+        self.lines[len(kernel.parallel) : len(kernel.parallel)] = ["    " * depth + line for line in placed]
+        if kernel.parallel:
+            self.lines.insert(0, "    PARALLEL")
+        words = set(re.findall(r"[A-Za-z_]\w*", "\n".join(self.lines)))
         sizes = tuple(sorted(n for n in self.sizes if self.dim(n) in words))
-        head += [f"    (void){self.names[p.name]};" for p in kernel.params if self.names[p.name] not in words]
+        head = [f"    (void){self.names[p.name]};" for p in kernel.params if self.names[p.name] not in words]
         params = [
             f"{'const ' if p.mode == 'in' else ''}{TYPES[p.type.dtype]} *restrict {self.names[p.name]}" for p in kernel.params
         ]
@@ -412,6 +416,11 @@ def is_local(scratch: Scratch) -> bool:
     """Whether scratch is an array of the function."""
     count = dims.product(scratch.shape)
     return isinstance(count, int) and count * scratch.dtype.itemsize <= STACK
+
+
+def scratch_bytes(scratch: Scratch) -> Size:
+    """The bytes of scratch in the arena."""
+    return aligned(dims.mul(dims.product(scratch.shape), scratch.dtype.itemsize))
 
 
 def aligned(size: Size) -> Size:
@@ -508,4 +517,4 @@ def print_kernel(kernel: Kernel, name: str, target: Target, fast: bool = False, 
     return Printer(kernel, name, target, fast, blocked).function()
 
 
-__all__ = ["Function", "Printer", "aligned", "print_kernel"]
+__all__ = ["Function", "Printer", "aligned", "print_kernel", "scratch_bytes"]

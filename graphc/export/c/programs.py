@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.export.c.kernels import Function, aligned, print_kernel
+from graphc.export.c.kernels import Function, aligned, print_kernel, scratch_bytes
 from graphc.export.c.primitives import FUNCTIONS
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, literal, operand, size_text
 from graphc.ir import dims
@@ -132,7 +132,7 @@ def _kernel(source: Source, kernel: Kernel) -> Function:
         source.calls |= found.calls
         need: Size = 0
         for s in found.scratch:
-            need = dims.add(need, aligned(dims.mul(dims.product(s.shape), s.dtype.itemsize)))
+            need = dims.add(need, scratch_bytes(s))
         if need != 0:
             source.scratch.append(need)
     return found

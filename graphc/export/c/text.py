@@ -31,7 +31,7 @@ KEYWORDS = frozenset(
     "return short signed sizeof static struct switch typedef union unsigned void volatile while "
     "asm bool catch class delete explicit export false friend linux mutable namespace new operator private protected public "
     "template this throw true try typename typeof unix using virtual "
-    "main errno stdin stdout stderr assert offsetof memcpy memset size_t NULL INLINE PARALLEL".split()
+    "main errno stdin stdout stderr assert offsetof memcpy memset size_t NULL INLINE PARALLEL THREAD THREADS".split()
 )
 
 
