@@ -49,6 +49,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     """Write files, all of them or none."""
     folder.mkdir(parents=True, exist_ok=True)
     made = [(folder / f".{name}.{os.getpid()}", folder / name) for name in files]
+    if taken := [path for _, path in made if path.is_dir()]:
+        raise InputError(f"export: {taken[0]} is a folder", where=caller(), hint="export to another folder, or by another name")
     try:
         for (new, _), content in zip(made, files.values(), strict=True):
             new.write_bytes(content)

@@ -241,6 +241,42 @@ def test_a_size_that_is_data_cannot_be_exported(tmp_path: Path) -> None:
         f.export(tmp_path)
 
 
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = gx.placeholder("x", ("n",), "float32")
+    f = gx.compile([x], x + 1, name="program")
+    (tmp_path / "program.json").mkdir()
+    with pytest.raises(InputError, match=r"program\.json is a folder"):
+        f.export(tmp_path)
+    (tmp_path / "program.json").rmdir()
+    f.export(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if ".c." in path.name:
+            write(path, content[:10])
+            raise OSError("no space is left")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        gx.compile([x], x + 2, name="program").export(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("make, named", [
+    (lambda x: gx.sort(x, axis=1), "sort(axis=1)"), (lambda x: gx.linalg.cholesky(x), "cholesky()"),
+    (lambda x: gx.linalg.svd(x)[1], "svd("), (lambda x: gx.scan(lambda c, t: (gx.sort(c), t), x[0], x)[0], "sort(axis=0)"),
+])  # fmt: skip
+def test_what_cannot_be_exported_is_named_with_its_line(make: Any, named: str, tmp_path: Path) -> None:
+    x = gx.placeholder("x", (4, 4), "float32")
+    f = gx.compile([x], make(x))
+    with pytest.raises(InputError) as caught:
+        f.export(tmp_path / "out")
+    assert str(caught.value).startswith(f"export: {named}") and "is computed by Python" in str(caught.value)
+    assert "test_c.py" in str(caught.value) and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("options, message", [
     ({"language": "rust"}, "there is no language 'rust'"), ({"weights": "yes"}, "weights='yes' is not known"),
     ({"name": "a b"}, "'a b' is no name in C"), ({"name": "a__b"}, "is no name in C"),
@@ -285,6 +321,71 @@ def test_a_bad_call_gives_its_code_and_writes_nothing(tmp_path: Path) -> None:
     assert library.entry(None, *[None] * 3, ctypes.c_void_p(at), ctypes.c_size_t(need)) == null
     assert float(loss) == 99 and all((state[name] == a).all() for name, a in before.items())
     assert call() == 0 and float(loss) != 99
+
+
+@needs_compiler
+def test_memory_that_overlaps_in_part_is_refused_whatever_is_written(tmp_path: Path) -> None:
+    """Every pair of arrays, one element into the other; an empty array may lie anywhere, and what is only read may overlap."""
+    x, y, e = (gx.placeholder(n, shape, "float32") for n, shape in (("x", (8,)), ("y", (8,)), ("e", (0,))))
+    w, matrix = gx.variable(np.zeros(8, "float32"), name="w"), gx.constant(np.eye(8, dtype="float32"))
+    f = gx.compile([x, y, e], [x + y, gx.sum(e)], updates={w: w + matrix @ (matrix @ x)}, name="program")
+    library = written(f, tmp_path)
+    need = library.arena_bytes()
+    assert need > 0
+    memory = np.full(4096 + need, 7, np.uint8)
+    at = memory.ctypes.data + -memory.ctypes.data % 64
+    usual = {"x": 0, "y": 64, "e": 128, "sum": 256, "total": 320, "w": 384, "arena": 1024}
+
+    def call(**moved: int) -> int:
+        p = {name: at + offset for name, offset in (usual | moved).items()}
+        groups = [[p["x"], p["y"], p["e"]], [p["sum"], p["total"]], [p["w"]]]
+        structs = [(ctypes.c_void_p * len(g))(*g) for g in groups]
+        status: int = library.entry(*structs, ctypes.c_void_p(p["arena"]), ctypes.c_size_t(need))
+        return status
+
+    before = memory.copy()
+    written_to = ("sum", "total", "w", "arena")
+    for a in usual:
+        for b in written_to:
+            if a != b and "e" not in (a, b):
+                beside = 8 if a == "arena" else 0 if "total" in (a, b) else 4  # the arena is aligned at 8, and total has 4 bytes
+                assert call(**{a: usual[b] + beside}) == 5, (a, b)
+    assert call(x=2**64 - 16 - at) == call(w=2**64 - 16 - at) == 5  # it would go on at the beginning of all memory
+    assert (memory == before).all()
+    assert call(x=64) == call(e=usual["w"] + 4) == call() == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("weights", ["array", "file"])
+def test_first_values_check_as_calls_do(weights: str, tmp_path: Path) -> None:
+    x = gx.placeholder("x", (4,), "float32")
+    a, b = gx.variable(np.arange(4, dtype="float32"), name="a"), gx.variable(np.zeros(2, "int64"), name="b")
+    gx.compile([x], x, updates={a: a + x, b: b + 1}, name="program").export(tmp_path, weights=weights)
+    command = [str(COMPILER), *STRICT.split(), "-shared", "-fPIC", "program.c", "program_weights.c", "-o", "program.so"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    library = ctypes.CDLL(str(tmp_path / "program.so"))
+    memory = np.full(128, 7, np.uint8)
+    at = memory.ctypes.data + -memory.ctypes.data % 16
+    given = np.fromfile(tmp_path / "program.bin", np.uint8) if weights == "file" else np.empty(0, np.uint8)
+
+    def call(*places: Any, count: int = len(given), source: Any = given.ctypes.data) -> int:
+        more = (ctypes.c_void_p(source), ctypes.c_size_t(count)) if weights == "file" else ()
+        status: int = library.program_initialize((ctypes.c_void_p * 2)(*places) if places else None, *more)
+        return status
+
+    ok, null, bad, _, unaligned, overlap = range(6)
+    assert call() == call(None, at + 32) == call(at, None) == null
+    assert call(at + 2, at + 32) == call(at, at + 36) == unaligned
+    assert call(at, at + 8) == call(at + 36, at + 32) == overlap
+    if weights == "file":
+        assert call(at, at + 32, count=len(given) - 1) == call(at, at + 32, count=0) == bad
+        assert call(at, at + 32, source=None) == null
+        assert call(at, at + 32, source=at + 8) == overlap
+    assert (memory == 7).all()
+    assert call(at, at + 32) == ok
+    start = at - memory.ctypes.data
+    assert memory[start : start + 16].view(np.float32).tolist() == [0, 1, 2, 3]
+    assert memory[start + 32 : start + 48].view(np.int64).tolist() == [0, 0]
 
 
 def test_a_size_that_the_program_requires(tmp_path: Path) -> None:
@@ -353,7 +454,7 @@ def test_a_program_has_no_library_and_no_state(tmp_path: Path) -> None:
     f = gx.compile([x], gx.nn.softmax(gx.sqrt(gx.abs(x)), axis=1), name="program")
     source = CSource(lowered(f.stages[0][1], gx.passes.DEFAULT, find_target("generic"), {}), "program").source
     included = [line.split()[1] for line in source.splitlines() if line.startswith("#include")]
-    assert included == ['"program.h"', "<float.h>", "<string.h>", "<emmintrin.h>"]
+    assert included == ['"program.h"', "<float.h>", "<string.h>", "<emmintrin.h>", "<omp.h>"]  # the last two where they are
     assert "malloc" not in source
     assert not [line for line in source.splitlines() if line.startswith("static") and "(" not in line and "const" not in line]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ STATUS = (
     ("BAD_SIZE", "a size is negative, too large, or not what the program requires"),
     ("SMALL_ARENA", "the arena has fewer bytes than {name}_arena_bytes says"),
     ("UNALIGNED", "an array is not aligned as its elements are, or the arena not at 8 bytes"),
-    ("OVERLAP", "an array that is written overlaps with another"),
+    ("OVERLAP", "an array that is written overlaps with another, or one goes on behind the end of memory"),
 )
 
 
@@ -330,14 +331,7 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
             regions.append((f"{group}->{m.name}", nbytes, TYPES[m.type.dtype], group != "inputs"))
     if regions:
         source.calls.add("check_memory")
-        lines.append(f"    {{\n        memory_region regions[{len(regions) + 1}];")
-        for i, (place, nbytes, kind, written) in enumerate(regions):
-            lines.append(f"        set_region(&regions[{i}], {place}, {nbytes}, sizeof({kind}), {int(written)});")
-        lines.append(f"        set_region(&regions[{len(regions)}], arena, needed, 1, 1);")
-        lines.append(f"        switch (check_memory(regions, {len(regions) + 1})) {{")
-        for code, what in ((1, "NULL_POINTER"), (2, "UNALIGNED"), (3, "OVERLAP")):
-            lines.append(f"        case {code}: return {upper}_{what};")
-        lines.append("        default: break;\n        }\n    }")
+        lines.append(memory_check(upper, [*regions, ("arena", "needed", "unsigned char", True)]))
     places: dict[str, str] = {}
     offsets = slot_offsets(program)
     total: Size = 0
@@ -374,4 +368,16 @@ def _entry(face: Interface, program: Program, source: Source) -> str:
     return "\n".join([*lines, *kept, "    (void)memory;", *calls, *ends, f"    return {upper}_OK;"]) + "\n"
 
 
-__all__ = ["Interface", "header", "interface_of", "source_file"]
+def memory_check(upper: str, regions: Sequence[tuple[str, str, str, bool]]) -> str:
+    """Statements that return a code where arrays are NULL, not aligned, or overlap: (place, bytes, type, whether written)."""
+    lines = [f"    {{\n        memory_region regions[{len(regions)}];"]
+    for i, (place, nbytes, kind, written) in enumerate(regions):
+        lines.append(f"        set_region(&regions[{i}], {place}, {nbytes}, sizeof({kind}), {int(written)});")
+    lines.append(f"        switch (check_memory(regions, {len(regions)})) {{")
+    for code, what in ((1, "NULL_POINTER"), (2, "UNALIGNED"), (3, "OVERLAP")):
+        lines.append(f"        case {code}: return {upper}_{what};")
+    lines.append("        default: break;\n        }\n    }")
+    return "\n".join(lines)
+
+
+__all__ = ["Interface", "header", "interface_of", "memory_check", "source_file"]

@@ -352,10 +352,13 @@ static inline int check_memory(const memory_region *regions, int count)
             return 1;
         if (regions[i].first % regions[i].alignment != 0)
             return 2;
+        if (regions[i].bytes > UINTPTR_MAX - regions[i].first)
+            return 3;
     }
     for (i = 0; i < count; ++i)
         for (j = 0; j < i; ++j)
-            if ((regions[i].written || regions[j].written) && regions[i].first < regions[j].first + regions[j].bytes
+            if ((regions[i].written || regions[j].written) && regions[i].bytes != 0 && regions[j].bytes != 0
+                && regions[i].first < regions[j].first + regions[j].bytes
                 && regions[j].first < regions[i].first + regions[i].bytes)
                 return 3;
     return 0;

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.export.c.interface import Interface, Member
+from graphc.export.c.interface import Interface, Member, memory_check
+from graphc.export.c.primitives import used
 from graphc.export.c.programs import array_text
 from graphc.export.c.text import TYPES
 
@@ -16,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 def written(face: Interface, initial: Mapping[str, Array], weights: str | None) -> tuple[str, dict[str, bytes]]:
     """What the header says of them, and the files that hold them."""
-    name, upper = face.name, face.name.upper()
+    name = face.name
     if weights is None:
         return "", {}
     values = [(m, np.ascontiguousarray(initial[m.name])) for m in face.variables]
@@ -24,18 +25,19 @@ def written(face: Interface, initial: Mapping[str, Array], weights: str | None) 
         total = sum(a.nbytes for _, a in values)
         head = f"\n/* the first values of the variables: the {total} bytes of {name}.bin, in the order of the struct */\n"
         head += f"int {name}_initialize(const {name}_variables *variables, const void *bytes, size_t count);\n"
-        lines, offset = [f"    if (count != {total})", f"        return {upper}_BAD_SIZE;"], 0
+        lines, offset = [], 0
         for m, a in values:
-            lines.append(f"    memcpy(variables->{m.name}, (const unsigned char *)bytes + {offset}, {a.nbytes});")
+            if a.size:
+                lines.append(f"    memcpy(variables->{m.name}, (const unsigned char *)bytes + {offset}, {a.nbytes});")
             offset += a.nbytes
-        text = _file(face, f"int {name}_initialize(const {name}_variables *variables, const void *bytes, size_t count)", lines)
+        text = _file(face, values, "const void *bytes, size_t count", str(total), lines)
         return head, {f"{name}_weights.c": text.encode(), f"{name}.bin": b"".join(a.tobytes() for _, a in values)}
     head = "\n/* the first values of the variables */\n"
     arrays = [_array(face, m, a) for m, a in values if not _is_zero(a)]
     head += "".join(f"extern {declared};\n" for declared, _ in arrays)
     head += f"int {name}_initialize(const {name}_variables *variables);\n"
     lines = [_set(f"variables->{m.name}", f"{name}_initial_{m.name}", a) for m, a in values if a.size]
-    text = _file(face, f"int {name}_initialize(const {name}_variables *variables)", lines, "".join(made for _, made in arrays))
+    text = _file(face, values, "", "", lines, "".join(made for _, made in arrays))
     return head, {f"{name}_weights.c": text.encode()}
 
 
@@ -55,9 +57,17 @@ def _array(face: Interface, m: Member, a: Array) -> tuple[str, str]:
     return declared, array_text(declared, a, m.type.dtype)
 
 
-def _file(face: Interface, entry: str, lines: list[str], arrays: str = "") -> str:
+def _file(
+    face: Interface, values: Sequence[tuple[Member, Array]], more: str, count: str, lines: Sequence[str], arrays: str = ""
+) -> str:  # fmt: skip
+    """A file with one function, which checks as calls of the program do; `count` is how many bytes it is to be given."""
     upper = face.name.upper()
-    both = " || bytes == NULL" if "bytes" in entry else ""
-    checked = [f"    if (variables == NULL{both})", f"        return {upper}_NULL_POINTER;"]
-    body = "".join(f"{line}\n" for line in (*checked, *lines, f"    return {upper}_OK;"))
-    return f'#include "{face.name}.h"\n\n#include <string.h>\n\n{arrays}\n{entry}\n{{\n{body}}}\n'
+    entry = f"int {face.name}_initialize(const {face.name}_variables *variables{', ' * bool(more)}{more})"
+    checked = ["    if (variables == NULL)", f"        return {upper}_NULL_POINTER;"]
+    regions = [(f"variables->{m.name}", str(a.nbytes), TYPES[m.type.dtype], True) for m, a in values]
+    if more:
+        checked += [f"    if (count != {count})", f"        return {upper}_BAD_SIZE;"]
+        regions.append(("bytes", "count", "unsigned char", False))
+    body = "".join(f"{line}\n" for line in (*checked, memory_check(upper, regions), *lines, f"    return {upper}_OK;"))
+    functions = "\n".join(used(["check_memory"])).replace("INLINE ", "static ")
+    return f'#include "{face.name}.h"\n\n#include <string.h>\n\n{functions}\n\n{arrays}\n{entry}\n{{\n{body}}}\n'
