@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from graphc.backends.llvm.source import print_source
 from graphc.ir.combines import ADD, MUL
 from graphc.ir.program import Accumulate, Contract, Init, Join, Loop, Reduce, statements_of
 from graphc.ir.scalar import Let
+from graphc.ir.target import find_target
 
 RNG = np.random.default_rng(5)
 
@@ -122,6 +125,19 @@ def test_elements_left_over_stay_in_registers(length: int) -> None:
     x = gx.placeholder("x", ("b", length))
     (kernel,) = gx.compile([x], gx.sum(x, axis=1)).kernels
     assert "own_" in kernel.source and "alloca" not in kernel.llvm
+
+
+@pytest.mark.skipif(not find_target(None).masks, reason="the target has no loads of some lanes")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", ["n", 31, 525])
+def test_elements_left_over_are_lanes_under_a_mask(length: int | str, dtype: str) -> None:
+    """Code short, and long where four vectors hold the lanes; these stay in registers, and no element is left to scalar code."""
+    x = gx.placeholder("x", ("b", length), dtype)
+    few = find_target(None).lanes(x.dtype.itemsize) * 4 >= 32
+    for value in (x, gx.exp(x)) if few else (x,):
+        (kernel,) = gx.compile([x], gx.sum(value, axis=1)).kernels
+        assert "alloca" not in kernel.llvm and "masked.load" in kernel.llvm
+        assert not re.search(r"load (float|double), ", kernel.llvm)
 
 
 def test_strips_of_long_code_and_unknown_number_go_by_twos() -> None:

@@ -248,6 +248,13 @@ def _floordiv(builder: Any, a: Any, b: Any, kind: Any) -> Any:
 floordiv = _binary("floordiv", _floordiv)
 
 
+def _unknown(builder: Any, x: Any, kind: Any) -> Any:
+    return builder.asm(ir.FunctionType(x.type, [x.type]), "", "=r,0", [x], side_effect=False)
+
+
+unknown = _unary("unknown", _unknown)  # an integer whose value LLVM does not know
+
+
 def _iabs(builder: Any, x: Any, kind: Any) -> Any:
     if not _is_signed(kind):
         return x

@@ -40,10 +40,12 @@ from graphc.ir.types import DType
 _SHORT = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER = {"add": "iadd", "sub": "isub", "mul": "imul", "and": "iand", "or": "ior", "xor": "ixor", "shl": "shl", "shr": "shr"}
 _PLAIN = frozenset("sqrt floor ceil trunc rint fma quot rem eq ne lt le gt ge select".split())
-CHEAP = 8  # statements of a loop over lanes that may be written once for each part of it
+CHEAP = 8  # statements of a loop over lanes that may be written once for each part of it, or run for lanes that stay
+VECTORS = 4  # as many times may more statements be written
+MASKED = 4  # bytes of an element from which on a load or a store of some lanes of a vector is one instruction
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here|lane|stop)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
     r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
@@ -306,12 +308,79 @@ class Printer:
 
     def loop(self, loop: ir.Loop, depth: int) -> None:
         lanes = any(isinstance(s, (ir.Store, ir.Accumulate)) and s.buffer in self.joined for s in loop.body)
-        turns = self.use("lanes", range) if lanes else "range"
-        for start, stop in _parts(loop) if lanes else [(loop.start, loop.stop)]:
-            self.line(depth, f"for {self.variable(loop.var)} in {turns}({self.size(start)}, {self.size(stop)}):")
-            self.body(loop.body, depth + 1)
-            if not loop.body:
-                self.line(depth + 1, "pass")
+        if not lanes:
+            self.turns(loop, loop.start, loop.stop, depth, "range")
+        elif vectors := self.vectors(loop):
+            self.masked(loop, vectors, depth)
+        else:
+            for start, stop in _parts(loop):
+                self.turns(loop, start, stop, depth, self.use("lanes", range))
+
+    def turns(self, loop: ir.Loop, start: Size, stop: Size, depth: int, turns: str) -> None:
+        self.line(depth, f"for {self.variable(loop.var)} in {turns}({self.size(start)}, {self.size(stop)}):")
+        self.body(loop.body, depth + 1)
+        if not loop.body:
+            self.line(depth + 1, "pass")
+
+    def vectors(self, loop: ir.Loop) -> list[int]:
+        """Where a loop over the first of the lanes is to go over all, with a question at each: the ends of its parts."""
+        sums = [s for s in loop.body if isinstance(s, ir.Accumulate)]
+        if not self.target.masks or not sums or any(s.buffer not in self.joined for s in sums):
+            return []
+        for s in loop.body:
+            match s:
+                case ir.Load(buffer=name) | ir.Store(buffer=name) if name in self.joined or self.dtypes[name].itemsize < MASKED:
+                    return []
+                case Let() | ir.Load() | ir.Store() | ir.Accumulate():
+                    pass
+                case _:
+                    return []
+        count = self.lanes[sums[0].buffer]
+        if loop.start != 0 or (isinstance(loop.stop, int) and loop.stop >= count):
+            return []
+        if len(loop.body) <= CHEAP:
+            return [count]
+        each = min(count, self.target.lanes(self.dtypes[sums[0].buffer].itemsize))
+        ends = [e for e in range(each, count + 1, each) if not isinstance(loop.stop, int) or e - each < loop.stop]
+        return ends if len(ends) <= VECTORS else []
+
+    def masked(self, loop: ir.Loop, ends: list[int], depth: int) -> None:
+        """A loop over the first of the lanes as one over all, of which the others stay as they are.
+
+            for l in lanes(0, rest):                  for l in lanes(0, 16):
+                ...                                       t0_lane = load2(t0, l)
+                store2(t0, l, load2(t0, l) + v1)          if l < rest:
+                                                 =>           ...
+                                                              t0_lane = t0_lane + v1
+                                                          store2(t0, l, t0_lane)
+
+        Lanes are registers only where each is read and written at a place that is known when the kernel is compiled.
+        """
+        lane, stop = self.variable(loop.var), self.size(loop.stop)
+        at = (dims.symbol(loop.var),)
+        names = dict.fromkeys(s.buffer for s in loop.body if isinstance(s, ir.Accumulate))
+        if loop.stop == ends[-1] - 1:  # LLVM would take the question for the one that ends the loop, and cut off the last turn
+            self.line(depth, f"{lane}_stop = {self.intrinsic('unknown')}({stop})")
+            stop = f"{lane}_stop"
+        start = 0
+        for end in ends:
+            inside = depth
+            if len(loop.body) > CHEAP and not isinstance(loop.stop, int):
+                self.line(depth, f"if {stop} > {start}:")
+                inside += 1
+            self.line(inside, f"for {lane} in {self.use('lanes', range)}({start}, {end}):")
+            for name in names:
+                self.line(inside + 1, f"{name}_lane = {self.load(name, at)}")
+            self.line(inside + 1, f"if {lane} < {stop}:")
+            for s in loop.body:
+                if isinstance(s, ir.Accumulate):
+                    new = self.combine(s.combine, f"{s.buffer}_lane", self.arg(s.value), self.dtypes[s.buffer])
+                    self.line(inside + 2, f"{s.buffer}_lane = {new}")
+                else:
+                    self.body((s,), inside + 2)
+            for name in names:
+                self.line(inside + 1, self.store(name, at, f"{name}_lane"))
+            start = end
 
     # --- the function ---
 
