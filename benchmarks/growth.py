@@ -227,7 +227,7 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
 def row(family: Family, size: int, gradient: bool, limit: float) -> dict[str, Any] | None:
     """The same in a new process with an empty cache; None where it takes longer than `limit`."""
     with tempfile.TemporaryDirectory() as folder:
-        given = os.environ | {"GRAPHC_CACHE_DIR": folder, "GRAPHC_NUM_THREADS": "1"}
+        given = os.environ | {"GRAPHC_CACHE_DIR": folder, "GRAPHC_PROGRAMS": "0", "GRAPHC_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "benchmarks.growth", "--one", family.name, str(size), str(int(gradient))]
         try:
             found = subprocess.run(command, env=given, capture_output=True, text=True, timeout=limit)

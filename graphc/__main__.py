@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--weights", choices=("array", "file", "none"), default="array", help="where first values go (array)")
     export.add_argument("--small", action="store_true", default=None, help="less code and memory, slower products")
     export.add_argument("--fast", action="store_true", help="a product and a sum may be rounded twice")
-    cache = commands.add_parser("cache", help="where compiled kernels are kept, and how many there are")
+    cache = commands.add_parser("cache", help="where compiled programs are kept, and how much there is")
     cache.add_argument("--clear", action="store_true", help="remove them")
     commands.add_parser("doctor", help="what graphc finds on this machine, and whether it works")
     return parser
@@ -40,12 +40,12 @@ def _cache(clear: bool) -> None:
 
     folder = cache.directory()
     if folder is None:
-        print("compiled kernels are not kept on disk (GRAPHC_CACHE=0, or there is no directory of the user's alone)")
+        print("compiled programs are not kept on disk (GRAPHC_CACHE=0, or there is no directory of the user's alone)")
         return
     if clear:
-        print(f"{cache.clear()} kernels removed")
+        print(f"{cache.clear()} entries removed")
     found = cache.entries()
-    print(f"{folder}: {len(found)} kernels, {sum(size for _, size in found):,} of at most {cache.MAX_BYTES:,} bytes")
+    print(f"{folder}: {len(found)} entries, {sum(size for _, size in found):,} of at most {cache.MAX_BYTES:,} bytes")
 
 
 def _export(chosen: argparse.Namespace) -> None:

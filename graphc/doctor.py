@@ -137,7 +137,7 @@ def _cache() -> str:
     if kept != entry:
         raise Trouble(f"{folder} (mode {mode:04o}) cannot be written, or does not keep what is written")
     total = f"{sum(size for _, size in found):,} of at most {cache.MAX_BYTES:,} bytes"
-    return f"{folder}: {len(found)} kernels, {total}, mode {mode:04o}; written and read: OK"
+    return f"{folder}: {len(found)} entries, {total}, mode {mode:04o}; written and read: OK"
 
 
 def _semaphores() -> str:

@@ -20,13 +20,15 @@ class Backend:
     """A way to run.
 
     `build` makes an Executable of a graph; if `native`, of a program and of the variables by the names of their buffers.
-    `refuses` tells why it cannot run what is made for a target; it is empty where it can.
+    `refuses` tells why it cannot run what is made for a target; it is empty where it can. If `keeps`, what is built tells where
+    its machine code is (`codes`), and `build` takes that from another process, with the program.
     """
 
     name: str
     native: bool
     build: Callable[..., Executable]
     refuses: Callable[[Target], str] = lambda target: ""
+    keeps: bool = False
 
 
 def _this_machine() -> Target:
@@ -53,11 +55,11 @@ def load_backend(name: str) -> Backend:
     if name == "llvm":
         from graphc.backends.llvm import build, cannot_run
 
-        return Backend(name, True, build, cannot_run)
+        return Backend(name, True, build, cannot_run, keeps=True)
     if name == "numba":
         from graphc.backends import numba
 
-        return Backend(name, True, numba.build, numba.cannot_run)
+        return Backend(name, True, numba.build, numba.cannot_run, keeps=True)
     raise InputError(
         f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
     )

@@ -15,14 +15,15 @@ import numpy as np
 
 from graphc import advice
 from graphc import passes as all_passes
-from graphc.backends import Backend, load_backend
+from graphc.backends import Backend, Executable, load_backend
+from graphc.compile import kept
 from graphc.compile.arguments import Arguments
 from graphc.compile.outputs import form_of
 from graphc.errors import GraphError, InputError, caller
 from graphc.ir.graph import Graph
 from graphc.ir.names import collected
 from graphc.ir.program import Program
-from graphc.ir.signature import signature_of
+from graphc.ir.signature import Signature, signature_of
 from graphc.ir.state import STATE
 from graphc.ir.target import HOST, Target, find_target
 from graphc.ops import Variable
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Result = TypeVar("Result")
 Pass = Callable[[Graph], Graph]
+Stages = list[tuple[str, Graph | Plan | Program]]
 
 
 def target_of(target: str | Target | None, backend: Backend) -> Target | None:
@@ -69,8 +71,10 @@ def _collector_at_rest() -> Iterator[None]:
 class Compiled:
     """A compiled computation: call it with arrays.
 
+    declared   the graph as it was given
     graph      the graph after all passes
-    stages     (name, graph, plan or program) after every pass, first the graph as declared
+    stages     (name, graph, plan or program) after every pass, first the graph as declared; made when asked for where the program
+               was kept by an earlier process
     plan       which nodes share a kernel, and what kept others apart (native backends)
     program    the kernels over planned buffers (native backends)
     kernels    the distinct native kernels, each with its `source`
@@ -83,42 +87,85 @@ class Compiled:
         target: str | Target | None = None,
     ) -> None:  # fmt: skip
         self._options = (backend, tuple(passes), progress, target)
+        self.backend = backend
         chosen = load_backend(backend)
         self.target = target_of(target, chosen)
-        lowering = all_passes.LOWERING if chosen.native else ()
-        with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(lowering) + 1, progress) as told:
-            self._build(graph, outputs, chosen, passes, lowering, told)
-
-    def _build(
-        self, graph: Graph, outputs: Any, chosen: Backend, passes: Sequence[Pass], lowering: Sequence[Any], told: Progress
-    ) -> None:  # fmt: skip
-        self.backend = chosen.name
-        declared = graph
-        self.stages: list[tuple[str, Graph | Plan | Program]] = [("declared", declared)]
-        self.inputs = graph.inputs
-        for change in passes:
-            told.at(change.__name__)
-            graph = self._applied(change, graph)
-            self.stages.append((change.__name__, graph))
-        self.graph = graph
+        self.declared, self.inputs = graph, graph.inputs
+        self._passes = tuple(passes)
+        self._lowering = all_passes.LOWERING if chosen.native else ()
         self._form = form_of(outputs)
-        self._hold = STATE.write if graph.updates else STATE.read if graph.variables else None
-        self.signature = signature = signature_of(graph, declared)
-        self._arguments = Arguments(graph.name, signature)
-        program: Any = graph
-        for step in lowering:
-            told.at(step.__name__)
-            before, program = program, self._applied(step, program)
-            if isinstance(program, Program) and not isinstance(before, Program):  # which has seen the last graph alone
-                program = program.asking(signature)
-            self.stages.append((step.__name__, program))
-            if isinstance(program, Graph):
-                self.graph = program
+        self._made: Stages | None = None
+        with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(self._lowering) + 1, progress) as told:
+            self._build(chosen, told)
+
+    def _build(self, chosen: Backend, told: Progress) -> None:
+        declared, target = self.declared, self.target
+        key = kept.key_of(declared, self._passes, self._lowering, target, self.backend) if chosen.keeps and target else None
+        known = kept.find(key, declared, target) if key and target else None
+        stages = None if known else self._change(told)
+        self._made = stages
+        program: Any = known[0] if known else stages[-1][1] if stages else None
+        self._kept = program if known else None
+        self.signature: Signature = program.signature if chosen.native else signature_of(program, declared)
+        self._arguments = Arguments(declared.name, self.signature)
+        self._hold = STATE.write if self.signature.updates else STATE.read if self.signature.variables else None
         told.at("machine code" if chosen.native else chosen.name)
         live = self.variables
-        bound = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
-        self._executable = chosen.build(program, *bound)
+        bound: list[Any] = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
+        self._executable: Executable = chosen.build(program, *bound, *([known[1]] if known else []))
         self._again = self._executable.again
+        if key and target and not known:
+            kept.keep(key, declared, target, program, self._executable)
+
+    def _change(self, told: Progress | None = None) -> Stages:
+        """What every pass makes of the graph as declared, in turn."""
+        declared = graph = self.declared
+        stages: Stages = [("declared", declared)]
+        for change in self._passes:
+            if told is not None:
+                told.at(change.__name__)
+            graph = self._applied(change, graph)
+            stages.append((change.__name__, graph))
+        signature = signature_of(graph, declared) if self._lowering else None
+        program: Any = graph
+        for step in self._lowering:
+            if told is not None:
+                told.at(step.__name__)
+            before, program = program, self._applied(step, program)
+            if isinstance(program, Program) and not isinstance(before, Program):  # which has seen the last graph alone
+                assert signature is not None
+                program = program.asking(signature)
+            stages.append((step.__name__, program))
+        return stages
+
+    @property
+    def stages(self) -> Stages:
+        """(name, graph, plan or program) after every pass, first the graph as declared.
+
+        Of a program that was kept by an earlier process the passes run when this is first asked.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> [name for name, _ in gx.compile([x], gx.exp(x)).stages][-3:]
+        ['expand_math', 'split_loops', 'lay_out_constants']
+        """
+        if self._made is None:
+            with _collector_at_rest():
+                self._made = self._change()
+        return self._made
+
+    @property
+    def graph(self) -> Graph:
+        """The graph after all passes.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> print(gx.compile([x], x * 1 + 0).graph)
+        graph graph(%x: f64[n]) {
+          return %x
+        }
+        """
+        return next(stage for _, stage in reversed(self.stages) if isinstance(stage, Graph))
 
     def _applied(self, change: Callable[..., Any], given: Any) -> Any:
         """What a pass makes; one that takes a target is told it."""
@@ -134,9 +181,7 @@ class Compiled:
         >>> list(gx.compile([], loss, updates=gx.optim.momentum(loss, [w, b])).variables)
         ['w', 'v', 'w.momentum.m', 'v.momentum.m']
         """
-        declared = self.stages[0][1]
-        assert isinstance(declared, Graph)
-        return {name: v for name, v in collected(declared.variables).items() if isinstance(v, Variable)}
+        return {name: v for name, v in collected(self.declared.variables).items() if isinstance(v, Variable)}
 
     @property
     def plan(self) -> Plan:
@@ -161,7 +206,7 @@ class Compiled:
     @property
     def program(self) -> Program:
         """The kernels, their order and their buffers."""
-        found = self.stages[-1][1]
+        found = self._kept or self.stages[-1][1]
         if not isinstance(found, Program):
             raise GraphError(f"the backend {self.backend!r} runs the graph itself: it has no program", where=caller())
         return found
@@ -186,18 +231,16 @@ class Compiled:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
         """The program over copies of its variables, compiled anew; itself where it has none."""
-        old = self.stages[0][1]
-        graph = copy.deepcopy(old, memo)
-        if graph is old:
+        graph = copy.deepcopy(self.declared, memo)
+        if graph is self.declared:
             return self
-        assert isinstance(graph, Graph)
         made = Compiled(graph, graph.outputs, *self._options)
         made._form = self._form
         return made
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise InputError(
-            f"pickle of program {self.graph.name} is not possible", where=caller(),
+            f"pickle of program {self.declared.name} is not possible", where=caller(),
             hint="gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)",
         )  # fmt: skip
 
@@ -243,8 +286,7 @@ class Compiled:
 
         arrays, sizes, key = self._arguments.checked(self._arguments.by_name(args, named))
         times = self._held(lambda given: self._executable.times(given, sizes, key), arrays)
-        found = self.stages[-1][1]
-        return profile(self.graph, found if isinstance(found, Program) else None, times, sizes)
+        return profile(self.graph, self.program if self._lowering else None, times, sizes)
 
     def look(self, question: Callable[[Graph, list[Array], dict[str, int]], Result], *args: Any, **named: Any) -> Result:
         """question(the graph as declared, the arguments as arrays of the inputs' types, the sizes), while no variable changes.
@@ -255,9 +297,7 @@ class Compiled:
         {'n': 2}
         """
         arrays, sizes, _ = self._arguments.checked(self._arguments.by_name(args, named))
-        declared = self.stages[0][1]
-        assert isinstance(declared, Graph)
-        return self._held(lambda given: question(declared, given, sizes), arrays)
+        return self._held(lambda given: question(self.declared, given, sizes), arrays)
 
     def explain(self) -> Explanation:
         """Each value that one kernel writes for another: what it costs, and which rule kept the two apart.
@@ -302,11 +342,8 @@ class Compiled:
         """
         from graphc.export import export
 
-        declared = self.stages[0][1]
-        assert isinstance(declared, Graph)
-        _, passes, *_ = self._options
         return export(
-            declared, folder, {name: v.value for name, v in self.variables.items()}, passes=passes,
+            self.declared, folder, {name: v.value for name, v in self.variables.items()}, passes=self._passes,
             target=find_target(target) if target is not None or self.target is None else self.target, language=language,
             name=name, sizes=sizes, weights=weights, small=small, fast=fast,
         )  # fmt: skip
@@ -319,8 +356,8 @@ class Compiled:
 
     def __repr__(self) -> str:
         takes = ", ".join(f"{x.name}: {x.type}" for x in self.signature.inputs)
-        gives = ", ".join(str(n.type) for n in self.graph.outputs)
-        return f"<Compiled {self.graph.name}({takes}) -> {gives}, backend {self.backend}>"
+        gives = ", ".join(str(y.type) for y in self.signature.outputs)
+        return f"<Compiled {self.declared.name}({takes}) -> {gives}, backend {self.backend}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from graphc.ir.dot import mimebundle

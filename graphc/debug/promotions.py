@@ -8,7 +8,7 @@ from typing import Any
 
 from graphc.compile import Compiled
 from graphc.errors import InputError, Where, caller
-from graphc.ir.graph import Graph, subgraphs, topological
+from graphc.ir.graph import subgraphs, topological
 from graphc.ir.types import TensorType
 from graphc.ops.promotion import Promoted
 from graphc.ops.tensor import Tensor
@@ -59,8 +59,7 @@ def promotions(f: Compiled | Tensor | Iterable[Tensor]) -> Promotions:
     [('multiply', 'f32[n]', 'f64[n]')]
     """
     if isinstance(f, Compiled):
-        declared = f.stages[0][1]
-        assert isinstance(declared, Graph)
+        declared = f.declared
         roots: list[Any] = list(declared.roots)
     else:
         roots = [f] if isinstance(f, Tensor) else list(f) if isinstance(f, Iterable) else [f]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from graphc.ir import types as t
 from graphc.ir.combines import Combine, declared
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node, current_origin
-from graphc.ir.operation import VOCABULARY, Host, Operation, Sample
+from graphc.ir.operation import OWNERS, VOCABULARY, Host, Operation, Sample, declaring_module
 from graphc.ir.types import DType, TensorType, TupleType
 from graphc.ops import declare
 from graphc.ops.declare import DTypeRule, Op, build
@@ -34,7 +33,6 @@ TYPES: Mapping[str, DTypeRule] = {
     "number": declare.numeric, "any": declare.any_type, "float": declare.to_float, "integer": declare.integral,
     "comparison": declare.comparison, "bool": declare.logical,
 }  # fmt: skip
-_OWNERS: dict[str, str] = {}  # the module that declared each name that is not graphc's
 _AGREE = 1e-6  # how far code and reference may be apart, relative to their size: a slip in a formula is further
 _SIZES = (0, 1, 2, 3, 5)  # of symbolic dimensions, to try an index on
 _PLACES = 10_000  # elements of a result whose index is tried
@@ -47,23 +45,15 @@ def _claim(name: str) -> None:
     """Take a name: a free one, or one that this module has declared before (a cell of a notebook runs twice)."""
     if not isinstance(name, str) or not name.isidentifier():
         raise GraphError(f"an operation's name must be an identifier, got {name!r}", where=caller())
-    module = _module()
-    owner = _OWNERS.get(name)
+    module = declaring_module()
+    owner = OWNERS.get(name)
     if name in VOCABULARY and owner != module:
         raise GraphError(
             f"the name {name} is taken: {'graphc has such an operation' if owner is None else f'{owner} declares it'}",
             where=caller(), hint=f"call it {name}_2, or something that says what is different",
         )  # fmt: skip
     VOCABULARY.pop(name, None)
-    _OWNERS[name] = module
-
-
-def _module() -> str:
-    """The name of the module that is declaring: `__main__` for a program and for a notebook's cells."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "graphc":
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__"))
+    OWNERS[name] = module
 
 
 def forget(op: Operation) -> None:
@@ -71,9 +61,9 @@ def forget(op: Operation) -> None:
 
     Graphs that have it go on working. GraphError for graphc's own operations.
     """
-    if op.name not in _OWNERS or VOCABULARY.get(op.name) is not op:
+    if op.name not in OWNERS or VOCABULARY.get(op.name) is not op:
         raise GraphError(f"{op.name} is no declared operation of yours", where=caller())
-    del VOCABULARY[op.name], _OWNERS[op.name]
+    del VOCABULARY[op.name], OWNERS[op.name]
 
 
 def _yours(what: str, function: Callable[..., Any], *args: Any, **attrs: Any) -> Any:

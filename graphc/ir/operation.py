@@ -18,6 +18,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -245,6 +246,9 @@ class Operation:
         if self.name in VOCABULARY:
             raise ValueError(f"operation {self.name} is declared twice")
         VOCABULARY[self.name] = self
+        module = declaring_module()
+        if not module.startswith("importlib"):
+            OWNERS[self.name] = module
         if not isinstance(self.lowering, Leaf | Project | Scan | While | Switch | Sized):
             object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
@@ -276,6 +280,17 @@ def _rounded(infer: Callable[..., TensorType], reference: Callable[..., Any]) ->
 
 
 VOCABULARY: dict[str, Operation] = {}
+OWNERS: dict[str, str] = {}  # the module that declared each operation that is not graphc's
+
+
+def declaring_module() -> str:
+    """The name of the module that declares: of graphc's own operations importlib, which runs graphc's files."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "graphc":
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__"))
+
+
 
 
 def operations() -> Iterator[Operation]:

@@ -19,8 +19,7 @@ Array = np.ndarray[Any, Any]
 
 def watched(programs: Programs, program: gx.Compiled, arguments: Sequence[Any], place: str) -> Any:
     """The outputs of a call. NotFiniteError, and variables as they were before, if they or new values are not finite."""
-    declared = program.stages[0][1]
-    assert isinstance(declared, gx.ir.Graph)
+    declared = program.declared
     before = {v: v.value for v, _ in declared.updates if isinstance(v, Variable)}
     outputs = program(*arguments)
     if all(map(_finite, [*leaves(outputs), *(v.value for v in before)])):

@@ -20,6 +20,7 @@ from graphc import ir
 from graphc.backends.interpreter import evaluate, leaf_value
 from graphc.backends.program import evaluate_program
 from graphc.ir import dims
+from graphc.ir.data import NoData, decode, encode
 from graphc.ir.graph import Graph
 from graphc.ir.target import find_target
 from graphc.ir.text import names_of
@@ -103,16 +104,20 @@ NATIVE = {"backend": "llvm"}  # what native code is made by
 
 
 def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[Array]]]:
-    """What one compilation of all cases gives on two threads, and on one. Variables are put back."""
+    """What one compilation of all cases gives on two threads, and as data on one. Variables are put back."""
     graphs = [c.graph for c in cases]
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.VECTORS = 0 if small else 4
     LAY_OUT_CONSTANTS.least_rows = (lambda target: 1) if small else LEAST_ROWS
-    run = gx.compile(
-        [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
-        backend=backend,
-    )  # fmt: skip
+
+    def compiled() -> gx.Compiled:
+        return gx.compile(
+            [x for g in graphs for x in g.inputs], [y for g in graphs for y in g.outputs], [u for g in graphs for u in g.updates],
+            backend=backend, name=f"fuzz_{small}",
+        )  # fmt: skip
+
+    run = compiled()
     values = [v for c in cases for v in c.values]
     before = [v.copy() for v in values]
     states = [c.state for c in cases]
@@ -120,7 +125,7 @@ def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[
     for threads in (2, 1):
         gx.set_num_threads(threads)
         try:
-            outputs = iter(run(*values))
+            outputs = iter((run if threads == 2 else compiled())(*values))  # the second one is the first as data, read back
             found.append(
                 [[*(next(outputs) for _ in g.outputs), *(leaf_value(v, {}).copy() for v, _ in g.updates)] for g in graphs]
             )
@@ -185,6 +190,12 @@ def check_programs(case: Case) -> Mismatch | None:
             text = str(program)
             if str(ir.parse(text)) != text:
                 return Mismatch("program", f"print, parse and print after {change.__name__} gives another text", case)
+            try:
+                data = encode(program, program.target, {})
+            except NoData:
+                data = b""
+            if data and str(decode(data, program.target, [])) != text:
+                return Mismatch("program", f"the program after {change.__name__} is another one as data", case)
             held = {v.name: case.state[variables[v.name]] for v in program.signature.variables}
             outputs, state = evaluate_program(program, case.values, case.sizes, held)
             new = {variables[name]: value for name, value in state.items()}

@@ -539,7 +539,7 @@ def test_a_sound_machine(own_cache: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["numpy"] == np.__version__ and found["graphc"].startswith(gx.__version__)
     assert all(found[name].endswith(": OK") for name in ("semaphores", "cache", "elementwise", "reduction", "product"))
     kept = len(list(own_cache.iterdir()))
-    assert kept <= 1 and found["cache"].startswith(f"{own_cache}: {kept} kernels") and "mode 0700" in found["cache"]
+    assert kept <= 1 and found["cache"].startswith(f"{own_cache}: {kept} entries") and "mode 0700" in found["cache"]
     assert gx.get_num_threads() == threads and "GRAPHC_CACHE" not in os.environ
 
 

@@ -16,7 +16,18 @@
     stopwatch.py     the time of each call alone
 """
 
-from graphc.backends.llvm.executor import NativeProgram as build
+from collections.abc import Mapping
+
+from graphc.backends.executable import Storage
+from graphc.backends.llvm.compile import Codes
+from graphc.backends.llvm.executor import NativeProgram
 from graphc.backends.llvm.host import cannot_run
+from graphc.ir.program import Program
+
+
+def build(program: Program, variables: Mapping[str, Storage], kept: Codes | None = None) -> NativeProgram:
+    """A program whose kernels graphc's front end translates, if they are not where `kept` says."""
+    return NativeProgram(program, variables, kept=kept)
+
 
 __all__ = ["build", "cannot_run"]

@@ -10,12 +10,12 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from llvmlite import binding, ir
@@ -47,18 +47,53 @@ def _alone(work: Callable[[], T]) -> T:
     return apart(locked)
 
 
+class Code(NamedTuple):
+    """Where the machine code of a kernel is, and how it is called: all that a process needs which does not print its source.
+
+    key         of its object in the cache
+    dims        the order of its sizes
+    reserve     bytes of scratch before its own arrays
+    libraries   the functions that it calls and that are compiled on their own
+    """
+
+    key: str
+    dims: tuple[str, ...]
+    reserve: int
+    libraries: tuple[str, ...]
+
+
+Codes = Mapping[str, Code]  # by the names of kernels
+
+
 @dataclass(frozen=True)
 class CompiledKernel:
-    """Machine code of a kernel: its address, and the source it was made from."""
+    """Machine code of a kernel, and its address."""
 
     name: str
     kernel: Kernel
-    source: str
-    dims: tuple[str, ...]
-    reserve: int  # bytes of scratch before its own arrays
+    code: Code
     address: int
     compiler: type[Text]
     target: Target
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The order of its sizes."""
+        return self.code.dims
+
+    @property
+    def reserve(self) -> int:
+        """Bytes of scratch before its own arrays."""
+        return self.code.reserve
+
+    @property
+    def source(self) -> str:
+        """The source that it is made from."""
+        return self._printed.text
+
+    @cached_property
+    def _printed(self) -> Source:
+        return print_source(self.kernel, self.target)
 
     @property
     def llvm(self) -> str:
@@ -71,8 +106,7 @@ class CompiledKernel:
         return _alone(lambda: str(machine(self.target.cpu, self.target.features).emit_assembly(self._module())))
 
     def _module(self) -> Any:
-        names = print_source(self.kernel, self.target).names
-        text = self.compiler(self.source, names, self.target).llvm("")
+        text = self.compiler(self.source, self._printed.names, self.target).llvm("")
         return optimised(text, self.target.cpu, self.target.features)
 
     def __repr__(self) -> str:
@@ -93,6 +127,12 @@ class Text:
         return {name: v for name, v in sorted(self.names.items()) if isinstance(v, (Intrinsic, int, float, np.uint64))}
 
     @property
+    def libraries(self) -> dict[str, Callable[[], str]]:
+        """The functions that it calls and that are compiled on their own, with what writes the LLVM text of each."""
+        called = (v for v in self.used.values() if isinstance(v, Intrinsic))
+        return {v.name: v.definition for v in called if v.definition is not None}
+
+    @property
     def meaning(self) -> str:
         meanings = (f"{name} = {v.name if isinstance(v, Intrinsic) else v!r}" for name, v in self.used.items())
         return "\n".join((self.text, *meanings))
@@ -108,14 +148,24 @@ class Text:
         return translate(self.text, self.names, prefix, self.target)
 
 
-def compile_kernels(kernels: Iterable[Kernel], target: Target, compiler: type[Text] = Text) -> list[CompiledKernel]:
-    """The machine code of kernels for a target; equal sources are compiled once. `compiler` makes LLVM of a source."""
-    sources = [(kernel, print_source(kernel, target)) for kernel in kernels]
-    texts = [compiler(_anonymous(s), s.names, target) for _, s in sources]
-    addresses = _alone(lambda: [find("kernel") for find in functions(texts)])
+def compile_kernels(
+    kernels: Iterable[Kernel], target: Target, compiler: type[Text] = Text, kept: Codes | None = None
+) -> list[CompiledKernel]:
+    """The machine code of kernels for a target; equal sources are compiled once. `compiler` makes LLVM of a source.
+
+    Where all that `kept` names is in the cache, no source is printed.
+    """
+    kernels = list(kernels)
+    codes = [kept[k.name] for k in kernels if k.name in kept] if kept else []
+    if len(codes) < len(kernels) or not _alone(lambda: _load_kept(codes, target)):
+        sources = [print_source(kernel, target) for kernel in kernels]
+        texts = [compiler(_anonymous(s), s.names, target) for s in sources]
+        functions(texts)
+        codes = [Code(t.key, s.dims, s.reserve, tuple(t.libraries)) for t, s in zip(texts, sources, strict=True)]
+    addresses = _alone(lambda: [_address(_KNOWN[code.key], "kernel") for code in codes])
     return [
-        CompiledKernel(kernel.name, kernel, s.text, s.dims, s.reserve, address, compiler, target)
-        for (kernel, s), address in zip(sources, addresses, strict=True)
+        CompiledKernel(kernel.name, kernel, code, address, compiler, target)
+        for kernel, code, address in zip(kernels, codes, addresses, strict=True)
     ]
 
 
@@ -138,8 +188,7 @@ def _functions(texts: list[Text]) -> list[Callable[[str], int]]:
         return []
     (target,) = {text.target for text in texts}
     keyed = [(text.key, text) for text in texts]
-    used = {value.name: value for _, text in keyed for value in text.used.values() if isinstance(value, Intrinsic)}
-    libraries = {name: value.definition for name, value in used.items() if value.definition is not None}
+    libraries = {name: definition for _, text in keyed for name, definition in text.libraries.items()}
     if any(text.wants_libraries for _, text in keyed):
         _load({}, libraries, target)
     _load({key: text.llvm for key, text in keyed}, libraries, target)
@@ -153,17 +202,32 @@ def _load(
 
     The values of `texts` write the LLVM text, with a prefix for the names of functions.
     """
-    symbols = {cache.key_of(f"library {symbol}", target): symbol for symbol in libraries}
+    symbols = _library_keys(libraries, target)
     writers = {key: partial(_without_prefix, libraries[symbol]) for key, symbol in symbols.items()} | dict(texts)
     entries = {key: cache.get(key) for key in writers if key not in _KNOWN}
     for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}, target).items():
         entries[key] = made = cache.Entry(_prefix(key), code)
         cache.put(key, made)
-    for key, entry in entries.items():  # libraries first: kernels are linked to them as soon as they come
-        assert entry is not None
-        _add(key, entry)
-        if key in symbols:
-            binding.add_symbol(symbols[key], _address("", symbols[key]))
+    _add({key: entry for key, entry in entries.items() if entry is not None}, symbols)
+
+
+def _load_kept(codes: Sequence[Code], target: Target) -> bool:
+    """Bring code into memory that the cache has; False, and nothing is brought, where it has not all of it."""
+    symbols = _library_keys({name for code in codes for name in code.libraries}, target)
+    found: dict[str, cache.Entry] = {}
+    for key in (*symbols, *(code.key for code in codes)):
+        if key not in _KNOWN and key not in found:
+            entry = cache.get(key)
+            if entry is None:
+                return False
+            found[key] = entry
+    _add(found, symbols)
+    return True
+
+
+def _library_keys(names: Iterable[str], target: Target) -> dict[str, str]:
+    """Names of functions that are compiled on their own, by the keys of their objects."""
+    return {cache.key_of(f"library {name}", target): name for name in names}
 
 
 def _without_prefix(write: Callable[[], str], prefix: str) -> str:
@@ -220,11 +284,15 @@ def _fill_tables() -> None:
     str(ir.Constant(ir.ArrayType(ir.IntType(8), 1), bytearray(1)))
 
 
-def _add(key: str, entry: cache.Entry) -> None:
+def _add(entries: Mapping[str, cache.Entry], symbols: Mapping[str, str]) -> None:
+    """Load objects: libraries first, since kernels are linked to them as soon as they come."""
     engine = _engine()
-    engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
-    engine.finalize_object()
-    _KNOWN[key] = entry.symbol
+    for key, entry in entries.items():
+        engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
+        engine.finalize_object()
+        _KNOWN[key] = entry.symbol
+        if key in symbols:
+            binding.add_symbol(symbols[key], _address("", symbols[key]))
 
 
 def _address(prefix: str, name: str) -> int:

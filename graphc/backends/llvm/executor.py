@@ -14,7 +14,7 @@ import numpy as np
 from graphc.backends.executable import Storage, Timing
 from graphc.backends.llvm import runtime, stopwatch
 from graphc.backends.llvm.calls import address_of, by_ctypes
-from graphc.backends.llvm.compile import CompiledKernel, Text, compile_kernels
+from graphc.backends.llvm.compile import Codes, CompiledKernel, Text, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
 from graphc.backends.llvm.pool import Pool, native_address, pool, walker
 from graphc.ir import dims
@@ -419,11 +419,12 @@ class States:
 class NativeProgram:
     """A program as machine code, over the variables by the names of their buffers.
 
-    `compiler` translates its kernels to LLVM, nested ones included; a nested program is given those already `compiled`.
+    `compiler` translates its kernels to LLVM, nested ones included, if they are not where `kept` says; a nested program is given
+    those already `compiled`.
     """
 
     def __init__(
-        self, program: Program, variables: Mapping[str, Storage], compiler: type[Text] = Text,
+        self, program: Program, variables: Mapping[str, Storage], compiler: type[Text] = Text, kept: Codes | None = None,
         compiled: dict[str, AnyKernel] | None = None,
     ) -> None:  # fmt: skip
         self.program = program
@@ -432,7 +433,7 @@ class NativeProgram:
         self.by_name: dict[str, AnyKernel] = {} if compiled is None else compiled
         self.compilations = 0
         if compiled is None:
-            self._compile(list(program.kernels), compiler)
+            self._compile(list(program.kernels), compiler, kept)
         for variable, _ in program.updates:
             variables[variable].add_memory()
         self.output_buffers = list(dict.fromkeys(program.outputs))
@@ -441,16 +442,16 @@ class NativeProgram:
         self._bindings: dict[Any, Binding] = {}
         self._last: Binding | None = None
 
-    def _compile(self, kernels: Sequence[Called], compiler: type[Text]) -> None:
+    def _compile(self, kernels: Sequence[Called], compiler: type[Text], kept: Codes | None) -> None:
         self.compilations += 1
         own = (k for k in kernels if isinstance(k, Kernel))
-        compiled = iter(compile_kernels(own, self.program.target, compiler))
+        compiled = iter(compile_kernels(own, self.program.target, compiler, kept))
         for k in kernels:
             match k:
                 case Kernel():
                     self.by_name[k.name] = next(compiled)
                 case HostCall():
-                    inner = tuple(NativeProgram(program, {}, compiler, self.by_name) for program in k.programs)
+                    inner = tuple(NativeProgram(program, {}, compiler, compiled=self.by_name) for program in k.programs)
                     self.by_name[k.name] = PythonKernel(k.name, k, native=inner)
                 case Steps():
                     self.by_name[k.name] = SteppedKernel(k.name, k)
@@ -459,6 +460,11 @@ class NativeProgram:
     def kernels(self) -> list[AnyKernel]:
         """Its distinct kernels, those of nested programs included."""
         return [self.by_name[k.name] for k in self.program.kernels]
+
+    @property
+    def codes(self) -> Codes:
+        """Where the machine code of its kernels is."""
+        return {kernel.name: kernel.code for kernel in self.kernels if isinstance(kernel, CompiledKernel)}
 
     def bind(self, sizes: Mapping[str, int], key: Any) -> Binding:
         with _binding:

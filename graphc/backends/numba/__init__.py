@@ -9,15 +9,16 @@ two differ in the seconds that compiling takes, and each shows whether the other
 from collections.abc import Mapping
 
 from graphc.backends.executable import Storage
+from graphc.backends.llvm.compile import Codes
 from graphc.backends.llvm.executor import NativeProgram
 from graphc.backends.numba.compile import NumbaText
 from graphc.ir.program import Program
 from graphc.ir.target import Target, host
 
 
-def build(program: Program, variables: Mapping[str, Storage]) -> NativeProgram:
-    """A program whose kernels Numba compiles."""
-    return NativeProgram(program, variables, NumbaText)
+def build(program: Program, variables: Mapping[str, Storage], kept: Codes | None = None) -> NativeProgram:
+    """A program whose kernels Numba compiles, if they are not where `kept` says."""
+    return NativeProgram(program, variables, NumbaText, kept)
 
 
 def cannot_run(target: Target) -> str:

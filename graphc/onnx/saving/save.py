@@ -115,8 +115,7 @@ def to_model(
 def _declared(inputs: Any, outputs: Any, updates: Any, name: str | None) -> tuple[Graph, list[str]]:
     """The graph as declared, and the names of its outputs."""
     if isinstance(inputs, gx.Compiled):
-        graph = inputs.stages[0][1]
-        assert isinstance(graph, Graph)
+        graph = inputs.declared
         if outputs is not None or updates is not None:
             raise InputError("save: what gx.compile gave has its own outputs and updates", where=caller(), hint="leave them out")
         return graph, _numbered(len(graph.outputs))

@@ -137,7 +137,7 @@ def test_processes_race_on_a_cold_cache(folder):
 def test_the_command_line(folder, capsys):
     run()
     assert main(["cache"]) == 0
-    assert f"{folder}: 4 kernels" in capsys.readouterr().out
+    assert f"{folder}: 4 entries" in capsys.readouterr().out
     assert main(["cache", "--clear"]) == 0
-    assert "4 kernels removed" in capsys.readouterr().out
+    assert "4 entries removed" in capsys.readouterr().out
     assert not cache.entries()

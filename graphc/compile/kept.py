@@ -1,0 +1,184 @@
+"""Programs that are kept whole: what passes made of a graph, on disk, found by a digest of all that it depends on.
+
+A key is a digest of the declared graph (of constants, their bytes), of the passes, the target, the backend, graphc's files and
+NumPy's version. What is found is data (graphc/ir/data.py), beside the machine code of kernels in one cache, under the same rules
+(graphc/backends/llvm/cache.py): nothing is unpickled, and what is damaged is made again. Lines of the user's source are kept as
+places in the graph, so errors name the lines of today.
+
+Only passes and operations of graphc's own take part, and passes that say a `version`: a text that changes with what they do.
+
+    GRAPHC_PROGRAMS=0   keep no programs, only machine code: for who changes graphc's insides while it runs
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphc import passes as all_passes
+from graphc.backends import Executable
+from graphc.errors import PACKAGE, Where
+from graphc.ir.data import NoData, decode, encode
+from graphc.ir.dims import Dim
+from graphc.ir.graph import Graph, subgraphs
+from graphc.ir.operation import OWNERS, VOCABULARY, Operation
+from graphc.ir.program import Program
+from graphc.ir.target import Target
+from graphc.ir.text import names_of
+from graphc.ir.types import ArrayValue, DType
+
+_OWN = frozenset(id(change) for change in (*all_passes.DEFAULT, *all_passes.LOWERING, all_passes.simplify_fast))
+_LARGEST = 64 * 2**20  # bytes of constants with which a program is kept: a fraction of what the cache holds
+
+
+def key_of(declared: Graph, passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str) -> str | None:
+    """The key of the program of a declared graph; None where a program is not to be kept."""
+    if os.environ.get("GRAPHC_PROGRAMS") == "0":
+        return None
+    try:
+        steps = [_step(change) for change in (*passes, *lowering)]
+        return _digest(backend, repr(target.facts), repr(steps), _versions(), *_lines(declared))
+    except NoData:
+        return None
+
+
+def find(key: str, declared: Graph, target: Target) -> tuple[Program, Mapping[str, Any]] | None:
+    """The program of a key, and where the machine code of its kernels is; None where it is not kept."""
+    from graphc.backends.llvm import cache
+    from graphc.backends.llvm.compile import Code
+
+    entry = cache.get(key)
+    if entry is None:
+        return None
+    try:
+        program, codes = decode(entry.code, target, list(_wheres(declared)))
+        return program, {name: Code(*code) for name, code in codes.items()}
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None
+
+
+def keep(key: str, declared: Graph, target: Target, program: Program, native: Executable) -> None:
+    """Keep a program, if it is data, with the place of its machine code."""
+    from graphc.backends.llvm import cache
+    from graphc.backends.llvm.executor import NativeProgram
+
+    assert isinstance(native, NativeProgram)
+
+    values = [b.value for inner in program.programs for b in inner.buffers.values() if b.value is not None]
+    if sum(v.nbytes for v in values) > _LARGEST:
+        return
+    places: dict[Where, int] = {}
+    for place, where in enumerate(_wheres(declared)):
+        if where is not None:
+            places.setdefault(where, place)
+    try:
+        data = encode((program, {name: tuple(code) for name, code in native.codes.items()}), target, places)
+    except NoData:
+        return
+    cache.put(key, cache.Entry("program", data))
+
+
+def _step(change: Any) -> str:
+    version = getattr(change, "version", None)
+    if id(change) not in _OWN and not isinstance(version, str):
+        raise NoData("a pass without a version")
+    return f"{change.__name__} {version}"
+
+
+def _digest(*parts: str) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode())
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """graphc's files as they are on disk, and the versions of what folds constants."""
+    files = sorted(_files(PACKAGE))
+    return f"{sys.version_info[:3]} {np.__version__} {files}"
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int, int]]:
+    with os.scandir(folder) as found:
+        for entry in found:
+            if not entry.name.endswith((".py", ".typed", "__pycache__")) and entry.is_dir():
+                yield from _files(entry.path)
+            elif entry.name.endswith(".py"):
+                status = entry.stat()
+                yield str(Path(entry.path)), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _graphs(declared: Graph) -> Iterator[Graph]:
+    """A graph and all those in it, each once, in an order."""
+    todo, seen = [declared], {id(declared)}
+    while todo:
+        graph = todo.pop()
+        yield graph
+        for node in graph.nodes:
+            for inner in subgraphs(node):
+                if id(inner) not in seen:
+                    seen.add(id(inner))
+                    todo.append(inner)
+
+
+def _wheres(declared: Graph) -> Iterator[Where | None]:
+    """The user's line of every node."""
+    for graph in _graphs(declared):
+        for node in graph.nodes:
+            yield node.where
+
+
+def _lines(declared: Graph) -> Iterator[str]:
+    """All of a graph that passes see."""
+    order = {id(graph): number for number, graph in enumerate(_graphs(declared))}
+    types: dict[Any, str] = {}
+    for graph in _graphs(declared):
+        names = names_of(graph)
+        number = {node: str(i) for i, node in enumerate(graph.nodes)}
+        yield graph.name
+        yield " ".join(number[node] for node in graph.inputs)
+        for node in graph.nodes:
+            kind = types.get(node.type)
+            if kind is None:
+                kind = types[node.type] = str(node.type)
+            attrs = ", ".join([f"{key}={_attr(value, order)}" for key, value in sorted(node.attrs.items())])
+            inputs = ", ".join([number[i] for i in node.inputs])
+            name = names[node] if node.is_leaf else ""
+            yield f"{name} = {_name(node.op)}({inputs}; {attrs}) : {kind} {node.gradient}"
+        yield " ".join(f"{number[v]}={number[n]}" for v, n in graph.updates)
+        yield " ".join(number[node] for node in graph.outputs)
+
+
+def _name(op: Operation) -> str:
+    """The name of an operation, which must be one of graphc's: what others mean is not known from a name."""
+    if op.name in OWNERS or VOCABULARY.get(op.name) is not op:
+        raise NoData(f"{op.name} is not graphc's")
+    return op.name
+
+
+def _attr(value: Any, order: Mapping[int, int]) -> str:
+    if value is None or type(value) in (bool, int, float, str, Dim):
+        return repr(value)
+    if type(value) is tuple:
+        return f"({', '.join([_attr(v, order) for v in value])})"
+    if isinstance(value, ArrayValue):
+        return f"{value.array.dtype.name}{value.array.shape}{hashlib.sha256(value.array.data).hexdigest()}"
+    if isinstance(value, DType):
+        return value.name
+    if isinstance(value, np.generic):
+        return f"{value.dtype.name} {value.tobytes().hex()}"
+    if isinstance(value, Graph):
+        return f"graph {order[id(value)]}"
+    raise NoData(f"{type(value).__name__} is no text")
+
+
+__all__ = ["find", "keep", "key_of"]
