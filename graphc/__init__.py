@@ -18,6 +18,7 @@ from graphc.backends.threads import get_num_threads, set_num_threads
 from graphc.compile import Compiled, compile, named_variables
 from graphc.control import cond, fori_loop, map, scan, switch, while_loop
 from graphc.errors import GraphError
+from graphc.export import load_exported
 from graphc.gradients import checkpoint, custom_gradient, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 from graphc.ir.dims import Dim, dim
 from graphc.ir.dot import to_dot
@@ -241,6 +242,7 @@ __all__ = [
     "linear_recurrence",
     "linspace",
     "load",
+    "load_exported",
     "log",
     "log1p",
     "log2",

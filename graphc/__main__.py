@@ -21,14 +21,16 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="compiled against interpreted")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     bench.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the ratios (needs matplotlib)")
-    export = commands.add_parser("export", help="write a compiled program as C")
+    export = commands.add_parser("export", help="write a compiled program as C, object code or WebAssembly")
     export.add_argument("program", metavar="FILE.py:NAME", help="a file, and the name that a compiled program has in it")
     export.add_argument("folder", type=Path, help="where the files go")
+    export.add_argument("--language", choices=("c", "object", "wasm"), default="c", help="what is written (c)")
     export.add_argument("--target", metavar="NAME", help="the processor it is for (that of the program)")
     export.add_argument("--sizes", nargs="+", default=[], metavar="NAME=N", help="sizes that become numbers")
     export.add_argument("--weights", choices=("array", "file", "none"), default="array", help="where first values go (array)")
     export.add_argument("--small", action="store_true", default=None, help="less code and memory, slower products")
     export.add_argument("--fast", action="store_true", help="a product and a sum may be rounded twice")
+    export.add_argument("--compiler", metavar="COMMAND", help="the compiler of C for object and wasm (zig)")
     cache = commands.add_parser("cache", help="where compiled programs are kept, and how much there is")
     cache.add_argument("--clear", action="store_true", help="remove them")
     commands.add_parser("doctor", help="what graphc finds on this machine, and whether it works")
@@ -55,7 +57,8 @@ def _export(chosen: argparse.Namespace) -> None:
         raise InputError(f"export: {chosen.program} is no compiled program", hint="FILE.py:NAME, where NAME = gx.compile(...)")
     pairs = [text.partition("=") for text in chosen.sizes]
     for path in found.export(
-        chosen.folder, target=chosen.target, sizes={size: _positive(number) for size, _, number in pairs},
+        chosen.folder, language=chosen.language, compiler=chosen.compiler, target=chosen.target,
+        sizes={size: _positive(number) for size, _, number in pairs},
         weights=None if chosen.weights == "none" else chosen.weights, small=chosen.small, fast=chosen.fast,
     ):  # fmt: skip
         print(path)

@@ -317,21 +317,25 @@ class Compiled:
     def export(
         self, folder: str | os.PathLike[str], *, language: str = "c", name: str | None = None, target: str | Target | None = None,
         sizes: Mapping[str, int] | None = None, weights: str | None = "array", small: bool | None = None, fast: bool = False,
+        compiler: str | None = None,
     ) -> tuple[Path, ...]:  # fmt: skip
-        """Write the program as source code that needs neither Python nor a library, updates of variables included.
+        """Write the program as code that needs neither Python nor a library, updates of variables included.
 
         folder    where the files go; it is made if it is not there. They are written whole, or not at all
-        language  "c": C99, a header and a source file
+        language  "c": C99, a header and a source file. "object": a header, an object file, a shared library, and a module of
+                  Python that calls it with NumPy alone. "wasm": a module of WebAssembly, and one of JavaScript that calls it
         name      of the function and the files; the graph's if not given
-        target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given.
-                  "thumbv7em" is a Cortex-M4 or M7, "thumbv7m" an M3
+        target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given, and
+                  for WebAssembly "wasm32", which has none of that. "thumbv7em" is a Cortex-M4 or M7, "thumbv7m" an M3
         sizes     symbolic sizes that become numbers; the others are arguments
-        weights   where the values that variables have now go: "array" of C, "file" of bytes, or None, nowhere
+        weights   where the values that variables have now go: "array", into the code, "file" of bytes, or None, nowhere
         small     products of matrices element by element: less code and memory, and slower; what the target is if not given
         fast      whether a product and a sum may be rounded twice where the program rounds once: faster on processors without fma
+        compiler  the command of a compiler of C for "object" and "wasm"; zig's if not given (`pip install 'graphc[export]'`)
 
         Results are those of the native backend, to the bit, unless `fast` is said. Returns the paths.
-        Raises InputError for what is computed by Python (sorting, factorisations, users' routines) or has a size that is data.
+        Raises InputError for what is computed by Python (sorting, factorisations, users' routines) or has a size that is data,
+        and where there is no compiler.
 
         >>> import tempfile, graphc as gx
         >>> x = gx.placeholder("x", ("n",), "float32")
@@ -340,12 +344,14 @@ class Compiled:
         ...     [path.name for path in f.export(folder)]
         ['energy.h', 'energy.c', 'energy.json']
         """
-        from graphc.export import export
+        from graphc.export.files import export
 
+        if target is None:
+            target = "wasm32" if language == "wasm" else self.target
         return export(
-            self.declared, folder, {name: v.value for name, v in self.variables.items()}, passes=self._passes,
-            target=find_target(target) if target is not None or self.target is None else self.target, language=language,
-            name=name, sizes=sizes, weights=weights, small=small, fast=fast,
+            self.declared, folder, {name: v.value for name, v in self.variables.items()}, passes=self._passes, target=target,
+            language=language, name=name, sizes=sizes, weights=weights, small=small, fast=fast, compiler=compiler,
+            form=self._form,
         )  # fmt: skip
 
     def to_dot(self, path: str | None = None) -> str:

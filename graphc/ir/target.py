@@ -86,7 +86,7 @@ HOST = "host"  # the machine that compiles
 # The features of the levels of x86-64: System V psABI, x86-64 supplement, table 3.1. Caches: those of the first processors of a
 # level (Nehalem, Haswell, Skylake-SP) and of Neoverse N1, since later ones have more. Microcontrollers have none: the first two
 # numbers are what of their memory a kernel may take for granted. Cortex-M4 computes float32 (FPv4-SP), M3 no floats; riscv64 is
-# RV64GC, without the extension for vectors.
+# RV64GC, without the extension for vectors. For wasm32 programs are exported alone.
 _V2 = "+cx16,+popcnt,+sahf,+sse3,+ssse3,+sse4.1,+sse4.2"
 _V3 = f"{_V2},+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave"
 _V4 = f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,-prefer-256-bit"  # LLVM would halve the vectors of loops
@@ -94,6 +94,7 @@ _V4 = f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,-prefer-256-bit" 
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
+        Target("x86-64-v1", "x86_64", "x86-64", caches=(32 * KB, 256 * KB, 2 * MB)),
         Target("x86-64-v2", "x86_64", "x86-64-v2", _V2, 16, 16, caches=(32 * KB, 256 * KB, 8 * MB)),
         Target("x86-64-v3", "x86_64", "x86-64-v3", _V3, 32, 16, True, True, True, (32 * KB, 256 * KB, 8 * MB)),
         Target("x86-64-v4", "x86_64", "x86-64-v4", _V4, 64, 32, True, True, True, (32 * KB, MB, 16 * MB)),
@@ -101,6 +102,7 @@ TARGETS: dict[str, Target] = {
         Target("riscv64", "riscv64", "generic-rv64", "+m,+a,+f,+d,+c", 8, 32, True, caches=(32 * KB, 128 * KB, 2 * MB)),
         Target("thumbv7em", "thumbv7em", "cortex-m4", "", 4, 32, True, caches=(16 * KB, 64 * KB, 64 * KB), small=True),
         Target("thumbv7m", "thumbv7m", "cortex-m3", "", 4, 8, False, caches=(16 * KB, 64 * KB, 64 * KB), small=True),
+        Target("wasm32", "wasm32", "generic", "+simd128,+bulk-memory"),
         Target("generic"),  # what every processor of the machine's architecture can run
     )
 }

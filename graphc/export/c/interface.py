@@ -62,7 +62,7 @@ class Interface:
             },
             "saved": {m.name: v.initial for m, v in zip(self.variables, signature.variables, strict=True)},
             "rules": [{"size": r.name, "input": r.input, "axis": r.axis, "is": str(r.size)} for r in signature.sizes],
-            "requirements": [f"{r.left} {r.relation} {r.right}" for r in signature.requirements],
+            "requirements": [{"is": f"{r.left} {r.relation} {r.right}", "message": r.message} for r in signature.requirements],
         }
 
 
@@ -184,10 +184,10 @@ MACHINE = """
 #if defined(__FMA__) || defined(__aarch64__) || (defined(__ARM_FEATURE_FMA) && (__ARM_FP & 8)) || (__riscv_flen >= 64)
 #define GRAPHC_HAS_FMA_F64
 #endif
-#if defined(__SSE4_1__) || defined(__aarch64__)
+#if defined(__SSE4_1__) || defined(__aarch64__) || defined(__wasm__)
 #define GRAPHC_HAS_ROUNDING
 #endif
-#if defined(__NO_MATH_ERRNO__) && (defined(__SSE2__) || defined(__aarch64__))
+#if defined(__NO_MATH_ERRNO__) && (defined(__SSE2__) || defined(__aarch64__) || defined(__wasm__))
 #define GRAPHC_HAS_SQRT
 #endif
 #endif

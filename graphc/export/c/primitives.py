@@ -212,7 +212,11 @@ static inline void shift_down(uint64_t *high, uint64_t *low, int by)
 _EXTREMUM = """
 static inline {c} {op}_{f}({c} a, {c} b)
 {{
+#if defined(__wasm__)
+    return __builtin_wasm_{op}_{f}(a, b);
+#else
     return a {sign} b ? a : b {sign} a ? b : a == b ? @{f}_of_bits(@bits_of_{f}(a) {both} @bits_of_{f}(b)) : a + b;
+#endif
 }}
 """
 _WHOLE = """

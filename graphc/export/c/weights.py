@@ -1,4 +1,4 @@
-"""The first values of variables: arrays of C (but for zeros, which are set), a file of bytes, or nothing."""
+"""The first values of variables: arrays of C (but for zeros, which are set) as text or by an assembler, a file, or nothing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def written(face: Interface, initial: Mapping[str, Array], weights: str | None) 
         text = _file(face, values, "const void *bytes, size_t count", str(total), lines)
         return head, {f"{name}_weights.c": text.encode(), f"{name}.bin": b"".join(a.tobytes() for _, a in values)}
     head = "\n/* the first values of the variables */\n"
-    arrays = [_array(face, m, a) for m, a in values if not _is_zero(a)]
+    assembled = weights == "assembled"
+    arrays = [_array(face, m, a, assembled) for m, a in values if not _is_zero(a)]
     head += "".join(f"extern {declared};\n" for declared, _ in arrays)
     head += f"int {name}_initialize(const {name}_variables *variables);\n"
     lines = [_set(f"variables->{m.name}", f"{name}_initial_{m.name}", a) for m, a in values if a.size]
     text = _file(face, values, "", "", lines, "".join(made for _, made in arrays))
-    return head, {f"{name}_weights.c": text.encode()}
+    beside = {f"{name}_{m.name}.bin": a.tobytes() for m, a in values} if assembled else {}
+    return head, {f"{name}_weights.c": text.encode(), **beside}
 
 
 def _is_zero(a: Array) -> bool:
@@ -50,11 +52,18 @@ def _set(to: str, source: str, a: Array) -> str:
     return f"    memset({to}, 0, {a.nbytes});" if _is_zero(a) else f"    memcpy({to}, {source}, sizeof {source});"
 
 
-def _array(face: Interface, m: Member, a: Array) -> tuple[str, str]:
+def _array(face: Interface, m: Member, a: Array, assembled: bool) -> tuple[str, str]:
     """The declaration of an array, and its definition."""
-    kind = TYPES[m.type.dtype]
-    declared = f"const {kind} {face.name}_initial_{m.name}[{max(a.size, 1)}]"
-    return declared, array_text(declared, a, m.type.dtype)
+    kind, label = TYPES[m.type.dtype], f"{face.name}_initial_{m.name}"
+    declared = f"const {kind} {label}[{max(a.size, 1)}]"
+    if not assembled or not a.size:
+        return declared, array_text(declared, a, m.type.dtype)
+    # numbers as text take compilers a second for each megabyte
+    lines = (
+        ".section .rodata", ".balign 64", f".globl {label}", f".type {label}, %object", f"{label}:",
+        f'.incbin \\"{face.name}_{m.name}.bin\\"', f".size {label}, {a.nbytes}", ".previous",
+    )  # fmt: skip
+    return declared, "__asm__(\n" + "".join(f'    "{line}\\n"\n' for line in lines) + ");\n"
 
 
 def _file(
