@@ -53,6 +53,7 @@ def test_a_wrong_result_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert f"NOT NATIVE: {honest.name}: everything ran interpreted" in out
 
 
+@pytest.mark.usefixtures("this_machine")
 def test_numba_has_columns_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip

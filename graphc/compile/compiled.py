@@ -160,7 +160,7 @@ class Compiled:
 
         >>> import graphc as gx
         >>> x = gx.placeholder("x", ("n",), "float64")
-        >>> print(gx.compile([x], x * 1 + 0).graph)
+        >>> print(gx.compile([x], x * 1).graph)
         graph graph(%x: f64[n]) {
           return %x
         }
@@ -189,9 +189,9 @@ class Compiled:
 
         >>> import graphc as gx
         >>> x = gx.placeholder("x", ("n", 64), "float32")
-        >>> print(gx.compile([x], gx.sum(gx.exp(x), axis=1)).plan)
+        >>> print(gx.compile([x], gx.sum(gx.exp(x), axis=1)).plan)  # doctest: +ELLIPSIS
         plan graph(%x: f32[n, 64]) {
-          cluster 0: rows [n | 64] {
+          ...cluster 0: rows [n | 64] {
             %0 = exp(%x) : f32[n, 64]
             %1 = sum(%0, axes=[1]) : f32[n]
           }
