@@ -33,6 +33,7 @@ class Target:
     fma           whether a multiplication and an addition are one instruction, which rounds once
     masks         whether a load or a store of some lanes of a vector is one instruction
     halves        whether float16 becomes float32, and back, in one instruction
+    dot8          whether four products of u8 by s8, and their sum with int32, are one instruction for a vector of such
     caches        bytes of the first and second level, which are a core's own, and of the third, which cores share
     page          bytes of a page of memory
     threads       how many run at once. Programs do not depend on it, so targets that differ in this alone are equal
@@ -51,6 +52,7 @@ class Target:
     fma: bool = False
     masks: bool = False
     halves: bool = False
+    dot8: bool = False
     caches: tuple[int, int, int] = (32 * KB, 256 * KB, 2 * MB)
     page: int = 4 * KB
     threads: int = field(default=1, compare=False)
@@ -96,8 +98,8 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target("x86-64-v1", "x86_64", "x86-64", caches=(32 * KB, 256 * KB, 2 * MB)),
         Target("x86-64-v2", "x86_64", "x86-64-v2", _V2, 16, 16, caches=(32 * KB, 256 * KB, 8 * MB)),
-        Target("x86-64-v3", "x86_64", "x86-64-v3", _V3, 32, 16, True, True, True, (32 * KB, 256 * KB, 8 * MB)),
-        Target("x86-64-v4", "x86_64", "x86-64-v4", _V4, 64, 32, True, True, True, (32 * KB, MB, 16 * MB)),
+        Target("x86-64-v3", "x86_64", "x86-64-v3", _V3, 32, 16, True, True, True, caches=(32 * KB, 256 * KB, 8 * MB)),
+        Target("x86-64-v4", "x86_64", "x86-64-v4", _V4, 64, 32, True, True, True, caches=(32 * KB, MB, 16 * MB)),
         Target("aarch64", "aarch64", vector_bytes=16, registers=32, fma=True, halves=True, caches=(64 * KB, MB, 8 * MB)),
         Target("riscv64", "riscv64", "generic-rv64", "+m,+a,+f,+d,+c", 8, 32, True, caches=(32 * KB, 128 * KB, 2 * MB)),
         Target("thumbv7em", "thumbv7em", "cortex-m4", "", 4, 32, True, caches=(16 * KB, 64 * KB, 64 * KB), small=True),

@@ -81,7 +81,8 @@ def work_of(node: Node) -> Work | None:
             return _work(node, node.inputs[0].type.shape, axes(node.attrs), combine)
         case Contraction():
             left, right = (i.type.shape for i in node.inputs)
-            if 1 in (left[-2], right[-1]) or not node.type.dtype.is_float:  # a matrix times a vector is a plain sum of products
+            tiles = node.type.dtype.is_float or all(i.type.dtype.itemsize == 1 for i in node.inputs)
+            if 1 in (left[-2], right[-1]) or not tiles:  # a matrix times a vector is a plain sum of products
                 return _work(node, (*node.type.shape, left[-1]), (len(left),), ADD)
     return None
 

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 from math import gcd
 from typing import TYPE_CHECKING
 
 from graphc.backends.llvm import intrinsics
-from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
-from graphc.backends.llvm.packing import Packing, Pieces, Walk
-from graphc.backends.llvm.tiles.library import TileFunction, native
+from graphc.backends.llvm.dot import DotPrinter, is_narrow
+from graphc.backends.llvm.packing import Packing, Pieces, Walk, along
+from graphc.backends.llvm.tiles.library import library_function, native
 from graphc.backends.llvm.tiles.pack import HEADER, few
 from graphc.ir import dims
 from graphc.ir import types as t
@@ -74,6 +73,10 @@ def print_contract(printer: Printer, contract: Contract, depth: int) -> None:
     All contractions of a kernel use the same scratch: between what one reads from it and the next one writes there stands a
     call of the library, across which nothing moves.
     """
+    if is_narrow(contract):
+        made = DotPrinter(printer, contract, depth, column_bytes(printer.target) // contract.dtype.itemsize, ROWS)
+        printer.reserve = max(printer.reserve, made.print())
+        return
     if is_better_turned(printer, contract):
         contract = replace(contract, m=contract.n, n=contract.m, left=contract.right, right=contract.left)
     printer.reserve = max(printer.reserve, _Contraction(printer, contract, depth).print())
@@ -173,7 +176,7 @@ class _Contraction:
     def left_by_row(self) -> bool:
         if self.left is not None:
             return self.left.inner == 1
-        return _along(self.contract.left, self.contract.k.var, self.contract.m.var)
+        return along(self.contract.left, self.contract.k.var, self.contract.m.var)
 
     def offsets(self) -> tuple[int, ...]:
         """Byte offsets in scratch: panels, results, the packed left operand or its table of k, the right operand's table of k,
@@ -360,7 +363,7 @@ class _Contraction:
         block = single_load(contract.right, self.dtype) or widened_load(contract.right, self.dtype, self.target)
         if block is not None and self._print_pieces(block, steps, first, wide, row):
             return
-        order = (steps, columns) if _along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
+        order = (steps, columns) if along(contract.right, contract.n.var, contract.k.var) else (columns, steps)
         self._pack(contract.right, order, lambda value: f"{write}({panel}, {spot}, {value})", 4)
         if whole:
             return
@@ -490,24 +493,5 @@ class _Contraction:
         return self.printer.use(f"store{number}", intrinsics.store(number))
 
 
-def _along(block: Block, first: str, second: str) -> bool:
-    """Whether the first of two axes is the contiguous one, judged by the loads of a block."""
-    for statement in block.body:
-        if isinstance(statement, Load) and statement.index:
-            last = dims.names(statement.index[-1])
-            if (first in last) != (second in last):
-                return first in last
-    return True
-
-
 def _aligned(n: int) -> int:
     return (n + 63) // 64 * 64
-
-
-@cache
-def library_function(function: TileFunction, dtype: DType, source: DType | None) -> Intrinsic:
-    """A function of the library as kernels call it."""
-    kinds: dict[str, DType | Pointer] = {
-        "p": Pointer(dtype), "s": Pointer(source or dtype), "t": Pointer(t.int64), "i": t.int64,
-    }  # fmt: skip
-    return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

@@ -34,17 +34,20 @@ def described(architecture: str, cpu: str, features: Mapping[str, bool], text: s
     """
     architecture = "aarch64" if architecture == "arm64" else architecture
     has = {feature for feature, on in features.items() if on}
+    dot8 = False
     if architecture == "aarch64":
         vector_bytes, registers, fma, masks, halves = 16, 32, True, False, True
     else:
         fma, masks, halves = "fma" in has, "avx" in has, "f16c" in has
         wide = "avx512f" in has and fma
         vector_bytes, registers = (64, 32) if wide else (32 if "avx" in has else 16, 16)
+        dot8 = "avx512vnni" in has if wide else "avxvnni" in has
     like = TARGETS.get(architecture, TARGETS["x86-64-v3"])
     first, second, third = (found or usual for found, usual in zip(_caches(), like.caches, strict=True))
     page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else like.page
     return Target(
-        HOST, architecture, cpu, text, vector_bytes, registers, fma, masks, halves, (first, second, third), page, available()
+        HOST, architecture, cpu, text, vector_bytes, registers, fma, masks, halves, dot8, (first, second, third), page,
+        available(),
     )
 
 

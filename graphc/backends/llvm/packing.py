@@ -178,3 +178,13 @@ class Packing:
                         continue
                 printer.body((statement,), inner)
             printer.line(inner, self.write(printer.arg(self.value)))
+
+
+def along(block: Block, first: str, second: str) -> bool:
+    """Whether the first of two axes is the contiguous one, judged by the loads of a block."""
+    for statement in block.body:
+        if isinstance(statement, Load) and statement.index:
+            last = dims.names(statement.index[-1])
+            if (first in last) != (second in last):
+                return first in last
+    return True

@@ -68,7 +68,7 @@ def _lower_split(writer: KernelWriter, node: Node, length: int) -> list[Call]:
     sums = writer.new_scratch(node.type.dtype, (columns,))
     index = (dims.symbol(m), dims.symbol(n))
     row = Scope(writer, None, {m: rows, part: count, n: columns})
-    zero = Const(0.0, node.type.dtype)
+    zero = Const(node.type.dtype.numpy.type(0).item(), node.type.dtype)
     row.loops([Axis(n, columns)], lambda s: s.body.append(Store(sums, index[1:], zero)))
 
     def add(scope: Scope) -> None:
@@ -93,6 +93,8 @@ def contraction(
     def operand(given: Node, index: tuple[Size, ...]) -> Block:
         scope = Scope(writer, None, ranges)
         value = scope.value(given, index)
+        if value.dtype != node.type.dtype:
+            value = scope.let("cast", (value,), node.type.dtype)
         return Block(tuple(scope.body), value)
 
     a, b = operand(left, (*at, sm, sk)), operand(right, (*at, sk, sn))

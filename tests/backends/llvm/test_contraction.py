@@ -11,6 +11,7 @@ import pytest
 from llvmlite import binding
 
 import graphc as gx
+from graphc.backends.llvm.host import cannot_run
 from graphc.backends.llvm.tiles.library import native
 from graphc.ir.layout import tallest
 from graphc.ir.program import RUN as STEPS
@@ -266,3 +267,49 @@ def test_other_machines(triple: str, target: Target, itemsize: int) -> None:
             inside = max(re.split(r"^\.LBB\w+:", text, flags=re.M), key=lambda block: block.count("\tfmla\t"))
             assert inside.count("\tfmla\t") == 2 * tallest(target)
             assert "[sp" not in inside and "\tmov\tv" not in inside  # sums stay in registers
+
+
+# --- integers of 8 bits ----------------------------------------------------------------------------------------------
+
+INTEGERS = [name for name in ("host", "x86-64-v2", "x86-64-v4", "generic") if not cannot_run(find_target(name))]
+
+
+@pytest.mark.parametrize("target", INTEGERS)
+def test_integers_of_8_bits_are_exact_on_every_target(target: str) -> None:
+    """The extremes of both types, one size for all symbols, on every edge of tiles, panels, groups of k and runs."""
+    rng = np.random.default_rng(0)
+    for left, right in (("int8", "int8"), ("uint8", "int8"), ("int8", "uint8"), ("uint8", "uint8")):
+        x, y = gx.placeholder("x", ("m", "k"), left), gx.placeholder("y", ("k", "n"), right)
+        step = gx.compile([x, y], gx.matmul(x, y, dtype="int32"), target=target)
+        for m, k, n in ((2, 3, 2), (13, 0, 5), (HEIGHT + 1, 37, 2 * LANES + 3), (40, 2051, 4 * LANES), (3, 4 * STEPS, 33)):
+            sides = ((left, (m, k)), (right, (k, n)))
+            a, b = (rng.choice(np.array([0, 1, -1, 127, 128, 255], np.int64).astype(d), s) for d, s in sides)
+            want = a.astype(np.int64) @ b.astype(np.int64)
+            np.testing.assert_array_equal(step(a, b), want, err_msg=f"{left} {right} {m} {k} {n}")
+
+
+def test_integers_of_8_bits_that_are_computed_where_they_are_read() -> None:
+    """Operands that are windows of an image, transposed, or chosen; results that are made smaller at once, and stored turned."""
+    rng = np.random.default_rng(1)
+    x, w = gx.placeholder("x", ("n", 7, 7, 3), "uint8"), gx.placeholder("w", (5, 27), "int8")
+    windows = gx.ops.slide(
+        gx.broadcast_to(gx.reshape(x, ("n", 7, 7, 1, 1, 3)), ("n", 7, 7, 3, 3, 3)), axes=(1, 2), taps=(3, 4), by=(1, 1),
+        along=(1, 1), start=(-1, -1), over=(1, 1), size=(7, 7), fill=0,
+    )  # fmt: skip
+    sums = gx.matmul(gx.reshape(windows, (x.shape[0] * 49, 27)), w.T, dtype="int32")
+    made = [gx.quantize_linear(gx.nn.relu(gx.astype(sums, "float32")), 37.0, dtype="uint8"), gx.matrix_transpose(sums)]
+    image, kernel = rng.integers(0, 256, (4, 7, 7, 3)).astype(np.uint8), rng.integers(-128, 128, (5, 27)).astype(np.int8)
+    want = gx.compile([x, w], made, backend="interpreter")(image, kernel)
+    for target in INTEGERS:
+        for got, exact_value in zip(gx.compile([x, w], made, target=target)(image, kernel), want, strict=True):
+            np.testing.assert_array_equal(got, exact_value, err_msg=target)
+
+
+def test_one_instruction_multiplies_four_integers_where_the_target_has_it() -> None:
+    x, y = gx.placeholder("x", (64, 64), "uint8"), gx.placeholder("y", (64, 64), "int8")
+    for dot8, name in ((True, "strip_bytes"), (False, "strip_shorts")):
+        target = Target("mine", "x86_64", "x86-64-v4", "+avx512f,+avx512bw,+avx512vnni", 64, 32, True, True, True, dot8)
+        source = gx.compile([x, y], gx.matmul(x, y, dtype="int32"), target=target).kernels[0].source
+        assert f"{name}_i32(" in source
+    text = native("strip_bytes", 4, Target("mine", "x86_64", vector_bytes=32, registers=16, dot8=True)).text()
+    assert "vpdpbusd.256" in text

@@ -3,6 +3,8 @@
     strip_rows, strip_columns     a strip of results; the left operand's neighbours in memory lie along k, or along its rows
     strip_apart, strip_beside     the same; where the left operand's k lie says a table; its rows lie apart, or side by side
     last_rows, ...                its last columns
+    strip_bytes, strip_shorts     a strip of results in int32, of words of integers, by rows
+    last_bytes, last_shorts       its last columns
     pack_rows, pack_columns       panels of the right operand; its neighbours in memory lie along its columns, or along k
     pack_places                   the same; its neighbours lie along its columns, and where its k lie says a table
     point                         panels that lie in memory already
@@ -23,16 +25,22 @@ from functools import cache, partial
 
 from llvmlite import ir
 
+from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.llvm.objects import FINISHED
 from graphc.backends.llvm.tiles import pack, strip
 from graphc.backends.llvm.tiles.tile import PLACED
+from graphc.ir import types as t
 from graphc.ir.target import Target
+from graphc.ir.types import DType
 
+NUMBERS = ("bytes", "shorts")  # what a word of integers holds: four of 8 bits, or two of 16
 WAYS = ("rows", "columns", *PLACED)  # to read the left operand
 
 _WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
     **{f"strip_{way}": (strip.arguments(way), partial(strip.write_strip, way=way)) for way in WAYS},
     **{f"last_{way}": (strip.arguments(way), partial(strip.write_last, way=way)) for way in WAYS},
+    **{f"strip_{number}": (strip.arguments("rows"), partial(strip.write_strip, way="rows", number=number)) for number in NUMBERS},
+    **{f"last_{number}": (strip.arguments("rows"), partial(strip.write_last, way="rows", number=number)) for number in NUMBERS},
     "pack_rows": (pack.ARGUMENTS, pack.write_pack_rows),
     "pack_places": (pack.PLACES_ARGUMENTS, partial(pack.write_pack_rows, placed=True)),
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
@@ -78,3 +86,12 @@ def native(name: str, itemsize: int, target: Target, source: str = "") -> TileFu
         return FINISHED + str(module)
 
     return TileFunction(symbol, arguments, text)
+
+
+@cache
+def library_function(function: TileFunction, dtype: DType, source: DType | None) -> Intrinsic:
+    """A function of the library as kernels call it."""
+    kinds: dict[str, DType | Pointer] = {
+        "p": Pointer(dtype), "s": Pointer(source or dtype), "t": Pointer(t.int64), "i": t.int64,
+    }  # fmt: skip
+    return external(function.symbol, None, *(kinds[letter] for letter in function.arguments), definition=function.text)

@@ -29,12 +29,14 @@ def arguments(way: str) -> str:
     return _ARGUMENTS + "t" * (way in PLACED)
 
 
-def write_strip(module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "") -> None:
+def write_strip(
+    module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
+) -> None:  # fmt: skip
     """The panels of two vectors; where the header says so, whole ones are of the source's type."""
     heights = range(1, tallest(target) + 1)
     shapes = sorted({(rows, vectors) for rows in heights for vectors in (2, widest(target, rows))})
-    tiles = {shape: write_tile(module, target, itemsize, way, *shape) for shape in shapes}
-    w = TileWriter(module, target, itemsize, name, arguments(way), source)
+    tiles = {shape: write_tile(module, target, itemsize, way, *shape, number=number) for shape in shapes}
+    w = TileWriter(module, target, itemsize, name, arguments(way), source, number)
     _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last, narrow = read_header(w, panels_at)
@@ -65,10 +67,12 @@ def write_strip(module: ir.Module, target: Target, itemsize: int, name: str, way
     build.ret_void()
 
 
-def write_last(module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "") -> None:
+def write_last(
+    module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
+) -> None:  # fmt: skip
     """The last panel, if it has one vector."""
-    tiles = [write_tile(module, target, itemsize, way, rows, 1) for rows in range(1, tallest(target) + 1)]
-    w = TileWriter(module, target, itemsize, name, arguments(way))
+    tiles = [write_tile(module, target, itemsize, way, rows, 1, number=number) for rows in range(1, tallest(target) + 1)]
+    w = TileWriter(module, target, itemsize, name, arguments(way), number=number)
     _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     *_, last, _ = read_header(w, panels_at)

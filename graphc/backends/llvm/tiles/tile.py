@@ -33,10 +33,10 @@ def arguments(way: str) -> str:
 
 
 def write_tile(
-    module: ir.Module, target: Target, itemsize: int, way: str, rows: int, vectors: int, source: str = ""
+    module: ir.Module, target: Target, itemsize: int, way: str, rows: int, vectors: int, source: str = "", number: str = ""
 ) -> Any:  # fmt: skip
-    """The function of one tile in a module, whose right operand is of the source's type."""
-    w = TileWriter(module, target, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source)
+    """The function of one tile in a module, whose right operand is of the source's type, and whose elements are such numbers."""
+    w = TileWriter(module, target, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source, number)
     w.function.linkage = "internal"
     a, stride, b, step, distance, c, row, panels, count, more, ahead, *places = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
@@ -91,7 +91,7 @@ def write_tile(
     build.cbranch(build.icmp_signed("!=", more, word(0)), plus, keep)
 
     build.position_at_end(plus)
-    joined = {(i, v): build.fadd(w.load(place, v * lanes), total[i, v]) for i, place in lines(out) for v in range(vectors)}
+    joined = {(i, v): w.add(w.load(place, v * lanes), total[i, v]) for i, place in lines(out) for v in range(vectors)}
     build.branch(keep)
 
     build.position_at_end(keep)

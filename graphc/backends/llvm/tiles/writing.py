@@ -27,19 +27,23 @@ class TileWriter:
     """Writes one function over elements of one type.
 
     `source` is the type of memory that is read as such elements: "f16" or "bf16" in place of "", which is the type itself.
+    `number` says what elements of 4 bytes are: "" for floats, "bytes" for four integers of 8 bits and "shorts" for two of 16,
+    whose products with another such word are summed in int32. Of bytes the left ones are u8, the right ones s8.
     """
 
-    def __init__(self, module: ir.Module, target: Target, itemsize: int, name: str, arguments: str, source: str = "") -> None:
+    def __init__(
+        self, module: ir.Module, target: Target, itemsize: int, name: str, arguments: str, source: str = "", number: str = ""
+    ) -> None:  # fmt: skip
         """`arguments` has a letter for each argument: p for a pointer, s for one to the source, t for one to integers, i for an
         integer."""
-        self.source = source
+        self.source, self.number = source, number
         self.module = module
         self.target = target
         self.itemsize = itemsize
-        self.element = element(itemsize)
+        self.element = HALF if number else element(itemsize)
         self.lanes = target.lanes(itemsize)
         self.vector = ir.VectorType(self.element, self.lanes)
-        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        self.zero = ir.Constant(self.vector, [0 if number else 0.0] * self.lanes)
         self.function = ir.Function(module, signature(arguments), name)
         self.args = self.function.args
         self.build = ir.IRBuilder(self.function.append_basic_block("entry"))
@@ -129,12 +133,34 @@ class TileWriter:
     def suffix(self) -> str:
         return f"v{self.lanes}f{self.itemsize * 8}"
 
+    def add(self, a: Any, b: Any) -> Any:
+        return self.build.add(a, b) if self.number else self.build.fadd(a, b)
+
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c, rounded once where the target can."""
+        """a * b + c, rounded once where the target can; of words, the sum of their products and c."""
+        if self.number:
+            return self._dot(a, b, c)
         if not self.target.fma:
             return self.build.fadd(self.build.fmul(a, b), c)
         fma = self.module.declare_intrinsic(f"llvm.fma.{self.suffix}", (), ir.FunctionType(self.vector, [self.vector] * 3))
         return self.build.call(fma, [a, b, c])
+
+    def _dot(self, a: Any, b: Any, c: Any) -> Any:
+        bits, target = 8 * self.target.vector_bytes, self.target
+        if self.number == "bytes":
+            name, kind = f"llvm.x86.avx512.vpdpbusd.{bits}", ir.FunctionType(self.vector, [self.vector] * 3)
+            return self.build.call(self.module.declare_intrinsic(name, (), kind), [c, a, b])
+        if target.architecture == "x86_64" and (bits < 512 or "+avx512bw" in target.features):
+            name = {128: "sse2.pmadd.wd", 256: "avx2.pmadd.wd", 512: "avx512.pmaddw.d.512"}[bits]
+            pairs = ir.VectorType(SHORT, 2 * self.lanes)
+            kind = ir.FunctionType(self.vector, [pairs, pairs])
+            pair = [self.build.bitcast(x, pairs) for x in (a, b)]
+            return self.build.add(c, self.build.call(self.module.declare_intrinsic(f"llvm.x86.{name}", (), kind), pair))
+        half = ir.Constant(self.vector, [16] * self.lanes)
+        for low in (True, False):
+            x, y = (self.build.ashr(self.build.shl(v, half) if low else v, half) for v in (a, b))
+            c = self.build.add(c, self.build.mul(x, y))
+        return c
 
     def block(self, name: str) -> Any:
         return self.function.append_basic_block(name)
