@@ -43,7 +43,8 @@ from graphc.passes.simplify import FAST, RULES
 
 CASES = Path(__file__).parent / "cases"
 DRAWS = 12
-ROUNDS = ("simplify_fast", "fuse", "split_reductions", "expand_math")  # after these results may differ in their last digits
+# After these results may differ in their last digits.
+ROUNDS = ("simplify_fast", "fold_quantized", "fuse", "split_reductions", "expand_math")
 Stage = Graph | Program
 
 

@@ -18,6 +18,7 @@ from graphc.passes.eliminate_dead import eliminate_dead
 from graphc.passes.expand_composites import expand_composites
 from graphc.passes.expand_math import expand_math
 from graphc.passes.fold_constants import fold_constants
+from graphc.passes.fold_quantized import fold_quantized
 from graphc.passes.fuse import fuse
 from graphc.passes.fusion import parse  # noqa: F401  it registers how plans are read
 from graphc.passes.fusion.plan import Plan
@@ -40,6 +41,7 @@ Pass = Callable[[Graph], Graph]
 DEFAULT: tuple[Pass, ...] = (
     expand_composites, # first: the others see what is computed
     merge_loops,       # before all others: a loop and its gradient's forward loop have bodies of the same nodes
+    fold_quantized,    # before fold_constants, which would make floats of integers that do not change
     fold_constants,    # before simplify: rules match the fills that constants become
     eliminate_common,  # before simplify: a repeated rule variable matches by identity
     simplify,
@@ -64,8 +66,8 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead", "expand_composites",
-    "expand_math", "fold_constants", "fuse", "hoist_invariants", "infer_shapes", "lay_out_constants", "merge_loops",
-    "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize",
-    "split_loops", "split_reductions", "widen",
+    "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead",
+    "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
+    "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify",
+    "simplify_fast", "specialize", "split_loops", "split_reductions", "widen",
 ]  # fmt: skip

@@ -160,3 +160,22 @@ def test_what_cannot_be_quantised_is_refused() -> None:
     for case, words in cases:
         with pytest.raises(gx.errors.InputError, match=words):
             case()
+
+
+def test_compiled_products_are_of_integers_and_their_results_go_on_as_integers() -> None:
+    with gx.layers.seeded(5):
+        model = Sequential([
+            Conv2D(6, 3, padding="same", input_shape=(8, 8, 3), activation="relu"), Conv2D(4, 3, activation="relu"),
+            Flatten(), Dense(16, activation="relu"), Dense(3),
+        ])  # fmt: skip
+    data = rows(30, 8, 8, 3)
+    small = gx.quantize(model, data)
+    x = gx.layers.Input((8, 8, 3))
+    program = gx.compile([x], small(x, training=False))
+    assert str(program.graph).count("matmul_integer(") == 4 and "matmul(" not in str(program.graph)
+    stored = [str(b.type.dtype) for b in program.program.buffers.values() if b.role == "temporary"]
+    assert stored.count("uint8") >= 3
+    unfolded = gx.compile([x], small(x, training=False), passes=())
+    assert "matmul_integer(" not in str(unfolded.graph)
+    want = unfolded(data)
+    assert np.allclose(program(data), want, rtol=0, atol=2e-6 * np.abs(want).max() + 1e-6)

@@ -79,7 +79,7 @@ def written(w: Writer, node: Node) -> tuple[Value, ...]:
     rule = RULES.get(node.op.name)
     made = rule(w, node, **node.attrs) if rule is not None else None
     if made is None:
-        other = BY_LOWERING.get(type(lowering))
+        other = next((BY_LOWERING[kind] for kind in type(lowering).__mro__ if kind in BY_LOWERING), None)
         made = other(w, node) if other is not None else None
     if made is None:
         raise refused(node, _why(node), _remedy(node))

@@ -22,6 +22,11 @@ def product(w: Writer, node: Node) -> Value:
     return w.compute("MatMul", *given(w, node))
 
 
+@saves("matmul_integer")
+def integer_product(w: Writer, node: Node) -> Value:
+    return w.op("MatMulInteger", *given(w, node), dtype=node.type.dtype)
+
+
 def around(
     w: Writer, x: Value, whole: Shape, kernel: Counts, stride: Counts, dilation: Counts, before: Shape, size: Shape, lead: int,
     fill: Any,
