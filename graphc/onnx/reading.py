@@ -30,7 +30,7 @@ from graphc.onnx.checks import (
 from graphc.onnx.errors import ModelError
 from graphc.onnx.external import Folder
 from graphc.onnx.operators import OPERATORS, Call, apply
-from graphc.onnx.values import Array, Value
+from graphc.onnx.values import MOST, Array, Value
 
 DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16",
@@ -38,6 +38,7 @@ DTYPES: dict[int, str] = {
     TensorProto.UINT8: "uint8", TensorProto.UINT16: "uint16", TensorProto.UINT32: "uint32", TensorProto.UINT64: "uint64",
     TensorProto.BOOL: "bool",
 }  # fmt: skip
+MOST_FOLDED = 64  # elements: a shape, axes, a few numbers
 Scope = dict[str, Any]  # a Value, or a list of them
 
 
@@ -166,7 +167,7 @@ class Reader:
             raise call.error(error.message, hint=error.hint) from error
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, RecursionError) as error:
             raise call.error(in_words(error)) from error
-        results = list(found) if isinstance(found, tuple) else [found]
+        results = [self.folded(call, value) for value in (found if isinstance(found, tuple) else (found,))]
         for name, value in zip(node.output, results, strict=False):
             if name and value is not None:
                 if name in scope and node.output and self.depth == 0:
@@ -275,9 +276,24 @@ class Reader:
             inner = sum(len(graph.nodes) for graph in gx.ir.graph.subgraphs(node))
             if inner and "test" in node.attrs:
                 return None
+            if isinstance(node.attrs.get("value"), gx.Dim):  # a size that each call brings
+                return None
             cost += most * NODE * inner if inner else most
         self.allowance.spend(cost, what)
         return np.asarray(value.eval({}))
+
+    def folded(self, call: Call, value: Any) -> Any:
+        """A few integers that follow from known ones are known: sizes may depend on them."""
+        if not isinstance(value, gx.Tensor) or value.dtype.is_float:
+            return value
+        if not isinstance(value.size, int) or value.size > MOST_FOLDED:
+            return value
+        if not all(x is None or (isinstance(x, np.ndarray) and x.dtype != object and x.size <= MOST) for x in call.inputs):
+            return value
+        if not call.inputs or any(isinstance(a, GraphProto) for a in call.attrs.values()):
+            return value
+        known = self.computed(value, named(call.node))
+        return value if known is None else known
 
     def needed(self, value: gx.Tensor) -> tuple[str, ...]:
         """The names of the inputs that a symbol depends on."""

@@ -145,6 +145,82 @@ def test_functions_are_recognised_by_their_parts(function: Any, wanted: list[str
     assert operators(model) == wanted
 
 
+Q, K, V = RNG.normal(size=(2, 4, 3, 8)), RNG.normal(size=(2, 4, 5, 8)), RNG.normal(size=(2, 4, 5, 6))
+SEEN = RNG.random((2, 4, 3, 5)) > 0.4
+SEEN[0, 0, 1] = False  # a row that sees nothing
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", ["plain", "causal", "scale", "rows", "keys", "heads", "added", "shared", "one head", "matrices"])
+def test_attention_is_one_operator(kind: str, dtype: str) -> None:
+    arrays = [a.astype(dtype) for a in (Q, K, V)]
+    options: dict[str, Any] = {"causal": kind in ("causal", "rows", "shared")}
+    options["scale"] = 0.25 if kind in ("scale", "keys") else None
+    added = np.where(SEEN[1, 1], 0.5, -np.inf).astype(dtype)
+    masks = {"rows": SEEN[0, 0], "keys": SEEN[:, :1, :1], "heads": SEEN, "added": added, "shared": SEEN[:, :1]}
+    if kind == "shared":
+        arrays[1:] = [a[:, :2] for a in arrays[1:]]
+    elif kind in ("one head", "matrices"):
+        arrays = [a[0] if kind == "one head" else a[0, 0] for a in arrays]
+    symbols = []
+    for i, (a, n) in enumerate(zip(arrays, "tss", strict=True)):
+        symbols.append(gx.placeholder(f"x{i}", (*("b", *a.shape[1:-2])[: a.ndim - 2], n, a.shape[-1]), dtype))
+    if kind in masks:
+        mask = masks[kind]
+        sizes = [n if m > 1 else 1 for n, m in zip(("b", 4, "t", "s")[4 - mask.ndim :], mask.shape, strict=True)]
+        options["mask"] = gx.placeholder("mask", tuple(sizes), mask.dtype)
+        arrays, symbols = [*arrays, mask], [*symbols, options["mask"]]
+    y = gx.nn.attention(*symbols[:3], **options)
+    model, _ = checked(symbols, {"y": y}, arrays)
+    moved = {"Cast", "Unsqueeze", "Squeeze", "Shape", "Concat", "Expand"}
+    assert [name for name in operators(model) if name not in moved] == ["Attention"] and model.opset_import[0].version == 23
+    again = load(model).compile(backend="interpreter")(*arrays)[0]
+    assert np.allclose(again, gx.compile(symbols, y, backend="interpreter")(*arrays), atol=1e-3 if dtype == "float16" else 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        ((4, 3, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}), ((4, 3, 2, 2), {"stride": 2, "groups": 2}),
+        ((4, 3, 3, 2), {"stride": (2, 3), "padding": ((0, 1), (1, 0))}), ((4, 3, 3, 3), {"stride": 2, "dilation": 2}),
+        ((4, 3, 5, 5), {"stride": 3, "dilation": 2, "padding": 2}), ((4, 3, 3, 3), {"stride": (2, 1)}),
+        ((4, 3, 1, 1), {"stride": 2}), ((3, 3, 2, 4), {"stride": 2, "padding": 1, "layout": "NHWC"}),
+    ],
+)  # fmt: skip
+def test_a_transposed_convolution_is_its_operator(kernel: tuple[int, ...], options: dict[str, Any]) -> None:
+    last = "layout" in options
+    x = gx.placeholder("x", ("n", "h", "w", 4) if last else ("n", 4, "h", "w"), "float32")
+    k = gx.placeholder("k", kernel, "float32")
+    arrays = [RNG.normal(size=(2, 5, 6, 4) if last else (2, 4, 5, 6)).astype("f"), RNG.normal(size=kernel).astype("f")]
+    model, _ = checked([x, k], {"y": gx.nn.conv_transpose(x, k, **options)}, arrays)
+    assert [name for name in operators(model) if name != "Transpose"] == ["ConvTranspose"]
+
+
+def test_constants_go_into_a_file_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    x = gx.placeholder("x", ("n", 30), "float32")
+    w, b = gx.variable(RNG.normal(size=(30, 40)).astype("f"), name="w"), gx.variable(np.ones(40, "f"), name="b")
+    v = gx.variable(RNG.normal(size=(40, 50)).astype("float16"), name="v")
+    y = gx.astype(x @ w + b, "float16") @ v
+    path, a = tmp_path / "m.onnx", RNG.normal(size=(2, 30)).astype("f")
+    made = save(path, [x], {"y": y}, external=True)
+    assert [t.name for t in made.graph.initializer if t.external_data] == ["w", "v"]
+    assert (tmp_path / "m.onnx.data").stat().st_size == 8192 + 4000 and path.stat().st_size < 2000
+    onnx.checker.check_model(str(path), full_check=True)
+    with pytest.raises(ModelError, match="the data of w stand in another file"):
+        load(path)
+    want = gx.compile([x], y, backend="interpreter")(a)
+    assert np.array_equal(load(path, external=True).compile(backend="interpreter")(a)[0], want)
+    (got,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": a})
+    assert np.allclose(got, want, atol=0.02)
+    save(tmp_path / "whole.onnx", [x], {"y": y})
+    assert not (tmp_path / "whole.onnx.data").exists()
+    monkeypatch.setitem(save.__globals__, "LARGEST", 8000)
+    save(tmp_path / "large.onnx", [x], {"y": y})
+    assert (tmp_path / "large.onnx.data").stat().st_size == 8192 + 4000
+
+
 def test_a_model_of_layers_is_exported_by_its_names(tmp_path: Path) -> None:
     model = gx.models.Sequential([
         gx.layers.Conv2D(4, 3, activation="relu", input_shape=(8, 8, 2)), gx.layers.BatchNormalization(),

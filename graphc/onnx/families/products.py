@@ -123,7 +123,7 @@ def losses(call: Call) -> Any:
 def attention(call: Call) -> Any:
     more = call.given(4) or call.given(6) or len(call.outputs) > 1 or "softmax_precision" in call.attrs
     windows = call.attr("left_window_size", -1), call.attr("right_window_size", -1)
-    if more or call.attr("softcap", 0.0) or windows != (-1, -1) or str(call[0].dtype) != "float32":
+    if more or call.attr("softcap", 0.0) or windows != (-1, -1) or str(call[0].dtype) not in ("float32", "float64"):
         return call.reader.standard(call)
     q, k, v, mask = call[0], call[1], call[2], call.maybe(3)
     flat = q.ndim == 3

@@ -1,7 +1,7 @@
 """The data types in which runtimes compute an operator: of what the standard allows, onnxruntime's processor has a part.
 
-As onnxruntime 1.32 has them (its kernels for operator set 21, and 26 for CumProd), without float16: it is computed in float32,
-as graphc does. An operator that is not here is computed in any type that it is given.
+As onnxruntime 1.32 has them (its kernels for operator set 21, 23 for Attention, and 26 for CumProd), without float16: it is
+computed in float32, as graphc does. An operator that is not here is computed in any type that it is given.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ KERNELS: Mapping[str, frozenset[DType]] = {
     **dict.fromkeys(("ArgMax", "ArgMin"), _NARROW),
     **dict.fromkeys(("ReduceMax", "ReduceMin"), _NARROW),
     **dict.fromkeys(("Max", "Min"), _WIDE),
+    "Attention": _BOTH,
     "BitShift": frozenset((t.uint8, t.uint16, t.uint32, t.uint64)),
     "CumProd": _COMMON | {t.uint32, t.uint64},
     "DFT": _BOTH,

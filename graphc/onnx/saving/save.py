@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper
+from onnx import TensorProto, helper
 
 import graphc as gx
 from graphc.compile.declaring import declared_graph
@@ -18,7 +18,6 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import collected, unused
 from graphc.ir.signature import Argument, SizeRule, size_rules
-from graphc.onnx.errors import ModelError
 from graphc.onnx.saving.operators import write
 from graphc.onnx.saving.writing import Value, Writer, info, needed
 
@@ -36,6 +35,7 @@ def save(
     weights: Any = None,
     name: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    external: bool | None = None,
 ) -> onnx.ModelProto:
     """Write a computation as an ONNX model, which onnxruntime and others run; gives the model too.
 
@@ -45,6 +45,8 @@ def save(
     value now is the default, and its new value is an output called after it, "w.new".
     weights: the variables by names, a mapping, or a collection as for `gx.named_variables`; by default those that are read.
     Other variables are constants of the model, by their names. metadata: pairs of texts that are kept with it.
+    external: whether the data of constants go into a file beside the model, "<path>.data"; by default where they are more than
+    the 2 GiB that one file of ONNX may have. `gx.onnx.load(path, external=True)` reads them, and onnxruntime does so by itself.
 
     It is the graph as declared, so the operators are ONNX's own where there are any: of operator set 21, or a newer one where
     it needs that. Symbolic sizes are named (`dim_param`). ModelError, with the operation and the line, for what ONNX cannot say.
@@ -60,16 +62,32 @@ def save(
     Model graph(x: f32[batch, 2]) -> y: f32[batch, 3]
     """
     model = to_model(inputs, outputs, updates, weights=weights, name=name, metadata=metadata)
-    if model.ByteSize() > LARGEST:
-        raise ModelError(
-            f"save: the model has {model.ByteSize():,} bytes, and one file of ONNX holds {LARGEST:,}", where=caller(),
-            hint='onnx.save(gx.onnx.to_model(...), path, save_as_external_data=True), or fewer bits: float16',
-        )  # fmt: skip
+    if external is None:
+        external = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > LARGEST
+    if external:
+        put_beside(model, Path(f"{path}.data"))
     Path(path).write_bytes(model.SerializeToString())
     return model
 
 
-LARGEST = (1 << 31) - 1  # what protobuf can hold
+LARGEST = (1 << 31) - (1 << 26)  # bytes of constants: protobuf holds 2^31 of all, and nodes, names and types are the rest
+SMALL = 1024  # bytes of a constant that stays in the model, which runtimes read to infer shapes
+PAGE = 4096  # bytes: where constants begin, so that they can be mapped into memory
+
+
+def put_beside(model: onnx.ModelProto, path: Path) -> None:
+    """Move the data of large constants into a file, which must stay beside the model's own."""
+    with path.open("wb") as file:
+        for tensor in model.graph.initializer:
+            length = len(tensor.raw_data)
+            if length < SMALL:
+                continue
+            file.seek(-(-file.tell() // PAGE) * PAGE)
+            for key, value in (("location", path.name), ("offset", file.tell()), ("length", length)):
+                tensor.external_data.add(key=key, value=str(value))
+            file.write(tensor.raw_data)
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
 
 
 def to_model(
