@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from functools import cache
 
 import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.errors import Where
+from graphc.ir import data
+from graphc.ir import program as program_module
 from graphc.ir.data import NoData, decode, encode
+from graphc.ir.operation import Operation, Sized
 from graphc.ir.program import Program
+from graphc.ir.target import Target
+from graphc.ir.types import DType
 
 
 @cache
@@ -62,3 +69,9 @@ def test_lines_are_places_where_they_are_known():
 def test_what_is_no_data_is_said(value):
     with pytest.raises(NoData):
         encode((value,), None, {})
+
+
+def test_all_that_programs_are_made_of_is_data():
+    made = {c for c in vars(program_module).values() if isinstance(c, type) and is_dataclass(c)}
+    otherwise = {Target, Operation, DType, Where, Sized}
+    assert len(made) > 20 and made - set(data._FIELDS) <= otherwise
