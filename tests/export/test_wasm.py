@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -245,3 +247,27 @@ def test_compilers_that_cannot(tmp_path: Path) -> None:
     with pytest.raises(InputError, match='no object code for the target "wasm32"'):
         exported(tmp_path, language="object", compiler="false", target="wasm32")
     assert not (tmp_path / "out").exists()
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+@needs_zig
+def test_the_page_is_one_file(tmp_path: Path) -> None:
+    """Untrained: it names nothing else but itself, and all its parts are there. A browser runs it in a step of CI."""
+    spec = importlib.util.spec_from_file_location("build_page", ROOT.parent / "examples" / "web" / "build.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    recognise, learn = made.programs(np.random.default_rng(0))
+    text = made.page(recognise, learn, np.zeros((2, 784), "float32"), np.array([3, 4]))
+    assert not re.search(r"_WASM|_KB|KEPT_|\.mjs \*/|https?://|src=|<link", text)
+    modules = [base64.b64decode(found) for found in re.findall(r'bytes\("(\w[\w+/=]+)"\)', text)]
+    assert [m[:4] for m in modules[:2]] == [b"\0asm"] * 2
+    assert b"weights" in modules[1] and all(v.value.astype("<f4").tobytes() in modules[1] for v in learn.variables.values())
+    assert len(text) < 400_000
+    if NODE is not None:
+        script = re.search(r'<script type="module">(.*)</script>', text, re.DOTALL)
+        assert script is not None
+        (tmp_path / "page.mjs").write_text(script[1])
+        subprocess.run([NODE, "--check", str(tmp_path / "page.mjs")], check=True)

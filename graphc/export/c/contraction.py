@@ -7,7 +7,6 @@ which compilers keep in vector registers; its operands are laid out first, as th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.export.c.text import SIZE, TYPES
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 ROWS, LANES = 4, 64  # of a tile: rows, and bytes of a row: what gcc keeps in registers from x86-64-v2 to -v4
-WASM_LANES = 32  # engines use 16 registers of 16 bytes
+WASM_ROWS = 2  # engines have 16 registers of 16 bytes
 
 
 def print_contract(printer: Printer, c: Contract, depth: int) -> None:
@@ -112,11 +111,12 @@ def _chain(printer: Printer, c: Contract, depth: int, part: str, start: str, sto
 def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     line, kind = printer.line, TYPES[c.dtype]
     zero = printer.arg(Const(c.dtype.numpy.type(0).item(), c.dtype))
-    lanes = (WASM_LANES if printer.target.architecture == "wasm32" else LANES) // c.dtype.itemsize
+    lanes = LANES // c.dtype.itemsize
     rows_axis, lanes_axis, rows_side, lanes_side = c.m, c.n, c.left, c.right
     if isinstance(c.n.extent, int) and c.n.extent < lanes // 2 and not (isinstance(c.m.extent, int) and c.m.extent <= c.n.extent):
         rows_axis, lanes_axis, rows_side, lanes_side = c.n, c.m, c.right, c.left
-    rows = max(1, min(ROWS, rows_axis.extent)) if isinstance(rows_axis.extent, int) else ROWS
+    most = WASM_ROWS if printer.target.architecture == "wasm32" else ROWS
+    rows = max(1, min(most, rows_axis.extent)) if isinstance(rows_axis.extent, int) else most
 
     def own(what: str) -> str:
         return printer.names.of((what, c.result), f"{c.result}_{what}")
@@ -127,43 +127,23 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     r0, l0, i, j = own("row"), own("lane"), own("i"), own("j")
     r_start, r_stop = printer.size(rows_axis.start), printer.size(rows_axis.stop)
     l_start, l_stop = printer.size(lanes_axis.start), printer.size(lanes_axis.stop)
-    load = _load(rows_side)
-    direct = None if load is None or _divided(load.index, c.k.var) else load
-    numbered = [f"{rows_axis.var}.{n}" for n in range(rows)]
-
-    def number_rows(depth: int) -> None:
-        """The rows of a tile, each a constant, so that what follows from a row alone is computed outside of the loop over k."""
-        for n, name in enumerate(numbered):
-            clamped = f"{r0} + {n} < {r_stop} ? {r0} + {n} : {r_stop} - 1" if n else r0
-            line(depth, f"const {SIZE} {printer.loop_variable(name)} = {clamped};")
-
-    def loaded(load: Load, row: str) -> str:
-        index = dims.ravel(load.index, printer.shapes[load.buffer])
-        printer.touched.add(load.buffer)
-        return f"{printer.names[load.buffer]}[{printer.size(dims.substitute(index, {rows_axis.var: dims.symbol(row)}))}]"
+    direct = _direct(rows_side)
 
     # the rows' operand, as the tiles read it: for each tile, each k, its rows
     if direct is None:
         tiles = dims.floordiv(dims.add(printer.most(rows_axis.extent), rows - 1), rows)
         left = _scratch(printer, own("rows"), c.dtype, dims.product((tiles, printer.most(k_extent), rows)))
         line(depth, f"for ({SIZE} {r0} = {r_start}; {r0} < {r_stop}; {r0} += {rows}) {{")
-        if load is not None:
-            number_rows(depth + 1)
         _for(printer, depth + 1, c.k.var, k_start, k_stop)
+        line(depth + 2, f"for (int {i} = 0; {i} < {rows}; ++{i}) {{")
+        v = printer.loop_variable(rows_axis.var)
+        line(depth + 3, f"const {SIZE} {v} = {r0} + {i} < {r_stop} ? {r0} + {i} : {r_stop} - 1;")
+        printer.body(rows_side.body, depth + 3)
         here = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({printer.dim(c.k.var)} - {_operand(k_start)})*{rows}"
-        if load is not None:
-            for n, name in enumerate(numbered):
-                line(depth + 2, f"{left}[{here} + {n}] = {loaded(load, name)};")
-        else:
-            line(depth + 2, f"for (int {i} = 0; {i} < {rows}; ++{i}) {{")
-            v = printer.loop_variable(rows_axis.var)
-            line(depth + 3, f"const {SIZE} {v} = {r0} + {i} < {r_stop} ? {r0} + {i} : {r_stop} - 1;")
-            printer.body(rows_side.body, depth + 3)
-            line(depth + 3, f"{left}[{here} + {i}] = {printer.arg(rows_side.value)};")
-            line(depth + 2, "}")
-        line(depth + 1, "}")
-        line(depth, "}")
-        printer.bound -= {rows_axis.var, c.k.var, *numbered}
+        line(depth + 3, f"{left}[{here} + {i}] = {printer.arg(rows_side.value)};")
+        for level in (2, 1, 0):
+            line(depth + level, "}")
+        printer.bound -= {rows_axis.var, c.k.var}
     line(depth, f"for ({SIZE} {l0} = {l_start}; {l0} < {l_stop}; {l0} += {lanes}) {{")
     depth += 1
     right = _scratch(printer, own("lanes"), c.dtype, dims.product((printer.most(k_extent), lanes)))
@@ -185,8 +165,11 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     depth += 1
     tile = own("tile")
     line(depth, f"{kind} {tile}[{rows}][{lanes}];")
+    numbered = [f"{rows_axis.var}.{n}" for n in range(rows)]
     if direct is not None:
-        number_rows(depth)
+        for n, name in enumerate(numbered):
+            clamped = f"{r0} + {n} < {r_stop} ? {r0} + {n} : {r_stop} - 1" if n else r0
+            line(depth, f"const {SIZE} {printer.loop_variable(name)} = {clamped};")
     first, last = own("first"), own("last")
     start, stop = (k_start, k_stop) if single else (first, last)
     outer = depth
@@ -202,12 +185,15 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     k = printer.dim(c.k.var)
     line(depth + 1, f"const {kind} *{own('b')} = {right} + ({k} - {_operand(k_start)})*{lanes};")
     factors = [own(f"a{n}") for n in range(rows)]
-    if direct is None:
-        at = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({k} - {_operand(k_start)})*{rows}"
-        line(depth + 1, f"const {kind} *{own('a')} = {left} + {at};")
     for n, (factor, name) in enumerate(zip(factors, numbered, strict=True)):
-        value = f"{own('a')}[{n}]" if direct is None else loaded(direct, name)
-        line(depth + 1, f"const {kind} {factor} = {value};")
+        if direct is not None:
+            index = dims.ravel(direct.index, printer.shapes[direct.buffer])
+            at = printer.size(dims.substitute(index, {rows_axis.var: dims.symbol(name)}))
+            printer.touched.add(direct.buffer)
+            line(depth + 1, f"const {kind} {factor} = {printer.names[direct.buffer]}[{at}];")
+        else:
+            at = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({k} - {_operand(k_start)})*{rows} + {n}"
+            line(depth + 1, f"const {kind} {factor} = {left}[{at}];")
     line(depth + 1, f"for (int {j} = 0; {j} < {lanes}; ++{j}) {{")
     b = own("b_j")
     line(depth + 2, f"const {kind} {b} = {own('b')}[{j}];")
@@ -242,18 +228,12 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     printer.bound -= {rows_axis.var, lanes_axis.var, *numbered}
 
 
-def _load(side: Block) -> Load | None:
+def _direct(side: Block) -> Load | None:
     """The load that an operand is, if it is no more than that."""
     match side.body, side.value:
         case (Load(guard=None) as load,), Ref(name) if load.name == name:
             return load
     return None
-
-
-def _divided(index: Sequence[Size], k: str) -> bool:
-    """Whether places along k are found by divisions, as those of windows are."""
-    atoms = [atom for size in index if not isinstance(size, int) for monomial, _ in size.terms for atom in monomial]
-    return any(isinstance(atom, dims.FloorDiv) and k in dims.names(atom.numerator) for atom in atoms)
 
 
 def _scratch(printer: Printer, name: str, dtype: DType, count: Size) -> str:
