@@ -524,10 +524,14 @@ def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Sta
 
 
 def cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
-    """How many statements a body executes, roughly."""
+    """How many statements a body executes, roughly: loops whose ends are data count once."""
     total = 0.0
+    env = dict(env)
     for statement in body:
         match statement:
+            case Let(name=name, op="index", index=size) if dims.names(size) <= env.keys():
+                env[f"%{name}"] = dims.evaluate(size, env)
+                total += 1
             case Loop(var, stop, inner, start):
                 low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
                 bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)

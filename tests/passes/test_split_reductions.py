@@ -11,7 +11,7 @@ import graphc as gx
 from graphc.backends.llvm.frontend import translate
 from graphc.backends.llvm.source import print_source
 from graphc.ir.combines import ADD, MUL
-from graphc.ir.program import Accumulate, Contract, Init, Join, Loop, Reduce, statements_of
+from graphc.ir.program import Accumulate, Contract, Init, Join, Loop, Reduce, cost, statements_of
 from graphc.ir.scalar import Let
 from graphc.ir.target import find_target
 
@@ -138,6 +138,15 @@ def test_elements_left_over_are_lanes_under_a_mask(length: int | str, dtype: str
         (kernel,) = gx.compile([x], gx.sum(value, axis=1)).kernels
         assert "alloca" not in kernel.llvm and "masked.load" in kernel.llvm
         assert not re.search(r"load (float|double), ", kernel.llvm)
+
+
+@pytest.mark.parametrize("length", ["n", 525])
+def test_the_statements_of_a_sum_in_blocks_are_counted(length: int | str) -> None:
+    """By them a kernel is shared out to threads. The last block counts as a whole one."""
+    x = gx.placeholder("x", ("b", length))
+    (kernel,) = gx.compile([x], gx.sum(x, axis=1)).program.kernels
+    counts = [cost(kernel.body, {"b": 10, "i": 0, "n": n}) for n in (525, 5250)]
+    assert 2 * 525 < counts[0] < 4.5 * 525 and (counts[1] > 2 * 5250) is (length == "n")
 
 
 def test_strips_of_long_code_and_unknown_number_go_by_twos() -> None:
