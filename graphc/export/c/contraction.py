@@ -125,9 +125,19 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     run: Size = RUN if c.run is None else c.run
     single = not c.dtype.is_float or (isinstance(k_extent, int) and isinstance(run, int) and k_extent <= run)
     r0, l0, i, j = own("row"), own("lane"), own("i"), own("j")
-    r_start, r_stop = printer.size(rows_axis.start), printer.size(rows_axis.stop)
-    l_start, l_stop = printer.size(lanes_axis.start), printer.size(lanes_axis.stop)
-    direct = _direct(rows_side)
+    def bound(what: str, size: Size) -> str:
+        """A bound of a loop: a number, a name, or a constant with a name of its own."""
+        text = printer.size(size)
+        if text.isidentifier() or text.isdigit():
+            return text
+        line(depth, f"const {SIZE} {own(what)} = {text};")
+        return own(what)
+
+    r_start, r_stop = bound("row_start", rows_axis.start), bound("row_stop", rows_axis.stop)
+    l_start, l_stop = bound("lane_start", lanes_axis.start), bound("lane_stop", lanes_axis.stop)
+    load = _direct(rows_side)
+    sums = None if load is None else _apart(dims.ravel(load.index, printer.shapes[load.buffer]), c.k.var)
+    direct = None if sums is None else load
 
     # the rows' operand, as the tiles read it: for each tile, each k, its rows
     if direct is None:
@@ -139,7 +149,7 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
         v = printer.loop_variable(rows_axis.var)
         line(depth + 3, f"const {SIZE} {v} = {r0} + {i} < {r_stop} ? {r0} + {i} : {r_stop} - 1;")
         printer.body(rows_side.body, depth + 3)
-        here = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({printer.dim(c.k.var)} - {_operand(k_start)})*{rows}"
+        here = f"{_from(r0, r_start)}*{printer.factor(k_extent)} + {_from(printer.dim(c.k.var), k_start)}*{rows}"
         line(depth + 3, f"{left}[{here} + {i}] = {printer.arg(rows_side.value)};")
         for level in (2, 1, 0):
             line(depth + level, "}")
@@ -147,17 +157,20 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     line(depth, f"for ({SIZE} {l0} = {l_start}; {l0} < {l_stop}; {l0} += {lanes}) {{")
     depth += 1
     right = _scratch(printer, own("lanes"), c.dtype, dims.product((printer.most(k_extent), lanes)))
-    here = own("here")
-    line(depth, f"const int {here} = {l_stop} - {l0} < {lanes} ? (int)({l_stop} - {l0}) : {lanes};")
+    whole = dims.divisor(lanes_axis.extent) % lanes == 0  # then compilers know how long the loops over lanes are
+    here = str(lanes) if whole else own("here")
+    if not whole:
+        line(depth, f"const int {here} = {l_stop} - {l0} < {lanes} ? (int)({l_stop} - {l0}) : {lanes};")
     _for(printer, depth, c.k.var, k_start, k_stop)
-    place = f"{right}[({printer.dim(c.k.var)} - {_operand(k_start)})*{lanes} + {j}]"
+    place = f"{right}[{_from(printer.dim(c.k.var), k_start)}*{lanes} + {j}]"
     line(depth + 1, f"for (int {j} = 0; {j} < {here}; ++{j}) {{")
     line(depth + 2, f"const {SIZE} {printer.loop_variable(lanes_axis.var)} = {l0} + {j};")
     printer.body(lanes_side.body, depth + 2)
     line(depth + 2, f"{place} = {printer.arg(lanes_side.value)};")
     line(depth + 1, "}")
-    line(depth + 1, f"for (int {j} = {here}; {j} < {lanes}; ++{j})")
-    line(depth + 2, f"{place} = {zero};")
+    if not whole:
+        line(depth + 1, f"for (int {j} = {here}; {j} < {lanes}; ++{j})")
+        line(depth + 2, f"{place} = {zero};")
     line(depth, "}")
     printer.bound -= {lanes_axis.var, c.k.var}
 
@@ -166,10 +179,14 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     tile = own("tile")
     line(depth, f"{kind} {tile}[{rows}][{lanes}];")
     numbered = [f"{rows_axis.var}.{n}" for n in range(rows)]
-    if direct is not None:
+    bases = [own(f"at{n}") for n in range(rows)]
+    if sums is not None:
         for n, name in enumerate(numbered):
             clamped = f"{r0} + {n} < {r_stop} ? {r0} + {n} : {r_stop} - 1" if n else r0
             line(depth, f"const {SIZE} {printer.loop_variable(name)} = {clamped};")
+        for base, name in zip(bases, numbered, strict=True):
+            at = printer.size(dims.substitute(sums[0], {rows_axis.var: dims.symbol(name)}))
+            line(depth, f"const {SIZE} {base} = {at};")
     first, last = own("first"), own("last")
     start, stop = (k_start, k_stop) if single else (first, last)
     outer = depth
@@ -183,16 +200,16 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
         line(depth, f"{kind} {part}[{lanes}] = {{{zero}}};")
     _for(printer, depth, c.k.var, start, stop)
     k = printer.dim(c.k.var)
-    line(depth + 1, f"const {kind} *{own('b')} = {right} + ({k} - {_operand(k_start)})*{lanes};")
+    line(depth + 1, f"const {kind} *{own('b')} = {right} + {_from(k, k_start)}*{lanes};")
     factors = [own(f"a{n}") for n in range(rows)]
-    for n, (factor, name) in enumerate(zip(factors, numbered, strict=True)):
+    if sums is not None:
+        line(depth + 1, f"const {SIZE} {own('step')} = {printer.size(sums[1])};")
+    for n, (factor, base) in enumerate(zip(factors, bases, strict=True)):
         if direct is not None:
-            index = dims.ravel(direct.index, printer.shapes[direct.buffer])
-            at = printer.size(dims.substitute(index, {rows_axis.var: dims.symbol(name)}))
             printer.touched.add(direct.buffer)
-            line(depth + 1, f"const {kind} {factor} = {printer.names[direct.buffer]}[{at}];")
+            line(depth + 1, f"const {kind} {factor} = {printer.names[direct.buffer]}[{base} + {own('step')}];")
         else:
-            at = f"({r0} - {_operand(r_start)})*{printer.factor(k_extent)} + ({k} - {_operand(k_start)})*{rows} + {n}"
+            at = f"{_from(r0, r_start)}*{printer.factor(k_extent)} + {_from(k, k_start)}*{rows} + {n}"
             line(depth + 1, f"const {kind} {factor} = {left}[{at}];")
     line(depth + 1, f"for (int {j} = 0; {j} < {lanes}; ++{j}) {{")
     b = own("b_j")
@@ -236,6 +253,23 @@ def _direct(side: Block) -> Load | None:
     return None
 
 
+def _apart(index: Size, k: str) -> tuple[Size, Size] | None:
+    """A place as a sum of what does not depend on k, which is computed once for a row, and what depends on k alone."""
+    if isinstance(index, int):
+        return index, 0
+    fixed: Size = 0
+    moving: Size = 0
+    for monomial, factor in index.terms:
+        term = dims.mul(dims.product(map(dims.as_written, monomial)), factor)
+        if k not in dims.names(term):
+            fixed = dims.add(fixed, term)
+        elif dims.names(term) <= {k}:
+            moving = dims.add(moving, term)
+        else:
+            return None
+    return fixed, moving
+
+
 def _scratch(printer: Printer, name: str, dtype: DType, count: Size) -> str:
     """Memory of the kernel beside what the program has."""
     scratch = Scratch(f"{name} scratch", dtype, (count,))
@@ -245,5 +279,8 @@ def _scratch(printer: Printer, name: str, dtype: DType, count: Size) -> str:
     return printer.names.of(scratch.name, name)
 
 
-def _operand(text: str) -> str:
-    return text if text.isidentifier() or text.isdigit() else f"({text})"
+def _from(place: str, start: str) -> str:
+    """How far a place is from a start."""
+    if start == "0":
+        return place
+    return f"({place} - {start})" if start.isidentifier() or start.isdigit() else f"({place} - ({start}))"

@@ -177,6 +177,15 @@ MACHINE = """
 /* gcc cannot know that loops over lanes do not run where an array has fewer elements, and warns of that */
 #pragma GCC diagnostic ignored "-Waggressive-loop-optimizations"
 #endif
+#if defined(__GNUC__) && defined(__OPTIMIZE__) && (defined(__SSE2__) || defined(__aarch64__))
+/* roots set no errno, and so are an instruction, of vectors too */
+#if !defined(__clang__)
+#pragma GCC optimize("no-math-errno")
+#endif
+float __builtin_sqrtf(float) __attribute__((const));
+double __builtin_sqrt(double) __attribute__((const));
+#define GRAPHC_HAS_SQRT
+#endif
 #if defined(__GNUC__) && defined(__OPTIMIZE__)
 #if defined(__FMA__) || defined(__aarch64__) || (defined(__ARM_FEATURE_FMA) && (__ARM_FP & 4)) || (__riscv_flen >= 32)
 #define GRAPHC_HAS_FMA_F32
@@ -187,7 +196,7 @@ MACHINE = """
 #if defined(__SSE4_1__) || defined(__aarch64__) || defined(__wasm__)
 #define GRAPHC_HAS_ROUNDING
 #endif
-#if defined(__NO_MATH_ERRNO__) && (defined(__SSE2__) || defined(__aarch64__) || defined(__wasm__))
+#if defined(__NO_MATH_ERRNO__) && defined(__wasm__)
 #define GRAPHC_HAS_SQRT
 #endif
 #endif
