@@ -92,3 +92,22 @@ def test_a_small_target_has_products_element_by_element(tmp_path: Path) -> None:
         ("thumbv7em", None): False, ("thumbv7em", False): True, ("aarch64", None): True, ("aarch64", True): False,
         ("riscv64", None): True,
     }  # fmt: skip
+
+
+def test_the_program_of_the_page_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its C, compiled for this machine: a digit that is corrected often enough is named so."""
+    needs("here")
+    e = example()
+    page = (EXAMPLE.parent.parent.parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)[::-1])
+    monkeypatch.chdir(tmp_path)
+    exec(blocks["python"], {})
+    main = "int main(void)\n{\n    static float pixels[64] = {0.5f, 0.25f};\n    int64_t digit = 0;\n    int i, s = begin();\n"
+    main += "    for (i = 0; i < 300 && s == 0; ++i)\n        s = correct_it(pixels, 7);\n"
+    main += "    return s != 0 || name_it(pixels, &digit) != 0 || digit != 7;\n}\n"
+    (tmp_path / "device" / "main.c").write_text(blocks["c"] + main)
+    (compiler, *more), *_ = filter(None, map(e.installed, e.BOARDS["here"].compilers))
+    files = ["classify.c", "learn.c", "learn_weights.c", "main.c"]
+    folder = tmp_path / "device"
+    subprocess.run([compiler, *more, *e.STRICT.split(), "-O1", *files, "-o", "device"], cwd=folder, check=True)
+    assert subprocess.run([str(folder / "device")], timeout=60).returncode == 0
