@@ -4,13 +4,13 @@
 
 A strip of results reads a few columns of the right operand for all k. Of rows, each line of memory comes from another place; of
 panels, one comes after the other, and none is copied. What does not change is brought into that order once: constants all of
-whose readers are products that gain by it, with whole panels, and with rows enough that no tile is wider than a panel. Values
-and sums are the same, bit for bit.
+whose readers are products that gain by it, with rows enough that no tile is wider than a panel. The last panel is filled up with
+zeros. Values and sums are the same, bit for bit.
 
 Which operands are better read as panels, and how wide these are, follows from the code of the contraction and from the target's
 vectors (ir/layout.py).
 
-Afterwards no product on many rows reads a constant of whole panels by rows, unless something else reads it too.
+Afterwards no product on many rows reads a constant by rows, unless something else reads it too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.ir import program as ir
+from graphc.ir.dims import Size
 from graphc.ir.layout import is_better_turned, least_rows, memory_of, panel_index, panel_width, single_load
 from graphc.ir.target import Target
 from graphc.ir.types import TensorType
 
+MANY = 16  # panels, of which one may be nearly empty
 LINE = 64  # bytes: what all memory of programs is aligned at, so that a vector of any target is within one line of the cache
 
 
@@ -58,27 +60,36 @@ def _gains(kernel: ir.Kernel, param: ir.Param, target: Target) -> bool:
     if loads[0].index != (dims.symbol(k.var), dims.symbol(n.var)):
         return False
     width = panel_width(contract.dtype, target)
-    if any(dims.divisor(size) % width for size in (param.type.shape[1], n.start, n.extent)):
+    if dims.divisor(n.start) % width or not _fills(param.type.shape[1], width):
         return False
     rows = dims.substitute(m.extent, {axis.var: 0 for axis in kernel.parallel})
     return isinstance(rows, int) and rows >= least_rows(target) and not is_better_turned(memory_of(kernel, target), contract)
 
 
+def _fills(columns: Size, width: int) -> bool:
+    """Whether the last panel is more than half full, or one of many: it is multiplied as a whole."""
+    return isinstance(columns, int) and (2 * (columns % -width) > -width or columns >= MANY * width)
+
+
 def _type(matrix: TensorType, target: Target) -> TensorType:
     rows, columns = matrix.shape
     width = panel_width(matrix.dtype, target)
-    return TensorType(matrix.dtype, (dims.floordiv(columns, width), rows, width))
+    return TensorType(matrix.dtype, (dims.floordiv(dims.add(columns, width - 1), width), rows, width))
 
 
 def _buffer(buffer: ir.Buffer, matrix: TensorType, target: Target) -> ir.Buffer:
     """The matrix of a constant as panels, at a line of the cache: a vector is within one then."""
     kind = _type(matrix, target)
     panels, rows, width = kind.shape
-    values = buffer.value.reshape(rows, panels, width).transpose(1, 0, 2)
-    memory = np.empty(values.nbytes + LINE, np.uint8)
+    values = buffer.value
+    size = panels * rows * width * values.itemsize
+    memory = np.empty(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
-    laid_out = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    laid_out[...] = values
+    laid_out = memory[start : start + size].view(values.dtype).reshape(panels, rows, width)
+    whole, rest = divmod(values.shape[1], width)
+    laid_out[:whole] = values[:, : whole * width].reshape(rows, whole, width).transpose(1, 0, 2)
+    if rest:
+        laid_out[whole, :, :rest], laid_out[whole, :, rest:] = values[:, whole * width :], 0
     return replace(buffer, type=kind, value=laid_out)
 
 

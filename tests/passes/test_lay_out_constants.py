@@ -46,6 +46,18 @@ def test_bits_are_those_of_the_plain_product(dtype: Any) -> None:
                 np.testing.assert_array_equal(constant(a), variable(a), err_msg=f"{m} x {k} x {count * width}")
 
 
+@pytest.mark.parametrize("dtype", [float32, float64])
+def test_the_last_panel_is_filled_up(dtype: Any) -> None:
+    width = panel_width(dtype, TARGET)
+    for m in (ROWS, 13, 49):
+        for columns, k in ((width - 1, 3), (width + width // 2 + 1, STEPS + 9), (20 * width + 1, 20), (20 * width - 3, 40)):
+            a, b = numbers(m, k, dtype=dtype.numpy), numbers(k, columns, dtype=dtype.numpy, seed=1)
+            for end in (lambda c: c, lambda c: gx.maximum(c + 1, 0)):
+                constant, variable = compiled(gx.constant, a, b, end), compiled(gx.variable, a, b, end)
+                assert panels(constant) == [(-(-columns // width), k, width)]
+                np.testing.assert_array_equal(constant(a), variable(a), err_msg=f"{m} x {k} x {columns}")
+
+
 def test_convolutions_read_panels() -> None:
     image, kernel = numbers(1, 9, 9, 5), numbers(3, 3, 5, 2 * WIDTH, seed=1)
     x = gx.placeholder("x", image.shape, "float32")
@@ -76,7 +88,7 @@ def test_only_where_every_reader_gains() -> None:
         assert panels(compiled(weights, a, np.abs(b))) == [(1, 40, WIDTH)]
     for other in (
         compiled(gx.constant, a[: ROWS - 1], b),  # few rows
-        compiled(gx.constant, a, b[:, 1:]),  # columns beyond the last panel
+        compiled(gx.constant, a, b[:, : WIDTH // 2]),  # half a panel
         compiled(gx.constant, a, b, lambda c: c.T + 1),  # the result is turned, so it is on the left
     ):
         assert panels(other) == []

@@ -146,8 +146,8 @@ class _Contraction:
 
     @property
     def whole_vectors(self) -> bool:
-        """Whether the columns fill all vectors, so that every result can be stored in place."""
-        return dims.divisor(self.contract.n.extent) % self.lanes == 0
+        """Whether the columns fill all tiles, so that every result can be stored in place. Panels are read as wide as they are."""
+        return dims.divisor(self.contract.n.extent) % (self.lanes if self.panels is None else self.panel) == 0
 
     # --- scratch ---
 
@@ -207,7 +207,7 @@ class _Contraction:
     def _parts(self) -> tuple[str, ...]:
         """The library's functions that the columns of a strip need."""
         n = self.contract.n.extent
-        if self.whole_panels:
+        if self.whole_panels or self.panels is not None:
             return ("strip",)
         if not isinstance(n, int):
             return "strip", "last"
@@ -292,10 +292,14 @@ class _Contraction:
             whole = f"{udiv}(columns, {self.panel})*{self.panel}"
             first = f"{first} + {whole}" if first else whole
             places = (scratch, width, f"{forward}({results}, {first})", width)
+        columns = "columns"
+        if self.panels is not None and not self.whole_panels:  # a last panel of any width is read as if one column were missing
+            line(4, f"filled = {udiv}(columns + {self.panel - 1}, {self.panel})*{self.panel}")
+            columns = f"filled - {least}(filled - columns, 1)"
         ahead = self._print_ahead()
         table = () if self.placed is None else ("places",)
         for part in self._parts():
-            of = ("bottom - top", left, stride, panels, "columns", "steps", *places, "step0 - k_start", ahead, *table)
+            of = ("bottom - top", left, stride, panels, columns, "steps", *places, "step0 - k_start", ahead, *table)
             line(4, self.call(f"{part}_{self.way}", *of, source=self._in_place() if part == "strip" else None))
         if not self.turned:
             self._print_epilogue(results, run)
@@ -325,7 +329,8 @@ class _Contraction:
     def _print_right(self, panels: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
         if self.panels is not None:
-            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), panels))
+            whole = f"{printer.intrinsic('udiv')}(columns, {self.panel})"
+            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), whole, panels))
             return
         if self.right is not None:
             by_rows = self.right.inner == 1

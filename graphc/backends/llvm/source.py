@@ -46,7 +46,7 @@ MASKED = 4  # bytes of an element from which on a load or a store of some lanes 
 
 _TAKEN = re.compile(  # names that the source gives to other things
     r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here|lane|stop)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|point|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
+    r"strip.*|(lay_out|pack_|last_)\w*|run|point|filled|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 

@@ -28,7 +28,7 @@ ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of
 PLACES_ARGUMENTS = "ptiip"  # the operand, the places of its k, the number of k, of columns, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
 TURN_ARGUMENTS = "piiipi"  # results, their row, the number of rows, of columns, where they go, the distance of columns there
-POINT_ARGUMENTS = "pip"  # the first panel, the distance between panels, the memory of the header
+POINT_ARGUMENTS = "piip"  # the first panel, the distance between panels, the number of whole ones, the memory of the header
 
 
 def few(source: str, target: Target) -> int:
@@ -68,10 +68,10 @@ def write_lay_out(module: ir.Module, target: Target, itemsize: int, name: str) -
 
 
 def write_point(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
-    """The header alone, for whole panels that lie elsewhere."""
+    """The header alone, for panels of two vectors that lie elsewhere; so has the last one, whatever its columns."""
     w = TileWriter(module, target, itemsize, name, POINT_ARGUMENTS)
-    first, distance, place = w.args
-    _write_header(w, place, first, word(2 * w.lanes), distance, first)
+    first, distance, whole, place = w.args
+    _write_header(w, place, first, word(2 * w.lanes), distance, w.at(first, w.build.mul(distance, whole)))
     w.build.ret_void()
 
 
