@@ -335,9 +335,9 @@ MANY = 512  # the same channels first: 1.1 to 1.3 times as fast with 96 to 256 c
 VECTOR = 16  # elements of a vector, as far as rows of places are judged by whether they fill some
 
 
-def _fills(size: Size) -> bool:
-    """Whether a row of places, or of channels, fills two thirds of its vectors."""
-    return isinstance(size, int) and 3 * size >= 2 * VECTOR * -(-size // VECTOR)
+def _filled(size: Size) -> float:
+    """The share of its vectors that a row of places, or of channels, fills; 0 where it is not known."""
+    return size / (VECTOR * -(-size // VECTOR)) if isinstance(size, int) and size else 0.0
 
 
 def _worth(stride: Counts, first: bool) -> int:
@@ -461,7 +461,8 @@ def _convolve(
     kernel, inner, outer = _kernel(w.shape, first)
     nd, n, here = len(kernel), x.shape[0], dims.product(size)
     each = dims.floordiv(outer, groups)
-    by_rows = first and groups == 1 and stride[-1] == 1 and _fills(size[-1]) and not _fills(outer)
+    by_rows = first and groups == 1 and stride[-1] == 1 and 3 * _filled(size[-1]) >= 2 and dims.product(kernel) != 1
+    by_rows = by_rows and _filled(size[-1]) > _filled(outer)
     if groups == 1 or (not first and inner != 1):
         x, before = _framed(x, kernel, stride, dilation, before, size, first, _worth(stride, first))
         by_rows = by_rows and _inside(x.shape[2:], kernel, stride, dilation, before, size)
