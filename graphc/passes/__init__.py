@@ -24,6 +24,7 @@ from graphc.passes.fusion import parse  # noqa: F401  it registers how plans are
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.join_rows import join_rows
 from graphc.passes.lay_out_constants import lay_out_constants
 from graphc.passes.merge_loops import merge_loops
 from graphc.passes.plan_buffers import plan_buffers
@@ -62,12 +63,13 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     split_reductions,  # before expand_math, which writes what users declare as combinations
     expand_math,
     split_loops,
+    join_rows,      # after split_loops: rows of which no element asks where it lies
     lay_out_constants,  # last: how a product's operands lie is known when nothing changes its code any more
 )  # fmt: skip
 
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead",
     "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
-    "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify",
-    "simplify_fast", "specialize", "split_loops", "split_reductions", "widen",
+    "join_rows", "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules",
+    "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions", "widen",
 ]  # fmt: skip

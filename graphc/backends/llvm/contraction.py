@@ -146,7 +146,7 @@ class _Contraction:
 
     @property
     def whole_vectors(self) -> bool:
-        """Whether the columns fill all tiles, so that every result can be stored in place. Panels are read as wide as they are."""
+        """Whether the columns fill all tiles, so that every result can be stored in place. Constant panels are never cut."""
         return dims.divisor(self.contract.n.extent) % (self.lanes if self.panels is None else self.panel) == 0
 
     # --- scratch ---
@@ -329,8 +329,8 @@ class _Contraction:
     def _print_right(self, panels: str) -> None:
         contract, line, printer = self.contract, self.line, self.printer
         if self.panels is not None:
-            whole = f"{printer.intrinsic('udiv')}(columns, {self.panel})"
-            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), whole, panels))
+            count = f"{printer.intrinsic('udiv')}(columns, {self.panel})"
+            line(3, self.call("point", self.memory(self.panels), printer.size(self.panels.inner), count, panels))
             return
         if self.right is not None:
             by_rows = self.right.inner == 1

@@ -36,6 +36,7 @@ INTERLEAVED = 4  # vectors that run side by side through a long chain of instruc
 LONG = 12  # statements that make one
 STRIPS = 2  # of lanes in one turn, where code is long and their number unknown: LLVM loads its constants anew in each turn
 MANY_REGISTERS = 32  # that hold what four vectors of a long chain need; with 16 most of it would go to memory and back
+MOST_MASKED = 8  # vectors of a loop, up to which the elements that do not fill one are computed under a mask, not one by one
 UNROLLED = 16  # loops of at most as many turns are written out, so that the loop around them becomes vectors
 WRITTEN_IN_ALL = 1024  # of all such loops inside one: LLVM's time grows with the square of the block that they become
 WRITTEN = 256  # statements that this may make: more fill the cache of instructions, and the compiler's time
@@ -198,6 +199,7 @@ class _Function:
             back = builder.branch(head)
             if not stays:
                 self.written_out(back, start, stop, step, body)
+                self.masked(back, start, stop, step, body)
             elif isinstance(start, ir.Constant) and isinstance(stop, ir.Constant):
                 _mark(back, "llvm.loop.vectorize.followup_vectorized", builder.module.add_metadata(["llvm.loop.unroll.full"]))
             if not self.exits and sum(count for _, count in self.written) > WRITTEN_IN_ALL:
@@ -221,6 +223,15 @@ class _Function:
                 self.turns = turns
                 _mark(back, "llvm.loop.unroll.full")
                 self.written.append((back, turns * _statements(body)))
+
+    def masked(self, back: Any, start: Any, stop: Any, step: Any, body: list[ast.stmt]) -> None:
+        """Mark a short loop of a long chain whose turns fill no vectors, and no half of one at the end, where there are masks."""
+        straight = all(isinstance(s, (ast.Assign, ast.Expr)) for s in body)
+        known = all(isinstance(n, ir.Constant) for n in (start, stop, step)) and step.constant == 1
+        if known and straight and len(body) > LONG and self.target.masks and "llvm.loop" not in back.metadata:
+            turns, lanes = stop.constant - start.constant, self.target.lanes(4)
+            if 1 < turns < MOST_MASKED * lanes and turns % (lanes // 2):
+                _mark(back, "llvm.loop.vectorize.predicate.enable", ir.Constant(ir.IntType(1), 1))
 
     def interleaved(self, back: Any, body: list[ast.stmt]) -> None:
         """Mark a long chain in the outermost loop, which has many turns."""
