@@ -5,6 +5,7 @@
     docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
+    docs/compression.md    its blocks `conditions`, `digits` and `fashion`, from docs/compression.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
     docs/onnx.md           its blocks `operators` and `not saved`
@@ -45,7 +46,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
-from benchmarks import onnx_models, report, training  # noqa: E402
+from benchmarks import compression, onnx_models, report, training  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 from graphc.ir.types import TupleType  # noqa: E402
@@ -643,6 +644,15 @@ def performance() -> str:
     return fill(text, "training", training.table(json.loads((DOCS / "training.json").read_text(encoding="utf-8"))))
 
 
+def smaller_models() -> str:
+    """The text of docs/compression.md, its tables from what `benchmarks/compression.py` measured."""
+    figures = json.loads((DOCS / "compression.json").read_text(encoding="utf-8"))
+    text = fill((DOCS / "compression.md").read_text(encoding="utf-8"), "conditions", compression.conditions(figures))
+    for data in ("digits", "fashion"):
+        text = fill(text, data, compression.table(figures, data))
+    return text
+
+
 def fill(text: str, name: str, block: str) -> str:
     """A text with its generated block `name` replaced. Raises ValueError where there is no such block."""
     start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
@@ -664,6 +674,7 @@ def pages() -> dict[Path, str]:
         DOCS / "operations.md": vocabulary(),
         readme: fill(readme.read_text(encoding="utf-8"), "bench", bench_block()),
         DOCS / "performance.md": performance(),
+        DOCS / "compression.md": smaller_models(),
         DOCS / "inspection.md": inspection(),
         DOCS / "extend.md": extend(),
         DOCS / "onnx.md": onnx_page(),

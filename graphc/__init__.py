@@ -314,6 +314,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "prune",
     "ptp",
     "quantile",
     "quantize",
@@ -408,11 +409,11 @@ __all__ = [
 ]  # fmt: skip
 
 _LATER = ("compression", "data", "fft", "layers", "metrics", "models", "onnx", "stats")  # loaded when they are asked for
-_FROM = {"quantize": "compression"}  # what they hold that has its name here too
+_FROM = {"prune": "compression", "quantize": "compression"}  # what they hold that has its name here too
 
 if TYPE_CHECKING:  # to a type checker the module has the names it has
     from graphc import compression, data, fft, layers, metrics, models, onnx, stats
-    from graphc.compression import quantize
+    from graphc.compression import prune, quantize
 else:
     _unknown = advice.unknown_in_module(__name__, __all__)
 

@@ -11,7 +11,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.compression.calibration import METHODS, Seen
-from graphc.compression.symbols import Product, products, replaced
+from graphc.compression.symbols import Product, check_names, name_of, products, replaced
 from graphc.data.trees import leaves, mapped
 from graphc.layers.layer import calls
 from graphc.layers.products import Product as ProductLayer
@@ -74,7 +74,7 @@ def _quantized_model(
     model: gx.models.Model, data: Any, how: tuple[str, float], trainable: bool, skip: Sequence[str]
 ) -> gx.models.Model:
     known = {path: layer for path, layer in model.walk() if isinstance(layer, ProductLayer)}
-    _check_names(skip, [name for path, layer in known.items() for name in (path, layer.name)], "layers")
+    check_names("quantize", skip, [name for path, layer in known.items() for name in (path, layer.name)], "layers")
     chosen = [path for path, layer in known.items() if path not in skip and layer.name not in skip]
     if not chosen:
         raise gx.errors.InputError(
@@ -109,12 +109,10 @@ def _quantized_model(
 def _make_integer(layer: ProductLayer) -> None:
     """Write a layer's kernel as integers."""
     kernel = layer._own["kernel"]
-    value = np.where(layer._own["kernel_mask"].value, kernel.value, 0) if layer.pruned else kernel.value
-    whole, scale = integers(value, layer.channels)
+    whole, scale = integers(kernel.value, layer.channels)
     assert layer.quantization is not None
     layer.quantization = Quantization(layer.quantization.dtype)
     layer.pruned = False
-    layer._own.pop("kernel_mask", None)
     layer._regularizers.pop("kernel", None)
     layer._own["kernel"] = gx.variable(whole, name=kernel.name)
     layer._own["kernel_scale"] = gx.variable(scale, name=f"{kernel.name}_scale")
@@ -178,22 +176,13 @@ def _float(a: Any) -> Array:
     return found.astype(np.float32) if found.dtype == np.float64 else found
 
 
-def _check_names(skip: Sequence[str], known: Sequence[str], what: str) -> None:
-    for name in skip:
-        if name not in known:
-            raise gx.errors.InputError(
-                f"quantize: skip names {name!r}, which is none of the {what}", where=gx.errors.caller(),
-                hint="there are " + ", ".join(dict.fromkeys(known)),
-            )  # fmt: skip
-
-
 # --- symbols ---------------------------------------------------------------------------------------------------------
 
 
 def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainable: bool, skip: Sequence[str]) -> Any:
     found = products(leaves(outputs))
-    names = {p: _name(p, i) for i, p in enumerate(found)}
-    _check_names(skip, list(names.values()), "weights")
+    names = {p: name_of(p, i) for i, p in enumerate(found)}
+    check_names("quantize", skip, list(names.values()), "weights")
     chosen = [p for p in found if names[p] not in skip]
     if not chosen:
         raise gx.errors.InputError(
@@ -231,12 +220,6 @@ def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainabl
 
     made = iter(replaced(leaves(outputs), chosen, lambda p, side, x: weight(p, x) if side == p.side else given(p, x)))
     return mapped(outputs, lambda _: next(made))
-
-
-def _name(product: Product, number: int) -> str:
-    """The name of the only variable in a weight, or a number."""
-    variables = [n for n in gx.ir.Graph((), (product.weight,)).nodes if isinstance(n, gx.Variable)]
-    return variables[0].name if len(variables) == 1 else f"weight{number}"
 
 
 def _seen(chosen: Sequence[Product], feeds: Sequence[Mapping[Tensor, Any]]) -> dict[Tensor, Seen]:

@@ -77,3 +77,19 @@ def replaced(
         return gx.ir.graph.on_inputs(node, inputs)
 
     return gx.ir.graph.substitute(outputs, {}, change)
+
+
+def name_of(product: Product, number: int) -> str:
+    """The name of the only variable in a weight, or a number."""
+    variables = [n for n in gx.ir.Graph((), (product.weight,)).nodes if isinstance(n, gx.Variable)]
+    return variables[0].name if len(variables) == 1 else f"weight{number}"
+
+
+def check_names(function: str, skip: Sequence[str], known: Sequence[str], what: str) -> None:
+    """An error for a name that is none of those known."""
+    for name in skip:
+        if name not in known:
+            raise gx.errors.InputError(
+                f"{function}: skip names {name!r}, which is none of the {what}", where=gx.errors.caller(),
+                hint="there are " + ", ".join(dict.fromkeys(known)),
+            )  # fmt: skip

@@ -35,7 +35,7 @@ class Product(Layer):
     """A layer that multiplies its input with a kernel.
 
     quantization: how, where integers stand for floats; a state "input_scale" belongs to it, and "kernel_scale" to a kernel of
-    integers. pruned: whether the state "kernel_mask" says which elements of the kernel count; the others are 0, and stay it.
+    integers. pruned: whether elements of the kernel that are 0 stay it in training.
     """
 
     channels = -1  # the axis of the kernel along which each output channel has a scale of its own
@@ -69,11 +69,15 @@ class Product(Layer):
             return gx.dequantize_linear(kernel, scale, axis=self.channels)
         weight: Tensor = self.variable("kernel", shape, initial, regularizer=regularizer)
         if self.pruned:
-            mask = self.variable("kernel_mask", shape, "ones", trainable=False, dtype="bool")
-            weight = gx.where(mask, weight, gx.zeros((), weight.dtype))
+            weight = kept(weight)
         if given is not None:
             weight = gx.fake_quantize(weight, scale_of(weight, self.channels), axis=self.channels)
         return weight
+
+
+def kept(weight: Tensor) -> Tensor:
+    """Weights of which those that are 0 get no gradient: they stay 0."""
+    return gx.where(weight != 0, weight, gx.zeros((), weight.dtype))
 
 
 def scale_of(kernel: Tensor, axis: int) -> Tensor:

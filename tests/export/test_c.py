@@ -92,6 +92,24 @@ def test_a_training_step_learns_with_the_same_bits(blocked: bool, tmp_path: Path
 
 
 @needs_compiler
+@pytest.mark.parametrize("blocked", [True, False], ids=["tiles", "small"])
+def test_a_quantised_model_has_int8_weights_and_the_same_bits(blocked: bool, tmp_path: Path) -> None:
+    with gx.layers.seeded(1):
+        model = gx.models.Sequential([
+            gx.layers.Conv2D(6, 3, padding="same", activation="relu", input_shape=(6, 6, 3)), gx.layers.MaxPool(2),
+            gx.layers.Flatten(), gx.layers.Dense(17, activation="relu"), gx.layers.Dense(3),
+        ])  # fmt: skip
+    data = np.random.default_rng(2).normal(size=(9, 6, 6, 3)).astype("float32")
+    x = gx.layers.Input((6, 6, 3))
+    f = gx.compile([x], gx.quantize(model, data)(x, training=False), name="net")
+    library = written(f, tmp_path, blocked=blocked)
+    assert "int8_t" in "".join(file.read_text() for file in tmp_path.glob("*.h"))
+    state = state_of(f, library)
+    for count in (9, 1):
+        assert_same_bits(library([data[:count]], {"batch": count}, state), [f(data[:count])])
+
+
+@needs_compiler
 def test_loops_choices_and_random_numbers(tmp_path: Path) -> None:
     x, n = gx.placeholder("x", (6,), "float32"), gx.placeholder("n", (), "int64")
     w = gx.constant(np.random.default_rng(0).normal(size=(6, 6)).astype("float32"))

@@ -20,15 +20,17 @@ of the right operand's columns. Sums wrap, so their order does not matter: resul
 from __future__ import annotations
 
 from dataclasses import replace
+from math import gcd
 from typing import TYPE_CHECKING
 
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.packing import Packing, Walk, along
 from graphc.backends.llvm.tiles.library import library_function, native
 from graphc.backends.llvm.tiles.pack import HEADER
+from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.layout import tallest
-from graphc.ir.program import RUN, Block, Contract
+from graphc.ir.program import RUN, Block, Contract, Load
 from graphc.ir.scalar import Const, Let, Ref
 from graphc.ir.types import DType
 
@@ -43,6 +45,14 @@ def narrow(block: Block, dtype: DType) -> Block | None:
     match block:
         case Block((*body, Let(name, to, "cast", (given,))), Ref(value)) if name == value and to == dtype == t.int32:
             return Block(tuple(body), given) if given.dtype in BYTES else None
+    return None
+
+
+def single(block: Block) -> Load | None:
+    """The load that is all of an operand's code."""
+    match block:
+        case Block((Load(name, guard=None) as load,), Ref(value)) if name == value:
+            return load
     return None
 
 
@@ -153,15 +163,20 @@ class DotPrinter:
         line(4, f"wide = {least}(columns - panel0, {self.panel})")
         line(4, f"row = {printer.intrinsic('select')}(wide <= {self.lanes}, {self.lanes}, {self.panel})")
         line(4, f"tile_panel = {forward}(tile_panels, panel0*tile_words*{group})")
+        k, whole = contract.k.extent, "step0"
+        if single(self.right) is not None:
+            whole = f"step0 + {udiv}(steps, {group})*{group}"
+            self._print_words()
+            if isinstance(k, int) and k % group == 0:
+                return
         step = f"({contract.k.var}_here - step0)"
         column = f"({contract.n.var}_here - column0 - panel0)"
         spot = f"({udiv}({step}, {group})*row + {column})*{group} + ({step} - {udiv}({step}, {group})*{group})"
         first = "column0 + panel0"
         columns = Walk(contract.n.var, first, f"{first} + wide", contract.n.start)
-        steps = Walk(contract.k.var, "step0", "step0 + steps", contract.k.start)
+        steps = self._steps() if whole == "step0" else Walk(contract.k.var, whole, "step0 + steps", contract.k.start)
         order = (steps, columns) if along(self.right, contract.n.var, contract.k.var) else (columns, steps)
         self._pack(self.right, order, self.kinds[1], f"{self.store()}(tile_panel, {spot}, %)")
-        k = contract.k.extent
         if not isinstance(k, int) or k % group:
             zero = printer.const(Const(0, self.kinds[1]))
             line(4, f"for tile_k in range(steps, tile_words*{group}):")
@@ -169,12 +184,37 @@ class DotPrinter:
             spot = f"((tile_words - 1)*row + tile_n)*{group} + (tile_k - (tile_words - 1)*{group})"
             line(6, f"{self.store()}(tile_panel, {spot}, {zero})")
 
+    def _print_words(self) -> None:
+        """Print the loops that write whole groups of k, a word at once, of an operand that is memory."""
+        contract, line, printer, group = self.contract, self.line, self.printer, self.group
+        load, width = single(self.right), 32 // self.group
+        assert load is not None
+        both, either, shift = (printer.intrinsic(name) for name in ("iand", "ior", "shl"))
+        to, mask = printer.cast(t.int32), printer.const(Const((1 << width) - 1, t.int32))
+        line(4, f"tile_words_at = {self.at(t.int32)}(scratch + {HEADER} + panel0*tile_words*4)")
+        line(4, f"for tile_word in range(0, {printer.intrinsic('udiv')}(steps, {group})):")
+        line(5, "for tile_n in range(0, wide):")
+        parts = []
+        for i in range(group):
+            k = dims.add(dims.symbol("%step0"), dims.add(dims.mul(dims.symbol("%tile_word"), group), i))
+            n = dims.add(dims.add(dims.symbol("%column0"), dims.symbol("%panel0")), dims.symbol("%tile_n"))
+            index = tuple(dims.substitute(at, {contract.k.var: k, contract.n.var: n}) for at in load.index)
+            line(6, f"tile_{i} = {to}({printer.load(load.buffer, index)})")
+            part = f"tile_{i}" if i == group - 1 else f"{both}(tile_{i}, {mask})"
+            parts.append(f"{shift}({part}, {printer.const(Const(i * width, t.int32))})" if i else part)
+        value = parts[0]
+        for part in parts[1:]:
+            value = f"{either}({value}, {part})"
+        line(6, f"{self.store()}(tile_words_at, tile_word*row + tile_n, {value})")
+
+    def _steps(self) -> Walk:
+        """The loop over a run of k; its pieces have equal length where no partial ones occur."""
+        k = self.contract.k
+        return Walk(k.var, "step0", "step0 + steps", k.start, gcd(self.run, k.extent) if isinstance(k.extent, int) else 0)
+
     def _print_left(self) -> None:
         contract = self.contract
-        order = (
-            Walk(contract.m.var, "top", "bottom", contract.m.start),
-            Walk(contract.k.var, "step0", "step0 + steps", contract.k.start),
-        )
+        order = (Walk(contract.m.var, "top", "bottom", contract.m.start), self._steps())
         spot = f"({contract.m.var}_here - top)*{self.run} + ({contract.k.var}_here - step0)"
         self._pack(self.left, order, self.kinds[0], f"{self.store()}(tile_left, {spot}, %)", self.shifted)
 
