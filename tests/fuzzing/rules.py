@@ -17,7 +17,9 @@ from graphc.ir.operation import Pointwise, operations
 ELEMENTWISE = [
     op
     for op in operations()
-    if isinstance(op.lowering, Pointwise) and op.lowering.elementwise and op.name not in ("astype", "bitcast", "where")
+    if isinstance(op.lowering, Pointwise)
+    and op.lowering.elementwise
+    and op.name not in ("astype", "bitcast", "where", "dequantize")  # the last takes no numbers
 ]
 
 
