@@ -20,13 +20,13 @@ from graphc.compile import kept
 from graphc.compile.arguments import Arguments
 from graphc.compile.outputs import form_of
 from graphc.errors import GraphError, InputError, caller
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Node, rebuild
 from graphc.ir.names import collected
 from graphc.ir.program import Program
 from graphc.ir.signature import Signature, signature_of
 from graphc.ir.state import STATE
 from graphc.ir.target import HOST, Target, find_target
-from graphc.ops import Variable
+from graphc.ops import Variable, constant
 from graphc.passes.fusion.plan import Plan
 from graphc.progress import Progress
 from graphc.progress import progress as shown
@@ -328,7 +328,8 @@ class Compiled:
         target    the processor whose instructions programs may count on (fused multiply-add); the program's if not given, and
                   for WebAssembly "wasm32", which has none of that. "thumbv7em" is a Cortex-M4 or M7, "thumbv7m" an M3
         sizes     symbolic sizes that become numbers; the others are arguments
-        weights   where the values that variables have now go: "array", into the code, "file" of bytes, or None, nowhere
+        weights   where the values that variables have now go: "array", into the code, "file" of bytes, or None, nowhere.
+                  "constant" makes those that no call changes part of the program, which then needs no memory for them
         small     products of matrices element by element: less code and memory, and slower; what the target is if not given
         fast      whether a product and a sum may be rounded twice where the program rounds once: faster on processors without fma
         compiler  the command of a compiler of C for "object" and "wasm"; zig's if not given (`pip install 'graphc[export]'`)
@@ -348,8 +349,13 @@ class Compiled:
 
         if target is None:
             target = "wasm32" if language == "wasm" else self.target
+        declared = self.declared
+        if weights == "constant":
+            changed = {v for v, _ in declared.updates}
+            fixed: dict[Node, Node] = {v: constant(v.value) for v in self.variables.values() if v not in changed}
+            declared, weights = rebuild(declared, lambda node: fixed.get(node, node)), "array"
         return export(
-            self.declared, folder, {name: v.value for name, v in self.variables.items()}, passes=self._passes, target=target,
+            declared, folder, {name: v.value for name, v in self.variables.items()}, passes=self._passes, target=target,
             language=language, name=name, sizes=sizes, weights=weights, small=small, fast=fast, compiler=compiler,
             form=self._form,
         )  # fmt: skip

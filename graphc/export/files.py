@@ -40,7 +40,8 @@ def export(
             f"export: there is no language {language!r}", where=caller(), hint='language="c", "object" or "wasm"'
         )
     if weights not in WEIGHTS:
-        raise InputError(f"export: weights={weights!r} is not known", where=caller(), hint='it is "array", "file" or None')
+        hint = 'it is "array", "constant", "file" or None'
+        raise InputError(f"export: weights={weights!r} is not known", where=caller(), hint=hint)
     if compiler is not None and language == "c":
         raise InputError("export: C is not compiled", where=caller(), hint='compiler= goes with language="object" or "wasm"')
     name = declared.name if name is None else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import re
 import subprocess
@@ -68,6 +69,32 @@ def test_memory_of_a_device_is_what_the_program_says(tmp_path: Path) -> None:
     counts = re.findall(r"^    (\w+) \w+\[(\d+)\];$", header.split("memory for the variables")[1], re.MULTILINE)
     held = sum(int(count) * {"float": 4, "int64_t": 8}[kind] for kind, count in counts)
     assert held == there.memory.at().variables == sum(v.value.nbytes for v in learn.variables.values())
+
+
+def test_weights_that_are_constants_need_no_memory(tmp_path: Path) -> None:
+    """A program that names digits, without variables; one that changes a variable keeps it, and it alone."""
+    needs("here")
+    e = example()
+    _, classify = e.network("cnn")
+    classify.export(tmp_path, weights="constant", target="thumbv7em", fast=True)
+    assert "classify_variables" not in (tmp_path / "classify.h").read_text()
+    classify.export(tmp_path, weights="constant")
+    (compiler, *more), *_ = filter(None, map(e.installed, e.BOARDS["here"].compilers))
+    command = [compiler, *more, *e.STRICT.split(), "-O1", "-march=native", "-shared", "-fPIC", "classify.c", "-o", "classify.so"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    library = ctypes.CDLL(str(tmp_path / "classify.so"))
+    library.classify_arena_bytes.restype = ctypes.c_size_t
+    arena = np.empty(library.classify_arena_bytes() // 8 + 1)
+    for few in e.digits()[1][:20].reshape(-1, e.BATCH, 65):
+        pixels, named = np.ascontiguousarray(few[:, :64]), np.zeros(e.BATCH, np.int64)
+        structs = [(ctypes.c_void_p * 1)(a.ctypes.data) for a in (pixels, named)]
+        assert library.classify(*structs, ctypes.c_void_p(arena.ctypes.data), ctypes.c_size_t(arena.nbytes)) == 0
+        np.testing.assert_array_equal(named, classify(pixels))
+    x = gx.placeholder("x", (3,), "float32")
+    w, count = gx.variable(np.arange(3, dtype="float32"), name="w"), gx.variable(np.int64(0), name="count")
+    gx.compile([x], x * w, updates={count: count + 1}, name="program").export(tmp_path, weights="constant")
+    header = (tmp_path / "program.h").read_text()
+    assert re.findall(r"^    \w+ \*(\w+);", header.split("program_outputs;")[1], re.MULTILINE) == ["count"]
 
 
 def test_symbolic_sizes_have_no_macros_of_memory(tmp_path: Path) -> None:
