@@ -140,6 +140,7 @@ console.log(JSON.stringify([
   thrown(() => program.run({ x, y: [] }, { m: 0 })),
   thrown(() => program.run({ x, y }, { k: 1 })),
   thrown(() => program.run({ x, y }, { m: -1 })),
+  thrown(() => program.run({ x, y }, { m: 2 ** 32 + 1 })),
   thrown(() => { program.variables.calls = [1, 2]; }),
   thrown(() => { program.variables.nothing = 1; }),
   Number(program.variables.calls),
@@ -148,7 +149,7 @@ console.log(JSON.stringify([
     *errors, calls = found
     assert [e[:2] for e in errors[:-1]] == [["ProgramError", code] for code in (
         "NULL_POINTER", "BAD_INPUT", "BAD_INPUT", "BAD_INPUT", "BAD_INPUT", "BAD_INPUT", "BAD_INPUT", "BAD_SIZE", "BAD_SIZE",
-        "BAD_SIZE", "BAD_SIZE", "BAD_INPUT",
+        "BAD_SIZE", "BAD_SIZE", "BAD_SIZE", "BAD_INPUT",
     )]  # fmt: skip
     assert errors[0][2] == "scaled: input y is missing" and "a Float32Array, got a Float64Array" in errors[2][2]
     assert errors[4][2] == "scaled: input y needs int64[2*m, m], 2 elements where m = 1, n = 1, got 3"
@@ -165,6 +166,20 @@ const none = program.run({ x: [] });
 console.log(JSON.stringify([sums, Object.values(none)[0].length, thrown(() => program.run({ x: { length: 1 } }))[1]]));
 """)
     assert found == [[10, 3_000_000, 10], 0, "BAD_INPUT"]
+
+
+@needs_node
+def test_sizes_that_make_no_array_are_refused(tmp_path: Path) -> None:
+    n, m = gx.dim("n"), gx.dim("m")
+    x = gx.placeholder("x", (n,), "float32")
+    y = gx.placeholder("y", (m,), "float32")
+    f = gx.compile([x, y], [gx.ones((1000 * n, 1000 * m), "float32") * gx.sum(x), gx.ones((n - 3,))], name="program")
+    f.export(tmp_path, language="wasm")
+    found = in_node(tmp_path, "program", """
+const call = (n, m) => thrown(() => program.run({ x: new Float32Array(n), y: new Float32Array(m) }))?.[1];
+console.log(JSON.stringify([call(4, 2) ?? null, call(2, 2), call(1000, 1000), call(4, 2) ?? null]));
+""")
+    assert found == [None, "BAD_SIZE", "BAD_SIZE", None]
 
 
 @needs_zig

@@ -90,21 +90,19 @@ export class Program {
       }
       return { name: m.name, address: place(count * ARRAYS[m.type].BYTES_PER_ELEMENT), count, type: ARRAYS[m.type] };
     });
-    const args = [], words = [];
+    const args = [];
     const struct = values => {
       if (values.length === 0) return;
       const address = place(4 * values.length);
-      words.push([address, values]);
+      this.#reserve(top);
+      new Uint32Array(this.#exports.memory.buffer, address, values.length).set(values);
       args.push(address);
     };
     struct(PROGRAM.sizes.map(n => s[n]));
-    const told = args.slice();
+    this.#answer(this.#exports[`${PROGRAM.name}_check`](...args));  // first: no array has fewer than 0 elements
+    const need = this.#exports[`${PROGRAM.name}_arena_bytes`](...args) >>> 0;
     const given = members(PROGRAM.inputs), made = members(PROGRAM.outputs);
     for (const group of [given, made, [...this.#held.values()]]) struct(group.map(m => m.address));
-    this.#reserve(top);
-    for (const [address, values] of words) new Uint32Array(this.#exports.memory.buffer, address, values.length).set(values);
-    this.#answer(this.#exports[`${PROGRAM.name}_check`](...told));
-    const need = this.#exports[`${PROGRAM.name}_arena_bytes`](...told) >>> 0;
     const arena = place(need);
     this.#reserve(top);
     for (const m of given) this.#view(m).set(arrays[m.name]);
@@ -166,7 +164,7 @@ function solved(arrays, sizes) {
   const s = {};
   for (const [name, value] of Object.entries(sizes)) {
     if (!PROGRAM.sizes.includes(name)) throw new ProgramError("BAD_SIZE", `there is no size ${name}`);
-    if (!Number.isSafeInteger(value) || value < 0) throw new ProgramError("BAD_SIZE", `the size ${name} is ${value}`);
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 31) throw new ProgramError("BAD_SIZE", `the size ${name} is ${value}`);
     s[name] = value;
   }
   for (let before = -1; before !== Object.keys(s).length;) {
@@ -175,7 +173,7 @@ function solved(arrays, sizes) {
       if (size in s) continue;
       const offset = count({ ...s, [size]: 0 }), factor = count({ ...s, [size]: 1 }) - offset;
       const found = (arrays[input].length - offset) / factor;
-      if (Number.isSafeInteger(found) && found >= 0) s[size] = found;
+      if (Number.isInteger(found) && found >= 0 && found < 2 ** 31) s[size] = found;
     }
   }
   for (const name of PROGRAM.sizes) {
