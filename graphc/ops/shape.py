@@ -278,6 +278,8 @@ def ensure_shape(x: TensorLike, shape: Any) -> Tensor:
         target = t.as_shape(shape)
     except (TypeError, ValueError, AttributeError):
         raise ShapeError(f"ensure_shape: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
+    if any(isinstance(n, int) and n < 0 for n in target):
+        raise ShapeError(f"ensure_shape: {shape!r} has a negative size", where=caller(), hint="sizes that stay are x.shape's")
     if len(target) == x.ndim and target == x.shape:
         return x
     return ensure_(x, shape=target)
@@ -291,11 +293,15 @@ def _slice_index(i: tuple[Size, ...], x: Shape, start: Shape, step: tuple[int, .
 
 
 def _slice_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], size: tuple[int, ...]) -> Array:
+    return x[_keys(start, step, size)]
+
+
+def _keys(start: tuple[int, ...], step: tuple[int, ...], size: tuple[int, ...]) -> tuple[slice, ...]:
     keys = []
     for a, by, n in zip(start, step, size, strict=True):
         stop = a + by * n
         keys.append(slice(a, stop if stop >= 0 else None, by) if n else slice(0, 0))
-    return x[tuple(keys)]
+    return tuple(keys)
 
 
 def _inside(whole: TensorType, start: Shape, step: tuple[int, ...], size: Shape, text: str) -> list[Requirement]:
@@ -384,7 +390,7 @@ builtin_abs = abs
 def _embed_reference(x: Array, start: tuple[int, ...], step: tuple[int, ...], shape: tuple[int, ...], value: Any) -> Array:
     result = np.full(shape, value, x.dtype)
     if x.size:
-        _slice_reference(result, start, step, x.shape)[...] = x
+        result[_keys(start, step, x.shape)] = x
     return result
 
 
@@ -403,6 +409,7 @@ embed: Op = pointwise(
     samples=(
         Sample(((2, 3),), {"start": (1, 5), "step": (1, -2), "shape": (4, 6), "value": 0}),
         Sample(((2,),), {"start": (1,), "step": (3,), "shape": (6,), "value": 2}),
+        Sample(((),), {"start": (), "step": (), "shape": (), "value": 0}),
     ),
 )
 

@@ -39,8 +39,8 @@ TOLD = {
     "a text that is none of its choices": "node scatternd1 of ScatterND: its attribute reduction is 'most', and may be none, "
     "add, mul, max, min",
     "a sequence where a tensor is": "node (unnamed) of com.microsoft::Gelu: operand 0 is a sequence",
-    "a thousand directions": "node gru1 of GRU: direction=forward needs weights of 1, and these are f32[1000, 6, 3] and "
-    "f32[1000, 6, 2]",
+    "a thousand directions": "node gru1 of GRU: direction=forward is of 1 cells, and its weights are f32[1000, 6, 3] "
+    "and f32[1000, 6, 2]",
     "two operator sets": "the model has the operator sets 21 and 20",
     "operator set 10^9": "operator set 1000000000 is not known",
     "a loop without end that a size needs": "node reshape1 of Reshape: its shape is data: i64[1]",

@@ -266,6 +266,11 @@ def test_a_compiled_function_is_saved_as_it_was_declared() -> None:
     assert operators(to_model(gx.compile([x], gx.exp(x) + 1))) == ["Exp", "Add"]
 
 
+def test_a_sample_of_the_public_functions() -> None:
+    """All of them: bash .ci/onnx"""
+    assert walk.functions(1, 3, "gx.nn.s") == 0
+
+
 def test_a_sample_of_the_walk() -> None:
     """All of it: bash .ci/onnx"""
     for number, op in enumerate(walk.walk.OPERATIONS):

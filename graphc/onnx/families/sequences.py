@@ -34,7 +34,7 @@ def recurrent(call: Call) -> Any:
     direction = call.attr("direction", "forward")
     count = 2 if direction == "bidirectional" else 1
     if (w.shape[0], r.shape[0]) != (count, count):
-        raise call.error(f"direction={direction} needs weights of {count}, and these are {w.type} and {r.type}")
+        raise call.error(f"direction={direction} is of {count} cells, and its weights are {w.type} and {r.type}")
     names = call.attr("activations") or _DEFAULTS[kind] * count
     alphas, betas = list(call.attr("activation_alpha", [])), list(call.attr("activation_beta", []))
     each = len(_DEFAULTS[kind])

@@ -199,7 +199,7 @@ def _scattered(call: Call, place: Any, update: gx.Tensor) -> Any:
             return place.max(update)
         case "min":
             return place.min(update)
-    raise call.error(f"reduction={how} is not read")
+    raise call.error(f"reduction={how} is unknown")
 
 
 @operator("ScatterElements", "Scatter")
