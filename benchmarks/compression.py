@@ -3,6 +3,7 @@
     --data NAME ...    digits and fashion; both by default
     --samples N        images to train with, at most (12000)
     --threads N        of native code (1)
+    --ways NAME ...    measure those whose names contain one of these alone, and put them into the JSON file's rows
     --times            measure nothing but the times, of networks that are not trained, and put them into the JSON file's rows
 
 The network is that of examples/image_classification.py. A model is trained, then each way is taken from it; where that is to be
@@ -51,6 +52,7 @@ def ways(model: Model, x: Array, again: Callable[[Model], Model]) -> dict[str, C
         "int8, percentile": lambda: gx.quantize(model, some, method="percentile"),
         "int8, entropy": lambda: gx.quantize(model, some, method="entropy"),
         "int8, trained": lambda: gx.quantize(again(gx.quantize(model, some, trainable=True))),
+        "magnitude, half zeros, trained": lambda: again(gx.prune(model, 0.5)),
         "magnitude, 80 % zeros": lambda: gx.prune(model, 0.8),
         "magnitude, 80 % zeros, trained": lambda: again(gx.prune(model, 0.8)),
         "2:4, trained": lambda: again(gx.prune(model, method="2:4")),
@@ -60,7 +62,7 @@ def ways(model: Model, x: Array, again: Callable[[Model], Model]) -> dict[str, C
     }
 
 
-def measure(data: str, samples: int, train: bool = True) -> list[dict[str, Any]]:
+def measure(data: str, samples: int, train: bool, chosen: list[str]) -> list[dict[str, Any]]:
     from image_classification import load, network
 
     x, y, x_test, y_test = load(data)
@@ -80,7 +82,7 @@ def measure(data: str, samples: int, train: bool = True) -> list[dict[str, Any]]
         made.fit(x, y, batch_size=64, epochs=more, verbose=0)
         return made
 
-    made = {name: way() for name, way in ways(model, x, again).items()}
+    made = {name: way() for name, way in ways(model, x, again).items() if any(part in name for part in chosen)}
     image = gx.layers.Input((28, 28, 1))
     programs = {name: gx.compile([image], m(image, training=False), progress=False) for name, m in made.items()}
     rows: list[dict[str, Any]] = [{"data": data, "way": name} for name in made]
@@ -146,16 +148,19 @@ def main() -> int:
     parser.add_argument("--data", nargs="+", default=["digits", "fashion"], choices=["digits", "fashion"])
     parser.add_argument("--samples", type=int, default=12_000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--ways", nargs="+", default=[""], metavar="NAME")
     parser.add_argument("--times", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     gx.set_num_threads(options.threads)
-    rows = [row for data in options.data for row in measure(data, options.samples, not options.times)]
-    if options.times and options.json:
+    rows = [row for data in options.data for row in measure(data, options.samples, not options.times, options.ways)]
+    if options.json and (options.times or options.ways != [""]):
         figures = json.loads(options.json.read_text(encoding="utf-8"))
-        new = {(row["data"], row["way"]): row["milliseconds"] for row in rows}
-        for row in figures["rows"]:
-            row["milliseconds"] = new.get((row["data"], row["way"]), row["milliseconds"])
+        kept = {(row["data"], row["way"]): row for row in figures["rows"]}
+        for row in rows:
+            kept[row["data"], row["way"]] = {**kept.get((row["data"], row["way"]), {}), **row}
+        order = list(ways(gx.models.Sequential(), np.zeros(0), lambda m: m))
+        figures["rows"] = sorted(kept.values(), key=lambda row: (row["data"], order.index(row["way"])))
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         return 0
     machine = {

@@ -90,7 +90,8 @@ ELSEWHERE: Mapping[str, str] = {
     "reset_after": "leave it out: the gate resets after the product", "batch_size": "layers.Input(shape, batch_size=32)",
     "seed": "gx.layers.seed(number), before the model is made: all random numbers follow from it",
     "autocast": "compile(mixed_precision=)", "renorm": "leave it out: LayerNorm needs no batch", "lora_rank": "leave it out",
-    "synchronized": "leave it out", "quantization_config": "leave it out", "flash_attention": "leave it out",
+    "synchronized": "leave it out", "flash_attention": "leave it out",
+    "quantization_config": "gx.quantize(model, data), once it is trained",
     "sliding_window": "attention_mask=, where it is called", "attention_axes": "gx.moveaxis before the layer",
     "output_shape": "leave it out: it follows; MultiHeadAttention(output_dim=) is another width", "use_gate": "leave it out",
     "arguments": "functools.partial(function, ...)", "mask": "a layer of your own has compute_mask",
@@ -369,6 +370,11 @@ class Layer:
         """Whether this layer, or one around it that is called now, is not trainable."""
         trace = _TRACE.get()
         return not self.trainable or (trace is not None and any(not layer.trainable for layer in trace.active))
+
+    def is_training(self) -> bool:
+        """Whether it is called for training now."""
+        trace = _TRACE.get()
+        return trace is not None and trace.training
 
     def floats(self, x: Any) -> Tensor:
         """x as floats: what is none becomes of the layer's dtype."""

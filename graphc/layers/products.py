@@ -68,7 +68,7 @@ class Product(Layer):
             scale = self.variable("kernel_scale", (shape[self.channels],), "ones", trainable=False, dtype="float32")
             return gx.dequantize_linear(kernel, scale, axis=self.channels)
         weight: Tensor = self.variable("kernel", shape, initial, regularizer=regularizer)
-        if self.pruned:
+        if self.pruned and self.is_training():
             weight = kept(weight)
         if given is not None:
             weight = gx.fake_quantize(weight, scale_of(weight, self.channels), axis=self.channels)

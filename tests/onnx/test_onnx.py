@@ -171,3 +171,23 @@ def test_sizes_that_must_be_equal_are_asked_for_at_the_call() -> None:
         assert np.array_equal(got, want)
     with pytest.raises(gx.GraphError, match=r"ensure_shape: f32\[1, 2, 2\*\(h//2\), 2\*\(w//2\)\] must be \[1, 2, h, w\]"):
         f(x[:, :, :3])
+
+
+@pytest.mark.parametrize("zeros", [(), ("za",), ("za", "zb"), ("", "zb"), ("rows", "columns")])
+def test_products_of_integers_less_their_zero_points_are_exact(zeros: tuple[str, ...]) -> None:
+    b = RNG.integers(-128, 128, (5, 4)).astype(np.int8)
+    constants = {
+        "b": b, "za": np.uint8(200), "zb": np.int8(-7), "rows": np.array([1, 255, 30], np.uint8),
+        "columns": np.array([1, -128, 127, 0], np.int8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Cast", ["x"], ["a"], to=onnx.TensorProto.UINT8),
+        helper.make_node("MatMulInteger", ["a", "b", *zeros], ["i"]), helper.make_node("Cast", ["i"], ["y"], to=1),
+    ]  # fmt: skip
+    used = {k: v for k, v in constants.items() if k == "b" or k in zeros}
+    x = RNG.integers(0, 256, (3, 5)).astype("f")
+    p, q = (constants[name].astype(np.int64) if name else 0 for name in (*zeros, "", "")[:2])
+    want = (x.astype(np.int64) - (p[:, None] if np.ndim(p) else p)) @ (b.astype(np.int64) - q)
+    f = load(model(nodes, {"x": [3, 5]}, ["y"], used)).compile()
+    assert np.array_equal(f(x)[0], want.astype("f"))
+    assert "matmul_integer(" in str(f.graph)

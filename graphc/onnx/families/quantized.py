@@ -68,16 +68,35 @@ def _less(v: gx.Tensor, zero: gx.Tensor | None, axis: int) -> gx.Tensor:
     return v32 if zero is None else v32 - gx.astype(_along(zero, v.ndim, axis % v.ndim) if zero.ndim < 2 else zero, "int32")
 
 
+def _product(a: gx.Tensor, za: gx.Tensor | None, b: gx.Tensor, zb: gx.Tensor | None) -> gx.Tensor:
+    """The product of integers of 8 bits less their zero points, in int32: that of the integers, less what the zero points add.
+
+    The sum over k of (a - p) * (b - q) is that of a * b, less p times the sum of b, less q times the sum of a, plus k * p * q.
+    """
+    if a.ndim < 2 or b.ndim < 2:
+        return _less(a, za, -2) @ _less(b, zb, -1)
+    y = gx.matmul(a, b, dtype="int32")
+    p = None if za is None else gx.astype(_along(za, a.ndim, a.ndim - 2) if za.ndim < 2 else za, "int32")
+    q = None if zb is None else gx.astype(_along(zb, b.ndim, b.ndim - 1) if zb.ndim < 2 else zb, "int32")
+    if p is not None:
+        y = y - p * gx.sum(gx.astype(b, "int32"), axis=-2, keepdims=True)
+    if q is not None:
+        y = y - q * gx.sum(gx.astype(a, "int32"), axis=-1, keepdims=True)
+    if p is not None and q is not None:
+        count: Any = a.shape[-1]
+        y = y + gx.astype(count, "int32") * p * q
+    return y
+
+
 @operator("MatMulInteger")
 def matmul_integer(call: Call) -> Any:
-    a, b = _less(call[0], call.maybe(2), -2), _less(call[1], call.maybe(3), -1)
-    return a @ b
+    return _product(call[0], call.maybe(2), call[1], call.maybe(3))
 
 
 @operator("QLinearMatMul")
 def q_linear_matmul(call: Call) -> Any:
     a, sa, za, b, sb, zb, sy, zy = call.symbols()
-    y = _less(a, za, -2) @ _less(b, zb, -1)
+    y = _product(a, za, b, zb)
     scale = gx.astype(_along(sa, y.ndim, y.ndim - 2), "float32") * gx.astype(_along(sb, y.ndim, y.ndim - 1), "float32")
     return quantized(gx.astype(y, "float32") * scale, sy, zy, str(zy.dtype))
 
