@@ -12,7 +12,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.compression.channels import fewer_channels, fewer_in_symbols
-from graphc.compression.symbols import Product, check_names, name_of, products, replaced
+from graphc.compression.symbols import Product, check_names, name_of, names_in, products, replaced
 from graphc.data.trees import leaves, mapped
 from graphc.layers.products import Product as ProductLayer
 from graphc.layers.products import kept
@@ -42,10 +42,12 @@ def prune(model: Any, amount: float = 0.5, *, method: str = "magnitude", skip: S
     >>> int(np.count_nonzero(sparse.variables["0/kernel"].value)), gx.prune(model, 0.5, method="channels").count_params()
     (8, 30)
     """
-    if not isinstance(amount, (int, float)) or not 0 <= amount < 1:
+    if not isinstance(amount, (int, float)) or isinstance(amount, bool) or not 0 <= amount < 1:
         raise gx.errors.InputError(f"prune: amount is {amount!r}", where=gx.errors.caller(), hint="a number from 0 to below 1")
-    pattern = re.fullmatch(r"(\d+):(\d+)", method)
-    if method not in ("magnitude", "channels") and not (pattern and 0 < int(pattern[1]) <= int(pattern[2])):
+    skip = names_in("prune", skip)
+    pattern = re.fullmatch(r"(\d+):(\d+)", method) if isinstance(method, str) else None
+    counts = pattern is not None and 0 < int(pattern[1]) <= int(pattern[2])
+    if not counts and not (isinstance(method, str) and method in ("magnitude", "channels")):
         raise gx.errors.InputError(
             f"prune has no method {method!r}", where=gx.errors.caller(), hint="'magnitude', 'channels', or n:m, such as '2:4'"
         )

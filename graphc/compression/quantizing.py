@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.compression.calibration import METHODS, Seen
-from graphc.compression.symbols import Product, check_names, name_of, products, replaced
+from graphc.compression.symbols import Product, check_names, name_of, names_in, products, replaced
 from graphc.data.trees import leaves, mapped
 from graphc.layers.layer import calls
 from graphc.layers.products import Product as ProductLayer
@@ -50,12 +50,14 @@ def quantize(
     >>> small.variables["0/kernel"].dtype, bool(np.abs(small.predict(x) - model.predict(x)).max() < 0.05)
     (int8, True)
     """
-    if method not in METHODS:
+    skip = names_in("quantize", skip)
+    trainable = gx.ops.check_flag("quantize", "trainable", trainable)
+    if not isinstance(method, str) or method not in METHODS:
         raise gx.errors.InputError(
             f"quantize has no method {method!r}", where=gx.errors.caller(), hint="one of " + ", ".join(map(repr, METHODS))
         )
-    if not 0 < percentile <= 100:
-        raise gx.errors.InputError(f"quantize: percentile is {percentile}", where=gx.errors.caller(), hint="above 0, up to 100")
+    if not isinstance(percentile, (int, float)) or not 0 < percentile <= 100:
+        raise gx.errors.InputError(f"quantize: percentile is {percentile!r}", where=gx.errors.caller(), hint="above 0, up to 100")
     how = (method, percentile)
     if isinstance(model, gx.models.Model):
         return _quantized_model(model, data, how, trainable, skip)
@@ -158,6 +160,10 @@ def _batches(data: Any) -> Iterator[Any]:
         for start in range(0, count, BATCH):
             yield mapped(data, _part(start))
         return
+    if not isinstance(data, Iterable):
+        raise gx.errors.InputError(
+            f"quantize: data are {type(data).__name__}", where=gx.errors.caller(), hint="an array of inputs, or batches of them"
+        )
     if iter(data) is data:
         raise gx.errors.InputError(
             "quantize: the batches are an iterator, which can be gone through once", where=gx.errors.caller(),
@@ -193,7 +199,13 @@ def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainabl
         raise gx.errors.InputError(
             "quantize: the symbols need data for their scales", where=gx.errors.caller(), hint="a dict of arrays: {x: array}"
         )
-    seen = _seen(chosen, [data] if isinstance(data, Mapping) else list(data))
+    feeds = [data] if isinstance(data, Mapping) else list(data) if isinstance(data, (list, tuple)) else []
+    if not feeds or not all(isinstance(feed, Mapping) and list(feed) == list(feeds[0]) for feed in feeds):
+        raise gx.errors.InputError(
+            "quantize: the data of symbols are a dict of arrays by placeholder, or a list of such", where=gx.errors.caller(),
+            hint="{x: array}",
+        )  # fmt: skip
+    seen = _seen(chosen, feeds)
     rounded: dict[Tensor, Tensor] = {}
     kernels: dict[Tensor, Tensor] = {}
 
@@ -226,8 +238,6 @@ def _seen(chosen: Sequence[Product], feeds: Sequence[Mapping[Tensor, Any]]) -> d
     """What the products' other operands are like."""
     wanted = list(dict.fromkeys(p.given for p in chosen))
     seen = {x: Seen() for x in wanted}
-    if not feeds:
-        raise gx.errors.InputError("quantize: there are no data", where=gx.errors.caller(), hint="{x: array}")
     program = gx.compile(list(feeds[0]), wanted, progress=False)
     for second in (False, True):
         for feed in feeds:

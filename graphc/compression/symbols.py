@@ -85,6 +85,14 @@ def name_of(product: Product, number: int) -> str:
     return variables[0].name if len(variables) == 1 else f"weight{number}"
 
 
+def names_in(function: str, skip: Any) -> tuple[str, ...]:
+    """The names that an option `skip` has: one, or several."""
+    found = (skip,) if isinstance(skip, str) else skip
+    if not isinstance(found, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in found):
+        raise gx.errors.InputError(f"{function}: skip is {skip!r}", where=gx.errors.caller(), hint="a list of names")
+    return tuple(found)
+
+
 def check_names(function: str, skip: Sequence[str], known: Sequence[str], what: str) -> None:
     """An error for a name that is none of those known."""
     for name in skip:

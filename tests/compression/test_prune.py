@@ -127,6 +127,8 @@ def test_what_cannot_be_pruned_is_refused() -> None:
         (lambda: gx.prune(model, 1.0), "amount is 1.0"),
         (lambda: gx.prune(model, method="random"), "has no method 'random'"),
         (lambda: gx.prune(model, method="4:2"), "has no method '4:2'"),
+        (lambda: gx.prune(model, method=True), "has no method True"),
+        (lambda: gx.prune(model, skip=3), "skip is 3"),
         (lambda: gx.prune(model, skip=["no"]), "skip names 'no'"),
         (lambda: gx.prune(gx.quantize(model, rows(9, 8))), "is of integers already"),
         (lambda: gx.prune(Sequential([Dense(3, input_shape=(2,))]), method="channels"), "has no channels that only a"),

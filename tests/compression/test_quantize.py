@@ -154,6 +154,8 @@ def test_what_cannot_be_quantised_is_refused() -> None:
         (lambda: gx.quantize(gx.quantize(model, x), x), "is of integers already"),
         (lambda: gx.quantize(Sequential([Flatten(input_shape=(2, 2))]), x), "has no layer to quantise"),
         (lambda: gx.quantize(model, np.full((2, 8), np.nan, np.float32)), "an activation is not finite"),
+        (lambda: gx.quantize(model, 3), "data are int"),
+        (lambda: gx.quantize(model, x, percentile="99"), "percentile is '99'"),
         (lambda: gx.quantize(3), "takes a model or symbols, got int"),
         (lambda: gx.quantize(gx.placeholder("x", (2,), "float32") * 2), "no product of float32 with weights"),
     ]  # fmt: skip
