@@ -64,6 +64,7 @@ def load(
     trainable: bool = False,
     external: bool | str | Path = False,
     outputs: Sequence[str] | None = None,
+    fold: bool = True,
 ) -> Model:
     """The model of an ONNX file.
 
@@ -72,7 +73,8 @@ def load(
     more. trainable: its weights are variables, so that `gx.grad` and an optimiser change them. external: whether constants may
     stand in files beside the model, which is a path then, or the folder of these files; they are opened in it alone, and no link
     is followed. outputs: names of values of the model that are to be its outputs instead of its own; only what they need is read,
-    so that a model may end before a node that cannot be read, or give what a new layer is put on. ModelError, naming the node and
+    so that a model may end before a node that cannot be read, or give what a new layer is put on. fold: whether batch norms of
+    constants become part of the convolutions before them, which changes last digits. ModelError, naming the node and
     its operator, where the file is none, or needs what graphc does not have.
     """
     if external is True and not isinstance(model, (str, Path)):
@@ -92,6 +94,8 @@ def load(
         reader.variables = {name: v for name, v in reader.variables.items() if name in read}
     inputs = {i.name: reader.placeholder(i) for i in given}
     scope.update(inputs)
+    if fold:
+        reader.count_uses(nodes, wanted)
     reader.run(nodes, scope)
     found = {name: reader.found(scope, name) for name in wanted}
     return Model(inputs, {name: symbol(value) for name, value in found.items()}, reader.variables, proto.graph.name)

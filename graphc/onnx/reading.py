@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Reader:
         self.renamed: dict[str, str] = {}  # names of sizes, as graphc can write them
         self.depth = 0
         self.inputs: set[gx.Tensor] = set()
+        self.uses: Counter[str] = Counter()  # how often a value is read; empty where nothing is to be folded
+        self.scaled: dict[gx.Tensor, Callable[[Array, Array], gx.Tensor]] = {}  # convolutions that a norm may become a part of
 
     # --- types ---
 
@@ -119,6 +122,21 @@ class Reader:
             raise ModelError(f"{called}: its data are no {dtype}{list(tensor.dims)}: {error}") from error
 
     # --- graphs ---
+
+    def count_uses(self, nodes: Iterable[NodeProto], outputs: Iterable[str]) -> None:
+        """Note which values are read once, by nodes, the graphs within them and the outputs."""
+        self.uses.update(outputs)
+        todo = list(nodes)
+        while todo:
+            node = todo.pop()
+            self.uses.update(node.input)
+            for graph in (g for a in node.attribute for g in ([a.g] if a.HasField("g") else [*a.graphs])):
+                self.uses.update(o.name for o in graph.output)
+                todo += graph.node
+
+    def is_read_once(self, name: str) -> bool:
+        """Whether only one node of the outermost graph reads a value of it."""
+        return self.depth == 0 and self.uses[name] == 1
 
     def initial(self, graph: GraphProto, scope: Scope, top: bool = False) -> None:
         """Put the constants of a graph into a scope."""

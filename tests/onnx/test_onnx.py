@@ -191,3 +191,31 @@ def test_products_of_integers_less_their_zero_points_are_exact(zeros: tuple[str,
     f = load(model(nodes, {"x": [3, 5]}, ["y"], used)).compile()
     assert np.array_equal(f(x)[0], want.astype("f"))
     assert "matmul_integer(" in str(f.graph)
+
+
+def test_norms_become_part_of_the_convolutions_before_them() -> None:
+    numbers = {"w": RNG.normal(size=(4, 2, 3, 3)), "b": RNG.normal(size=4), "d": RNG.normal(size=(4, 1, 3, 3))}
+    numbers |= {n: RNG.normal(size=4) for n in ("gamma", "beta", "mean")} | {"var": RNG.uniform(0.5, 2, 4)}
+    constants = {name: a.astype("f") for name, a in numbers.items()}
+    norm = ["gamma", "beta", "mean", "var"]
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["c", *norm], ["n"]),
+        helper.make_node("Conv", ["n", "d"], ["e"], group=4, strides=[2, 2]),
+        helper.make_node("BatchNormalization", ["e", *norm], ["y"], epsilon=0.1),
+    ]  # fmt: skip
+    x = RNG.normal(size=(2, 2, 7, 9)).astype("f")
+
+    def subtractions(read: Any) -> int:
+        """A norm subtracts a mean; what is folded has a bias instead."""
+        return sum(n.op.name == "subtract" for n in read.compile(backend="interpreter").graph.nodes)
+
+    for proto, kept in (
+        (model(nodes, {"x": ["n", 2, "h", "w"]}, ["y"], constants), 0),
+        (model(nodes, {"x": ["n", 2, "h", "w"]}, ["y", "c"], constants), 1),  # the first convolution is wanted itself
+    ):
+        want = ReferenceEvaluator(proto).run(None, {"x": x})
+        assert subtractions(load(proto)) == kept and subtractions(load(proto, fold=False)) == 2
+        assert subtractions(load(proto, trainable=True)) == 2
+        for got, wanted in zip(load(proto).compile(backend="interpreter")(x), want, strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)

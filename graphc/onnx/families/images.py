@@ -41,9 +41,19 @@ def conv(call: Call) -> Any:
     kernel = [int(n) for n in w.shape[2:]]
     stride, dilation = call.each("strides", rank), call.each("dilations", rank)
     pads = padding_of(call, x.shape[2:], kernel, stride, dilation)
-    return gx.nn.conv(
-        x, w, call.maybe(2), stride=tuple(stride), padding=tuple(pads), dilation=tuple(dilation), groups=call.attr("group", 1)
-    )
+    options = {"stride": tuple(stride), "padding": tuple(pads), "dilation": tuple(dilation), "groups": call.attr("group", 1)}
+    y = gx.nn.conv(x, w, call.maybe(2), **options)
+    kernels, bias = call.value(1), call.value(2) if call.given(2) else np.zeros((), str(w.dtype))
+    known = isinstance(kernels, np.ndarray) and isinstance(bias, np.ndarray) and kernels.dtype.kind == "f"
+    if known and call.reader.is_read_once(call.outputs[0]):
+
+        def scaled(factor: Any, shift: Any) -> Any:
+            """The convolution times a factor for each channel, plus a shift: computed in float64, and rounded once."""
+            wide = kernels.astype("float64") * factor.reshape(-1, *[1] * (kernels.ndim - 1))
+            return gx.nn.conv(x, wide.astype(kernels.dtype), (bias * factor + shift).astype(kernels.dtype), **options)
+
+        call.reader.scaled[y] = scaled
+    return y
 
 
 @operator("ConvTranspose")
@@ -200,6 +210,11 @@ def batch_normalization(call: Call) -> Any:
     x, scale, bias, mean, variance = call.symbols()[:5]
     eps = call.attr("epsilon", 1e-5)
     if not call.attr("training_mode", 0):
+        scaled = call.reader.scaled.get(call.value(0)) if isinstance(call.value(0), gx.Tensor) else None
+        if scaled is not None and all(isinstance(v, np.ndarray) for v in call.inputs[1:5]):
+            gamma, beta, centre, variances = (np.asarray(v, "float64") for v in call.inputs[1:5])
+            factor = gamma / np.sqrt(variances + eps)
+            return scaled(factor, beta - centre * factor)
         return gx.nn.batch_norm(x, mean, variance, scale, bias, eps=eps)
     axes = tuple(a for a in range(x.ndim) if a != 1)
     momentum = call.attr("momentum", 0.9)
