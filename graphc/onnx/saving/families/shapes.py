@@ -56,6 +56,8 @@ def embed(w: Writer, node: Node, start: Shape, step: tuple[int, ...], shape: Sha
     if any(by not in (1, -1) for by in step):
         return None
     (x,), whole = given(w, node), node.inputs[0].type.shape
+    if not whole:
+        return x
     back = [a for a, by in enumerate(step) if by < 0]
     if back:
         x = w.move("Slice", x, w.ints([-1] * len(back)), w.ints([LEAST] * len(back)), w.ints(back), w.ints([-1] * len(back)))
