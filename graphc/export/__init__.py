@@ -9,6 +9,38 @@ loader.py    a program of object code in Python; it stands alone
 wasm/        WebAssembly
 """
 
-from graphc.export.loader import load_exported
+from __future__ import annotations
 
-__all__ = ["load_exported"]  # the rest is imported by who exports
+import os
+
+from graphc.errors import InputError, caller
+from graphc.export.loader import ExportedProgram
+
+
+def load_exported(folder: str | os.PathLike[str], name: str | None = None) -> ExportedProgram:
+    """A program that was exported with `language="object"`, to be called like a compiled one.
+
+    folder  where its files are
+    name    which one, where there are several
+
+    Neither Numba nor llvmlite is needed to run it, nor any compiler; the program's own `NAME.py` does the same without graphc.
+    Raises OSError where its files are not there, or this machine cannot run it; InputError for what is no path.
+
+    >>> import tempfile, numpy as np, graphc as gx
+    >>> x = gx.placeholder("x", ("n",), "float32")
+    >>> f = gx.compile([x], gx.sum(x * x), name="energy")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = f.export(folder, language="object", compiler="cc")
+    ...     energy = gx.load_exported(folder)
+    ...     print(energy(np.ones(5, "float32")))
+    5.0
+    """
+    if not isinstance(folder, (str, os.PathLike)) or not isinstance(name, str | None):
+        wrong = folder if not isinstance(folder, (str, os.PathLike)) else name
+        raise InputError(
+            f"load_exported: {type(wrong).__name__} is no path or name", where=caller(), hint='gx.load_exported("folder")'
+        )
+    return ExportedProgram(folder, name)
+
+
+__all__ = ["ExportedProgram", "load_exported"]  # the rest is imported by who exports

@@ -1,6 +1,6 @@
 """A program of object code in Python: this file needs NumPy and nothing else, so it may stand alone, without graphc.
 
-    program = load_exported("step")              # the folder that `compiled.export("step", language="object")` has written
+    program = ExportedProgram("step")            # the folder that `compiled.export("step", language="object")` has written
     loss = program(x, y)                         # by position or by name, as a compiled program is called
     program.variables["w"]                       # arrays that calls read and write
 
@@ -260,24 +260,3 @@ def _formed(form: Any, arrays: Sequence[Array]) -> Any:
         return {key: _formed(part, arrays) for key, part in parts}
     found = [_formed(part, arrays) for part in parts]
     return tuple(found) if kind == "tuple" else found
-
-
-def load_exported(folder: str | os.PathLike[str], name: str | None = None) -> ExportedProgram:
-    """A program that was exported with `language="object"`, to be called like a compiled one.
-
-    folder  where its files are
-    name    which one, where there are several
-
-    Neither Numba nor llvmlite is needed to run it, nor any compiler; the program's own `NAME.py` does the same without graphc.
-    Raises OSError where its files are not there, or this machine cannot run it.
-
-    >>> import tempfile, numpy as np, graphc as gx
-    >>> x = gx.placeholder("x", ("n",), "float32")
-    >>> f = gx.compile([x], gx.sum(x * x), name="energy")
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     paths = f.export(folder, language="object", compiler="cc")
-    ...     energy = gx.load_exported(folder)
-    ...     print(energy(np.ones(5, "float32")))
-    5.0
-    """
-    return ExportedProgram(folder, name)

@@ -27,7 +27,7 @@ def object_files(name: str, files: Mapping[str, bytes], compiler: Compiler, targ
     made = compiler.make(unit, (*flags, "-c"), ["unit.c"], f"{name}.o")
     shared = compiler.make({f"{name}.o": made}, (*_linking(flags), "-shared", "-nostdlib"), [f"{name}.o"], f"lib{name}.so")
     source = inspect.getsource(loader)
-    source += f'\n\nprogram = load_exported(os.path.dirname(os.path.abspath(__file__)), "{name}")\n'
+    source += f'\n\nprogram = ExportedProgram(os.path.dirname(os.path.abspath(__file__)), "{name}")\n'
     beside = {file: content for file, content in files.items() if file in (f"{name}.h", f"{name}.bin")}
     return {**beside, f"{name}.o": made, f"lib{name}.so": shared, f"{name}.py": source.encode()}
 

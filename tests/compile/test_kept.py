@@ -88,7 +88,8 @@ def test_every_difference_makes_another_key():
         key(other + 1, inputs=[other]), key(double + 1, inputs=[double]), key(gx.sum(x)), key(gx.sum(x, keepdims=True)),
         key(x + 1, name="other"), key(x + 1, target="x86-64-v2"), key(x + 1, backend="numba"), key(x + 1, gx.passes.DEFAULT[:-1]),
         key(gx.sum(x) + zeros), key(gx.sum(x) + minus), key(gx.sum(x) + zeros.astype("float16")), key(gx.sum(x) + zeros[:39]),
-        key(gx.sum(x) + zeros[None]), key(gx.cond(gx.sum(x) > 0, lambda: x + 1, lambda: x)),
+        key(gx.sum(x) + zeros[None]), key(gx.sum(x) + gx.constant(zeros, "bfloat16")),
+        key(gx.cond(gx.sum(x) > 0, lambda: x + 1, lambda: x)),
         key(gx.cond(gx.sum(x) > 0, lambda: x + 2, lambda: x)),
     ]  # fmt: skip
     assert None not in keys and len(set(keys)) == len(keys)
