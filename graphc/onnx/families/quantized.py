@@ -79,9 +79,9 @@ def _product(a: gx.Tensor, za: gx.Tensor | None, b: gx.Tensor, zb: gx.Tensor | N
     p = None if za is None else gx.astype(_along(za, a.ndim, a.ndim - 2) if za.ndim < 2 else za, "int32")
     q = None if zb is None else gx.astype(_along(zb, b.ndim, b.ndim - 1) if zb.ndim < 2 else zb, "int32")
     if p is not None:
-        y = y - p * gx.sum(gx.astype(b, "int32"), axis=-2, keepdims=True)
+        y = y - p * gx.sum(b, axis=-2, keepdims=True, dtype="int32")
     if q is not None:
-        y = y - q * gx.sum(gx.astype(a, "int32"), axis=-1, keepdims=True)
+        y = y - q * gx.sum(a, axis=-1, keepdims=True, dtype="int32")
     if p is not None and q is not None:
         count: Any = a.shape[-1]
         y = y + gx.astype(count, "int32") * p * q
