@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.ir import dims
+from graphc.ir import types as t
 from graphc.ir.combines import ADD, Combine
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
@@ -81,7 +82,8 @@ def work_of(node: Node) -> Work | None:
             return _work(node, node.inputs[0].type.shape, axes(node.attrs), combine)
         case Contraction():
             left, right = (i.type.shape for i in node.inputs)
-            tiles = node.type.dtype.is_float or all(i.type.dtype.itemsize == 1 for i in node.inputs)
+            bytes_in = all(i.type.dtype in (t.int8, t.uint8) for i in node.inputs)
+            tiles = node.type.dtype.is_float or (bytes_in and node.type.dtype == t.int32)
             if 1 in (left[-2], right[-1]) or not tiles:  # a matrix times a vector is a plain sum of products
                 return _work(node, (*node.type.shape, left[-1]), (len(left),), ADD)
     return None

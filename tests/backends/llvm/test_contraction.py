@@ -313,3 +313,11 @@ def test_one_instruction_multiplies_four_integers_where_the_target_has_it() -> N
         assert f"{name}_i32(" in source
     text = native("strip_bytes", 4, Target("mine", "x86_64", vector_bytes=32, registers=16, dot8=True)).text()
     assert "vpdpbusd.256" in text
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+def test_products_of_integers_in_their_own_type_wrap(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for m, k, n in ((1, 1, 1), (2, 2, 2), (3, 5, 7), (17, 33, 65)):
+        a, b = rng.integers(-128, 128, (m, k)).astype(dtype), rng.integers(-128, 128, (k, n)).astype(dtype)
+        np.testing.assert_array_equal(product(a, b), a @ b)
