@@ -102,20 +102,19 @@ class Compiled:
         declared, target = self.declared, self.target
         key = kept.key_of(declared, self._passes, self._lowering, target, self.backend) if chosen.keeps and target else None
         known = kept.find(key, declared, target) if key and target else None
-        stages = None if known else self._change(told)
-        self._made = stages
-        program: Any = known[0] if known else stages[-1][1] if stages else None
-        self._kept = program if known else None
-        self.signature: Signature = program.signature if chosen.native else signature_of(program, declared)
+        self._made = None if known else self._change(told)
+        self._kept = known.program if known else None
+        program: Any = known.program if known else self.stages[-1][1]
+        self.signature: Signature = known.signature if known else self._signature()
         self._arguments = Arguments(declared.name, self.signature)
-        self._hold = STATE.write if self.signature.updates else STATE.read if self.signature.variables else None
+        self._hold = STATE.write if declared.updates else STATE.read if self.signature.variables else None
         told.at("machine code" if chosen.native else chosen.name)
         live = self.variables
         bound: list[Any] = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
-        self._executable: Executable = chosen.build(program, *bound, *([known[1]] if known else []))
+        self._executable: Executable = chosen.build(program, *bound, *([known.codes] if known else []))
         self._again = self._executable.again
         if key and target and not known:
-            kept.keep(key, declared, target, program, self._executable)
+            kept.keep(key, declared, target, program, self.signature, self._executable)
 
     def _change(self, told: Progress | None = None) -> Stages:
         """What every pass makes of the graph as declared, in turn."""
@@ -138,6 +137,12 @@ class Compiled:
             stages.append((step.__name__, program))
         return stages
 
+    def _signature(self) -> Signature:
+        """That of the graph after the graph passes."""
+        optimised = self.stages[len(self._passes)][1]
+        assert isinstance(optimised, Graph)
+        return signature_of(optimised, self.declared)
+
     @property
     def stages(self) -> Stages:
         """(name, graph, plan or program) after every pass, first the graph as declared.
@@ -147,7 +152,7 @@ class Compiled:
         >>> import graphc as gx
         >>> x = gx.placeholder("x", ("n",), "float64")
         >>> [name for name, _ in gx.compile([x], gx.exp(x)).stages][-3:]
-        ['expand_math', 'split_loops', 'lay_out_constants']
+        ['split_loops', 'join_rows', 'lay_out_constants']
         """
         if self._made is None:
             with _collector_at_rest():

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, subgraphs
 from graphc.ir.operation import OWNERS, VOCABULARY, Operation
 from graphc.ir.program import Program
+from graphc.ir.signature import Signature
 from graphc.ir.target import Target
 from graphc.ir.text import names_of
 from graphc.ir.types import ArrayValue, DType
@@ -49,8 +50,16 @@ def key_of(declared: Graph, passes: Sequence[Any], lowering: Sequence[Any], targ
         return None
 
 
-def find(key: str, declared: Graph, target: Target) -> tuple[Program, Mapping[str, Any]] | None:
-    """The program of a key, and where the machine code of its kernels is; None where it is not kept."""
+class Kept(NamedTuple):
+    """A program, the signature of the graph that it is made of, and where the machine code of its kernels is."""
+
+    program: Program
+    signature: Signature
+    codes: Mapping[str, Any]
+
+
+def find(key: str, declared: Graph, target: Target) -> Kept | None:
+    """What is kept under a key, if anything."""
     from graphc.backends.llvm import cache
     from graphc.backends.llvm.compile import Code
 
@@ -58,13 +67,15 @@ def find(key: str, declared: Graph, target: Target) -> tuple[Program, Mapping[st
     if entry is None:
         return None
     try:
-        program, codes = decode(entry.code, target, list(_wheres(declared)))
-        return program, {name: Code(*code) for name, code in codes.items()}
+        program, signature, codes = decode(entry.code, target, list(_wheres(declared)))
+        return Kept(program, signature, {name: Code(*code) for name, code in codes.items()})
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
 
 
-def keep(key: str, declared: Graph, target: Target, program: Program, native: Executable) -> None:
+def keep(
+    key: str, declared: Graph, target: Target, program: Program, signature: Signature, native: Executable
+) -> None:  # fmt: skip
     """Keep a program, if it is data, with the place of its machine code."""
     from graphc.backends.llvm import cache
     from graphc.backends.llvm.executor import NativeProgram
@@ -79,7 +90,7 @@ def keep(key: str, declared: Graph, target: Target, program: Program, native: Ex
         if where is not None:
             places.setdefault(where, place)
     try:
-        data = encode((program, {name: tuple(code) for name, code in native.codes.items()}), target, places)
+        data = encode((program, signature, {name: tuple(code) for name, code in native.codes.items()}), target, places)
     except NoData:
         return
     cache.put(key, cache.Entry("program", data))

@@ -15,6 +15,7 @@ from graphc.backends.llvm import cache, compile
 from graphc.compile import kept
 from graphc.errors import GraphWarning, ShapeError
 from graphc.extend import elementwise, forget
+from graphc.ir.state import STATE
 
 ROOT = Path(__file__).parents[2]
 
@@ -210,3 +211,13 @@ def test_another_process_finds_it(folder):
         for _ in range(2)
     ]  # fmt: skip
     assert [s[0] for s in said] == ["False", "True"] and said[0][1] == said[1][1]
+
+
+def test_who_writes_variables_holds_them_alone():
+    """Though the program changes them in place, and so has no pairs of memories that change places."""
+    v = gx.variable(np.zeros(3, "float32"), name="v")
+    for _ in range(2):
+        f = gx.compile([], [], updates={v: v + 1})
+        assert f._hold == STATE.write and f.signature.updates
+    assert is_kept(f) and not f.program.signature.updates
+    assert gx.compile([], v + 1)._hold == STATE.read and gx.compile([], gx.ones((2,)))._hold is None
