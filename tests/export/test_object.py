@@ -133,6 +133,26 @@ int main()
 """
 
 
+MAIN_C = """\
+#include "scaled.h"
+#include <stdio.h>
+static double arena[1000];
+int main(void)
+{
+    const scaled_sizes sizes = {3};
+    float x[] = {1, 2, 3}, w[1], y[3];
+    const scaled_inputs in = {x};
+    const scaled_outputs out = {y};
+    const scaled_variables v = {w};
+    if (scaled_arena_bytes(&sizes) > sizeof arena || scaled_initialize(&v) != SCALED_OK
+        || scaled(&sizes, &in, &out, &v, arena, sizeof arena) != SCALED_OK)
+        return 1;
+    printf("%g %g %g\\n", y[0], y[1], y[2]);
+    return 0;
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if COMPILER is None:
@@ -141,6 +161,14 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scaled")
     gx.compile([x], x * w, name="scaled").export(folder, language="object", compiler=COMPILER)
     return folder
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no cc")
+def test_c_links_it(scaled: Path) -> None:
+    (scaled / "main.c").write_text(MAIN_C)
+    command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "main.c", "scaled.o", "-o", "plain"]
+    subprocess.run(command, check=True, cwd=scaled)
+    assert subprocess.run(["./plain"], cwd=scaled, capture_output=True, text=True).stdout == "2.5 5 7.5\n"
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++")
