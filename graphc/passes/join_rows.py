@@ -106,10 +106,10 @@ def _together(loop: Loop, var: str, count: int, shapes: dict[str, tuple[Size, ..
 
 
 def _along(load: Load, var: str, shapes: dict[str, tuple[Size, ...]]) -> int | None:
-    """Where a load that goes along the row reads in the first row; None for one that does not go along it."""
-    if var not in dims.names(*load.index):
-        return None
+    """Where a load that goes along the row reads in the first row; None for one that does not, or that divides by a size."""
     address = dims.ravel(load.index, shapes[load.buffer])
+    if var not in dims.names(*load.index) or dims.denominators(address):
+        return None
     first = dims.substitute(address, dict.fromkeys(dims.names(address), 0))
     return first if isinstance(first, int) else None
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.ir import dims
 from graphc.ir.program import Load, statements_of
+from graphc.ir.types import float32
+from graphc.passes.join_rows import _along
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +71,10 @@ def test_few_long_rows_stay_for_threads_to_share(monkeypatch: pytest.MonkeyPatch
     g, _ = run(lambda x: window(x, 2, 3), (5, 4002), False, monkeypatch)
     assert loads(f) == loads(g)
     assert made.shape == (4, 4000)
+
+
+def test_addresses_that_divide_by_a_size_have_no_place() -> None:
+    n, m, i = map(dims.symbol, "nmi")
+    for extra, place in ((n, 0), (dims.floordiv(n, m), None)):
+        load = Load("0", float32, "x", (dims.add(i, extra),))
+        assert _along(load, "i", {"x": (dims.mul(n, 9),)}) == place
