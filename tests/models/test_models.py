@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.ir.target import find_target
 from graphc.layers import Dense, Dropout, Input, Layer
 from graphc.models import Model, Sequential, optimizers
 
@@ -410,7 +411,8 @@ def test_a_model_of_a_row_s_input_and_an_inner_output() -> None:
     assert (whole.predict(X) == base.predict(X)).all()
     features = Model(base.inputs, base.layers[0].output)
     by_hand = np.maximum(X @ base.layers[0].kernel.value + base.layers[0].bias.value, 0)
-    np.testing.assert_allclose(features.predict(X), by_hand, rtol=1e-6, atol=1e-6)
+    rounding = 0 if find_target(None).fma else 1e-6  # NumPy's product uses what this machine has
+    np.testing.assert_allclose(features.predict(X), by_hand, rtol=rounding, atol=rounding)
     assert features.layers[-1] is base.layers[0]
     assert Sequential([Dense(4)]).inputs is None
 
