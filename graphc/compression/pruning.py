@@ -12,7 +12,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.compression.channels import fewer_channels, fewer_in_symbols
-from graphc.compression.symbols import Product, check_names, name_of, names_in, products, replaced
+from graphc.compression.symbols import Product, check_names, chosen_products, names_in, replaced
 from graphc.data.trees import leaves, mapped
 from graphc.layers.products import Product as ProductLayer
 from graphc.layers.products import kept
@@ -108,15 +108,7 @@ def without(values: Array, amount: float, ratio: tuple[int, int] | None, axis: i
 
 
 def _pruned_symbols(outputs: Any, amount: float, ratio: tuple[int, int] | None, skip: Sequence[str]) -> Any:
-    found = products(leaves(outputs))
-    names = {p: name_of(p, i) for i, p in enumerate(found)}
-    check_names("prune", skip, list(names.values()), "weights")
-    chosen = [p for p in found if names[p] not in skip]
-    if not chosen:
-        raise gx.errors.InputError(
-            "prune: there is no product of float32 with weights", where=gx.errors.caller(),
-            hint="a weight depends on no placeholder",
-        )  # fmt: skip
+    names = chosen_products("prune", outputs, skip)
     kernels: dict[Tensor, Tensor] = {}
 
     def operand(p: Product, side: int, x: Tensor) -> Tensor:
@@ -127,5 +119,5 @@ def _pruned_symbols(outputs: Any, amount: float, ratio: tuple[int, int] | None, 
             kernels[x] = kept(gx.variable(value, name=names[p]))
         return kernels[x]
 
-    made = iter(replaced(leaves(outputs), chosen, operand))
+    made = iter(replaced(leaves(outputs), list(names), operand))
     return mapped(outputs, lambda _: next(made))

@@ -11,7 +11,7 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor
 from graphc.compression.calibration import METHODS, Seen
-from graphc.compression.symbols import Product, check_names, name_of, names_in, products, replaced
+from graphc.compression.symbols import Product, check_names, chosen_products, names_in, replaced
 from graphc.data.trees import leaves, mapped
 from graphc.layers.layer import calls
 from graphc.layers.products import Product as ProductLayer
@@ -186,15 +186,7 @@ def _float(a: Any) -> Array:
 
 
 def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainable: bool, skip: Sequence[str]) -> Any:
-    found = products(leaves(outputs))
-    names = {p: name_of(p, i) for i, p in enumerate(found)}
-    check_names("quantize", skip, list(names.values()), "weights")
-    chosen = [p for p in found if names[p] not in skip]
-    if not chosen:
-        raise gx.errors.InputError(
-            "quantize: there is no product of float32 with weights", where=gx.errors.caller(),
-            hint="a weight depends on no placeholder",
-        )  # fmt: skip
+    names = chosen_products("quantize", outputs, skip)
     if data is None:
         raise gx.errors.InputError(
             "quantize: the symbols need data for their scales", where=gx.errors.caller(), hint="a dict of arrays: {x: array}"
@@ -205,7 +197,7 @@ def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainabl
             "quantize: the data of symbols are a dict of arrays by placeholder, or a list of such", where=gx.errors.caller(),
             hint="{x: array}",
         )  # fmt: skip
-    seen = _seen(chosen, feeds)
+    seen = _seen(list(names), feeds)
     rounded: dict[Tensor, Tensor] = {}
     kernels: dict[Tensor, Tensor] = {}
 
@@ -230,7 +222,7 @@ def _quantized_symbols(outputs: Any, data: Any, how: tuple[str, float], trainabl
                 )
         return kernels[x]
 
-    made = iter(replaced(leaves(outputs), chosen, lambda p, side, x: weight(p, x) if side == p.side else given(p, x)))
+    made = iter(replaced(leaves(outputs), list(names), lambda p, side, x: weight(p, x) if side == p.side else given(p, x)))
     return mapped(outputs, lambda _: next(made))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import graphc as gx
 from graphc import Tensor
+from graphc.data.trees import leaves
 
 Array = np.ndarray[Any, Any]
 
@@ -83,6 +84,19 @@ def name_of(product: Product, number: int) -> str:
     """The name of the only variable in a weight, or a number."""
     variables = [n for n in gx.ir.Graph((), (product.weight,)).nodes if isinstance(n, gx.Variable)]
     return variables[0].name if len(variables) == 1 else f"weight{number}"
+
+
+def chosen_products(function: str, outputs: Any, skip: Sequence[str]) -> dict[Product, str]:
+    """The products with weights that lead to symbols, but for those that `skip` names, and their names."""
+    found = {p: name_of(p, i) for i, p in enumerate(products(leaves(outputs)))}
+    check_names(function, skip, list(found.values()), "weights")
+    chosen = {p: name for p, name in found.items() if name not in skip}
+    if not chosen:
+        raise gx.errors.InputError(
+            f"{function}: there is no product of float32 with weights", where=gx.errors.caller(),
+            hint="a weight depends on no placeholder",
+        )  # fmt: skip
+    return chosen
 
 
 def names_in(function: str, skip: Any) -> tuple[str, ...]:
