@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fuzzing.case import Case  # noqa: E402
 from fuzzing.comparing import same_bits  # noqa: E402
-from fuzzing.graphs import build  # noqa: E402
+from fuzzing.exporting import add_graphs, compare_exported  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc.backends.interpreter import leaf_value  # noqa: E402
-from graphc.errors import InputError  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 NODE = shutil.which("node")
@@ -116,36 +114,17 @@ def check(case: Case, folder: Path, language: str, compiler: str | None = None) 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--graphs", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int)
+    add_graphs(parser)
     parser.add_argument("--language", choices=tuple(TARGETS), default="wasm")
     parser.add_argument("--compiler", help="instead of zig")
     parser.add_argument("--keep", type=Path, help="write the files here")
     options = parser.parse_args()
-    wrong = refused = 0
-    reasons: Counter[str] = Counter()
-    indices = range(options.graphs) if options.only is None else [options.only]
     with tempfile.TemporaryDirectory() as scratch:
-        for index in indices:
-            try:
-                folder = (options.keep or Path(scratch)) / str(index)
-                why = check(build(options.seed, index), folder, options.language, options.compiler)
-            except InputError as error:
-                refused += 1
-                reasons[str(error).splitlines()[0][:60]] += 1
-                if options.only is not None or "has failed" in str(error):
-                    print(index, error)
-                continue
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            if why:
-                wrong += 1
-                print(f"graph {index} of seed {options.seed}: {why}", flush=True)
-    for reason, count in reasons.most_common():
-        print(f"{count:5} {reason}")
-    print(f"graphs {len(indices)} refused {refused} mismatches {wrong}")
-    return 1 if wrong else 0
+
+        def different(case: Case, index: int) -> str | None:
+            return check(case, (options.keep or Path(scratch)) / str(index), options.language, options.compiler)
+
+        return compare_exported(different, options)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from fuzzing.case import Case  # noqa: E402
 from fuzzing.comparing import same_bits  # noqa: E402
-from fuzzing.graphs import build  # noqa: E402
+from fuzzing.exporting import add_graphs, compare_exported  # noqa: E402
 
 import graphc as gx  # noqa: E402
 from graphc.backends.interpreter import leaf_value  # noqa: E402
-from graphc.errors import InputError  # noqa: E402
 from graphc.export.c import CSource  # noqa: E402
 from graphc.export.c.text import TYPES  # noqa: E402
 from graphc.export.lowering import lowered  # noqa: E402
@@ -162,9 +160,7 @@ def check(case: Case, folder: Path, kind: type[Written], compiler: str, flags: s
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--graphs", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int)
+    add_graphs(parser)
     parser.add_argument("--compiler", default="gcc")
     parser.add_argument("--flags", default=FLAGS)
     parser.add_argument("--plain", action="store_true", help="contractions element by element")
@@ -173,31 +169,14 @@ def main() -> int:
     options = parser.parse_args()
     kind: type[Written] = Library if options.runner is None else Executable
     more = {} if options.runner is None else {"runner": options.runner}
-    wrong = refused = 0
-    reasons: Counter[str] = Counter()
-    indices = range(options.graphs) if options.only is None else [options.only]
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch)
         folder.mkdir(exist_ok=True)
-        for index in indices:
-            case = build(options.seed, index)
-            try:
-                why = check(case, folder, kind, options.compiler, options.flags, blocked=not options.plain, **more)
-            except InputError as error:
-                refused += 1
-                reasons[str(error).splitlines()[0][:60]] += 1
-                if options.only is not None:
-                    print(error)
-                continue
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-            if why:
-                wrong += 1
-                print(f"graph {index} of seed {options.seed}: {why}", flush=True)
-    for reason, count in reasons.most_common():
-        print(f"{count:5} {reason}")
-    print(f"graphs {len(indices)} refused {refused} mismatches {wrong}")
-    return 1 if wrong else 0
+
+        def different(case: Case, index: int) -> str | None:
+            return check(case, folder, kind, options.compiler, options.flags, blocked=not options.plain, **more)
+
+        return compare_exported(different, options)
 
 
 if __name__ == "__main__":
