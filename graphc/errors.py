@@ -6,6 +6,7 @@ import copy
 import linecache
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,13 +37,20 @@ def source(where: Where | None) -> str:
     return "" if where is None else linecache.getline(where.file, where.line).strip()
 
 
+_line = lru_cache(maxsize=4096)(Where)
+_inside: dict[str, bool] = {}  # whether a file is one of the libraries'
+
+
 def caller() -> Where | None:
     """The innermost line on the stack that lies outside graphc, NumPy and `copy`, whose functions may call graphc's."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_LIBRARIES):
-            return Where(file, frame.f_lineno)
+        inside = _inside.get(file)
+        if inside is None:
+            inside = _inside[file] = file.startswith(_LIBRARIES)
+        if not inside:
+            return _line(file, frame.f_lineno)
         if frame.f_back is None:
             return None
         frame = frame.f_back

@@ -50,24 +50,30 @@ def declared_graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str,
         raise InputError(
             f"compile: variable {_called(twice[0], flat, pairs)} is updated twice", where=caller(), hint="give one new value"
         )
-    if advance:
-        pairs += _defaults([*flat, *(value for _, value in pairs)], {v for v, _ in pairs})
+    order = topological([*flat, *(value for _, value in pairs)])
+    more = _defaults(order, {v for v, _ in pairs}) if advance else []
+    if more:
+        pairs += more
+        order = topological([*flat, *(value for _, value in pairs)])
     given = set(inputs)
-    for node in topological([*flat, *(value for _, value in pairs)]):
+    graph = Graph(inputs, flat, pairs, name, order)
+    for node in graph.nodes:
         if isinstance(node.op.lowering, Input) and node not in given:
             raise InputError(
                 f"compile: placeholder {node.attrs['name']!r} is needed but not among the inputs", where=node.where,
                 hint="add it to the list of inputs",
             )  # fmt: skip
-    graph = Graph(inputs, flat, pairs, name)
     known = {rule.name for rule in size_rules(Argument(x.attrs["name"], x.type) for x in inputs)}
+    told: set[Any] = set()  # the sizes that inputs tell
     for node in graph.nodes:
-        unknown = dims.names(*node.type.shape, *_sizes(node.attrs.values())) - known
+        sizes = [n for n in (*node.type.shape, *_sizes(node.attrs.values())) if type(n) is dims.Dim and n not in told]
+        unknown = dims.names(*sizes) - known if sizes else None
         if unknown:
             raise ShapeError(
                 f"compile: no input tells the size {', '.join(sorted(unknown))} of {node.op.name}: {node.type}", where=node.where,
                 hint="it must stand in some input's shape, as itself or in a linear expression",
             )  # fmt: skip
+        told.update(sizes)
     return graph
 
 
@@ -92,16 +98,17 @@ def _called(variable: Variable, outputs: Sequence[Tensor], pairs: Sequence[tuple
     return next(name for name, v in found.items() if v is variable)
 
 
-def _defaults(roots: Sequence[Tensor], updated: set[Variable]) -> list[tuple[Variable, Tensor]]:
-    """The default updates of the variables that are read, by the updates themselves too."""
+def _defaults(read: Sequence[Node], updated: set[Variable]) -> list[tuple[Variable, Tensor]]:
+    """The default updates of the variables among some nodes, and of those that the updates read."""
     found: dict[Variable, Tensor] = {}
+    reached = read
     while True:
-        reached = topological([*roots, *found.values()])
         more = {v: v.default_update for v in reached if isinstance(v, Variable) and v not in updated and v not in found}
         wanted = {v: new for v, new in more.items() if new is not None}
         if not wanted:
             return list(found.items())
         found |= wanted
+        reached = topological(wanted.values())
 
 
 def _sizes(attrs: Iterable[Any]) -> Iterator[Size]:

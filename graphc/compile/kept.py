@@ -32,10 +32,11 @@ from graphc.ir.operation import OWNERS, VOCABULARY, Operation
 from graphc.ir.program import Program
 from graphc.ir.signature import Signature
 from graphc.ir.target import Target
-from graphc.ir.text import names_of
+from graphc.ir.text import given_names
 from graphc.ir.types import ArrayValue, DType
 
 _OWN = frozenset(id(change) for change in (*all_passes.DEFAULT, *all_passes.LOWERING, all_passes.simplify_fast))
+_PLAIN = frozenset((type(None), bool, int, float, str, Dim))
 _LARGEST = 64 * 2**20  # bytes of constants with which a program is kept: a fraction of what the cache holds
 
 
@@ -104,11 +105,7 @@ def _step(change: Any) -> str:
 
 
 def _digest(*parts: str) -> str:
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part.encode())
-        found.update(b"\0")
-    return found.hexdigest()
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)
@@ -135,10 +132,11 @@ def _graphs(declared: Graph) -> Iterator[Graph]:
         graph = todo.pop()
         yield graph
         for node in graph.nodes:
-            for inner in subgraphs(node):
-                if id(inner) not in seen:
-                    seen.add(id(inner))
-                    todo.append(inner)
+            if node.attrs:
+                for inner in subgraphs(node):
+                    if id(inner) not in seen:
+                        seen.add(id(inner))
+                        todo.append(inner)
 
 
 def _wheres(declared: Graph) -> Iterator[Where | None]:
@@ -151,20 +149,25 @@ def _wheres(declared: Graph) -> Iterator[Where | None]:
 def _lines(declared: Graph) -> Iterator[str]:
     """All of a graph that passes see."""
     order = {id(graph): number for number, graph in enumerate(_graphs(declared))}
-    types: dict[Any, str] = {}
+    types: dict[int, str] = {}  # by identity: nodes share them
+    operations: dict[Operation, str] = {}
     for graph in _graphs(declared):
-        names = names_of(graph)
+        names = given_names(graph)
         number = {node: str(i) for i, node in enumerate(graph.nodes)}
         yield graph.name
         yield " ".join(number[node] for node in graph.inputs)
         for node in graph.nodes:
-            kind = types.get(node.type)
+            kind = types.get(id(node.type))
             if kind is None:
-                kind = types[node.type] = str(node.type)
-            attrs = ", ".join([f"{key}={_attr(value, order)}" for key, value in sorted(node.attrs.items())])
-            inputs = ", ".join([number[i] for i in node.inputs])
-            name = names[node] if node.is_leaf else ""
-            yield f"{name} = {_name(node.op)}({inputs}; {attrs}) : {kind} {node.gradient}"
+                kind = types[id(node.type)] = str(node.type)
+            operation = operations.get(node.op)
+            if operation is None:
+                operation = operations[node.op] = _name(node.op)
+            attrs, inputs = "", ",".join([number[i] for i in node.inputs])
+            if node.attrs:
+                attrs = ", ".join([f"{key}={_attr(value, order)}" for key, value in sorted(node.attrs.items())])
+            side = " gradient" if node.gradient else ""
+            yield f"{names.get(node, '')} = {operation}({inputs}; {attrs}) : {kind}{side}"
         yield " ".join(f"{number[v]}={number[n]}" for v, n in graph.updates)
         yield " ".join(number[node] for node in graph.outputs)
 
@@ -177,7 +180,7 @@ def _name(op: Operation) -> str:
 
 
 def _attr(value: Any, order: Mapping[int, int]) -> str:
-    if value is None or type(value) in (bool, int, float, str, Dim):
+    if type(value) in _PLAIN:
         return repr(value)
     if type(value) is tuple:
         return f"({', '.join([_attr(v, order) for v in value])})"

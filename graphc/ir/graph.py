@@ -10,10 +10,9 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, wraps
 from itertools import count
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import networkx as nx
 
@@ -24,6 +23,7 @@ from graphc.ir.printing import Printed, notebook_of
 from graphc.ir.types import DType, TensorType
 
 Value = TypeVar("Value")
+Made = TypeVar("Made", bound="Node")
 
 _NEW = "symbols do not change: make another one"
 _SETTING = {
@@ -34,8 +34,7 @@ _SETTING = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a node under construction comes from, if not from the caller's line."""
 
     where: Where | None
@@ -64,17 +63,24 @@ def births() -> Iterator[list[Node]]:
             around += found
 
 
-@contextmanager
-def origin(where: Where | None, gradient: bool, forward: Operation | None = None, number: int | None = None) -> Iterator[None]:
+class origin:
     """Nodes born inside get this line, this side (forward or gradient), and the operation whose gradient they belong to.
 
     `number` is the place in the order of births that they take over from a node that they stand for.
     """
-    token = _ORIGIN.set(Origin(where, gradient, forward, number))
-    try:
-        yield
-    finally:
-        _ORIGIN.reset(token)
+
+    __slots__ = ("given", "token")
+
+    def __init__(
+        self, where: Where | None, gradient: bool, forward: Operation | None = None, number: int | None = None
+    ) -> None:  # fmt: skip
+        self.given = Origin(where, gradient, forward, number)
+
+    def __enter__(self) -> None:
+        self.token = _ORIGIN.set(self.given)
+
+    def __exit__(self, *error: object) -> None:
+        _ORIGIN.reset(self.token)
 
 
 def current_origin() -> Origin:
@@ -82,7 +88,19 @@ def current_origin() -> Origin:
     return _ORIGIN.get() or Origin(caller(), False)
 
 
+def newborn(kind: type[Made], op: Operation, inputs: tuple[Node, ...], attrs: Mapping[str, Any], found: TensorType) -> Made:
+    """The node of an operation whose type is known, born now: of the class `kind`, whose constructor takes what Node's does."""
+    made = object.__new__(kind)
+    given = _ORIGIN.get()
+    if given is None:
+        Node.__init__(made, op, inputs, attrs, found, caller())
+    else:
+        Node.__init__(made, op, inputs, attrs, found, given.where, given.gradient, given.forward, given.number)
+    return made
+
+
 _NUMBERS = count()
+_set = object.__setattr__  # nodes refuse their own
 
 
 class Node:
@@ -109,15 +127,14 @@ class Node:
         self, op: Operation, inputs: tuple[Node, ...], attrs: Mapping[str, Any], type: TensorType,
         where: Where | None = None, gradient: bool = False, forward: Operation | None = None, number: int | None = None,
     ) -> None:  # fmt: skip
-        set_slot = object.__setattr__
-        set_slot(self, "op", op)
-        set_slot(self, "inputs", inputs)
-        set_slot(self, "attrs", attrs)
-        set_slot(self, "type", type)
-        set_slot(self, "where", where)
-        set_slot(self, "gradient", gradient)
-        set_slot(self, "forward", forward)
-        set_slot(self, "number", next(_NUMBERS) if number is None else number)
+        _set(self, "op", op)
+        _set(self, "inputs", inputs)
+        _set(self, "attrs", attrs)
+        _set(self, "type", type)
+        _set(self, "where", where)
+        _set(self, "gradient", gradient)
+        _set(self, "forward", forward)
+        _set(self, "number", next(_NUMBERS) if number is None else number)
         born = _BIRTHS.get()
         if born is not None:
             born.append(self)
@@ -154,12 +171,14 @@ class Graph(Printed):
     """A computation: what goes in, what comes out, which variables change."""
 
     def __init__(
-        self, inputs: Iterable[Node], outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = (), name: str = "graph"
-    ) -> None:
+        self, inputs: Iterable[Node], outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = (), name: str = "graph",
+        order: Iterable[Node] | None = None,
+    ) -> None:  # fmt: skip
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.updates = tuple(updates)
         self.name = name
+        self._order = order  # of what the roots need, if that is known
 
     @property
     def roots(self) -> tuple[Node, ...]:
@@ -169,8 +188,8 @@ class Graph(Printed):
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node, inputs first, each after its inputs."""
-        changed = tuple(variable for variable, _ in self.updates)
-        return tuple(dict.fromkeys((*self.inputs, *topological(self.roots + changed))))
+        order = topological(self.roots) if self._order is None else self._order
+        return tuple(dict.fromkeys((*self.inputs, *order, *(variable for variable, _ in self.updates))))
 
     @cached_property
     def variables(self) -> tuple[Node, ...]:
@@ -228,25 +247,30 @@ class Graph(Printed):
 def topological(roots: Iterable[Node]) -> list[Node]:
     """Every node that the roots need, each after its inputs; the order is that of a depth-first walk."""
     order: dict[Node, None] = {}
-    todo: list[tuple[Node, bool]] = [(root, False) for root in reversed(tuple(roots))]
+    todo = list(roots)
+    todo.reverse()
     while todo:
-        node, ready = todo.pop()
-        if node in order:
-            continue
-        if ready or not node.inputs:
+        node = todo[-1]
+        if node not in order:
+            waiting = [given for given in node.inputs if given not in order]
+            if waiting:
+                waiting.reverse()
+                todo += waiting
+                continue
             order[node] = None
-            continue
-        todo.append((node, True))
-        todo += [(given, False) for given in reversed(node.inputs) if given not in order]
+        todo.pop()
     return list(order)
 
 
 def subgraphs(node: Node, names: Iterable[str] | None = None) -> Iterator[Graph]:
     """The graphs among a node's attributes, in their order or in that of some names."""
     for value in node.attrs.values() if names is None else map(node.attrs.__getitem__, names):
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, Graph):
-                yield part
+        if isinstance(value, Graph):
+            yield value
+        elif isinstance(value, tuple):
+            for part in value:
+                if isinstance(part, Graph):
+                    yield part
 
 
 def has_effect(node: Node) -> bool:
@@ -329,6 +353,6 @@ def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
 
 
 __all__ = [
-    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "has_effect", "nested", "on_inputs", "origin",
-    "rebuild", "subgraphs", "substitute", "topological", "within", "without_effects",
+    "DType", "Graph", "Node", "Operation", "Origin", "births", "current_origin", "has_effect", "nested", "newborn", "on_inputs",
+    "origin", "rebuild", "subgraphs", "substitute", "topological", "within", "without_effects",
 ]  # fmt: skip

@@ -30,17 +30,23 @@ def names_of(graph: Graph) -> dict[Node, str]:
 
     Variables are called as `collected` says; one that an input is called like gets another number here.
     """
+    result = given_names(graph)
+    begun = {name.partition(".")[0] for name in result.values()}  # a lowered program makes names like 7.part
+    numbers = (str(i) for i in count() if str(i) not in begun)
+    for node in graph.nodes:
+        if node not in result:
+            result[node] = next(numbers)
+    return result
+
+
+def given_names(graph: Graph) -> dict[Node, str]:
+    """The names of inputs and variables in the text."""
     result: dict[Node, str] = {}
     taken: set[str] = set()
     called = {variable: name for name, variable in collected(graph.variables).items()}
     for node in dict.fromkeys((*graph.inputs, *graph.variables)):
         result[node] = unused(called.get(node) or str(node.attrs["name"]), taken)
         taken.add(result[node])
-    begun = {name.partition(".")[0] for name in taken}  # a lowered program makes names like 7.part
-    numbers = (str(i) for i in count() if str(i) not in begun)
-    for node in graph.nodes:
-        if node not in result:
-            result[node] = next(numbers)
     return result
 
 

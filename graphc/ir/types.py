@@ -99,6 +99,7 @@ float32, float64 = DType("float32", "f32", "f", 4), DType("float64", "f64", "f",
 DTYPES = (bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float16, bfloat16, float32, float64)
 FLOATS = (float32, float64)  # those that are computed with
 INTEGERS = DTYPES[1:9]
+_LARGEST = 1 << 63  # no size is
 DIGITS = {float16: 11, bfloat16: 8, float32: 24, float64: 53}  # of a significand, the leading one included
 EXPONENTS = {float16: (-24, 15), bfloat16: (-133, 127), float32: (-149, 127), float64: (-1074, 1023)}  # of powers of two
 
@@ -148,6 +149,9 @@ def python_kind(value: object) -> type[bool] | type[int] | type[float] | None:
     >>> python_kind(True), python_kind(np.float64(1))  # which is a float to Python
     (<class 'bool'>, None)
     """
+    kind = type(value)
+    if kind is int or kind is float or kind is bool:
+        return kind
     if isinstance(value, np.generic):
         return None
     return next((kind for kind in (bool, int, float) if isinstance(value, kind)), None)
@@ -208,6 +212,17 @@ class TensorType:
     dtype: DType
     shape: Shape
 
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        assert isinstance(other, TensorType)
+        return self.dtype is other.dtype and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash((self.dtype, self.shape))
+
     @property
     def rank(self) -> int:
         return len(self.shape)
@@ -265,6 +280,8 @@ def as_shape(value: object) -> Shape:
     >>> as_shape(("batch", 3))
     (batch, 3)
     """
+    if type(value) is tuple and _are_sizes(value):
+        return value
     if isinstance(value, (str, dims.Dim)) or number_of(value) is not None:
         value = (value,)
     try:
@@ -274,13 +291,18 @@ def as_shape(value: object) -> Shape:
     return tuple(as_size(n) for n in sizes)
 
 
+def _are_sizes(values: tuple[object, ...]) -> bool:
+    """Whether all are sizes already."""
+    return not [n for n in values if type(n) is not dims.Dim and not (type(n) is int and -_LARGEST < n < _LARGEST)]
+
+
 def as_size(value: object) -> Size:
     if isinstance(value, str):
         return dims.dim(value)
     if isinstance(value, dims.Dim):
         return value
     try:
-        if not isinstance(value, bool) and abs(size := operator.index(value)) < 1 << 63:  # type: ignore[arg-type]
+        if not isinstance(value, bool) and abs(size := operator.index(value)) < _LARGEST:  # type: ignore[arg-type]
             return size
     except TypeError:
         pass

@@ -291,4 +291,4 @@ def astype(x: TensorLike, dtype: object, *, copy: bool = True) -> Tensor:
     check_flag("astype", "copy", copy)
     x = as_tensor(x)
     found = t.as_dtype(dtype)
-    return x if x.dtype == found else astype_(x, dtype=found)
+    return x if x.dtype is found else astype_(x, dtype=found)

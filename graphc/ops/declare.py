@@ -19,7 +19,7 @@ from graphc.errors import DTypeError, GraphError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.combines import Combine
 from graphc.ir.dims import Dim, Shape, Size
-from graphc.ir.graph import Node, current_origin
+from graphc.ir.graph import Node, current_origin, newborn
 from graphc.ir.operation import Box, Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.structure import attributes_of
@@ -35,20 +35,24 @@ class Op(Operation):
     """An operation as users call it: with arrays, numbers or symbols; gives a symbol."""
 
     def __call__(self, *inputs: TensorLike, **attrs: Any) -> Tensor:
-        result: Tensor = super().__call__(*inputs, **attrs)
-        return result
+        assert self.build is not None
+        result: Any = self.build(self, inputs, attrs)  # type: ignore[arg-type]
+        return result  # type: ignore[no-any-return]
 
 
 def build(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any], kind: type[Tensor] = Tensor) -> Tensor:
     """The node of an operation on inputs that are already of the right kind."""
+    return newborn(kind, op, tuple(inputs), attrs, typed(op, inputs, attrs))
+
+
+def typed(op: Operation, inputs: Sequence[Node], attrs: Mapping[str, Any]) -> TensorType:
+    """The type of an operation's result; its errors name the user's line."""
     try:
-        found = op.infer(*(i.type for i in inputs), **attrs)
+        return op.infer(*[i.type for i in inputs], **attrs)
     except GraphError as error:
         if error.where is None:
             error.where = current_origin().where
         raise
-    born = current_origin()
-    return kind(op, tuple(inputs), attrs, found, born.where, born.gradient, born.forward, born.number)
 
 
 # --- a leading axis --------------------------------------------------------------------------------------------------
@@ -150,6 +154,12 @@ def to_bool(name: str, operands: Operands) -> tuple[Operands, DType]:
 
 def broadcast_shapes(name: str, operands: Sequence[TensorType]) -> Shape:
     """NumPy's broadcasting; a named dimension meets only itself and 1."""
+    shape = operands[0].shape
+    for o in operands:
+        if o.shape != shape:
+            break
+    else:
+        return shape
     rank = max(o.rank for o in operands)
     result: list[Size] = []
     for axis in range(rank):
@@ -181,6 +191,8 @@ def weak(value: object) -> type[bool] | type[int] | type[float] | None:
     >>> weak(2), weak(np.float64(2)), weak(Dim((((("n",), 1)),)))
     (<class 'int'>, None, <class 'int'>)
     """
+    if type(value) is Tensor:
+        return None
     if isinstance(value, Weak):
         return bool if value.dtype.is_bool else float if value.dtype.is_float else int
     return int if isinstance(value, Dim) else t.python_kind(value)
@@ -188,6 +200,11 @@ def weak(value: object) -> type[bool] | type[int] | type[float] | None:
 
 def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int = 0) -> tuple[list[Tensor], DType]:
     """The operands as symbols of the types the rule asks for; the first `free` are left as they are."""
+    if not free and not [a for a in args if type(a) is Weak or not isinstance(a, Tensor)]:
+        given = tuple([a.type.dtype for a in args])
+        wanted, result = _ruled(rule, name, given)
+        if wanted == given:
+            return list(args), result
     kinds = [weak(a) if i >= free else None for i, a in enumerate(args)]
     tensors = [as_tensor(a) if kind is None else None for a, kind in zip(args, kinds, strict=True)]
     strong = tuple(x.dtype for x in tensors[free:] if x is not None)
@@ -203,7 +220,7 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
         else:
             assert kind is not None
             dtypes.append(t.promote_number(_common(strong), kind))
-    wanted, result = rule(name, tuple(dtypes[free:]))
+    wanted, result = _ruled(rule, name, tuple(dtypes[free:]))
     wanted = (*dtypes[:free], *wanted)
     made = []
     for a, x, dtype in zip(args, tensors, wanted, strict=True):
@@ -214,6 +231,11 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
         else:
             made.append(ops.astype(x, dtype))
     return made, result
+
+
+@functools.lru_cache(maxsize=4096)
+def _ruled(rule: DTypeRule, name: str, operands: Operands) -> tuple[Operands, DType]:
+    return rule(name, operands)
 
 
 def _literal(name: str, value: Any, dtype: DType) -> Tensor:
@@ -379,13 +401,15 @@ def elementwise(
         if len(inputs) != arity:
             raise GraphError(f"{name} takes {arity} operands, got {len(inputs)}", where=caller())
         try:
-            made, _ = promote_operands(name, inputs, dtype, free)
+            made, result = promote_operands(name, inputs, dtype, free)
             shape = broadcast_shapes(name, [x.type for x in made])
         except GraphError as error:
             error.where = error.where or current_origin().where
             raise
         sizes = not shape and all(map(weak, inputs)) and any(isinstance(x, (Dim, Weak)) for x in inputs)
-        return build(op, tuple(ops.broadcast_to(x, shape) for x in made), {}, Weak if sizes else Tensor)
+        operands = tuple([x if x.type.shape == shape else ops.broadcast_to(x, shape) for x in made])
+        found = operands[0].type if operands[0].type.dtype is result else TensorType(result, shape)  # as infer has it
+        return newborn(Weak if sizes else Tensor, op, operands, {}, found)
 
     dtypes = ("bool",) * free + ("",) * (arity - free) if free else ()
     samples = tuple(Sample((shape,) * arity, dtypes=dtypes, domain=domain) for shape in ((3, 4), (), (0,)))
@@ -560,6 +584,8 @@ def as_option(value: Any) -> Any:
 
 def check_flag(name: str, what: str, value: Any) -> bool:
     """True or False."""
+    if value is True or value is False:
+        return bool(value)
     number = t.number_of(value)
     if not isinstance(number, int):
         raise InputError(f"{name}: {what} must be True or False, got {_shown(value)}", where=caller())
@@ -589,5 +615,5 @@ __all__ = [
     "Level", "alike", "always", "any_type", "as_option", "broadcast_shapes", "build", "check_flag", "check_function",
     "check_number", "comparison", "composite", "elementwise", "index_map", "integral", "listed", "logical", "normalize_axes",
     "normalize_axis", "normalize_integer", "normalize_size", "numeric", "of_all", "of_first", "pointwise", "promote_operands",
-    "reduction", "shift", "some", "to_bool", "to_float", "true_division", "weak",
+    "reduction", "shift", "some", "to_bool", "to_float", "true_division", "typed", "weak",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from graphc.ops.declare import (
     normalize_axis,
     of_all,
     pointwise,
+    typed,
 )
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
@@ -230,12 +231,14 @@ def broadcast_to(x: TensorLike, shape: Any) -> Tensor:
         target = t.as_shape(shape)
     except (TypeError, ValueError, AttributeError):
         raise ShapeError(f"broadcast_to: {shape!r} is not a shape", where=caller(), hint="give integers and sizes") from None
-    if any(isinstance(n, int) and n < 0 for n in target):
-        raise ShapeError(f"broadcast_to: {shape!r} has a negative size", where=caller())
     if target == x.shape:
         return x
-    made: Tensor = broadcast_(x, shape=target)
-    return ops.full(target, x.attrs["value"], x.dtype) if x.op.name == "full" else made
+    if any(isinstance(n, int) and n < 0 for n in target):
+        raise ShapeError(f"broadcast_to: {shape!r} has a negative size", where=caller())
+    if x.op is ops.fills.full_:
+        target = typed(broadcast_, (x,), {"shape": target}).shape
+        return ops.fills.full_(shape=target, value=x.attrs["value"], dtype=x.dtype)
+    return broadcast_(x, shape=target)
 
 
 # --- ensure_shape ----------------------------------------------------------------------------------------------------

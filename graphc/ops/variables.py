@@ -247,8 +247,14 @@ def variable(value: Any, name: str | None = None, dtype: object = None, *, of: V
     object.__setattr__(node, "called", called)
     object.__setattr__(node, "given", name is not None)
     object.__setattr__(node, "owner", of)
-    node.data[...] = array
+    if not _zeros(array):
+        node.data[...] = array
     return node
+
+
+def _zeros(array: Array) -> bool:
+    """Whether an array is one number, repeated without memory, and that is what new memory holds: zero."""
+    return array.size > 0 and not any(array.strides) and not any(array[(0,) * array.ndim].tobytes())
 
 
 def _next_unnamed() -> str:

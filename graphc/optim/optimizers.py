@@ -481,7 +481,8 @@ def _as(rate: float | Tensor, x: Tensor) -> float | Tensor:
 
 def _state(w: Variable, name: str, suffix: str, value: float = 0.0) -> Variable:
     """Numbers that belong to a variable: all the same at first."""
-    return gx.variable(np.full(w.shape, value, w.dtype.arithmetic.numpy), name=f"{name}.{suffix}", of=w)
+    one = np.asarray(value, w.dtype.arithmetic.numpy)
+    return gx.variable(np.broadcast_to(one, tuple(map(int, w.shape))), name=f"{name}.{suffix}", of=w)
 
 
 __all__ = [

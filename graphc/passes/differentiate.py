@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphc.errors import GradientError
 from graphc.ir.graph import Node, origin, topological
@@ -27,8 +26,7 @@ from graphc.passes.level import is_level
 from graphc.passes.masks import Conditions, Mask, select
 
 
-@dataclass(frozen=True)
-class Cotangent:
+class Cotangent(NamedTuple):
     """A cotangent, what is taken of its value (None: everything), and whether it may be no number where nothing is."""
 
     node: Any  # a tuple for an operation with several results
@@ -39,7 +37,7 @@ class Cotangent:
         """The same with zeros where nothing is taken."""
         if not self.open or self.mask is None:
             return self
-        return replace(self, node=select(self.mask, self.node), open=False)
+        return Cotangent(select(self.mask, self.node), self.mask, False)
 
 
 def differentiate(cotangents: Mapping[Node, Node], wanted: Sequence[Node]) -> list[Node | None]:
@@ -108,7 +106,10 @@ def _parts(
         if node.op.root and operand == 0 and is_level(given, leaves):
             zero = VOCABULARY["full"](shape=y.type.shape, value=0.0, dtype=y.type.dtype)
             part = VOCABULARY["where"](VOCABULARY["equal"](y, zero), zero, part)
-        mask = conditions.read(node, operand) if g.mask is None else conditions.before(g.mask, node, operand)
+        if g.mask is not None:
+            mask = conditions.before(g.mask, node, operand)
+        else:
+            mask = None if node.op.partial is None else conditions.read(node, operand)
         if chosen is not None:
             own = conditions.all(chosen)
             mask = own if mask is None else conditions.both(mask, own)
