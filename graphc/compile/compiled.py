@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import gc
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -20,7 +18,7 @@ from graphc.compile import kept
 from graphc.compile.arguments import Arguments
 from graphc.compile.outputs import form_of
 from graphc.errors import GraphError, InputError, caller
-from graphc.ir.graph import Graph, Node, rebuild
+from graphc.ir.graph import Graph, Node, collector_at_rest, rebuild
 from graphc.ir.names import collected
 from graphc.ir.program import Program
 from graphc.ir.signature import Signature, signature_of
@@ -56,18 +54,6 @@ def target_of(target: str | Target | None, backend: Backend) -> Target | None:
     return found
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Without Python's search for cycles, a seventh of the time of passes: they make many objects and hardly any garbage."""
-    searches = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if searches:
-            gc.enable()
-
-
 class Compiled:
     """A compiled computation: call it with arrays.
 
@@ -95,7 +81,7 @@ class Compiled:
         self._lowering = all_passes.LOWERING if chosen.native else ()
         self._form = form_of(outputs)
         self._made: Stages | None = None
-        with _collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(self._lowering) + 1, progress) as told:
+        with collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(self._lowering) + 1, progress) as told:
             self._build(chosen, told)
 
     def _build(self, chosen: Backend, told: Progress) -> None:
@@ -155,7 +141,7 @@ class Compiled:
         ['split_loops', 'join_rows', 'lay_out_constants']
         """
         if self._made is None:
-            with _collector_at_rest():
+            with collector_at_rest():
                 self._made = self._change()
         return self._made
 

@@ -76,12 +76,13 @@ class Dim:
     True
     """
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_text", "terms")
     terms: tuple[tuple[Monomial, int], ...]
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
         self._hash = hash(terms)
+        self._text: str | None = None
 
     def __hash__(self) -> int:
         return self._hash
@@ -243,6 +244,11 @@ class Dim:
             raise InputError(f"{spec!r} is not a format of a size", where=caller(), hint=hint) from None
 
     def __str__(self) -> str:
+        if self._text is None:
+            self._text = self._written()
+        return self._text
+
+    def _written(self) -> str:
         text = ""
         for monomial, factor in self.terms:
             alone = factor == 1 and len(monomial) == 1

@@ -10,6 +10,7 @@ float16 is NumPy's; the arrays of bfloat16 are those of the package ml_dtypes, w
 from __future__ import annotations
 
 import operator
+import sys
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -104,6 +105,7 @@ DIGITS = {float16: 11, bfloat16: 8, float32: 24, float64: 53}  # of a significan
 EXPONENTS = {float16: (-24, 15), bfloat16: (-133, 127), float32: (-149, 127), float64: (-1074, 1023)}  # of powers of two
 
 _BY_NAME = {t.name: t for t in DTYPES} | {t.short: t for t in DTYPES}
+_BY_NUMPY = {np.dtype(t.name): t for t in DTYPES if t is not bfloat16}
 
 
 @lru_cache
@@ -129,6 +131,11 @@ def is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" or dtype.name == "bfloat16"
 
 
+def is_masked(value: object) -> bool:
+    """Whether it is a masked array of NumPy's, which loads them with the first one."""
+    return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)
+
+
 def number_of(value: object) -> bool | int | float | None:
     """The Python number that a scalar is, Python's, NumPy's, ml_dtypes' or an array of one without axes; None for others.
 
@@ -136,7 +143,7 @@ def number_of(value: object) -> bool | int | float | None:
     (0.5, 3, None, None)
     """
     if isinstance(value, (np.generic, np.ndarray)):
-        known = value.ndim == 0 and _BY_NAME.get(value.dtype.name) is not None and not isinstance(value, np.ma.MaskedArray)
+        known = value.ndim == 0 and _BY_NAME.get(value.dtype.name) is not None and not is_masked(value)
         found: bool | int | float | None = value.item() if known else None
         return found
     kind: Any = python_kind(value)
@@ -167,6 +174,8 @@ def as_dtype(value: object) -> DType:
         return value
     if isinstance(value, str) and value in _BY_NAME:
         return _BY_NAME[value]
+    if isinstance(value, np.dtype) and value in _BY_NUMPY:
+        return _BY_NUMPY[value]
     try:
         found = _BY_NAME.get(np.dtype(value).name)  # type: ignore[call-overload]
     except (TypeError, ValueError):
@@ -312,18 +321,36 @@ def as_size(value: object) -> Size:
 class ArrayValue:
     """The array of a constant: compared and hashed by its bytes, so that attributes stay comparable."""
 
-    __slots__ = ("_key", "array")
+    __slots__ = ("_bytes", "array")
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        self.array = np.array(array, order="C", copy=True)
+        self.array = array.view() if _is_fixed(array) else np.array(array, order="C", copy=True)
         self.array.flags.writeable = False
-        self._key = (self.array.dtype.str, self.array.shape, self.array.tobytes())
+        self._bytes: tuple[str, tuple[int, ...], bytes] | None = None
+
+    @property
+    def _key(self) -> tuple[str, tuple[int, ...], bytes]:
+        if self._bytes is None:
+            self._bytes = (self.array.dtype.str, self.array.shape, self.array.tobytes())
+        return self._bytes
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ArrayValue) and self._key == other._key
+        if self is other:
+            return True
+        if not isinstance(other, ArrayValue) or self.array.dtype != other.array.dtype or self.array.shape != other.array.shape:
+            return False
+        return self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
 
     def __repr__(self) -> str:
         return repr(self.array)
+
+
+def _is_fixed(array: np.ndarray[Any, Any]) -> bool:
+    """Whether nobody can change an array: it lies in row-major order in an object of bytes."""
+    base: Any = array
+    while type(base) is np.ndarray:
+        base = base.base
+    return type(base) is bytes and type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import onnx
-from onnx import AttributeProto, ModelProto
+from onnx import AttributeProto, ModelProto, NodeProto
 
 import graphc as gx
 from graphc.onnx.errors import ModelError
@@ -28,6 +28,7 @@ MOST_ELEMENTS = 2**38  # of one value: 1 TiB of float32
 MOST_AXES = 64  # NumPy's
 MOST_ATOMS = 128  # names in a size
 NEWEST = onnx.defs.onnx_opset_version()
+onnx.defs.has("Add")  # has the standard's descriptions made now: the first model need not wait for them
 
 
 def label_of(node: Any) -> str:
@@ -247,17 +248,21 @@ _CHOICES: dict[str, tuple[str, ...]] = {  # what texts may say, for all operator
 }  # fmt: skip
 
 
+_called = lru_cache(maxsize=64)(str)  # NumPy takes long to write a type
+
+
 def check_node(node: Any, version: int, domain: str, inputs: Sequence[Any]) -> None:
     """ModelError where a node is not of the form that the standard gives its operator."""
     form = _form(node.op_type, version, domain)
-    _check_once([a.name for a in node.attribute], "attribute", named(node))
+    given = {a.name for a in node.attribute}
+    if len(given) < len(node.attribute):
+        _check_once([a.name for a in node.attribute], "attribute", named(node))
     if form is None:
         return
     for what, count, (least, most) in (("operand", len(node.input), form.operands), ("result", len(node.output), form.results)):
         if not least <= count <= most:
             wanted = str(least) if least == most else f"{least} or more" if most > 10**6 else f"{least} to {most}"
             raise ModelError(f"{named(node)}: it has {count} {what}s instead of {wanted}")
-    given = {a.name for a in node.attribute}
     for name in form.required:
         if name not in given:
             raise ModelError(f"{named(node)}: its attribute {name} is missing")
@@ -268,8 +273,7 @@ def check_node(node: Any, version: int, domain: str, inputs: Sequence[Any]) -> N
             wanted, found = _KINDS.get(form.attributes[a.name], "?"), _KINDS.get(a.type, "?")
             raise ModelError(f"{named(node)}: its attribute {a.name} is of kind {found} instead of {wanted}")
         choices = _CHOICES.get(f"{node.op_type}.{a.name}", _CHOICES.get(a.name)) if a.type == AttributeProto.STRING else None
-        text = a.s.decode("utf-8", "replace")
-        if choices is not None and text not in choices:
+        if choices is not None and (text := a.s.decode("utf-8", "replace")) not in choices:
             known = ", ".join(filter(None, choices))
             raise ModelError(f"{named(node)}: its attribute {a.name} is {shown(text)!r}, and may be {known}")
     for i, needed in enumerate(form.needed):
@@ -287,7 +291,7 @@ def check_node(node: Any, version: int, domain: str, inputs: Sequence[Any]) -> N
         if is_list is not None and isinstance(value, list) is not is_list:
             raise ModelError(f"{named(node)}: operand {i} is {'no' if is_list else 'a'} sequence")
         dtypes = form.dtypes[min(i, len(form.dtypes) - 1)] if form.dtypes else frozenset()
-        if dtypes and not isinstance(value, list) and value.dtype != object and str(value.dtype) not in dtypes:
+        if dtypes and not isinstance(value, list) and value.dtype != object and _called(value.dtype) not in dtypes:
             raise ModelError(f"{named(node)}: operand {i} is of {value.dtype}, and may be of {', '.join(sorted(dtypes))}")
 
 
@@ -323,22 +327,26 @@ class Allowance:
     left: int = MOST_MADE
     spent: dict[str, int] = field(default_factory=dict)
 
-    def spend(self, count: int, what: str) -> None:
-        """ModelError where there is not so much left."""
+    def spend(self, count: int, what: str | NodeProto) -> None:
+        """ModelError where there is not so much left for what is named, or is a node."""
         if count > self.left:
             raise ModelError(
-                f"{what} is more than a model may ask for while it is read",
+                f"{_start(what)} is more than a model may ask for while it is read",
                 hint=f"functions and loops are written out, and constants are computed, up to {MOST_MADE} elements",
             )
         self.left -= max(count, 0)
 
 
-def check_value(value: Any, start: str) -> None:
+def _start(what: str | NodeProto) -> str:
+    return what if isinstance(what, str) else named(what)
+
+
+def check_value(value: Any, what: str | NodeProto) -> None:
     """ModelError where a result is larger than any machine could hold, or a size of it is longer than anybody could read."""
     if isinstance(value, list):
         return
     if value.ndim > MOST_AXES:
-        raise ModelError(f"{start}: a value of {value.ndim} axes, and {MOST_AXES} are the most")
+        raise ModelError(f"{_start(what)}: a value of {value.ndim} axes, and {MOST_AXES} are the most")
     sizes, total = [], 1
     for n in value.shape:
         if isinstance(n, gx.Dim):
@@ -346,12 +354,13 @@ def check_value(value: Any, start: str) -> None:
         else:
             total *= n
     if total > MOST_ELEMENTS:
-        raise ModelError(f"{start}: {value.dtype}[{', '.join(map(str, value.shape))}] has more than {MOST_ELEMENTS} elements")
+        shape = ", ".join(map(str, value.shape))
+        raise ModelError(f"{_start(what)}: {value.dtype}[{shape}] has more than {MOST_ELEMENTS} elements")
     if is_sizes(value):
         sizes += [v for v in value.reshape(-1) if isinstance(v, gx.Dim)]
     for n in sizes:
         if _atoms(n) > MOST_ATOMS:
-            raise ModelError(f"{start}: a size is a formula of more than {MOST_ATOMS} names")
+            raise ModelError(f"{_start(what)}: a size is a formula of more than {MOST_ATOMS} names")
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 
 import graphc as gx
+from graphc.backends import load_backend
+from graphc.ir.graph import collector_at_rest
 from graphc.onnx import families as families
 from graphc.onnx.checks import shown
 from graphc.onnx.errors import ModelError
@@ -18,6 +20,8 @@ from graphc.onnx.external import Folder
 from graphc.onnx.reading import Reader, Scope
 from graphc.onnx.saving.writing import needed
 from graphc.onnx.values import symbol
+
+load_backend("llvm")  # a model is read to be run: what runs it is loaded by the import, and not by the first call
 
 
 class Model:
@@ -80,11 +84,18 @@ def load(
     if external is True and not isinstance(model, (str, Path)):
         raise ModelError("external=True needs the path of a model", hint="external=folder where it is given otherwise")
     folder = Path(model).parent if external is True else external  # type: ignore[arg-type]
-    proto = _parsed(model)
-    reader = Reader(proto, sizes or {}, trainable, Folder(folder) if folder is not False else None)
+    with collector_at_rest():
+        return _load(_parsed(model), sizes or {}, values or {}, trainable, folder, outputs, fold)
+
+
+def _load(
+    proto: onnx.ModelProto, sizes: Mapping[str, int], values: Mapping[str, Any], trainable: bool, folder: Any,
+    outputs: Sequence[str] | None, fold: bool,
+) -> Model:  # fmt: skip
+    reader = Reader(proto, sizes, trainable, Folder(folder) if folder is not False else None)
     scope: Scope = {}
     reader.initial(proto.graph, scope, top=True)
-    scope.update({name: np.asarray(value) for name, value in (values or {}).items()})
+    scope.update({name: np.asarray(value) for name, value in values.items()})
     nodes, wanted = list(proto.graph.node), [o.name for o in proto.graph.output]
     given = [i for i in proto.graph.input if i.name not in scope]
     if outputs is not None:

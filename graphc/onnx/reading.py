@@ -165,7 +165,7 @@ class Reader:
             inputs.append(scope[name] if name else None)
         version = versions.get(domain, 1)
         check_node(node, version, domain, inputs)
-        self.allowance.spend(NODE, named(node))
+        self.allowance.spend(NODE, node)
         while inputs and inputs[-1] is None:
             inputs.pop()
         try:
@@ -191,7 +191,7 @@ class Reader:
                 if name in scope and node.output and self.depth == 0:
                     raise call.error(f"{name!r} is made twice")
                 scope[name] = value if isinstance(value, (gx.Tensor, np.ndarray, list)) else np.asarray(value)
-                check_value(scope[name], named(node))
+                check_value(scope[name], node)
 
     def attribute(self, a: AttributeProto) -> Any:
         """The value of an attribute; a graph stays as it is."""

@@ -17,7 +17,7 @@ NUMBERS = "give numbers or booleans, or an array of them"
 
 def as_array(what: str, value: Any, dtype: object) -> Array:
     """`value` as an array of one of graphc's data types."""
-    if isinstance(value, np.ma.MaskedArray):
+    if t.is_masked(value):
         raise InputError(f"{what}: the mask of a masked array would be lost", where=caller(), hint="give array.filled(value)")
     try:
         array = np.asarray(value, None if dtype is None else t.as_dtype(dtype).numpy)

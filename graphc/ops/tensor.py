@@ -459,7 +459,7 @@ def as_tensor(value: Any, dtype: DType | None = None) -> Tensor:
         raise InputError(f"a {type(value).__name__} cannot become a symbol", where=caller(), hint=value.no_symbol)
     if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, Dim)) for v in value):
         return ops.stack(list(value))
-    if isinstance(value, np.ma.MaskedArray):
+    if t.is_masked(value):
         raise InputError(
             "a masked array cannot become a symbol: its mask would be lost", where=caller(), hint="give array.filled(value)"
         )
