@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc import passes as all_passes
-from graphc.compile.compiled import Compiled
+from graphc.compile.compiled import Compiled, Later
 from graphc.compile.declaring import declared_graph
 from graphc.errors import InputError, caller
 from graphc.ir.graph import Graph
@@ -51,6 +51,14 @@ def compile(
     chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     graph = declared_graph(chosen, outputs, updates, name)
     return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress), target)
+
+
+def compile_later(
+    graph: Later, *, backend: str = "llvm", passes: Sequence[Pass] | None = None, progress: bool = True,
+    target: str | Target | None = None,
+) -> Compiled:  # fmt: skip
+    """The list of a graph's outputs, as `compile` makes it; the graph is made where no program of it is kept."""
+    return Compiled(graph, [], backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress), target)
 
 
 def evaluate_symbol(y: Tensor, inputs: Mapping[Tensor, Any] | None = None) -> Array:

@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from graphc.backends import Backend, Executable, load_backend
 from graphc.compile import kept
 from graphc.compile.arguments import Arguments
 from graphc.compile.outputs import form_of
-from graphc.errors import GraphError, InputError, caller
+from graphc.errors import GraphError, InputError, Where, caller
 from graphc.ir.graph import Graph, Node, collector_at_rest, rebuild
 from graphc.ir.names import collected
 from graphc.ir.program import Program
@@ -54,6 +54,19 @@ def target_of(target: str | Target | None, backend: Backend) -> Target | None:
     return found
 
 
+class Later(NamedTuple):
+    """A graph without variables that is made when somebody asks for it: a kept program of it is found without.
+
+    digest   of all that it is made from
+    where    the user's line, of all its nodes
+    """
+
+    digest: str
+    name: str
+    where: Where | None
+    make: Callable[[], Graph]
+
+
 class Compiled:
     """A compiled computation: call it with arrays.
 
@@ -69,38 +82,73 @@ class Compiled:
     """
 
     def __init__(
-        self, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False,
+        self, graph: Graph | Later, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False,
         target: str | Target | None = None,
     ) -> None:  # fmt: skip
         self._options = (backend, tuple(passes), progress, target)
         self.backend = backend
         chosen = load_backend(backend)
         self.target = target_of(target, chosen)
-        self.declared, self.inputs = graph, graph.inputs
+        self._given = graph
         self._passes = tuple(passes)
         self._lowering = all_passes.LOWERING if chosen.native else ()
         self._form = form_of(outputs)
         self._made: Stages | None = None
+        self.is_found_without = False  # whether the program can be found again without the graph
         with collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(self._lowering) + 1, progress) as told:
             self._build(chosen, told)
 
     def _build(self, chosen: Backend, told: Progress) -> None:
-        declared, target = self.declared, self.target
-        key = kept.key_of(declared, self._passes, self._lowering, target, self.backend) if chosen.keeps and target else None
-        known = kept.find(key, declared, target) if key and target else None
+        target, name = self.target, self._given.name
+        key, known = self._look_up(target) if chosen.keeps and target else (None, None)
         self._made = None if known else self._change(told)
         self._kept = known.program if known else None
         program: Any = known.program if known else self.stages[-1][1]
         self.signature: Signature = known.signature if known else self._signature()
-        self._arguments = Arguments(declared.name, self.signature)
-        self._hold = STATE.write if declared.updates else STATE.read if self.signature.variables else None
+        self._arguments = Arguments(name, self.signature)
+        changes = isinstance(self._given, Graph) and self._given.updates
+        self._hold = STATE.write if changes else STATE.read if self.signature.variables else None
         told.at("machine code" if chosen.native else chosen.name)
-        live = self.variables
+        live = self.variables if changes or self.signature.variables else {}
         bound: list[Any] = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
         self._executable: Executable = chosen.build(program, *bound, *([known.codes] if known else []))
         self._again = self._executable.again
         if key and target and not known:
-            kept.keep(key, declared, target, program, self.signature, self._executable)
+            kept.keep(key, self.declared, target, program, self.signature, self._executable)
+
+    def _look_up(self, target: Target) -> tuple[str | None, kept.Kept | None]:
+        """The key under which the program is to be kept, if it is, and what is kept of it."""
+        given, how = self._given, (self._passes, self._lowering, target, self.backend)
+        other = kept.key_of_digest(given.digest, *how) if isinstance(given, Later) else None
+        known = kept.find_other(other, given.where, target) if other and isinstance(given, Later) else None
+        if known:
+            return None, known
+        key = kept.key_of(self.declared, *how)
+        if key and other:
+            self.is_found_without = kept.also(other, key, self.declared)
+        return key, kept.find(key, self.declared, target) if key else None
+
+    @property
+    def declared(self) -> Graph:
+        """The graph as it was given.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> print(gx.compile([x], x * 1).declared)
+        graph graph(%x: f64[n]) {
+          %0 = full(dtype=float64, shape=[n], value=1.0) : f64[n]
+          %1 = multiply(%x, %0) : f64[n]
+          return %1
+        }
+        """
+        if isinstance(self._given, Later):
+            self._given = self._given.make()
+        return self._given
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The inputs of that graph, in the order of a call's arguments."""
+        return self.declared.inputs
 
     def _change(self, told: Progress | None = None) -> Stages:
         """What every pass makes of the graph as declared, in turn."""
@@ -231,7 +279,7 @@ class Compiled:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise InputError(
-            f"pickle of program {self.declared.name} is not possible", where=caller(),
+            f"pickle of program {self._given.name} is not possible", where=caller(),
             hint="gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)",
         )  # fmt: skip
 
@@ -360,7 +408,7 @@ class Compiled:
     def __repr__(self) -> str:
         takes = ", ".join(f"{x.name}: {x.type}" for x in self.signature.inputs)
         gives = ", ".join(str(y.type) for y in self.signature.outputs)
-        return f"<Compiled {self.declared.name}({takes}) -> {gives}, backend {self.backend}>"
+        return f"<Compiled {self._given.name}({takes}) -> {gives}, backend {self.backend}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from graphc.ir.dot import mimebundle

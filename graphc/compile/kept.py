@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,13 +42,28 @@ _LARGEST = 64 * 2**20  # bytes of constants with which a program is kept: a frac
 
 def key_of(declared: Graph, passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str) -> str | None:
     """The key of the program of a declared graph; None where a program is not to be kept."""
-    if os.environ.get("GRAPHC_PROGRAMS") == "0":
+    return _key(lambda: _lines(declared), passes, lowering, target, backend)
+
+
+def key_of_digest(digest: str, passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str) -> str | None:
+    """Another key of the program of a declared graph, by a digest of all that the graph is made from."""
+    return _key(lambda: [digest], passes, lowering, target, backend)
+
+
+def _key(
+    lines: Callable[[], Iterable[str]], passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str
+) -> str | None:  # fmt: skip
+    if not _is_wanted():
         return None
     try:
         steps = [_step(change) for change in (*passes, *lowering)]
-        return _digest(backend, repr(target.facts), repr(steps), _versions(), *_lines(declared))
+        return _digest(backend, repr(target.facts), repr(steps), versions(), *lines())
     except NoData:
         return None
+
+
+def _is_wanted() -> bool:
+    return os.environ.get("GRAPHC_PROGRAMS") != "0"
 
 
 class Kept(NamedTuple):
@@ -61,6 +76,16 @@ class Kept(NamedTuple):
 
 def find(key: str, declared: Graph, target: Target) -> Kept | None:
     """What is kept under a key, if anything."""
+    return _found(key, lambda: list(_wheres(declared)), target)
+
+
+def find_other(key: str, where: Where | None, target: Target) -> Kept | None:
+    """What is kept under a key that `also` has noted; where: the user's line, of all nodes of the graph."""
+    other = noted(key)
+    return None if other is None else _found(other, lambda: [where], target)
+
+
+def _found(key: str, wheres: Callable[[], Sequence[Where | None]], target: Target) -> Kept | None:
     from graphc.backends.llvm import cache
     from graphc.backends.llvm.compile import Code
 
@@ -68,7 +93,7 @@ def find(key: str, declared: Graph, target: Target) -> Kept | None:
     if entry is None:
         return None
     try:
-        program, signature, codes = decode(entry.code, target, list(_wheres(declared)))
+        program, signature, codes = decode(entry.code, target, wheres())
         return Kept(program, signature, {name: Code(*code) for name, code in codes.items()})
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
@@ -97,6 +122,29 @@ def keep(
     cache.put(key, cache.Entry("program", data))
 
 
+def also(other: str, key: str, declared: Graph) -> bool:
+    """Let a program be found under another key; False where its graph has no state, or comes from more than one line."""
+    if declared.variables or declared.updates or len(set(_wheres(declared))) > 1:
+        return False
+    note(other, key)
+    return True
+
+
+def note(key: str, text: str) -> None:
+    """Keep a text."""
+    from graphc.backends.llvm import cache
+
+    cache.put(key, cache.Entry("note", text.encode()))
+
+
+def noted(key: str) -> str | None:
+    """The text that is kept under a key, if any."""
+    from graphc.backends.llvm import cache
+
+    entry = cache.get(key) if _is_wanted() else None
+    return None if entry is None else entry.code.decode()
+
+
 def _step(change: Any) -> str:
     version = getattr(change, "version", None)
     if id(change) not in _OWN and not isinstance(version, str):
@@ -109,7 +157,7 @@ def _digest(*parts: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _versions() -> str:
+def versions() -> str:
     """graphc's files as they are on disk, and the versions of what folds constants."""
     files = sorted(_files(PACKAGE))
     return f"{sys.version_info[:3]} {np.__version__} {files}"
@@ -196,4 +244,4 @@ def _attr(value: Any, order: Mapping[int, int]) -> str:
     raise NoData(f"{type(value).__name__} is no text")
 
 
-__all__ = ["find", "keep", "key_of"]
+__all__ = ["also", "find", "find_other", "keep", "key_of", "key_of_digest", "note", "noted", "versions"]

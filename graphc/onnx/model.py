@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 
 import graphc as gx
 from graphc.backends import load_backend
-from graphc.ir.graph import collector_at_rest
+from graphc.compile.building import compile_later
+from graphc.compile.compiled import Later
+from graphc.compile.declaring import declared_graph
+from graphc.compile.kept import note, noted, versions
+from graphc.errors import caller
+from graphc.ir.graph import Graph, collector_at_rest, origin
 from graphc.onnx import families as families
 from graphc.onnx.checks import shown
 from graphc.onnx.errors import ModelError
 from graphc.onnx.external import Folder
+from graphc.onnx.operators import OPERATORS
 from graphc.onnx.reading import Reader, Scope
 from graphc.onnx.saving.writing import needed
 from graphc.onnx.values import symbol
 
+_SHIPPED = dict(OPERATORS)  # before users add to them
 load_backend("llvm")  # a model is read to be run: what runs it is loaded by the import, and not by the first call
+
+
+class Parts(NamedTuple):
+    """A model's symbols by their names."""
+
+    inputs: dict[str, gx.Tensor]
+    outputs: dict[str, gx.Tensor]
+    variables: dict[str, gx.Variable]
 
 
 class Model:
@@ -33,12 +50,53 @@ class Model:
     def __init__(
         self, inputs: Mapping[str, gx.Tensor], outputs: Mapping[str, gx.Tensor], variables: Mapping[str, gx.Variable], name: str
     ) -> None:
-        self.inputs, self.outputs, self.variables, self.name = dict(inputs), dict(outputs), dict(variables), name
+        self.name = name
+        self._parts: Parts | None = Parts(dict(inputs), dict(outputs), dict(variables))
+        self._names: Sequence[str] = tuple(outputs)
         self._compiled: gx.Compiled | None = None
+        self._source: _Source | None = None
+
+    @classmethod
+    def _unread(cls, source: _Source, name: str, outputs: Sequence[str]) -> Model:
+        """A model that is read when its symbols are asked for."""
+        made = cls({}, {}, {}, name)
+        made._parts, made._names, made._source = None, outputs, source
+        return made
+
+    @property
+    def _symbols(self) -> Parts:
+        if self._parts is None:
+            assert self._source is not None
+            self._parts = self._source.read()
+        return self._parts
+
+    @property
+    def inputs(self) -> dict[str, gx.Tensor]:
+        """Its inputs by their names."""
+        return self._symbols.inputs
+
+    @property
+    def outputs(self) -> dict[str, gx.Tensor]:
+        """Its outputs by their names."""
+        return self._symbols.outputs
+
+    @property
+    def variables(self) -> dict[str, gx.Variable]:
+        """Its weights by their names, where it was loaded as trainable."""
+        return self._symbols.variables
 
     def compile(self, **options: Any) -> gx.Compiled:
         """The outputs, a list of arrays, as a compiled function of the inputs. options: those of gx.compile."""
-        return gx.compile(list(self.inputs.values()), list(self.outputs.values()), **options)
+        source = self._source
+        if source is None or not options.keys() <= {"backend", "passes", "progress", "target"}:
+            return gx.compile(list(self.inputs.values()), list(self.outputs.values()), **options)
+        made = compile_later(Later(source.key, "graph", source.where, self._declared), **options)
+        if made.is_found_without:
+            note(source.key, json.dumps([self.name, list(self._names)]))
+        return made
+
+    def _declared(self) -> Graph:
+        return declared_graph(list(self.inputs.values()), list(self.outputs.values()), None, "graph")
 
     @property
     def graph(self) -> Any:
@@ -53,7 +111,7 @@ class Model:
     def __call__(self, *arrays: Any, **named: Any) -> Any:
         """The outputs for arrays, by position or by name: an array if there is one output, else a list of them."""
         made = self._ready()(*arrays, **named)
-        return made[0] if len(self.outputs) == 1 else made
+        return made[0] if len(self._names) == 1 else made
 
     def __repr__(self) -> str:
         gives = ", ".join(f"{name}: {y.type}" for name, y in self.outputs.items())
@@ -84,18 +142,47 @@ def load(
     if external is True and not isinstance(model, (str, Path)):
         raise ModelError("external=True needs the path of a model", hint="external=folder where it is given otherwise")
     folder = Path(model).parent if external is True else external  # type: ignore[arg-type]
+    data = model if isinstance(model, onnx.ModelProto) else model if isinstance(model, bytes) else Path(model).read_bytes()
+    given = {name: np.asarray(value) for name, value in (values or {}).items()}
+    source = None
+    plain = not any(a.dtype.hasobject for a in given.values())
+    if isinstance(data, bytes) and plain and not trainable and folder is False and OPERATORS == _SHIPPED:
+        source = _Source(data, dict(sizes or {}), given, outputs, fold)
+        text = noted(source.key)
+        if text is not None:
+            return Model._unread(source, *json.loads(text))
     with collector_at_rest():
-        return _load(_parsed(model), sizes or {}, values or {}, trainable, folder, outputs, fold)
+        made = _read(_parsed(data), sizes or {}, given, trainable, folder, outputs, fold)
+    made._source = source
+    return made
 
 
-def _load(
+class _Source:
+    """What a model without variables is read from, and how."""
+
+    def __init__(
+        self, data: bytes, sizes: Mapping[str, int], values: Mapping[str, Any], outputs: Sequence[str] | None, fold: bool
+    ) -> None:  # fmt: skip
+        self.data, self.sizes, self.values, self.outputs, self.fold = data, sizes, values, outputs, fold
+        self.where = caller()
+        arrays = [(name, str(a.dtype), a.shape, a.tobytes()) for name, a in sorted(values.items())]
+        how = repr((versions(), onnx.__version__, sorted(sizes.items()), arrays, outputs and list(outputs), fold))
+        self.key = hashlib.sha256(hashlib.sha256(data).digest() + how.encode()).hexdigest()
+
+    def read(self) -> Parts:
+        """Its symbols, as they were when it was loaded."""
+        with collector_at_rest(), origin(self.where, gradient=False):
+            return _read(_parsed(self.data), self.sizes, self.values, False, False, self.outputs, self.fold)._symbols
+
+
+def _read(
     proto: onnx.ModelProto, sizes: Mapping[str, int], values: Mapping[str, Any], trainable: bool, folder: Any,
     outputs: Sequence[str] | None, fold: bool,
 ) -> Model:  # fmt: skip
     reader = Reader(proto, sizes, trainable, Folder(folder) if folder is not False else None)
     scope: Scope = {}
     reader.initial(proto.graph, scope, top=True)
-    scope.update({name: np.asarray(value) for name, value in values.items()})
+    scope.update(values)
     nodes, wanted = list(proto.graph.node), [o.name for o in proto.graph.output]
     given = [i for i in proto.graph.input if i.name not in scope]
     if outputs is not None:
@@ -125,10 +212,9 @@ def _up_to(graph: onnx.GraphProto, wanted: Sequence[str]) -> tuple[list[onnx.Nod
     return needed(graph.node, wanted)
 
 
-def _parsed(model: Any) -> onnx.ModelProto:
-    if isinstance(model, onnx.ModelProto):
-        return model
-    data = model if isinstance(model, bytes) else Path(model).read_bytes()
+def _parsed(data: bytes | onnx.ModelProto) -> onnx.ModelProto:
+    if isinstance(data, onnx.ModelProto):
+        return data
     made = onnx.ModelProto()
     try:
         made.ParseFromString(data)

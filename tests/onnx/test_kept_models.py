@@ -1,0 +1,110 @@
+"""Models whose programs are kept: a second process runs them without reading them, and says the same about them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import graphc as gx
+from graphc.backends.llvm import cache
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from graphc.onnx import model as models  # noqa: E402
+from graphc.onnx.operators import OPERATORS  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A cache of its own, and graphc's passes as they are: those that check themselves have no version."""
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))
+    monkeypatch.delenv("GRAPHC_CACHE", raising=False)
+    monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
+    monkeypatch.setattr(cache, "_warned", set())
+    for name in ("DEFAULT", "LOWERING"):
+        monkeypatch.setattr(gx.passes, name, tuple(getattr(p, "__wrapped__", p) for p in getattr(gx.passes, name)))
+
+
+def file(weight=2.0, operator="Exp"):
+    """exp(x) * w + b, with an input that sizes a result."""
+    w = numpy_helper.from_array(np.full((3,), weight, "float32"), "w")
+    nodes = [
+        helper.make_node(operator, ["x"], ["e"], name="first"), helper.make_node("Mul", ["e", "w"], ["m"]),
+        helper.make_node("ReduceSum", ["m", "axes"], ["y"], keepdims=0),
+    ]  # fmt: skip
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3]),
+        helper.make_tensor_value_info("axes", TensorProto.INT64, [1]),
+    ]  # fmt: skip
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "small", inputs, [y], [w])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+
+
+def load(data=None, axes=(0,), **options):
+    return gx.onnx.load(file() if data is None else data, values={"axes": np.array(axes)}, **options)
+
+
+def is_read(model):
+    return model._parts is not None
+
+
+X = np.linspace(-1, 1, 6, dtype="float32").reshape(2, 3)
+
+
+def test_a_kept_model_is_not_read_and_gives_the_same_bits(monkeypatch):
+    first = load()
+    want = first(X)
+    assert is_read(first)
+    second = load()
+    monkeypatch.setattr(models, "_parsed", None)  # what is asked of it does not read
+    assert second(X).tobytes() == want.tobytes() and second(x=X).tobytes() == want.tobytes()
+    assert second(np.zeros((5, 3), "float32")).tolist() == [10, 10, 10]
+    assert not is_read(second) and repr(second.compile()) == repr(first.compile())
+
+
+def test_what_is_asked_of_its_symbols_reads_it():
+    load()(X)
+    model = load()
+    assert not is_read(model)
+    assert repr(model) == "Model small(x: f32[n, 3]) -> y: f32[3]" and is_read(model)
+    assert model.variables == {} and list(model.inputs) == ["x"]
+    y = model.outputs["y"]
+    assert gx.compile([model.inputs["x"]], 2 * y, backend="interpreter")(X) == pytest.approx(2 * model(X), rel=1e-6)
+    declared = model.compile().declared
+    assert declared.inputs == (model.inputs["x"],) and str(model.graph) == str(load().graph)
+
+
+def test_nodes_have_the_line_that_loaded_the_model():
+    load()(X)
+    model, line = load(), load.__code__.co_firstlineno + 1
+    assert not is_read(model) and {n.where.line for n in gx.ir.graph.topological([model.outputs["y"]])} == {line}
+
+
+def test_every_difference_is_another_model():
+    load()(X)
+    assert not is_read(load())
+    others = [load(file(3.0)), load(axes=(1,)), load(outputs=["m"]), load(fold=False), load(sizes={"n": 2}), load(trainable=True)]
+    assert all(map(is_read, others))
+    assert others[1](X).shape == (2,) and others[2](X).shape == (2, 3)
+    proto = onnx.ModelProto()
+    proto.ParseFromString(file())
+    assert is_read(load(proto))
+
+
+def test_operators_of_users_take_no_part(monkeypatch):
+    load()(X)
+    monkeypatch.setitem(OPERATORS, "Exp", lambda call: call[0] * 0)
+    model = load()
+    assert is_read(model) and model(X).tolist() == [0, 0, 0]
+
+
+def test_without_the_cache_models_are_read(monkeypatch):
+    load()(X)
+    monkeypatch.setenv("GRAPHC_PROGRAMS", "0")
+    assert is_read(load())
+    monkeypatch.delenv("GRAPHC_PROGRAMS")
+    model = load()
+    monkeypatch.setenv("GRAPHC_CACHE", "0")
+    assert not is_read(model) and model(X).tolist() == load()(X).tolist(), "the program went, and the model is read after all"
