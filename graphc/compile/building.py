@@ -10,10 +10,12 @@ import numpy as np
 from graphc import passes as all_passes
 from graphc.compile.compiled import Compiled, Later
 from graphc.compile.declaring import declared_graph
+from graphc.compile.lazy import compile_lazily
 from graphc.errors import InputError, caller
 from graphc.ir.graph import Graph
 from graphc.ir.target import Target
 from graphc.ops import Variable
+from graphc.ops.declare import check_flag
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -30,6 +32,7 @@ def compile(
     passes: Sequence[Pass] | None = None,
     progress: bool = True,
     target: str | Target | None = None,
+    lazy: bool = False,
 ) -> Compiled:
     """A callable that computes `outputs` from `inputs` and then writes `updates` into variables.
 
@@ -40,7 +43,13 @@ def compile(
     (the lowered program, statement by statement: slow). passes: graph passes instead of `gx.passes.DEFAULT`. progress: whether a
     terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere. target: the processor that
     native code is made for, by a name as "x86-64-v3" or as a graphc.ir.target.Target; by default what GRAPHC_TARGET in the
-    environment names, or this machine.
+    environment names, or this machine. lazy: whether calls are answered at once, by the interpreter, while native code is made
+    beside them; the first call that finds it runs it, and raises what compiling raised.
+
+    Of a lazy program the bits of what is exact are the same before and after: sums, products, quotients and roots of single
+    elements, comparisons, integers and random bits (one NaN is as another). Functions (exp and so on) are within 2 units in
+    the last place on both sides, sums and products of matrices within the bound of pairwise summation: these may differ in last
+    digits between a call before and one after. `f.answers` says which answers now, and `f.wait()` waits for native code.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float64")
@@ -50,7 +59,10 @@ def compile(
     """
     chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     graph = declared_graph(chosen, outputs, updates, name)
-    return Compiled(graph, outputs, backend, all_passes.DEFAULT if passes is None else tuple(passes), bool(progress), target)
+    chain = all_passes.DEFAULT if passes is None else tuple(passes)
+    if check_flag("compile", "lazy", lazy):
+        return compile_lazily(graph, outputs, backend, chain, target)
+    return Compiled(graph, outputs, backend, chain, bool(progress), target)
 
 
 def compile_later(

@@ -54,6 +54,10 @@ def target_of(target: str | Target | None, backend: Backend) -> Target | None:
     return found
 
 
+class _NotKept(Exception):
+    """There is no program that an earlier process has kept."""
+
+
 class Later(NamedTuple):
     """A graph without variables that is made when somebody asks for it: a kept program of it is found without.
 
@@ -82,10 +86,10 @@ class Compiled:
     """
 
     def __init__(
-        self, graph: Graph | Later, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool = False,
-        target: str | Target | None = None,
+        self, graph: Graph | Later, outputs: Any, backend: str, passes: Sequence[Pass], progress: bool | Progress = False,
+        target: str | Target | None = None, only_kept: bool = False,
     ) -> None:  # fmt: skip
-        self._options = (backend, tuple(passes), progress, target)
+        self._options = (backend, tuple(passes), progress is True, target)
         self.backend = backend
         chosen = load_backend(backend)
         self.target = target_of(target, chosen)
@@ -95,12 +99,27 @@ class Compiled:
         self._form = form_of(outputs)
         self._made: Stages | None = None
         self.is_found_without = False  # whether the program can be found again without the graph
+        if isinstance(progress, Progress):  # beside a main thread, whose garbage is to be found
+            self._build(chosen, progress, only_kept)
+            return
         with collector_at_rest(), shown(f"compiling {graph.name}", len(passes) + len(self._lowering) + 1, progress) as told:
-            self._build(chosen, told)
+            self._build(chosen, told, only_kept)
 
-    def _build(self, chosen: Backend, told: Progress) -> None:
+    @classmethod
+    def if_kept(
+        cls, graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], target: str | Target | None
+    ) -> Compiled | None:  # fmt: skip
+        """The program, if an earlier process has kept it."""
+        try:
+            return cls(graph, outputs, backend, passes, False, target, only_kept=True)
+        except _NotKept:
+            return None
+
+    def _build(self, chosen: Backend, told: Progress, only_kept: bool) -> None:
         target, name = self.target, self._given.name
         key, known = self._look_up(target) if chosen.keeps and target else (None, None)
+        if only_kept and not known:
+            raise _NotKept
         self._made = None if known else self._change(told)
         self._kept = known.program if known else None
         program: Any = known.program if known else self.stages[-1][1]
@@ -254,6 +273,28 @@ class Compiled:
     def kernels(self) -> Sequence[Any]:
         """The distinct native kernels, each with `name`, `source` and `kernel` (its text)."""
         return self._executable.kernels
+
+    @property
+    def answers(self) -> str:
+        """What a call is answered by: the backend, or "interpreter" while one with `lazy=True` is being compiled.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> gx.compile([x], gx.exp(x)).answers
+        'llvm'
+        """
+        return self.backend
+
+    def wait(self) -> Compiled:
+        """The same, once native code is there: at once but with `lazy=True`. Raises what compiling raised.
+
+        >>> import graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> f = gx.compile([x], gx.exp(x), lazy=True)
+        >>> f.wait().answers
+        'llvm'
+        """
+        return self
 
     @property
     def compilations(self) -> int:
