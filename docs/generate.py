@@ -175,7 +175,16 @@ _INTERNAL = {  # operations that users reach under another name
     "scatter_multiply": "Elements multiplied into x at places of several axes: `x.at[...].multiply`, `segment_prod`.",
     "scatter_set": "x with other elements at places of several axes: `x.at[...].set`; the last one for a place stands.",
     "cofactors": "The matrix of cofactors: the gradient of `linalg.det`.",
-    "lu": "LU factors with row exchanges by LAPACK: what `linalg.solve`, `linalg.det` and `linalg.slogdet` begin with.",
+    "lu": "LU factors with row exchanges by LAPACK: what systems and determinants of large matrices begin with.",
+    "cholesky_lapack": "The lower triangle L of x = L L^T by LAPACK, of which the lower triangle is read.",
+    **{
+        f"{name}_factored": f"`{name}` of large matrices, from `lu`; the gradient goes to the matrix."
+        for name in ("cofactors", "det", "slogdet", "solve")
+    },
+    **{
+        f"{name}_small": f"`{name}` of matrices of at most 16 rows, each in a lane of vectors."
+        for name in ("cholesky", "cofactors", "det", "inv", "slogdet", "solve")
+    },
     "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
     "poisson_quantile": "A Poisson number by summation: what `gx.random.poisson` makes of uniform ones.",
     "gamma_pathwise": "The logarithm of a gamma variate, with its gradient: what `gx.random.gamma` ends with.",
@@ -219,8 +228,8 @@ def _lowering(op: o.Operation) -> str:
             return f"scatter by {combine}"
         case o.Prefix(combine):
             return f"prefix by {combine}"
-        case o.Host():
-            return "call of the host"
+        case o.Host(lanes=lanes):
+            return "call of the host" if lanes is None else "lanes, or a call of the host"
         case o.Project():
             return "one of several results"
         case o.Scan() | o.While() | o.Switch():

@@ -14,7 +14,7 @@ from graphc.backends.executable import Timing
 from graphc.errors import GraphError, Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Constant, Host, Operation, Pointwise, Project
+from graphc.ir.operation import Composite, Constant, Host, Operation, Pointwise, Project
 from graphc.ir.types import TensorType, TupleType
 
 Array = np.ndarray[Any, Any]
@@ -94,7 +94,7 @@ def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> 
     match node.op.lowering:
         case Project():
             return operands[0][attrs["index"]]
-        case Host():
+        case Host() | Composite():
             return call_host(node.op, operands, attrs, node.type, node.where)
     value = node.op.reference(*operands, **attrs)
     return tuple(map(np.asarray, value)) if isinstance(node.type, TupleType) else np.asarray(value)

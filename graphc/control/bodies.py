@@ -10,7 +10,7 @@ from graphc.errors import DTypeError, InputError, ShapeError, caller
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, has_effect, on_inputs, subgraphs, substitute, topological, without_effects
-from graphc.ir.operation import Host, Sized, While
+from graphc.ir.operation import may_fail
 from graphc.ir.types import TensorType
 from graphc.ops.batched import vectorize
 from graphc.ops.declare import Spread, spread
@@ -142,9 +142,7 @@ def spread_flags(body: Graph, flags: Sequence[bool], carries: int, size: Size) -
 
 def is_partial(body: Graph) -> bool:
     """Whether a body may fail, or never end, for what it is not meant for: it calls routines, or repeats something."""
-    return any(
-        isinstance(n.op.lowering, Host | While | Sized) or any(is_partial(inner) for inner in subgraphs(n)) for n in body.nodes
-    )
+    return any(may_fail(n.op.lowering) or any(is_partial(inner) for inner in subgraphs(n)) for n in body.nodes)
 
 
 def only_of(active: Tensor, xs: Sequence[Spread]) -> list[Spread]:

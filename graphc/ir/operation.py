@@ -118,6 +118,23 @@ class Prefix:
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """How a routine of small arrays becomes a kernel, in which every element of the leading axes has a lane of vectors.
+
+    `inner` says how many of the last axes of each operand, and then of each result, belong to one element; write(k, **attrs)
+    writes what happens to an element, on a `LaneCode` (ir/lanes.py). fits(*inner types, **attrs) is asked where all inner sizes
+    are numbers and none is 0. Where there is a `guard`, `write` says of each element whether it is refused (`k.refuse`), and that
+    operation, called with all of these booleans and the `refusal`, raises where one is true.
+    """
+
+    inner: tuple[int, ...]
+    write: Callable[..., None]
+    fits: Callable[..., bool]
+    guard: Operation | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
 class Host:
     """Whole arrays by the operation's reference, which a compiled program calls between its kernels.
 
@@ -126,12 +143,16 @@ class Host:
     or the tuple of arrays that will hold them. They are of the right type, in row-major order, and share no memory. Where
     `threaded`, it takes the number of threads that it may use as `threads` too; its result does not depend on it. Where
     `effect`, it is called for what else it does, and gives its one operand as it is, of any shape: what is computed again for a
-    gradient leaves it out, and it happens inside a loop even if its operand comes from outside.
+    gradient leaves it out, and it happens inside a loop even if its operand comes from outside. Where `lanes` fit the types, a
+    compiled program has their kernel instead, and calls nothing. What only `guards` raises, or does nothing: a program that
+    leaves Python goes without it.
     """
 
     into: Callable[..., None] | None = None
     threaded: bool = False
     effect: bool = False
+    lanes: Lanes | None = None
+    guards: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,9 +185,11 @@ class Composite:
     """What expand(*inputs, **attrs) builds of other operations.
 
     An operation of this kind is one for the sake of its gradient: its own rule may be better than what follows from its parts.
+    Where it is `partial`, there is a routine among those, which may raise.
     """
 
     expand: Callable[..., Node]
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,11 @@ class Sized:
 
     A compiled program returns to Python to learn that size, once, and then runs the body's own program.
     """
+
+
+def may_fail(lowering: Lowering) -> bool:
+    """Whether an operation raises for some values, or goes on for as long as they say."""
+    return isinstance(lowering, Host | While | Sized) or (isinstance(lowering, Composite) and lowering.partial)
 
 
 Whole = Host | Scan | While | Switch | Sized  # what reads and makes whole arrays
@@ -309,6 +337,7 @@ __all__ = [
     "Dequantize",
     "Host",
     "Input",
+    "Lanes",
     "Leaf",
     "Lowering",
     "Operation",
@@ -325,5 +354,6 @@ __all__ = [
     "Variable",
     "While",
     "Whole",
+    "may_fail",
     "operations",
 ]  # fmt: skip

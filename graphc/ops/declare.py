@@ -20,7 +20,7 @@ from graphc.ir import types as t
 from graphc.ir.combines import Combine
 from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.graph import Node, current_origin, newborn
-from graphc.ir.operation import Box, Composite, Host, Operation, Pointwise, Project, Reduction, Requirement, Sample
+from graphc.ir.operation import Box, Composite, Host, Lanes, Operation, Pointwise, Project, Reduction, Requirement, Sample
 from graphc.ir.scalar import Scalars, scalar_text
 from graphc.ir.structure import attributes_of
 from graphc.ir.types import DType, TensorType, TupleType
@@ -282,6 +282,7 @@ def host(
     samples: tuple[Sample, ...] = (),
     arity: int = 1,
     every: Every | None = None,
+    lanes: Lanes | None = None,
 ) -> Op:
     """Declare a function of whole arrays that NumPy or another library computes, also in a compiled program.
 
@@ -289,14 +290,14 @@ def host(
     a copy; where `threaded`, it takes a number of threads too, by default 1. With `into` alone it is the reference too. Where
     `infer` gives a TupleType, the reference gives a tuple, `into` is given one, the rule `vjp` is given tuples for `g` (None
     where a result has no cotangent) and `y`, and `results(op(...))` takes the node apart. `every` is its rule for a leading axis
-    (see ir/operation.py); without one, vmap calls the reference once for each element.
+    (see ir/operation.py); without one, vmap calls the reference once for each element. `lanes` is its kernel for small arrays.
     """
     if reference is None:
         assert into is not None
         reference = functools.partial(_allocate, infer, into)
     return Op(
-        name, infer, reference, Host(into, threaded), vjp, samples, requires, partial=partial, arity=arity, every=every,
-        build=build,
+        name, infer, reference, Host(into, threaded, lanes=lanes), vjp, samples, requires, partial=partial, arity=arity,
+        every=every, build=build,
     )  # fmt: skip
 
 
@@ -473,9 +474,13 @@ def composite(
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,
     every: Every | None = None,
+    partial: bool = False,
 ) -> Op:
-    """Declare an operation that other operations compute, and whose gradient is better than theirs."""
-    return Op(name, infer, reference, Composite(expand), vjp, samples, requires=requires, every=every, build=build)
+    """Declare an operation that other operations compute, and whose gradient is better than theirs.
+
+    `partial` says that one of them may raise.
+    """
+    return Op(name, infer, reference, Composite(expand, partial), vjp, samples, requires=requires, every=every, build=build)
 
 
 def reduction(

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from graphc import ops
-from graphc.errors import DTypeError, GradientError, ShapeError
+from graphc.errors import DTypeError, GradientError, GraphError, ShapeError
 from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops import lapack
-from graphc.ops.declare import Op, Spread, host, results, with_leading_axis
+from graphc.ops import lapack, small_matrices
+from graphc.ops.declare import Op, Spread, composite, host, results, with_leading_axis
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -39,6 +39,34 @@ def _matrices(name: str, **declaration: Any) -> Op:
 
     op = host(name, every=every, **declaration)
     return op
+
+
+def _chosen(name: str, *, like: Op, otherwise: Callable[..., Tensor], **declaration: Any) -> Op:
+    """An operation with the value and the gradient of another one, which computes it where matrices are small."""
+
+    def every(size: Size, *operands: Spread, **attrs: Any) -> list[Spread]:
+        return with_leading_axis(op, size, operands, attrs)
+
+    def expand(*operands: Tensor, **attrs: Any) -> Tensor:
+        small = small_matrices.is_small(*(x.type for x in operands))
+        made: Tensor = (like if small else otherwise)(*operands, **attrs)
+        return made
+
+    assert like.vjp is not None
+    op = composite(name, reference=like.reference, expand=expand, vjp=like.vjp, every=every, partial=True, **declaration)
+    return op
+
+
+def _named(name: str, into: Callable[..., None]) -> Callable[..., None]:
+    """A routine that says what is wrong in the name of the function that users call."""
+
+    def run(*arrays: Any, **attrs: Any) -> None:
+        try:
+            into(*arrays, **attrs)
+        except np.linalg.LinAlgError as error:
+            raise GraphError(f"{name} raised LinAlgError: {error}") from error
+
+    return run
 
 
 # --- types and triangles ---------------------------------------------------------------------------------------------
@@ -177,6 +205,7 @@ def _triangular_vjp(
 
 solve_triangular_: Op = _matrices(
     "solve_triangular", arity=2, into=lapack.solve_triangular, vjp=_triangular_vjp,
+    lanes=small_matrices.solve_triangular,
     infer=lambda a, b, lower, transposed, unit_diagonal: _system("solve_triangular", a, b),
     samples=tuple(
         Sample(shapes, {"lower": lower, "transposed": transposed, "unit_diagonal": unit}, prepare=_dominant)
@@ -200,9 +229,35 @@ def _back(lower: Tensor, b: Tensor) -> Tensor:
     return solve_triangular_(lower, b, lower=True, transposed=True, unit_diagonal=False)
 
 
-cholesky_: Op = _matrices(
-    "cholesky", infer=_single("cholesky"), into=lapack.cholesky, vjp=_cholesky_vjp,
+lower_cholesky_: Op = _matrices(
+    "cholesky_lapack", infer=_single("cholesky"), into=_named("cholesky", lapack.cholesky), vjp=_cholesky_vjp,
     samples=_prepared(_positive, (3, 3), (2, 4, 4), (0, 0), (1, 1)),
+)  # fmt: skip
+
+
+def symmetric(x: Tensor) -> Tensor:
+    """(x + x^T) / 2: a symmetric x as it is, and gradients that are symmetric."""
+    return (x + flip_axes(x)) * 0.5
+
+
+def _whole_cholesky(out: Array, a: Array) -> None:
+    lapack.cholesky(out, (a + np.swapaxes(a, -1, -2)) * a.dtype.type(0.5))
+
+
+def _whole_cholesky_vjp(g: Tensor, y: Tensor, a: Tensor) -> Rule:
+    (lower,) = _cholesky_vjp(g, y, a)
+    assert lower is not None
+    return (symmetric(lower),)
+
+
+small_cholesky_: Op = _matrices(
+    "cholesky_small", infer=_single("cholesky"), into=_named("cholesky", _whole_cholesky),
+    vjp=_whole_cholesky_vjp, lanes=small_matrices.cholesky,
+    samples=_prepared(_positive, (3, 3), (5, 4, 4), (1, 1)),
+)  # fmt: skip
+cholesky_: Op = _chosen(
+    "cholesky", infer=_single("cholesky"), like=small_cholesky_, otherwise=lambda a: lower_cholesky_(symmetric(a)),
+    samples=_prepared(_positive, (3, 3), (2, 4, 4), (0, 0), (20, 20)),
 )  # fmt: skip
 
 
@@ -236,7 +291,8 @@ def _from_factors(*shapes: Any, **attrs: Any) -> tuple[Sample, ...]:
 
 
 solve_: Op = _matrices(
-    "solve", arity=4, into=lambda out, a, packed, rows, b, transposed: lapack.solve(out, packed, rows, b, transposed),
+    "solve_factored", arity=4,
+    into=_named("solve", lambda out, a, packed, rows, b, transposed: lapack.solve(out, packed, rows, b, transposed)),
     infer=lambda a, packed, rows, b, transposed: _system("solve", a, b), vjp=_solve_vjp,
     samples=(
         *_from_factors(((3, 3), (3, 2)), ((2, 4, 4), (2, 4, 1)), ((0, 0), (0, 2)), ((2, 2), (2, 0)), transposed=False),
@@ -245,9 +301,49 @@ solve_: Op = _matrices(
 )  # fmt: skip
 
 
-def solve_with(a: Tensor, b: Tensor, transposed: bool = False) -> Tensor:
-    """The x of a x = b, or of a^T x = b, for operands of one type and equal batches."""
-    return solve_(a, *results(lu_(a)), b, transposed=transposed)
+def _whole_solve(out: Array, a: Array, b: Array, transposed: bool) -> None:
+    packed, rows = lu_.reference(a)
+    lapack.solve(out, packed, rows, b, transposed)
+
+
+def _whole_solve_vjp(g: Tensor, y: Tensor, a: Tensor, b: Tensor, transposed: bool) -> tuple[Tensor, Tensor]:
+    back = solve_with(a, g, transposed=not transposed)
+    return -(y @ flip_axes(back) if transposed else back @ flip_axes(y)), back
+
+
+_SYSTEMS: tuple[Any, ...] = (((3, 3), (3, 2)), ((2, 4, 4), (2, 4, 1)))
+small_solve_: Op = _matrices(
+    "solve_small", arity=2, into=_named("solve", _whole_solve), infer=lambda a, b, transposed: _system("solve", a, b),
+    vjp=_whole_solve_vjp, lanes=small_matrices.solve,
+    samples=tuple(Sample(shapes, {"transposed": turn}, prepare=_dominant) for shapes in _SYSTEMS for turn in (False, True)),
+)  # fmt: skip
+solve_with: Op = _chosen(
+    "solve", infer=lambda a, b, transposed: _system("solve", a, b), like=small_solve_,
+    otherwise=lambda a, b, transposed: solve_(a, *results(lu_(a)), b, transposed=transposed),
+    samples=tuple(
+        Sample(shapes, {"transposed": turn}, prepare=_dominant)
+        for shapes in (*_SYSTEMS, ((0, 0), (0, 2)), ((2, 2), (2, 0)), ((20, 20), (20, 1))) for turn in (False, True)
+    ),
+)  # fmt: skip
+
+
+def _inverse(out: Array, a: Array) -> None:
+    _whole_solve(out, a, np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape), False)
+
+
+def _inverse_vjp(g: Tensor, y: Tensor, a: Tensor) -> Rule:
+    turned = flip_axes(y)
+    return (-(turned @ g @ turned),)
+
+
+small_inv_: Op = _matrices(
+    "inv_small", infer=_single("inv"), into=_named("solve", _inverse), vjp=_inverse_vjp, lanes=small_matrices.inv,
+    samples=_prepared(_dominant, (3, 3), (2, 4, 4), (1, 1)),
+)  # fmt: skip
+inv_: Op = _chosen(
+    "inv", infer=_single("inv"), like=small_inv_, samples=_prepared(_dominant, (3, 3), (2, 4, 4), (0, 0), (20, 20)),
+    otherwise=lambda a: solve_with(a, ops.broadcast_to(identity(a.shape[-1], a.dtype), a.shape), transposed=False),
+)  # fmt: skip
 
 
 def _signs_and_logarithms(packed: Array, rows: Array) -> tuple[Array, Array]:
@@ -268,22 +364,33 @@ def _vector_type(name: str, a: TensorType) -> TensorType:
 
 
 det_: Op = _matrices(
-    "det", arity=3, infer=lambda a, packed, rows: _vector_type("det", a),
+    "det_factored", arity=3, infer=lambda a, packed, rows: _vector_type("det", a),
     reference=lambda a, packed, rows: _determinants(packed, rows),
-    vjp=lambda g, y, a, packed, rows: (_scalar(g) * cofactors_(a, packed, rows), None, None),
+    vjp=lambda g, y, a, packed, rows: (_scalar(g) * factored_cofactors_(a, packed, rows), None, None),
     samples=_from_factors(((3, 3),), ((2, 4, 4),), ((0, 0),)),
 )  # fmt: skip
 
 
-def _slogdet_vjp(g: tuple[Tensor | None, ...], y: Any, a: Tensor, packed: Tensor, rows: Tensor) -> Rule:
+small_det_: Op = _matrices(
+    "det_small", infer=lambda a: _vector_type("det", a), reference=lambda a: _determinants(*lu_.reference(a)),
+    vjp=lambda g, y, a: (_scalar(g) * cofactors_(a),), lanes=small_matrices.det, samples=_SQUARE[:2],
+)  # fmt: skip
+whole_det_: Op = _chosen(
+    "det", infer=lambda a: _vector_type("det", a), like=small_det_, samples=(*_SQUARE, *_prepared(_dominant, (20, 20))),
+    otherwise=lambda a: det_(a, *results(lu_(a))),
+)  # fmt: skip
+
+
+def _factored_slogdet_vjp(g: tuple[Tensor | None, ...], y: Any, a: Tensor, packed: Tensor, rows: Tensor) -> Rule:
     if g[1] is None:
         return None, None, None
     eye = ops.broadcast_to(identity(a.shape[-1], a.dtype), a.shape)
     return _scalar(g[1]) * solve_(a, packed, rows, eye, transposed=True), None, None
 
 
-slogdet_: Op = _matrices(
-    "slogdet", arity=3, reference=lambda a, packed, rows: _signs_and_logarithms(packed, rows), vjp=_slogdet_vjp,
+factored_slogdet_: Op = _matrices(
+    "slogdet_factored", arity=3, reference=lambda a, packed, rows: _signs_and_logarithms(packed, rows),
+    vjp=_factored_slogdet_vjp,
     infer=lambda a, packed, rows: TupleType((_vector_type("slogdet", a), _vector_type("slogdet", a))),
     samples=_from_factors(((3, 3),), ((2, 4, 4),), ((0, 0),)),
 )  # fmt: skip
@@ -307,16 +414,45 @@ def _cofactors(out: Array, a: Array, packed: Array, rows: Array) -> None:
             place[...] = np.rint(np.linalg.det(u) * np.linalg.det(v)) * ((u * others) @ v)
 
 
-def _cofactors_vjp(g: Tensor, y: Tensor, a: Tensor, packed: Tensor, rows: Tensor) -> Rule:
+def _factored_cofactors_vjp(g: Tensor, y: Tensor, a: Tensor, packed: Tensor, rows: Tensor) -> Rule:
+    return *_cofactors_vjp(g, y, a), None, None
+
+
+def _cofactors_vjp(g: Tensor, y: Tensor, a: Tensor) -> Rule:
     """Of y = det(a) a^-T: (<g, y> 1 - y g^T) a^-T."""
     total = ops.sum(g * y, axis=(-2, -1), keepdims=True)
     right = total * identity(a.shape[-1], a.dtype) - g @ flip_axes(y)
-    return flip_axes(solve_(a, packed, rows, right, transposed=False)), None, None
+    return (flip_axes(solve_with(a, right, transposed=False)),)
 
 
-cofactors_: Op = _matrices(
-    "cofactors", arity=3, into=_cofactors, infer=lambda a, packed, rows: square("cofactors", a), vjp=_cofactors_vjp,
+factored_cofactors_: Op = _matrices(
+    "cofactors_factored", arity=3, into=_cofactors, infer=lambda a, packed, rows: square("cofactors", a),
+    vjp=_factored_cofactors_vjp,
     samples=_from_factors(((3, 3),), ((2, 4, 4),), ((0, 0),), ((1, 1),)),
+)  # fmt: skip
+
+
+small_cofactors_: Op = _matrices(
+    "cofactors_small", infer=_single("cofactors"), vjp=_cofactors_vjp, lanes=small_matrices.cofactors, samples=_SQUARE[:2],
+    into=lambda out, a: _cofactors(out, a, *lu_.reference(a)),
+)  # fmt: skip
+cofactors_: Op = _chosen(
+    "cofactors", infer=_single("cofactors"), like=small_cofactors_, samples=(*_SQUARE, *_prepared(_dominant, (20, 20))),
+    otherwise=lambda a: factored_cofactors_(a, *results(lu_(a))),
+)  # fmt: skip
+
+
+def _slogdet_vjp(g: tuple[Tensor | None, ...], y: Any, a: Tensor) -> Rule:
+    return (None if g[1] is None else _scalar(g[1]) * flip_axes(inv_(a)),)
+
+
+small_slogdet_: Op = _matrices(
+    "slogdet_small", infer=lambda a: TupleType((_vector_type("slogdet", a),) * 2), vjp=_slogdet_vjp,
+    reference=lambda a: _signs_and_logarithms(*lu_.reference(a)), lanes=small_matrices.slogdet, samples=_SQUARE[:2],
+)  # fmt: skip
+slogdet_: Op = _chosen(
+    "slogdet", infer=lambda a: TupleType((_vector_type("slogdet", a),) * 2), like=small_slogdet_,
+    samples=(*_SQUARE, *_prepared(_dominant, (20, 20))), otherwise=lambda a: factored_slogdet_(a, *results(lu_(a))),
 )  # fmt: skip
 
 
@@ -555,6 +691,7 @@ def _expm_vjp(g: Tensor, y: Tensor, x: Tensor) -> Rule:
 expm_: Op = _matrices("expm", infer=_single("expm"), reference=_expm, vjp=_expm_vjp, samples=_SQUARE)
 
 __all__ = [
-    "cholesky_", "det_", "diagonal", "eigh_", "eigvalsh_", "expm_", "flip_axes", "identity", "lu_", "matrix", "pinv_",
-    "qr_", "slogdet_", "smaller", "solve_", "solve_triangular_", "solve_with", "square", "svd_", "svdvals_", "triangle",
+    "cholesky_", "det_", "diagonal", "eigh_", "eigvalsh_", "expm_", "flip_axes", "identity", "inv_", "lu_", "matrix", "pinv_",
+    "qr_", "slogdet_", "smaller", "solve_", "solve_triangular_", "solve_with", "square", "svd_", "svdvals_", "symmetric",
+    "triangle", "whole_det_",
 ]  # fmt: skip

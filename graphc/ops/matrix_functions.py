@@ -85,8 +85,7 @@ def _checked(name: str, x: TensorLike, square: bool) -> Tensor:
 
 def _symmetric(name: str, x: TensorLike) -> Tensor:
     """(x + x^T) / 2: a symmetric x as it is, and gradients that are symmetric."""
-    made = _checked(name, x, square=True)
-    return (made + d.flip_axes(made)) * 0.5
+    return d.symmetric(_checked(name, x, square=True))
 
 
 # --- systems ---------------------------------------------------------------------------------------------------------
@@ -124,7 +123,7 @@ def solve(x1: TensorLike, x2: TensorLike) -> Tensor:
     array([1., 2.])
     """
     a, b, vector = _system("solve", x1, x2)
-    x = d.solve_with(a, b)
+    x: Tensor = d.solve_with(a, b, transposed=False)
     return ops.squeeze(x, -1) if vector else x
 
 
@@ -155,8 +154,7 @@ def inv(x: TensorLike) -> Tensor:
     array([[0.5 , 0.  ],
            [0.  , 0.25]])
     """
-    a = _checked("inv", x, square=True)
-    return d.solve_with(a, ops.broadcast_to(d.identity(a.shape[-1], a.dtype), a.shape))
+    return d.inv_(_checked("inv", x, square=True))
 
 
 def lstsq(x1: TensorLike, x2: TensorLike, rtol: float | None = None) -> LstsqResult:
@@ -200,7 +198,7 @@ def cholesky(x: TensorLike, *, upper: bool = False) -> Tensor:
            [1., 2.]])
     """
     check_flag("cholesky", "upper", upper)
-    lower = d.cholesky_(_symmetric("cholesky", x))
+    lower: Tensor = d.cholesky_(_checked("cholesky", x, square=True))
     return d.flip_axes(lower) if upper else lower
 
 
@@ -271,8 +269,7 @@ def det(x: TensorLike) -> Tensor:
     >>> gx.linalg.det(gx.constant([[1.0, 2.0], [3.0, 4.0]])).eval().round(12)
     np.float64(-2.0)
     """
-    a = _checked("det", x, square=True)
-    return d.det_(a, *results(d.lu_(a)))
+    return d.whole_det_(_checked("det", x, square=True))
 
 
 def slogdet(x: TensorLike) -> SlogdetResult:
@@ -282,8 +279,7 @@ def slogdet(x: TensorLike) -> SlogdetResult:
     >>> [y.eval().round(12).item() for y in gx.linalg.slogdet(gx.constant([[0.0, 1.0], [1.0, 0.0]]))]
     [-1.0, 0.0]
     """
-    a = _checked("slogdet", x, square=True)
-    return SlogdetResult(*results(d.slogdet_(a, *results(d.lu_(a)))))
+    return SlogdetResult(*results(d.slogdet_(_checked("slogdet", x, square=True))))
 
 
 def _tolerance(name: str, x: Tensor, rtol: float | None) -> float | None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild, subgraphs
-from graphc.ir.operation import VOCABULARY, Host, Pointwise
+from graphc.ir.operation import VOCABULARY, Pointwise, may_fail
 from graphc.ir.types import ArrayValue, TensorType
 
 LIMIT = 64 * 1024  # bytes: quick to compute and to print, and no fact about a processor, so that a graph is the same for all
@@ -105,7 +105,7 @@ def _on_fills(node: Node, shape: tuple[int, ...]) -> Array:
 def _fold_small(node: Node) -> Node | None:
     """Any operation of known sizes, if neither its operands' fills nor its result are large."""
     types = (node.type, *(i.type for i in node.inputs))
-    if isinstance(node.op.lowering, Host) or any(True for _ in subgraphs(node)):  # what raises, or runs long, is a call's to do
+    if may_fail(node.op.lowering) or any(True for _ in subgraphs(node)):  # what raises, or runs long, is a call's to do
         return None
     if not all(t.is_static for t in types) or any(map(_symbolic, node.attrs.values())):
         return None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from graphc.ir.graph import Graph, Node, nested, on_inputs, origin, rebuild, subgraphs, substitute, topological
 from graphc.ir.loops import loop_of
-from graphc.ir.operation import VOCABULARY, Contraction, Host, Pointwise, Scan, Sized, While
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Scan, While, may_fail
 
 
 @nested
@@ -84,7 +84,7 @@ def _may_fail(node: Node) -> bool:
     todo = [node]
     while todo:
         top = todo.pop()
-        if isinstance(top.op.lowering, (Host, While, Sized)):
+        if may_fail(top.op.lowering):
             return True
         todo += [inner for graph in subgraphs(top) for inner in graph.nodes]
     return False

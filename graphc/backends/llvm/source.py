@@ -102,6 +102,7 @@ class Printer:
         memory = memory_of(kernel, target)
         self.shapes, self.dtypes = memory.shapes, memory.dtypes
         self.lanes = {s.name: int(s.shape[0]) for s in kernel.scratch if len(s.shape) == 1 and isinstance(s.shape[0], int)}
+        self.scratch = {s.name for s in kernel.scratch}
         self.joined = {s.buffer for s in ir.statements_of(kernel.body) if isinstance(s, ir.Join)}
         self.cells = _cells(kernel)
         self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
@@ -308,7 +309,9 @@ class Printer:
 
     def loop(self, loop: ir.Loop, depth: int) -> None:
         lanes = any(isinstance(s, (ir.Store, ir.Accumulate)) and s.buffer in self.joined for s in loop.body)
-        if not lanes:
+        if self.is_vector(loop):
+            self.turns(loop, loop.start, loop.stop, depth, self.use("lanes", range))
+        elif not lanes:
             self.turns(loop, loop.start, loop.stop, depth, "range")
         elif vectors := self.vectors(loop):
             self.masked(loop, vectors, depth)
@@ -321,6 +324,15 @@ class Printer:
         self.body(loop.body, depth + 1)
         if not loop.body:
             self.line(depth + 1, "pass")
+
+    def is_vector(self, loop: ir.Loop) -> bool:
+        """Whether a loop stores nothing but vectors: whole last axes of scratch, as long as a register or two."""
+        at, straight = dims.symbol(loop.var), all(isinstance(s, (Let, ir.Load, ir.Store)) for s in loop.body)
+        if not straight or loop.start != 0 or not isinstance(loop.stop, int) or loop.stop > self.target.lanes(1):
+            return False
+        stores = [s for s in loop.body if isinstance(s, ir.Store)]
+        whole = (s.buffer in self.scratch and self.shapes[s.buffer][-1] == loop.stop and s.index[-1] == at for s in stores)
+        return all(len(s.index) > 1 for s in stores) and all(whole)
 
     def vectors(self, loop: ir.Loop) -> list[int]:
         """Where a loop over the first of the lanes is to go over all, with a question at each: the ends of its parts."""

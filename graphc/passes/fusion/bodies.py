@@ -10,17 +10,25 @@ A plan holds those of the graphs within its nodes (`Plan.within`), in the order 
 from __future__ import annotations
 
 from graphc.ir.graph import Graph, Node, subgraphs
+from graphc.ir.lanes import lanes_of
 from graphc.ir.loops import loop_of
 from graphc.ir.operation import Whole
 
 
 def needs_python(node: Node) -> bool:
-    """Whether a node of whole arrays is computed by Python: a routine, or a loop or choice with such a node in a body."""
+    """Whether a node of whole arrays is computed by Python: a routine, or a loop or choice with such a node in a body.
+
+    A routine that has a kernel of lanes is not; with a guard it is, which is Python's.
+    """
     todo = [node]
     while todo:
-        loop = loop_of(todo.pop())
+        whole = todo.pop()
+        loop = loop_of(whole)
         if loop is None:
-            return True
+            lanes = lanes_of(whole)
+            if lanes is None or lanes.guard is not None:
+                return True
+            continue
         todo += [n for body in loop.graphs for n in body.nodes if isinstance(n.op.lowering, Whole)]
     return False
 

@@ -10,6 +10,7 @@ loops.py               loops and choices: the kernels of a body as statements of
 steps.py               loops whose steps are long: each a run of the body's own program
 partition_carries.py   which rows of a loop's carries go to which thread
 host_calls.py          routines of Python
+lanes.py               routines of small arrays, each of which has a lane of vectors
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def lower(plan: Plan, steps: bool = True) -> Program:
     calls: list[Call] = []
     for cluster in plan.order():
         if isinstance(cluster.form, forms.Whole):
-            calls.append(lower_whole(plan, cluster, names, buffers, lower, steps))
+            calls += lower_whole(plan, cluster, names, buffers, lower, steps)
             for first, other in results_of(cluster)[2]:
                 calls.append(Call(copy_kernel(other.type), (names[first], names[other])))
             continue

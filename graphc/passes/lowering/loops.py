@@ -25,12 +25,14 @@ from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node, subgraphs
+from graphc.ir.lanes import lanes_of
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.bodies import needs_python
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.lowering.host_calls import lower_host_call, results_of
+from graphc.passes.lowering.lanes import lower_lanes
 from graphc.passes.lowering.partition_carries import Partition, partition_of
 from graphc.passes.lowering.steps import are_long, steps_of
 from graphc.passes.plan_buffers import in_place
@@ -41,18 +43,21 @@ Place = tuple[str, ir.Index]  # an array of the kernel, and the first of its ind
 
 def lower_whole(
     plan: Plan, cluster: Cluster, names: Mapping[Node, str], buffers: MutableMapping[str, ir.Buffer], lower: Lower, steps: bool
-) -> ir.Call:
-    """The call of a loop, a choice or a routine; constants of a body join the program's buffers.
+) -> list[ir.Call]:
+    """The calls of a loop, a choice or a routine; constants of a body join the program's buffers.
 
     `lower` lowers the plan of a body; `steps` is whether loops may stay programs that run again and again.
     """
     node = results_of(cluster)[0]
+    lanes = lanes_of(node)
+    if lanes is not None:
+        return lower_lanes(plan, cluster, names, lanes)
     if needs_python(node):
-        return lower_host_call(plan, cluster, names, tuple(lower(inner, True) for inner in plan.within.get(node, ())))
+        return [lower_host_call(plan, cluster, names, tuple(lower(inner, True) for inner in plan.within.get(node, ())))]
     kernel = _Kernel(plan, cluster, names, lower)
     kernel.write(steps)
     buffers.update({b.name: b for b in kernel.constants})
-    return kernel.call()
+    return [kernel.call()]
 
 
 class _Kernel:
