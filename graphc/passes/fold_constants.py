@@ -7,7 +7,8 @@
 
 Afterwards no elementwise operation has fills alone for operands, whatever their shape, and no other operation has constants
 alone where its value is small: at most `LIMIT` bytes, or no larger than the constants it is made from. A constant of one
-repeated number is a fill, and a fill's number has its type.
+repeated number is a fill, and a fill's number has its type. What only repeats a constant stays: a kernel reads the few elements
+of the constant again and again, and memory holds no more of them.
 """
 
 from __future__ import annotations
@@ -28,22 +29,24 @@ Array = np.ndarray[Any, Any]
 @nested
 def fold_constants(graph: Graph) -> Graph:
     """The graph with its constant parts computed by the operations' NumPy references."""
-    return rebuild(graph, _fold)
+    repeated: dict[Node, Array] = {}
+    return rebuild(graph, lambda node: _fold(node, repeated))
 
 
-def _fold(node: Node) -> Node:
+def _fold(node: Node, repeated: dict[Node, Array]) -> Node:
+    """The node computed; or as it is, and among those that are `repeated` if it is a constant that NumPy repeats in place."""
     if node.op.name == "constant":
         return _leaf(node, node.attrs["value"].array)
     if node.op.name == "full":
         return _typed_fill(node)
-    if not node.inputs or not all(i.op.name in ("constant", "full") for i in node.inputs):
+    if not node.inputs or not all(i.op.name in ("constant", "full") or i in repeated for i in node.inputs):
         return node
-    if any(_symbolic(i.attrs["value"]) for i in node.inputs):
+    if any(_symbolic(i.attrs["value"]) for i in node.inputs if i not in repeated):
         return node
     with np.errstate(all="ignore"):
         found = _fold_fills(node)
         if found is None:
-            found = _fold_small(node)
+            found = _fold_small(node, repeated)
         return node if found is None else found
 
 
@@ -102,8 +105,8 @@ def _on_fills(node: Node, shape: tuple[int, ...]) -> Array:
     return np.asarray(node.op.reference(*operands, **node.attrs))
 
 
-def _fold_small(node: Node) -> Node | None:
-    """Any operation of known sizes, if neither its operands' fills nor its result are large."""
+def _fold_small(node: Node, repeated: dict[Node, Array]) -> Node | None:
+    """Any operation of known sizes, if neither its operands' fills nor its result are large, and it does not only repeat one."""
     types = (node.type, *(i.type for i in node.inputs))
     if may_fail(node.op.lowering) or any(True for _ in subgraphs(node)):  # what raises, or runs long, is a call's to do
         return None
@@ -113,7 +116,16 @@ def _fold_small(node: Node) -> Node | None:
     filled = sum(_bytes(i.type) for i in node.inputs if i.op.name == "full")
     if filled > LIMIT or _bytes(node.type) > max(LIMIT, stored):
         return None
-    return _leaf(node, np.asarray(node.op.reference(*map(_array, node.inputs), **node.attrs), order="C"))
+    made = node.op.reference(*(repeated[i] if i in repeated else _array(i) for i in node.inputs), **node.attrs)
+    if isinstance(made, np.ndarray) and _repeats(made):
+        repeated[node] = made
+        return None
+    return _leaf(node, np.asarray(made, order="C"))
+
+
+def _repeats(array: Array) -> bool:
+    """Whether an array has more elements than its memory, and they are not all the same."""
+    return 0 in (step for n, step in zip(array.shape, array.strides, strict=True) if n > 1) and not _is_uniform(array)
 
 
 def _bytes(found: TensorType) -> int:

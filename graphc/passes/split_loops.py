@@ -29,6 +29,7 @@ from graphc.ir.types import bool_
 
 VECTORS = 4  # of float32 in a part, on average, from which its own loop gains more than what does not fill a vector loses
 NESTED = 16  # elements that one of loops within loops counts for: with its questions they become no vectors
+MANY = 12  # statements from which on one part is worth a loop for one vector, where the others store numbers alone
 GROWTH = 4  # how many times as many statements there may be
 
 
@@ -92,16 +93,29 @@ def _parts(loop: Loop, lanes: int) -> list[Loop]:
     ends = [loop.start, *sorted(t for t in turns if loop.start < t < loop.stop), loop.stop]
     if len(ends) == 2:
         return [loop]
-    turns_inside = _turns(loop) * NESTED if any(isinstance(s, Loop) for s in loop.body) else 1
-    long = (loop.stop - loop.start) * turns_inside >= VECTORS * lanes * (len(ends) - 1)
-    if not long and any((b - a) % lanes for a, b in pairwise(ends)):
-        return [loop]
     parts = []
     for a, b in pairwise(ends):
         known = {name: q.answer(a) for name, q in questions.items()}
         parts.append(Loop(loop.var, b, _needed(_settled(loop.body, known)), a))
     few = sum(_count(p.body) for p in parts) <= GROWTH * _count(loop.body)
-    return parts if few else [loop]
+    return parts if few and _gains(loop, parts, lanes) else [loop]
+
+
+def _gains(loop: Loop, parts: list[Loop], lanes: int) -> bool:
+    """Whether parts of a loop are long enough, or whole vectors; where all but one store numbers, that one is as good as all."""
+    if all(_known(part) % lanes == 0 for part in parts):
+        return True
+    working = [_known(part) for part in parts if not all(isinstance(s, Store) for s in part.body)]
+    if len(working) == 1 and working[0] >= (lanes if _count(loop.body) > MANY else 2 * lanes):
+        return True
+    turns_inside = _turns(loop) * NESTED if any(isinstance(s, Loop) for s in loop.body) else 1
+    return _known(loop) * turns_inside >= VECTORS * lanes * len(parts)
+
+
+def _known(loop: Loop) -> int:
+    """The turns of a loop whose ends are numbers."""
+    assert isinstance(loop.start, int) and isinstance(loop.stop, int)
+    return loop.stop - loop.start
 
 
 def _count(body: tuple[Statement, ...]) -> int:
