@@ -108,6 +108,8 @@ def keep(
 
     assert isinstance(native, NativeProgram)
 
+    if cache.directory() is None:
+        return
     values = [b.value for inner in program.programs for b in inner.buffers.values() if b.value is not None]
     if sum(v.nbytes for v in values) > _LARGEST:
         return

@@ -10,7 +10,7 @@ atoms are counted first, then rows. Only the classes of programs are read, nothi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -35,7 +35,7 @@ _CLASSES: dict[str, type] = {
 }  # fmt: skip
 _FIELDS = {made: tuple(f.name for f in fields(made)) for made in _CLASSES.values()}
 _BY_NAME = {d.name: d for d in DTYPES}
-_ATOMS = (bool, int, float, str, type(None))
+_ATOMS = frozenset((bool, int, float, str, type(None)))
 
 
 class NoData(GraphError):
@@ -45,7 +45,7 @@ class NoData(GraphError):
 class _Encoder:
     def __init__(self, target: Target, places: Mapping[Where, int]) -> None:
         self.target, self.places = target, places
-        self.atoms: dict[tuple[type, str], int] = {}
+        self.atoms: dict[tuple[type, str], int] = {}  # by what they are, floats to the bit
         self.values: list[Any] = []
         self.rows: dict[tuple[Any, ...], int] = {}
         self.arrays: list[Any] = []
@@ -53,50 +53,46 @@ class _Encoder:
 
     def add(self, value: Any) -> int:
         """The number of a value: of atoms 0, 1, ..., of rows -1, -2, ..."""
-        if isinstance(value, _ATOMS) and type(value) in _ATOMS:
-            return self._atom(value)
+        kind = type(value)
+        if kind in _ATOMS:
+            key = kind, value if kind is str else repr(value)
+            number = self.atoms.get(key)
+            if number is None:
+                number = self.atoms[key] = len(self.values)
+                self.values.append(value)
+            return number
         known = self.known.get(id(value))
         if known is None:
-            known = self.known[id(value)] = self._row(*self._parts(value)), value
+            row = self._row(value, kind)
+            known = self.known[id(value)] = self.rows.setdefault(row, -1 - len(self.rows)), value
         return known[0]
 
-    def _atom(self, value: Any) -> int:
-        key = type(value), repr(value)
-        number = self.atoms.get(key)
-        if number is None:
-            number = self.atoms[key] = len(self.values)
-            self.values.append(value)
-        return number
-
-    def _row(self, *row: Any) -> int:
-        return self.rows.setdefault(row, -1 - len(self.rows))
-
-    def _parts(self, value: Any) -> Iterator[Any]:
+    def _row(self, value: Any, kind: type) -> tuple[Any, ...]:
         """The name of the class, then the numbers of what it is made of."""
-        kind = type(value)
+        add = self.add
         if kind is tuple:
-            return iter(("tuple", *map(self.add, value)))
+            return "tuple", *[add(part) for part in value]
         if kind in _FIELDS:
-            return iter((kind.__name__, *(self.add(getattr(value, name)) for name in _FIELDS[kind])))
+            return kind.__name__, *[add(getattr(value, name)) for name in _FIELDS[kind]]
         if kind is dims.Dim:
-            return iter(("Dim", self.add(value.terms)))
+            return "Dim", add(value.terms)
         if isinstance(value, DType):
-            return iter(("DType", self.add(value.name)))
+            return "DType", add(value.name)
         if isinstance(value, Where):
             place = self.places.get(value)
-            return iter(("Where", self.add(value.file), self.add(value.line)) if place is None else ("Place", self.add(place)))
+            return ("Where", add(value.file), add(value.line)) if place is None else ("Place", add(place))
         if isinstance(value, TupleType):
-            return iter(("TupleType", self.add(value.parts)))
+            return "TupleType", add(value.parts)
         if isinstance(value, Mapping):
-            return iter(("dict", *(self.add(part) for pair in value.items() for part in pair)))
+            return "dict", *[add(part) for pair in value.items() for part in pair]
         if isinstance(value, (np.ndarray, ArrayValue)):
             array = np.asarray(value.array if isinstance(value, ArrayValue) else value, order="C")
             self.arrays.append(array)
-            return iter(("Constant" if isinstance(value, ArrayValue) else "Array", self.add(len(self.arrays) - 1)))
+            return "Constant" if isinstance(value, ArrayValue) else "Array", add(len(self.arrays) - 1)
         if isinstance(value, Operation) and VOCABULARY.get(value.name) is value:
-            return iter(("Operation", self.add(value.name)))
+            return "Operation", add(value.name)
         if isinstance(value, Target) and value == self.target:
-            return iter(("Target",))
+            return ("Target",)
         raise NoData(f"{kind.__name__} is no data of programs")
 
 
@@ -109,7 +105,7 @@ def encode(value: Any, target: Target, places: Mapping[Where, int]) -> bytes:
     encoder = _Encoder(target, places)
     root = encoder.add(value)
     count = len(encoder.values)
-    order = [[row[0], *(n if n >= 0 else count - 1 - n for n in row[1:])] for row in encoder.rows]
+    order = [[row[0], *[n if n >= 0 else count - 1 - n for n in row[1:]]] for row in encoder.rows]
     blocks: list[bytes] = []
     arrays, at = [], 0
     for array in encoder.arrays:

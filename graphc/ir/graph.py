@@ -171,9 +171,17 @@ class Node:
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         """The same operation on other inputs; typed again if their types are others."""
-        if all(a is b for a, b in zip(inputs, self.inputs, strict=True)):
+        alike = True
+        for a, b in zip(inputs, self.inputs, strict=True):
+            if a is not b:
+                alike = False
+                break
+        if alike:
             return self
-        if all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True)):
+        for a, b in zip(inputs, self.inputs, strict=True):
+            if a.type is not b.type and a.type != b.type:
+                break
+        else:
             return type(self)(self.op, inputs, self.attrs, self.type, self.where, self.gradient, self.forward, self.number)
         with origin(self.where, self.gradient, self.forward, self.number):
             new: Node = self.op(*inputs, **self.attrs)
@@ -203,6 +211,11 @@ class Graph(Printed):
         """Every node, inputs first, each after its inputs."""
         order = topological(self.roots) if self._order is None else self._order
         return tuple(dict.fromkeys((*self.inputs, *order, *(variable for variable, _ in self.updates))))
+
+    @cached_property
+    def holds_graphs(self) -> bool:
+        """Whether a node of it has graphs among its attributes."""
+        return any(True for node in self.nodes if node.attrs for _ in subgraphs(node))
 
     @cached_property
     def variables(self) -> tuple[Node, ...]:
@@ -303,7 +316,7 @@ def nested(change: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
 
 def within(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
     """The graph with `change` applied to the graphs among its nodes' attributes."""
-    if not any(True for node in graph.nodes for _ in subgraphs(node)):
+    if not graph.holds_graphs:
         return graph
 
     def inside(value: Any) -> Any:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Union
 
@@ -318,25 +318,25 @@ class Recorder(Scalars):
         return f"{self._prefix}{len(self.statements)}"
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        statement = Let("", dtype, op, args, index)
-        found = self._seen.get(_key(statement))
+        key = _key(op, args, dtype, index)
+        found = self._seen.get(key)
         if found is None:
-            statement = replace(statement, name=self.fresh())
-            self.statements.append(statement)
-            found = self.remember(statement)
+            name = self.fresh()
+            self.statements.append(Let(name, dtype, op, args, index))
+            found = self._seen[key] = Ref(name, dtype)
         return found
 
     def remember(self, statement: Let) -> Ref:
         """From now on use this statement's result where an equal statement would be recorded."""
         found = Ref(statement.name, statement.dtype)
-        self._seen[_key(statement)] = found
+        self._seen[_key(statement.op, statement.args, statement.dtype, statement.index)] = found
         return found
 
     def forget(self, statement: Let) -> None:
         """Record an equal statement anew."""
-        del self._seen[_key(statement)]
+        del self._seen[_key(statement.op, statement.args, statement.dtype, statement.index)]
 
 
-def _key(statement: Let) -> tuple[Any, ...]:
-    args = tuple((type(a), str(a), a.dtype) for a in statement.args)
-    return statement.op, args, statement.dtype, statement.index
+def _key(op: str, args: tuple[Arg, ...], dtype: DType, index: Size) -> tuple[Any, ...]:
+    """What equal statements have in common: of literals the bits."""
+    return op, dtype, index, *[(a.name, a.dtype) if isinstance(a, Ref) else (repr(a.value), a.dtype, 0) for a in args]

@@ -44,12 +44,14 @@ def structure(graph: Graph) -> Hashable:
 
 def attributes_of(node: Node) -> Hashable:
     """What equal operations have in common beside their inputs."""
-    return tuple((name, _exact(value)) for name, value in sorted(node.attrs.items()))
+    return tuple([(name, _exact(value)) for name, value in sorted(node.attrs.items())]) if node.attrs else ()
 
 
 def _exact(value: Any) -> Hashable:
     """An attribute to the bit; numbers of different types differ. Whole numbers and sizes stand for themselves."""
     kind = type(value)
+    if kind is int:
+        return value  # type: ignore[no-any-return]
     if kind is tuple:
         return tuple(map(_exact, value))
     if isinstance(value, float):

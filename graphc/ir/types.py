@@ -229,8 +229,15 @@ class TensorType:
         assert isinstance(other, TensorType)
         return self.dtype is other.dtype and self.shape == other.shape
 
-    def __hash__(self) -> int:
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.dtype, self.shape))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _FOUND}  # hashes are those of a process
 
     @property
     def rank(self) -> int:
@@ -240,6 +247,12 @@ class TensorType:
     def core(self) -> Shape:
         """The shape without its axes of size 1, which neither loops nor addresses need."""
         return tuple(n for n in self.shape if n != 1)
+
+    @cached_property
+    def places(self) -> tuple[int | None, ...]:
+        """The axis of `core` that each axis is; None where it is of size 1."""
+        axes = iter(range(len(self.core)))
+        return tuple(None if n == 1 else next(axes) for n in self.shape)
 
     @property
     def size(self) -> Size:
@@ -260,6 +273,7 @@ class TensorType:
     __repr__ = __str__
 
 
+_FOUND = ("_hash", "core", "places")  # what types remember
 TUPLE = DType("tuple", "tuple", "t", 0)
 
 

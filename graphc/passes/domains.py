@@ -6,6 +6,7 @@ Axes of size 1 need neither loops nor addresses, so they are left out here: a va
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from graphc.ir import dims
 from graphc.ir import types as t
@@ -77,7 +78,7 @@ def work_of(node: Node) -> Work | None:
     """The work of a node, or None if it is a leaf, a scatter or a real contraction."""
     match node.op.lowering:
         case Pointwise():
-            return _work(node, node.type.shape)
+            return Work(node, node.type.core, node.type.places)
         case Reduction(combine, axes):
             return _work(node, node.inputs[0].type.shape, axes(node.attrs), combine)
         case Contraction():
@@ -106,6 +107,7 @@ def work_value(k: Scalars, work: Work, core: tuple[Size, ...]) -> Value:
     raise AssertionError(node)
 
 
+@cache
 def axis_names(rank: int) -> tuple[Size, ...]:
     """The index of a domain in its own variables, whose names no dimension can have."""
     return tuple(dims.symbol(f"d.{a}") for a in range(rank))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from graphc.ir import dims
 from graphc.ir.dims import Shape
 from graphc.ir.graph import Node
-from graphc.passes.domains import core_shape
+from graphc.ir.types import TensorType
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.refusal import Rule
 
@@ -77,5 +78,10 @@ def numbers_of(bits: int) -> Iterator[int]:
 
 def bytes_of(node: Node) -> float:
     """The bytes of a value, as far as a choice needs to know."""
-    size = dims.product(core_shape(node))
-    return float(dims.evaluate(size, dict.fromkeys(dims.names(size), TYPICAL))) * node.type.dtype.itemsize
+    return _bytes(node.type)
+
+
+@lru_cache(maxsize=4096)
+def _bytes(kind: TensorType) -> float:
+    size = kind.size
+    return float(dims.evaluate(size, dict.fromkeys(dims.names(size), TYPICAL))) * kind.dtype.itemsize

@@ -100,8 +100,8 @@ def _reads_in_place(plan: Plan, first: Cluster, second: Cluster) -> Rule | None:
     """The rule by which `second` does not read `first` element by element, at its own index."""
     members = {*first.nodes, *second.nodes}
     size = dims.product(first.shape)
-    index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
-    ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
+    index: tuple[dims.Size, ...] = ()
+    ranges: dict[str, dims.Size] = {}
     plain = axis_names(len(first.shape))
     for node in _met(plan, first, second):
         inside = [r for r in plan.reads[node] if r.node in members]
@@ -115,6 +115,9 @@ def _reads_in_place(plan: Plan, first: Cluster, second: Cluster) -> Rule | None:
             return OTHER_SHAPE
         if dims.product(core_shape(node)) != size or size == 0:  # empty shapes that differ have equally many elements
             return first.form.other_count
+        if not ranges:
+            index = tuple(dims.symbol(f"c.{a}") for a in range(len(first.shape)))
+            ranges = {f"c.{a}": n for a, n in enumerate(first.shape)}
         here = {f"d.{a}": i for a, i in enumerate(plan.index_of(node, index, first.shape, ranges))}
         for read in inside:
             found = tuple(dims.substitute(i, here, ranges) for i in read.index)
