@@ -3,6 +3,7 @@
     python -m benchmarks.growth                       # every family
     python -m benchmarks.growth --only scan chain     # families whose names begin so
     python -m benchmarks.growth --passes              # every pass that takes a hundredth of the whole
+    python -m benchmarks.growth --costs               # what each pass costs a node, of four graphs, as a table
 
 Each graph is declared, differentiated where the family says so, and compiled in a new process with an empty cache, on one thread.
 "us a node" is the time over the nodes of the declared graph, those of bodies included: where it stays as it is while nodes
@@ -239,16 +240,39 @@ def row(family: Family, size: int, gradient: bool, limit: float) -> dict[str, An
     return made
 
 
+COSTS = (("chain", 10_000, False), ("gpt", 4, True), ("gpt", 24, True), ("scan of scalars", 60, True))
+LEAST = 0.3  # microseconds a node: what costs less in every graph is left out of the table
+
+
+def costs(limit: float) -> str:
+    """Microseconds a node, by pass, as Markdown: rows in the order in which passes run."""
+    found = [row(next(f for f in FAMILIES if f.name == name), size, gradient, limit) for name, size, gradient in COSTS]
+    measured = [one for one in found if one is not None]
+    titles = [f"{name} {size:,}" + (", gradient" if g else "") for (name, size, g), one in zip(COSTS, found, strict=True) if one]
+    order = list(dict.fromkeys(name for one in measured for name in one["by"]))
+    each = {name: [1e6 * one["by"].get(name, 0) / one["nodes"] for one in measured] for name in order}
+    lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(measured)]
+    lines.append("| nodes | " + " | ".join(f"{one['nodes']:,}" for one in measured) + " |")
+    lines += [f"| {name} | {' | '.join(f'{v:.1f}' for v in row)} |" for name, row in each.items() if max(row) >= LEAST]
+    lines.append("| all | " + " | ".join(f"{1e6 * one['seconds'] / one['nodes']:.0f}" for one in measured) + " |")
+    lines.append("| seconds | " + " | ".join(f"{one['seconds']:.2f}" for one in measured) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", default=[""], help="families whose names begin so")
     parser.add_argument("--passes", action="store_true", help="the seconds of passes too")
+    parser.add_argument("--costs", action="store_true", help="a table of what passes cost a node")
     parser.add_argument("--limit", type=float, default=120, help="seconds after which a graph is given up")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         name, size, gradient = given.one
         print(json.dumps(measure(next(f for f in FAMILIES if f.name == name), int(size), gradient == "1")))
+        return
+    if given.costs:
+        print(costs(given.limit))
         return
     print("| graph | size | nodes | kernels | seconds | us a node | passes | source, front end | LLVM |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)

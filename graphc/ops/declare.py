@@ -233,6 +233,31 @@ def promote_operands(name: str, args: Sequence[Any], rule: DTypeRule, free: int 
     return made, result
 
 
+def _beside_number(
+    name: str, a: Any, b: Any, rule: DTypeRule
+) -> tuple[tuple[Tensor, Tensor], dict[str, Any], TensorType] | None:  # fmt: skip
+    """The operands, no attributes and the result's type of a float array beside a Python number, as most formulas have them.
+
+    What `promote_operands` and broadcasting give, without their questions; None for all that is not plain.
+    """
+    number, x = (a, b) if type(a) is float or type(a) is int else (b, a)
+    if not (type(number) is float or type(number) is int) or not isinstance(x, Tensor) or type(x) is Weak:
+        return None
+    own = x.type.dtype
+    if (own is not t.float32 and own is not t.float64) or not abs(number) < _PLAIN:
+        return None
+    wanted, result = _ruled(rule, name, (own, own))
+    if wanted != (own, own):
+        return None
+    value = float(number) if own is t.float64 else float(np.float32(number))
+    filled = ops.fills.full_(shape=x.type.shape, value=value, dtype=own)
+    found = x.type if result is own else TensorType(result, x.type.shape)
+    return (filled, x) if x is b else (x, filled), {}, found
+
+
+_PLAIN = 2.0**24  # up to here integers are floats, and no float is too large
+
+
 @functools.lru_cache(maxsize=4096)
 def _ruled(rule: DTypeRule, name: str, operands: Operands) -> tuple[Operands, DType]:
     return rule(name, operands)
@@ -401,6 +426,10 @@ def elementwise(
             raise GraphError(f"{name} takes no option {', '.join(attrs)}", where=caller())
         if len(inputs) != arity:
             raise GraphError(f"{name} takes {arity} operands, got {len(inputs)}", where=caller())
+        if arity == 2 and not free:
+            beside = _beside_number(name, inputs[0], inputs[1], dtype)
+            if beside is not None:
+                return newborn(Tensor, op, *beside)
         try:
             made, result = promote_operands(name, inputs, dtype, free)
             shape = broadcast_shapes(name, [x.type for x in made])

@@ -439,3 +439,14 @@ def test_whether_a_size_is_0_is_asked_when_it_is_known() -> None:
     with pytest.raises(gx.GraphError, match="the truth value"):
         bool(n)
     assert n + 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("number", [0.1, 2, -3, 1e-45, -0.0, 0, 1e30, 2**24 + 1, 2**53 + 1, float("inf"), float("nan"), True])
+def test_a_number_beside_floats_is_an_array_of_their_type(dtype, number):
+    x = gx.placeholder("x", ("n", 3), dtype)
+    array = gx.full((), number, dtype)
+    for name in ("add", "divide", "less", "maximum", "atan2"):
+        function = getattr(gx, name)
+        for made, plain in ((function(x, number), function(x, array)), (function(number, x), function(array, x))):
+            assert str(gx.ir.Graph([x], [made])) == str(gx.ir.Graph([x], [plain])) and made.where == plain.where
