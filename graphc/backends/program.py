@@ -245,20 +245,22 @@ class _Iteration:
     def contract(self, c: ir.Contract) -> None:
         """Each side once for each of its elements; then the sums, run by run in the order of k."""
         run = ir.RUN if c.run is None else self.size(c.run)
+        late = 0 if c.origin is None else (self.size(c.k.start) - self.size(c.origin)) % run  # what the first run lacks
         left = [[self.block(c.left) for _ in self.turns(c.k)] for _ in self.turns(c.m)]
         right = [[self.block(c.right) for _ in self.turns(c.k)] for _ in self.turns(c.n)]
         for row, _ in zip(left, self.turns(c.m), strict=True):
             for column, _ in zip(right, self.turns(c.n), strict=True):
-                self.values[c.result] = self.sum_of_products(row, column, c.dtype, run)
+                self.values[c.result] = self.sum_of_products(row, column, c.dtype, run, late)
                 self.run(c.epilogue)
 
-    def sum_of_products(self, row: Sequence[Any], column: Sequence[Any], dtype: DType, run: int) -> Any:
+    def sum_of_products(self, row: Sequence[Any], column: Sequence[Any], dtype: DType, run: int, late: int) -> Any:
         total = dtype.numpy.type(0)
-        for first in range(0, len(row), run):
+        for first in range(-late, len(row), run):
             part = dtype.numpy.type(0)
-            for x, y in zip(row[first : first + run], column[first : first + run], strict=True):
+            here = slice(max(first, 0), first + run)
+            for x, y in zip(row[here], column[here], strict=True):
                 part = PRIMITIVES["fma"](x, y, part) if dtype.is_float and self.fma else part + x * y
-            total = total + part if first else part
+            total = total + part if first > 0 else part
         return total
 
 

@@ -596,6 +596,7 @@ class Parser:
         self.expect(",")
         k = self.axis()
         run = self.expression() if self.take("by") else None
+        origin = self.expression() if run is not None and self.take("from") else None
         self.expect("{")
         sides = []
         for side in ("left", "right"):
@@ -609,7 +610,7 @@ class Parser:
         self.expect("{")
         epilogue = self.body()
         self.expect("}")
-        return ir.Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue, run)
+        return ir.Contract(m, n, k, sides[0], sides[1], result, self.dtypes[result], epilogue, run, origin)
 
     def definition(self) -> ir.Statement:
         name = self.name("a value")

@@ -175,7 +175,8 @@ class Contract:
     `left` and `right` are scalar code over (m, k) and (k, n); `epilogue` is code over (m, n) that may use %result and stores
     what is kept. From its start on, k goes in runs of `run`, at most `RUN`, of which the last may be shorter: each is a chain
     from 0, in ascending order, in which a product of floats joins by a fused multiply-add where the processor has one; the sums
-    of runs are added in order. `split_reductions` says how long runs are.
+    of runs are added in order. `split_reductions` says how long runs are. Where k starts behind an `origin`, runs are counted
+    from there: the first one is shorter by what is left out.
     """
 
     m: Axis
@@ -187,6 +188,7 @@ class Contract:
     dtype: DType
     epilogue: tuple[Statement, ...]
     run: Size | None = None
+    origin: Size | None = None
 
 
 Statement = Let | Load | Store | Init | Reduce | Join | Accumulate | Loop | While | Branch | Contract

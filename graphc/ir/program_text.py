@@ -164,8 +164,8 @@ class _Body:
                     head = f"case {_arg(choice, t.int64)} == {i}" if i == 0 else f"}} case {i}"
                     found += [f"{indent}{head} {{", *self.lines(inner, indent + "  ")]
                 return [*found, indent + "}"]
-            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run):
-                runs = "" if run is None else f" by {run}"
+            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run, origin):
+                runs = ("" if run is None else f" by {run}") + ("" if origin is None else f" from {origin}")
                 found = [f"{indent}contract {m}, {n}, {k}{runs} {{"]
                 for side, block in (("left", left), ("right", right)):
                     found += [f"{indent}  {side} {{", *self.block(block, indent + "    "), f"{indent}  }}"]

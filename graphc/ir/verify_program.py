@@ -17,7 +17,7 @@ Of a kernel:
        element, as far as their indices show it: one that does not depend on a parallel loop's variable is an error
    12. a reduction continues an accumulator of its type and combination; what is joined is scratch of one axis, whose length is a
        power of 2, by a combination that has a name and is neither a position nor "set"
-   13. no run of a contraction is longer than RUN
+   13. no run of a contraction is longer than RUN; where runs are counted from an origin, k does not start before it
 """
 
 from __future__ import annotations
@@ -318,11 +318,16 @@ class _Checker:
                 self.arg(index, scope, t.int64)
                 for body in several:
                     self.body(body, scope.inner(certain=False))
-            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run):
+            case ir.Contract(m, n, k, left, right, result, dtype, epilogue, run, origin):
                 if run is not None:
                     self.size(run, scope)
                     if isinstance(run, int) and not 0 < run <= ir.RUN:
                         raise self.wrong(f"runs of {run} are not between 1 and {ir.RUN}")
+                if origin is not None:
+                    self.size(origin, scope)
+                    before = dims.sub(origin, k.start)
+                    if isinstance(before, int) and before > 0:
+                        raise self.wrong(f"runs are counted from {origin}, and {k} starts before that")
                 self.block(left, self.within((m, k), scope), dtype)
                 self.block(right, self.within((k, n), scope), dtype)
                 inner = self.within((m, n), scope)

@@ -12,6 +12,7 @@ from typing import Any
 
 from graphc.ir.graph import Graph
 from graphc.ir.program import Program
+from graphc.passes.bound_masks import bound_masks
 from graphc.passes.differentiate import differentiate
 from graphc.passes.eliminate_common import eliminate_common
 from graphc.passes.eliminate_dead import eliminate_dead
@@ -61,6 +62,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     fuse,           # from Plan to Program
     plan_buffers,   # before the others, which may cut a loop in two: it sees what one loop reads and writes
     split_reductions,  # before expand_math, which writes what users declare as combinations
+    bound_masks,    # after split_reductions: the order of sums is that of all elements, masked or not
     expand_math,
     split_loops,
     join_rows,      # after split_loops: rows of which no element asks where it lies
@@ -68,7 +70,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 )  # fmt: skip
 
 __all__ = [
-    "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "differentiate", "eliminate_common", "eliminate_dead",
+    "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "bound_masks", "differentiate", "eliminate_common", "eliminate_dead",
     "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
     "join_rows", "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules",
     "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions", "widen",

@@ -93,6 +93,17 @@ def test_a_training_step_learns_with_the_same_bits(blocked: bool, tmp_path: Path
 
 @needs_compiler
 @pytest.mark.parametrize("blocked", [True, False], ids=["tiles", "small"])
+def test_products_of_triangles_count_runs_from_where_k_would_start(blocked: bool, tmp_path: Path) -> None:
+    x, y = gx.placeholder("x", (1100, 1100), "float32"), gx.placeholder("y", (1100, 3), "float32")
+    f = gx.compile([x, y], gx.triu(x) @ y, name="product")
+    assert " by 368 from 0 {" in str(f.program)
+    library = written(f, tmp_path, blocked=blocked)
+    values = [np.random.default_rng(i).normal(size=a.shape).astype("float32") for i, a in enumerate((x, y))]
+    assert_same_bits(library(values, {}, state_of(f, library)), [f(*values)])
+
+
+@needs_compiler
+@pytest.mark.parametrize("blocked", [True, False], ids=["tiles", "small"])
 def test_a_quantised_model_has_int8_weights_and_the_same_bits(blocked: bool, tmp_path: Path) -> None:
     with gx.layers.seeded(1):
         model = gx.models.Sequential([

@@ -126,6 +126,8 @@ BROKEN = [
     ("    store %y0[i], %0\n", "    store %x0[i, 0], %0\n", "stores into %x0, which it only reads", None),
     # rule 12
     ("      %0 = reduce add(%0, %4)\n", "      %0 = reduce mul(%0, %4)\n", "is started as add, and continued as mul", None),
+    ("n_ < 1, k < n {", "n_ < 1, k < n by 16 from 2 {", "runs are counted from 2, and k < n starts before that", None),
+    ("n_ < 1, k < n {", "n_ < 1, k < n by 16 from o {", "o in an index is neither a size nor", None),
     ("n_ < 1, k < n {", "n_ < 1, k < n by 513 {", "runs of 513 are not between 1 and 512", None),
     ("join add(%s0)", "join add(%x1)", "%x1 is joined, and is no scratch", None),
     ("scratch %s0: f32[4]", "scratch %s0: f32[5]", "whose length is a power of 2", None),

@@ -127,7 +127,8 @@ class _Contraction:
             raise AssertionError("split_reductions says how long the runs of k are")
         self.fixed_run = contract.run if isinstance(contract.run, int) else None
         self.run = self.fixed_run or RUN
-        self.runs_once = isinstance(contract.k.extent, int) and contract.k.extent <= self.run
+        ranges = {a.var: a.stop for a in printer.kernel.parallel if a.start == 0}
+        self.runs_once = contract.origin is None and dims.is_nonnegative(dims.sub(self.run, contract.k.extent), ranges)
         self.height = tallest(self.target)
 
     def _kept(self, turned: bool = False) -> Plain | None:
@@ -267,8 +268,18 @@ class _Contraction:
         length = 0 if self.placed is None else self.placed.length
         if not length:
             line(2, f"strips = {udiv}(rows + {self.height - 1}, {self.height})")
-        line(2, f"for step0 in range(k_start, {printer.intrinsic('maximum')}(k_stop, k_start + 1), {run}):")
-        line(3, f"steps = {least}(k_stop - step0, {run})")
+        latest = printer.intrinsic("maximum")
+        if contract.origin is None:
+            line(2, f"for step0 in range(k_start, {latest}(k_stop, k_start + 1), {run}):")
+            line(3, f"steps = {least}(k_stop - step0, {run})")
+        else:  # the first run has what is left of it
+            origin = printer.factor(contract.origin)
+            line(2, f"run_start = {origin} + {udiv}(k_start - {origin}, {run})*{run}")
+            line(2, f"for run0 in range(run_start, {latest}(k_stop, run_start + 1), {run}):")
+            line(3, f"first0 = {latest}(run0, k_start)")
+            line(3, "for step0 in range(first0, first0 + 1):")
+            self.depth += 1
+            line(3, f"steps = {least}(k_stop, run0 + {run}) - step0")
         self._print_right(panels)
         if self.placed is not None:
             self._print_places("places", self.placed.term)
@@ -299,7 +310,7 @@ class _Contraction:
         ahead = self._print_ahead()
         table = () if self.placed is None else ("places",)
         for part in self._parts():
-            of = ("bottom - top", left, stride, panels, columns, "steps", *places, "step0 - k_start", ahead, *table)
+            of = ("bottom - top", left, stride, panels, columns, "steps", *places, self.done, ahead, *table)
             line(4, self.call(f"{part}_{self.way}", *of, source=self._in_place() if part == "strip" else None))
         if not self.turned:
             self._print_epilogue(results, run)
@@ -307,6 +318,16 @@ class _Contraction:
             self.depth -= bool(length)
             self._print_turned(results, run, turned_at)
         return end
+
+    @property
+    def run0(self) -> str:
+        """Where the run of this turn starts, also if k starts later."""
+        return "step0" if self.contract.origin is None else "run0"
+
+    @property
+    def done(self) -> str:
+        """How many k were added up before this run: 0 in the first turn alone."""
+        return "step0 - k_start" if self.contract.origin is None else "run0 - run_start"
 
     def _in_place(self) -> DType | None:
         """The storage type of a 16-bit right operand that strips may read in place."""
@@ -452,7 +473,7 @@ class _Contraction:
             return
         level = 4
         if not self.runs_once:
-            line(level, f"if step0 + {run} >= k_stop:")
+            line(level, f"if {self.run0} + {run} >= k_stop:")
             level += 1
         start = "column0"
         if self.out is not None:
@@ -471,7 +492,7 @@ class _Contraction:
         contract, line, printer = self.contract, self.line, self.printer
         level = 3
         if not self.runs_once:
-            line(level, f"if step0 + {run} >= k_stop:")
+            line(level, f"if {self.run0} + {run} >= k_stop:")
             level += 1
         of = (results, str(self.result_width), "rows", "columns")
         if self.turned_out is not None:

@@ -78,9 +78,10 @@ def _plain(printer: Printer, c: Contract, depth: int) -> None:
     else:
         length = printer.factor(run)
         printer.line(inner, f"{kind} {total} = {zero};")
-        printer.line(inner, f"for ({SIZE} {first} = {start}; {first} < {stop}; {first} += {length}) {{")
+        after = _after(printer, c, first, length)
+        printer.line(inner, f"for ({SIZE} {first} = {start}; {first} < {stop}; {first} = {after}) {{")
         printer.line(inner + 1, f"{kind} {part} = {zero};")
-        end = f"{first} + {length} < {stop} ? {first} + {length} : {stop}"
+        end = f"{after} < {stop} ? {after} : {stop}"
         last = printer.names.of(("last", c.result), f"{c.result}_last")
         printer.line(inner + 1, f"const {SIZE} {last} = {end};")
         _chain(printer, c, inner + 1, part, first, last)
@@ -92,6 +93,14 @@ def _plain(printer: Printer, c: Contract, depth: int) -> None:
     printer.line(depth, "}")
     for axis in (c.m, c.n):
         printer.bound.discard(axis.var)
+
+
+def _after(printer: Printer, c: Contract, first: str, length: str) -> str:
+    """Where the run after the one at `first` starts."""
+    if c.origin is None:
+        return f"{first} + {length}"
+    origin = printer.factor(c.origin)
+    return f"{origin} + (({first} - {origin})/{length} + 1)*{length}"
 
 
 def _chain(printer: Printer, c: Contract, depth: int, part: str, start: str, stop: str) -> None:
@@ -191,10 +200,10 @@ def _blocked(printer: Printer, c: Contract, depth: int) -> None:
     start, stop = (k_start, k_stop) if single else (first, last)
     outer = depth
     if not single:
-        line(depth, f"for ({SIZE} {first} = {k_start}; {first} < {k_stop}; {first} += {printer.factor(run)}) {{")
+        after = _after(printer, c, first, printer.factor(run))
+        line(depth, f"for ({SIZE} {first} = {k_start}; {first} < {k_stop}; {first} = {after}) {{")
         depth += 1
-        length = printer.factor(run)
-        line(depth, f"const {SIZE} {last} = {first} + {length} < {k_stop} ? {first} + {length} : {k_stop};")
+        line(depth, f"const {SIZE} {last} = {after} < {k_stop} ? {after} : {k_stop};")
     parts = [own(f"part{n}") for n in range(rows)]
     for part in parts:
         line(depth, f"{kind} {part}[{lanes}] = {{{zero}}};")

@@ -1,0 +1,370 @@
+"""Masks become bounds of loops and of products: Program -> Program.
+
+    contract k in 64*t .. 64*t+64, l < 512, m < 32 {       contract k in 64*t .. 64*t+64, l < 64*t+64, m < 32 {
+      ...                                                    ...
+      %5 = ge(index(k), index(l))                            %5 = ge(index(k), index(l))
+      %7 = select(%5, %6, -inf)                   =>         %7 = select(%5, %6, -inf)
+      store %s[k-64*t, l], %7                                store %s[k-64*t, l], %7
+    }                                                      }
+    for l < 512 {                                          for l < 64*t+64 {
+      %9 = load %s[k-64*t, l]                                %9 = load %s[k-64*t, l]
+      %8 = reduce max(%8, %9)                                %8 = reduce max(%8, %9)
+    }                                                      }
+
+Where a condition on places alone decides a choice, all places on its other side have one number: minus infinity before a
+softmax, zero after it. There a maximum or a sum is what it is without them, a product of matrices adds zeros, and what is stored
+is that number. Such places are found by their inequality (bounds/regions.py), followed through scalar code and memory
+(bounds/values.py), and left out of loops and of products: by whole tiles of the parallel loops, since the places around the
+inequality's edge are still asked. What is stored there is stored by a loop of its own, if anything reads it (bounds/unread.py).
+
+Sums keep their order, in which zeros are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from graphc.ir import dims
+from graphc.ir import program as ir
+from graphc.ir.combines import PLAIN
+from graphc.ir.dims import Size
+from graphc.ir.program import Axis, Kernel, Loop, Program, Statement, Store
+from graphc.ir.scalar import Const, Let, Ref
+from graphc.passes.bounds import unread
+from graphc.passes.bounds.regions import cut, direction, least, share
+from graphc.passes.bounds.unread import Regions
+from graphc.passes.bounds.values import NOTHING, Known, Values, both
+
+Idle = Mapping[Regions, tuple[Statement, ...]] | None  # what is left to do where regions hold; None: nothing, anywhere
+LANES = 64  # elements of a loop in blocks up to which it stays whole: it is vectors
+_ROUNDS = 3  # how often a stage is read to find what its own memory holds
+COMPARED = frozenset(("ge", "gt", "le", "lt", "eq", "ne"))
+
+
+def bound_masks(program: Program) -> Program:
+    """The program without work on what is masked."""
+    changed = ir.nested_programs(_bounded)(program)
+    return program if changed is program else changed.named()
+
+
+def _bounded(program: Program) -> Program:
+    known: dict[str, Known] = {}
+    finite: set[str] = set()
+    calls = []
+    done: dict[object, tuple[Kernel, dict[str, Known], set[str]]] = {}
+    for call in program.calls:
+        kernel = call.kernel
+        if not isinstance(kernel, Kernel):
+            written = {b for b, p in zip(call.buffers, kernel.params, strict=True) if p.mode != "in"}
+        else:
+            of = dict(zip((p.name for p in kernel.params), call.buffers, strict=True))
+            memory = {p.name: known[of[p.name]] for p in kernel.params if p.mode == "in" and of[p.name] in known}
+            sure = frozenset(p.name for p in kernel.params if p.mode == "in" and of[p.name] in finite)
+            written = {of[p.name] for p in kernel.params if p.mode != "in"}
+            known = {b: k for b, k in known.items() if b not in written}
+            finite -= written
+            if memory or _asks(kernel):
+                key = id(kernel), tuple((n, tuple(k.items())) for n, k in memory.items()), sure
+                if key not in done:
+                    done[key] = _Bounder(kernel, memory, sure).result()
+                kernel, results, more = done[key]
+                known |= {of[name]: found for name, found in results.items() if found}
+                finite |= {of[name] for name in more}
+            call = replace(call, kernel=kernel)
+            written = set()
+        known = {b: k for b, k in known.items() if b not in written}
+        finite -= written
+        calls.append(call)
+    if all(new.kernel is old.kernel for new, old in zip(calls, program.calls, strict=True)):
+        return program
+    return _without_unread(replace(program, calls=tuple(calls)), program)
+
+
+def _asks(kernel: Kernel) -> bool:
+    """Whether a kernel compares places."""
+    places: set[str] = set()
+    for s in ir.statements_of(kernel.body):
+        if isinstance(s, Let):
+            if s.op == "index":
+                places.add(s.name)
+            elif s.op in COMPARED and any(isinstance(a, Ref) and a.name in places for a in s.args):
+                return True
+    return False
+
+
+def _without_unread(program: Program, before: Program) -> Program:
+    """The program without loops that store what nothing reads into temporaries."""
+    kernels = {id(old.kernel): None for old in before.calls}
+    changed = [c.kernel for c in program.calls if isinstance(c.kernel, Kernel) and id(c.kernel) not in kernels]
+    places = {id(k): unread.spans(k) for k in changed}
+    free = {b.name for b in program.buffers.values() if b.role == "temporary"}
+    free -= {*program.outputs, *(source for _, source in program.updates)}
+    writers: dict[str, list[Kernel]] = {}
+    reads: dict[str, list[tuple[Kernel, tuple[unread.Span, ...]]]] = {}
+    for call in program.calls:
+        for p, b in zip(call.kernel.params, call.buffers, strict=True):
+            if b not in free:
+                continue
+            kernel = call.kernel
+            if not isinstance(kernel, Kernel) or p.mode == "inout" or p.type != program.buffers[b].type:
+                free.discard(b)
+                continue
+            if id(kernel) not in places:
+                places[id(kernel)] = unread.spans(kernel)
+            reads.setdefault(b, []).extend((kernel, place) for place in places[id(kernel)].get(p.name, ()))
+            if p.mode == "out":
+                writers.setdefault(b, []).append(kernel)
+    calls = []
+    for call in program.calls:
+        kernel = call.kernel
+        if isinstance(kernel, Kernel) and id(kernel) not in kernels:
+            results = {
+                p.name: unread.of_results(reads.get(b, ()))
+                for p, b in zip(kernel.params, call.buffers, strict=True)
+                if p.mode == "out" and b in free and len(writers[b]) == 1
+            }
+            call = replace(call, kernel=_Bounder(kernel, {}, (), {n: r for n, r in results.items() if r}).result()[0])
+        calls.append(call)
+    return replace(program, calls=tuple(calls))
+
+
+class _Bounder:
+    """Writes the body of one kernel anew."""
+
+    def __init__(
+        self, kernel: Kernel, memory: Mapping[str, Known], finite: Iterable[str],
+        results: Mapping[str, list[Regions]] | None = None,
+    ) -> None:  # fmt: skip
+        self.kernel = kernel
+        self.values = Values(kernel.parallel, memory)
+        self.values.finite_memory |= set(finite)
+        self.own = {s.name for s in kernel.scratch}
+        self.shared = {p.name for p in kernel.params if p.mode == "inout"}
+        self.unread: dict[str, list[Regions]] = dict(results or {})
+        self.trims = results is not None  # whether stores that nothing reads are left out: nothing else is cut then
+        if results is not None:
+            places = unread.spans(kernel)
+            self.unread |= {name: unread.of_scratch(places[name]) for name in self.own if name in places}
+        self.held: dict[str, Known | None] = {}  # what this stage stores into a buffer; None: numbers alone
+        self.numbers: dict[str, set[Const]] = {}
+        self.finite: dict[str, bool] = {}
+        self.changed = False
+
+    def result(self) -> tuple[Kernel, dict[str, Known], set[str]]:
+        """The kernel, what its results hold, and which of them are finite."""
+        body: list[Statement] = []
+        memory, sure = self.values.memory, self.values.finite_memory
+        for stage in self.kernel.body:
+            written = {s.buffer for s in ir.statements_of((stage,)) if isinstance(s, (Store, ir.Accumulate))}
+            before = {b: memory[b] for b in written if b in memory}
+            firm = {b: b in sure for b in written if b in before}
+            memory |= dict.fromkeys(written, NOTHING)
+            sure -= written
+            made: list[Statement] = []
+            for _ in range(_ROUNDS):
+                self.held, self.numbers, self.finite = {}, {}, {}
+                made, _ = self.statement(stage)
+                now = {b: self.found(b) for b in written}
+                now = {b: both(k, before[b]) if b in before else k for b, k in now.items()}
+                certain = {b for b in written if self.finite.get(b, False) and firm.get(b, True)}
+                if all(memory[b] == k for b, k in now.items()) and certain <= sure:
+                    break
+                memory |= now
+                sure |= certain
+            body += made
+        made_by = {p.name for p in self.kernel.params if p.mode == "out"}
+        known = {name: memory[name] for name in made_by if name in memory}
+        kernel = replace(self.kernel, body=tuple(body)) if self.changed else self.kernel
+        return kernel, known, sure & made_by
+
+    def found(self, buffer: str) -> Known:
+        """What this stage's stores leave in a buffer."""
+        held, numbers = self.held.get(buffer), self.numbers.get(buffer, set())
+        if held is None or buffer in self.shared:
+            return NOTHING
+        return {region: value for region, value in held.items() if numbers <= {value}}
+
+    # --- statements: what is made of one, and what it does where regions hold ---
+
+    def body(self, statements: Sequence[Statement]) -> tuple[tuple[Statement, ...], Idle]:
+        made: list[Statement] = []
+        idle: Idle = None
+        for s in statements:
+            new, rest = self.statement(s)
+            made += new
+            idle = _together(idle, rest)
+        return tuple(made), idle
+
+    def statement(self, s: Statement) -> tuple[list[Statement], Idle]:
+        match s:
+            case Let():
+                self.values.let(s)
+                return [s], None
+            case ir.Load():
+                self.values.load(s)
+                return [s], None
+            case Store():
+                return [s], self.store(s)
+            case ir.Accumulate(buffer=buffer, combine=combine, value=value):
+                self.held[buffer], self.finite[buffer] = NOTHING, False
+                return [s], self.neutral(combine.neutral(value.dtype) if combine in PLAIN else None, s)
+            case ir.Reduce(dtype=dtype, combine=combine):
+                return [s], self.neutral(combine.neutral(dtype) if combine in PLAIN else None, s)
+            case ir.Init(name=name):
+                self.values.vars[name] = frozenset(self.values.axes)
+                return [s], {}
+            case ir.Join(name=name):
+                self.values.vars[name] = frozenset(self.values.axes)
+                return [s], {}
+            case Loop():
+                return self.loop(s)
+            case ir.Contract():
+                return self.contract(s), {}
+        for inner in ir.statements_of((s,)):
+            if isinstance(inner, (Store, ir.Accumulate)):
+                self.held[inner.buffer], self.finite[inner.buffer] = NOTHING, False
+        return [s], {}
+
+    def store(self, s: Store) -> Idle:
+        buffer, value = s.buffer, s.value
+        index = tuple(map(self.values.size, s.index))
+        self.finite[buffer] = self.finite.get(buffer, True) and self.values.is_finite(value)
+        idle: dict[Regions, tuple[Statement, ...]] = {}
+        if isinstance(value, Const):
+            self.numbers.setdefault(buffer, set()).add(value)
+        else:
+            known = self.values.stored(index, value, buffer in self.own)
+            held = self.held.get(buffer)
+            self.held[buffer] = known if held is None else both(known, held)
+            if not self.trims and not any(name.startswith("%") for name in dims.names(*index)):
+                idle |= {(region,): (Store(buffer, index, number),) for region, number in self.values.of(value).items()}
+        places: dict[str, Size] = {f"#{i}": at for i, at in enumerate(index)}
+        for regions in self.unread.get(buffer, ()) if buffer in self.own or isinstance(value, Const) else ():
+            idle[tuple(dims.substitute(r, places) for r in regions)] = ()
+        return idle
+
+    def neutral(self, neutral: Const | None, s: ir.Reduce | ir.Accumulate) -> Idle:
+        if neutral is None:
+            return {}
+        return {(region,): () for region, number in self.values.of(s.value).items() if number.value == neutral.value}
+
+    def loop(self, s: Loop) -> tuple[list[Statement], Idle]:
+        axis = self.within(Axis(s.var, s.stop, s.start))
+        body, idle = self.body(s.body)
+        made = None if self.is_vectors(s, idle) else self.cut(axis, idle)
+        outer = self.outward(axis, idle)
+        del self.values.axes[s.var]
+        if not body and s.body:
+            self.changed = True
+            return [], outer
+        if made is None:
+            return [s if body == s.body else replace(s, body=body)], outer
+        kept, fills = made
+        self.changed = True
+        found: list[Statement] = [] if kept.extent == 0 else [Loop(kept.var, kept.stop, body, kept.start)]
+        return [*found, *fills], outer
+
+    def contract(self, s: ir.Contract) -> list[Statement]:
+        values = self.values
+        factors = []
+        for block, own in ((s.left, (s.m, s.k)), (s.right, (s.k, s.n))):
+            for axis in own:
+                self.within(axis)
+            self.body(block.body)
+            zero: Idle = {(region,): () for region, number in values.of(block.value).items() if number.value == 0}
+            made = self.cut(values.axes[s.k.var], zero)
+            factors.append(made)
+            for axis in own:
+                del values.axes[axis.var]
+        m, n = self.within(s.m), self.within(s.n)
+        values.vars[s.result] = frozenset((m.var, n.var))
+        epilogue, idle = self.body(s.epilogue)
+        found = s if epilogue == s.epilogue else replace(s, epilogue=epilogue)
+        fills: list[Statement] = []
+        ways = [(made, axis) for axis in (m, n) if (made := self.cut(axis, idle)) is not None]
+        if ways:  # the one that leaves less: the other would cut off the same
+            (kept, rest), axis = min(ways, key=lambda way: self.share(way[0][0], way[1]))
+            found = replace(found, m=kept) if axis is m else replace(found, n=kept)
+            outer = m if axis is n else n
+            fills += [Loop(outer.var, outer.stop, tuple(rest), outer.start)] if rest else []
+        del values.axes[m.var], values.axes[n.var]
+        for cuts in factors:
+            if cuts is not None:
+                k = self.common(found.k, cuts[0])
+                counted = k.start == s.k.start or s.run is None or _in_one_run(s.k, s.run)
+                found = replace(found, k=k, origin=s.origin if counted or s.origin is not None else s.k.start)
+        if found is not s:
+            self.changed = True
+        return [found, *fills]
+
+    def within(self, axis: Axis) -> Axis:
+        """Enter a loop: its axis, with the values in its bounds written out."""
+        axis = self.values.axes[axis.var] = self.values.resolved(axis)
+        return axis
+
+    def cut(self, axis: Axis, idle: Idle) -> tuple[Axis, list[Statement]] | None:
+        """A loop without the turns in which nothing is left to do but stores of numbers, and the loops of those stores."""
+        values = self.values
+        keep = values.parallel | {axis.var}
+        parallel = {v: a for v, a in values.axes.items() if v in values.parallel}
+        found: Axis = axis
+        fills: list[Statement] = []
+        for regions, rest in (idle or {}).items():
+            around = self.beside(axis, regions)
+            every = [least(region, values.axes, keep | around.keys()) for region in regions]
+            if None in every:
+                continue
+            made = cut(found, [e for e in every if e is not None], parallel | around)
+            if made is None:
+                continue
+            if rest and made.start == found.start:
+                fills.append(Loop(axis.var, found.stop, rest, made.stop))
+            elif rest:
+                fills.append(Loop(axis.var, made.start, rest, found.start))
+            found = made
+        return None if found is axis else (found, fills)
+
+    def is_vectors(self, s: Loop, idle: Idle) -> bool:
+        """Whether a loop is the lanes of one that goes through blocks."""
+        extent = dims.sub(s.stop, s.start)
+        short = isinstance(extent, int) and extent <= LANES and not any(map(ir.bodies, s.body))
+        return short and any(self.beside(self.values.axes[s.var], regions) for regions in idle or {})
+
+    def beside(self, axis: Axis, regions: Regions) -> dict[str, Axis]:
+        """The loops around one that go through the same coordinate as it does: blocks of its elements. Its bounds may have their
+        variables; the other coordinate is that of a tile."""
+        order = list(self.values.axes)
+        return {
+            v: self.values.axes[v] for v in order[: order.index(axis.var)]
+            if v not in self.values.parallel and all(direction(r, v) == direction(r, axis.var) for r in regions)
+        }  # fmt: skip
+
+    def share(self, kept: Axis, whole: Axis) -> float:
+        return share(kept, whole, {v: a for v, a in self.values.axes.items() if v in self.values.parallel})
+
+    def common(self, one: Axis, other: Axis) -> Axis:
+        """What two parts of a loop have in common."""
+        one, ranges = self.values.resolved(one), self.values.ranges
+        return Axis(one.var, dims.minimum(one.stop, other.stop, ranges), dims.maximum(one.start, other.start, ranges))
+
+    def outward(self, axis: Axis, idle: Idle) -> Idle:
+        """What is left to do in a whole loop where regions hold for all its turns."""
+        found: dict[Regions, tuple[Statement, ...]] = {}
+        keep = self.values.axes.keys() - {axis.var}
+        for regions, rest in (idle or {}).items():
+            every = tuple(e for e in (least(region, self.values.axes, keep) for region in regions) if e is not None)
+            if len(every) == len(regions) and every not in found:
+                found[every] = (Loop(axis.var, axis.stop, rest, axis.start),) if rest else ()
+        return None if idle is None else found
+
+
+def _together(one: Idle, other: Idle) -> Idle:
+    """What two statements leave to do."""
+    if one is None or other is None:
+        return other if one is None else one
+    return {regions: rest + other[regions] for regions, rest in one.items() if regions in other}
+
+
+def _in_one_run(k: Axis, run: Size) -> bool:
+    return dims.is_nonnegative(dims.sub(run, k.extent))

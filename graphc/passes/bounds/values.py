@@ -1,0 +1,238 @@
+"""Values that are one number wherever a region holds.
+
+    %5 = ge(%3, %4)                 false where l-k-1 >= 0, if %3 is index(k) and %4 index(l)
+    %7 = select(%5, %6, -inf)       -inf there
+    store %s[k, l], %7              so is what the memory holds, where #1-#0-1 >= 0
+    %9 = load %s[k, l]              -inf there
+    %14 = sub(%9, %11)              -inf there, as %11 is finite
+    %15 = exp(%14)                  0.0 there
+
+A zero that a mask made stays zero when it is multiplied, by whatever: what is masked may be infinite, or no number. Only where a
+factor is one for a whole line of elements, and the mask may leave nothing of that line, the product is what IEEE says: 0 * (1/0).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import dims
+from graphc.ir.dims import Size
+from graphc.ir.operation import VOCABULARY
+from graphc.ir.primitives import PRIMITIVES
+from graphc.ir.program import Axis, Load
+from graphc.ir.scalar import Arg, Const, Let, Ref, literal
+from graphc.ir.types import bool_, int64
+from graphc.passes.bounds.regions import axis, least
+
+Known = Mapping[Size, Const]  # what a value is where a region holds, region by region
+NOTHING: Known = {}
+_MOST = 8  # regions of one value that are looked at
+
+
+class Values:
+    """What is known of the scalars and of the memory of a kernel, at the place that has been reached."""
+
+    def __init__(self, parallel: Sequence[Axis], memory: Mapping[str, Known]) -> None:
+        self.axes: dict[str, Axis] = {a.var: a for a in parallel}  # the loops around, outer ones first
+        self.parallel = frozenset(self.axes)
+        self.ranges = {a.var: a.stop for a in parallel if a.start == 0}
+        self.memory = dict(memory)
+        self.finite_memory: set[str] = set()
+        self.known: dict[str, Known] = {}
+        self.sizes: dict[str, Size] = {}  # int64 values as sizes of loop variables
+        self.finite: set[str] = set()
+        self.asked: dict[str, str] = {}  # isfinite values, and of which value
+        self.vars: dict[str, frozenset[str]] = {}  # the loop variables that a value depends on
+
+    # --- reading ---
+
+    def size(self, size: Size) -> Size:
+        """A size with what is known of the values in it."""
+        names = [n for n in dims.names(size) if n[1:] in self.sizes and n.startswith("%")]
+        return dims.substitute(size, {n: self.sizes[n[1:]] for n in names}) if names else size
+
+    def resolved(self, axis: Axis) -> Axis:
+        """An axis with what is known of the values in its bounds, and simplified by the ranges of the parallel loops."""
+        start, stop = (dims.substitute(self.size(size), {}, self.ranges) for size in (axis.start, axis.stop))
+        return Axis(axis.var, stop, start)
+
+    def of(self, arg: Arg) -> Known:
+        return NOTHING if isinstance(arg, Const) else self.known.get(arg.name, NOTHING)
+
+    def at(self, arg: Arg, region: Size) -> Const | None:
+        return arg if isinstance(arg, Const) else self.of(arg).get(region)
+
+    def is_finite(self, arg: Arg) -> bool:
+        if isinstance(arg, Const):
+            return not arg.dtype.is_float or math.isfinite(arg.value)
+        return arg.name in self.finite
+
+    def depends(self, *args: Arg) -> frozenset[str]:
+        return frozenset().union(*(self.vars.get(a.name, frozenset()) for a in args if isinstance(a, Ref)))
+
+    # --- statements ---
+
+    def let(self, let: Let) -> None:
+        name, args = let.name, let.args
+        if let.op == "index":
+            self.sizes[name] = self.size(let.index)
+            self.vars[name] = self._vars_of(self.sizes[name])
+            return
+        self.vars[name] = self.depends(*args)
+        size = self._size_of(let)
+        if size is not None:
+            self.sizes[name] = size
+        elif let.dtype == bool_ and len(args) == 2 and (made := self._compared(let)):
+            self.known[name] = made
+        else:
+            regions = dict.fromkeys(region for a in args for region in self.of(a))
+            found = {region: value for region in list(regions)[:_MOST] if (value := self._value(let, region)) is not None}
+            if found:
+                self.known[name] = found
+        match let.op, args:
+            case "isfinite", (Ref(asked),):
+                self.asked[name] = asked
+            case "select", (Ref(condition), Ref(taken), other) if self.asked.get(condition) == taken and self.is_finite(other):
+                self.finite.add(name)
+
+    def load(self, load: Load) -> None:
+        name, buffer, guard = load.name, load.buffer, load.guard
+        index = tuple(map(self.size, load.index))
+        places: dict[str, Size] = {f"#{i}": at for i, at in enumerate(index)}
+        found = {dims.substitute(region, places): value for region, value in self.memory.get(buffer, NOTHING).items()}
+        if guard is None:
+            if buffer in self.finite_memory:
+                self.finite.add(name)
+        else:
+            found = {region: value for region, value in found.items() if value.value == 0}
+            for region, answer in self.of(guard).items():
+                if not answer.value:
+                    found[region] = Const(literal(0, load.dtype), load.dtype)
+        self.known[name] = found
+        self.vars[name] = self._vars_of(*index) | (frozenset() if guard is None else self.depends(guard))
+
+    def stored(self, index: Sequence[Size], value: Arg, own: bool) -> Known:
+        """What memory holds where a value is stored, in its own coordinates; `own` memory is that of one turn of the parallel
+        loops."""
+        index = tuple(map(self.size, index))
+        inner = self.axes.keys() - (self.parallel if own else frozenset())
+        found: dict[Size, Const] = {}
+        for region, number in self.of(value).items():
+            for q in range(len(index)):
+                for p in range(len(index)):
+                    rest = dims.sub(region, dims.sub(index[q], index[p]))
+                    if q != p and not dims.names(rest) & inner:
+                        found[dims.add(dims.sub(axis(q), axis(p)), rest)] = number
+        return found
+
+    # --- what follows ---
+
+    def _vars_of(self, *sizes: Size) -> frozenset[str]:
+        names = dims.names(*sizes)
+        own = frozenset(names & self.axes.keys())
+        return own.union(*(self.vars.get(n[1:], frozenset()) for n in names if n.startswith("%")))
+
+    def _size_of(self, let: Let) -> Size | None:
+        """An int64 value as a size, where it is made of others."""
+        if let.dtype != int64 or not let.args:
+            return None
+        given = [self._place(a) for a in let.args]
+        match let.op, given:
+            case "add", [int() | dims.Dim() as a, int() | dims.Dim() as b]:
+                return dims.add(a, b)
+            case "sub", [int() | dims.Dim() as a, int() | dims.Dim() as b]:
+                return dims.sub(a, b)
+            case "mul", [int() | dims.Dim() as a, int() | dims.Dim() as b]:
+                return dims.mul(a, b)
+            case "neg", [int() | dims.Dim() as a]:
+                return dims.mul(a, -1)
+        return None
+
+    def _place(self, arg: Arg) -> Size | None:
+        if isinstance(arg, Const):
+            return int(arg.value) if arg.dtype == int64 else None
+        return self.sizes.get(arg.name)
+
+    def _compared(self, let: Let) -> Known:
+        """Where a comparison of places is true, and where it is false."""
+        a, b = map(self._place, let.args)
+        if a is None or b is None:
+            return NOTHING
+        over, under = dims.sub(a, b), dims.sub(b, a)
+        beyond, below = dims.sub(over, 1), dims.sub(under, 1)
+        yes, no = Const(True, bool_), Const(False, bool_)
+        match let.op:
+            case "ge":
+                return {over: yes, below: no}
+            case "gt":
+                return {beyond: yes, under: no}
+            case "le":
+                return {under: yes, beyond: no}
+            case "lt":
+                return {below: yes, over: no}
+            case "eq":
+                return {beyond: no, below: no}
+            case "ne":
+                return {beyond: yes, below: yes}
+        return NOTHING
+
+    def _value(self, let: Let, region: Size) -> Const | None:
+        """What an operation gives where a region holds."""
+        values = [self.at(a, region) for a in let.args]
+        match let.op, values:
+            case "select", [Const(condition), one, other]:
+                return one if condition else other
+            case "select", [_, Const() as one, other] if one == other:
+                return one
+            case ("and" | "or") as op, _ if let.dtype == bool_:
+                ends = op == "or"
+                if any(v is not None and bool(v.value) is ends for v in values):
+                    return Const(ends, bool_)
+        if all(v is not None for v in values):
+            return _applied(let, [v for v in values if v is not None])
+        if not let.dtype.is_float or len(values) != 2:
+            return None
+        first, second = values
+        if let.op == "mul" and any(v is not None and v.value == 0 for v in values):
+            factor = let.args[1] if first is not None and first.value == 0 else let.args[0]
+            return Const(literal(0, let.dtype), let.dtype) if self._stays_zero(factor, region) else None
+        if let.op in ("add", "sub"):  # infinity, and something that is finite
+            for end, beside, sign in ((first, let.args[1], 1), (second, let.args[0], 1 if let.op == "add" else -1)):
+                if end is not None and math.isinf(end.value) and self.is_finite(beside):
+                    return Const(sign * end.value, let.dtype)
+        return None
+
+    def _stays_zero(self, factor: Arg, region: Size) -> bool:
+        """Whether zero times a factor is taken to be zero: not where the factor may tell that all of its line is masked."""
+        own = self.depends(factor)
+        if self.is_finite(factor) or dims.names(region) & self.axes.keys() <= own:
+            return True
+        low = least(region, self.axes, own)
+        ranges = {a.var: a.stop for a in self.axes.values() if a.start == 0}
+        return low is not None and dims.is_nonnegative(dims.sub(-1, low), ranges)
+
+
+def _applied(let: Let, values: Sequence[Const]) -> Const | None:
+    """What an operation gives of numbers, where every backend has the same bits."""
+    if let.op in ("cast", "bitcast"):
+        found: Any = PRIMITIVES[let.op](values[0].dtype.numpy.type(values[0].value), let.dtype)
+    else:
+        given = [v.dtype.numpy.type(v.value) for v in values]
+        exact = PRIMITIVES.get(let.op)
+        operation = VOCABULARY.get(let.op)
+        if exact is None and (operation is None or operation.reference is None):
+            return None
+        with np.errstate(all="ignore"):
+            found = exact(*given) if exact is not None else operation.reference(*given)  # type: ignore[union-attr]
+        if exact is None and not (found == 0 or np.isinf(found)):  # a function's limits are exact, other values are not
+            return None
+    return Const(np.asarray(found, let.dtype.numpy)[()].item(), let.dtype)
+
+
+def both(one: Known, other: Known) -> Known:
+    """What holds of two values."""
+    return {region: value for region, value in one.items() if other.get(region) == value}
