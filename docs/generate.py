@@ -176,6 +176,8 @@ _INTERNAL = {  # operations that users reach under another name
     "scatter_set": "x with other elements at places of several axes: `x.at[...].set`; the last one for a place stands.",
     "cofactors": "The matrix of cofactors: the gradient of `linalg.det`.",
     "lu": "LU factors with row exchanges by LAPACK: what systems and determinants of large matrices begin with.",
+    "cholesky_block": "L of x = L L^T, its inverse, and whether there is none: of a block of at most 128 rows, by one kernel.",
+    "middle": "(x + y^T) / 2, read by squares.",
     "cholesky_lapack": "The lower triangle L of x = L L^T by LAPACK, of which the lower triangle is read.",
     **{
         f"{name}_factored": f"`{name}` of large matrices, from `lu`; the gradient goes to the matrix."

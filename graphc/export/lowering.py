@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from graphc.errors import InputError, caller
 from graphc.ir.graph import Graph
 from graphc.ir.operation import Host
-from graphc.ir.program import Called, HostCall, Program
+from graphc.ir.program import Called, HostCall, Kernel, Program, Store
+from graphc.ir.scalar import Const
 from graphc.ir.signature import signature_of
 from graphc.ir.target import Target
 from graphc.passes import LOWERING, specialize
@@ -44,16 +44,19 @@ def lowered(declared: Graph, passes: Sequence[Callable[..., Any]], target: Targe
 def _without_guards(program: Program) -> Program:
     """The program without what only raises, which nobody would hear: what a kernel cannot compute is NaN or infinite."""
     program = program.with_programs(_without_guards)
-    guards = [call for call in program.calls if _guards(call.kernel)]
-    unread = {b for call in guards for b, p in zip(call.buffers, call.kernel.params, strict=True) if p.mode == "out"}
-    calls = tuple(call for call in program.calls if not _guards(call.kernel))
-    return replace(program, calls=calls, buffers={name: b for name, b in program.buffers.items() if name not in unread})
+    return program.with_called(lambda called: _accepting(called) if _guards(called) else called).named()
 
 
 def _guards(called: Called) -> bool:
     if not isinstance(called, HostCall) or not isinstance(called.operation.lowering, Host):
         return False
     return called.operation.lowering.guards
+
+
+def _accepting(guard: Called) -> Kernel:
+    """A kernel in the place of a guard, which refuses nothing."""
+    false = tuple(Store(p.name, (), Const(False, p.type.dtype)) for p in guard.outputs)
+    return Kernel(guard.name, guard.params, (), false)
 
 
 def _applied(change: Callable[..., Any], given: Any, target: Target) -> Any:

@@ -124,7 +124,8 @@ class Lanes:
     `inner` says how many of the last axes of each operand, and then of each result, belong to one element; write(k, **attrs)
     writes what happens to an element, on a `LaneCode` (ir/lanes.py). fits(*inner types, **attrs) is asked where all inner sizes
     are numbers and none is 0. Where there is a `guard`, `write` says of each element whether it is refused (`k.refuse`), and that
-    operation, called with all of these booleans and the `refusal`, raises where one is true.
+    operation, called with all of these booleans and the `refusal`, raises where one is true. `width` is how many lanes there are
+    where they are not as many as a vector has: with 1 an element is computed alone, and its own loops become vectors.
     """
 
     inner: tuple[int, ...]
@@ -132,6 +133,7 @@ class Lanes:
     fits: Callable[..., bool]
     guard: Operation | None = None
     refusal: str = ""
+    width: int | None = None
 
 
 @dataclass(frozen=True)

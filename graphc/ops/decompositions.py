@@ -23,7 +23,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops import lapack, small_matrices
+from graphc.ops import blocked, lapack, small_matrices
 from graphc.ops.declare import Op, Spread, composite, host, results, with_leading_axis
 from graphc.ops.tensor import Tensor
 
@@ -256,7 +256,8 @@ small_cholesky_: Op = _matrices(
     samples=_prepared(_positive, (3, 3), (5, 4, 4), (1, 1)),
 )  # fmt: skip
 cholesky_: Op = _chosen(
-    "cholesky", infer=_single("cholesky"), like=small_cholesky_, otherwise=lambda a: lower_cholesky_(symmetric(a)),
+    "cholesky", infer=_single("cholesky"), like=small_cholesky_,
+    otherwise=lambda a: blocked.cholesky(a) if blocked.is_large(a.type) else lower_cholesky_(symmetric(a)),
     samples=_prepared(_positive, (3, 3), (2, 4, 4), (0, 0), (20, 20)),
 )  # fmt: skip
 

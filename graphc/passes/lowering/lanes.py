@@ -18,7 +18,8 @@ def lower_lanes(plan: Plan, cluster: Cluster, names: Mapping[Node, str], lanes: 
     """The call of the kernel; of the guard, where there is one, after it."""
     node, results, _ = results_of(cluster)
     kind = node.inputs[0].type.dtype
-    k = LaneCode(node, lanes, plan.target.lanes(kind.itemsize), plan.target.fma, plan.dims)
+    width = plan.target.lanes(kind.itemsize) if lanes.width is None else lanes.width
+    k = LaneCode(node, lanes, width, plan.target.fma, plan.dims)
     lanes.write(k, **node.attrs)
     buffers = [names[given] for given in node.inputs]
     buffers += [f"{names[node]}.{i}" if result is None else names[result] for i, result in enumerate(results)]
