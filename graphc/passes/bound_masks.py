@@ -273,7 +273,7 @@ class _Bounder:
                 self.within(axis)
             self.body(block.body)
             zero: Idle = {(region,): () for region, number in values.of(block.value).items() if number.value == 0}
-            made = self.cut(values.axes[s.k.var], zero)
+            made = self.cut(values.axes[s.k.var], zero, own)
             factors.append(made)
             for axis in own:
                 del values.axes[axis.var]
@@ -282,7 +282,7 @@ class _Bounder:
         epilogue, idle = self.body(s.epilogue)
         found = s if epilogue == s.epilogue else replace(s, epilogue=epilogue)
         fills: list[Statement] = []
-        ways = [(made, axis) for axis in (m, n) if (made := self.cut(axis, idle)) is not None]
+        ways = [(made, axis) for axis in (m, n) if (made := self.cut(axis, idle, (m, n))) is not None]
         if ways:  # the one that leaves less: the other would cut off the same
             (kept, rest), axis = min(ways, key=lambda way: self.share(way[0][0], way[1]))
             found = replace(found, m=kept) if axis is m else replace(found, n=kept)
@@ -303,15 +303,16 @@ class _Bounder:
         axis = self.values.axes[axis.var] = self.values.resolved(axis)
         return axis
 
-    def cut(self, axis: Axis, idle: Idle) -> tuple[Axis, list[Statement]] | None:
-        """A loop without the turns in which nothing is left to do but stores of numbers, and the loops of those stores."""
+    def cut(self, axis: Axis, idle: Idle, together: Sequence[Axis] = ()) -> tuple[Axis, list[Statement]] | None:
+        """A loop without the turns in which nothing is left to do but stores of numbers, and the loops of those stores. The axes
+        of a contraction go `together`: the bounds of one do not have the other's variable."""
         values = self.values
         keep = values.parallel | {axis.var}
         parallel = {v: a for v, a in values.axes.items() if v in values.parallel}
         found: Axis = axis
         fills: list[Statement] = []
         for regions, rest in (idle or {}).items():
-            around = self.beside(axis, regions)
+            around = {v: a for v, a in self.beside(axis, regions).items() if all(v != t.var for t in together)}
             every = [least(region, values.axes, keep | around.keys()) for region in regions]
             if None in every:
                 continue
