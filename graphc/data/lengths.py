@@ -119,9 +119,9 @@ class Buckets(Source):
             self.targets = [contiguous(t) for t in targets] if self.ragged else contiguous(targets)
         self.lengths = np.asarray([len(s) for s in self.sequences])
         self.bounds = self._bounds(buckets)
-        if self.bounds[-1] < self.lengths.max():
+        if self.bounds[-1] < np.max(self.lengths):
             raise gx.errors.InputError(
-                f"Buckets: a sequence has {self.lengths.max()} steps, the last bucket takes {self.bounds[-1]}",
+                f"Buckets: a sequence has {np.max(self.lengths)} steps, the last bucket takes {self.bounds[-1]}",
                 where=gx.errors.caller(), hint="cut the sequences, or give a larger last bound",
             )  # fmt: skip
         self.bucket = np.searchsorted(self.bounds, self.lengths)

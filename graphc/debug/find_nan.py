@@ -274,5 +274,5 @@ def _range(name: str, value: Array) -> Range:
         known = value.size > 0 and not kind.dtype.is_bool
         return Range(name, kind, *((int(value.min()), int(value.max())) if known else (None, None)))
     finite = value[np.isfinite(value)].astype(np.float64)
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    low, high = (float(np.min(finite)), float(np.max(finite))) if finite.size else (None, None)
     return Range(name, kind, low, high, int(np.isnan(value).sum()), int(np.isinf(value).sum()))

@@ -101,7 +101,7 @@ def _matched(overlaps: Array, threshold: float) -> Array:
         reached = np.where(free, row, -1.0)
         if len(reached) and reached.max() >= threshold:
             right[i] = True
-            free[int(reached.argmax())] = False
+            free[int(np.argmax(reached))] = False
     return right
 
 
