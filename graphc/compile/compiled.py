@@ -205,7 +205,7 @@ class Compiled:
         >>> import graphc as gx
         >>> x = gx.placeholder("x", ("n",), "float64")
         >>> [name for name, _ in gx.compile([x], gx.exp(x)).stages][-3:]
-        ['split_loops', 'join_rows', 'lay_out_constants']
+        ['unroll_remainders', 'join_rows', 'lay_out_constants']
         """
         if self._made is None:
             with collector_at_rest():

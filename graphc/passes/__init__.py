@@ -36,6 +36,7 @@ from graphc.passes.rules import rules
 from graphc.passes.simplify import simplify, simplify_fast
 from graphc.passes.split_loops import split_loops
 from graphc.passes.split_reductions import split_reductions
+from graphc.passes.unroll_remainders import unroll_remainders
 from graphc.passes.widen import widen
 
 Pass = Callable[[Graph], Graph]
@@ -65,6 +66,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     bound_masks,    # after split_reductions: the order of sums is that of all elements, masked or not
     expand_math,
     split_loops,
+    unroll_remainders,  # after split_loops: a part that is left may alternate
     join_rows,      # after split_loops: rows of which no element asks where it lies
     lay_out_constants,  # last: how a product's operands lie is known when nothing changes its code any more
 )  # fmt: skip
@@ -73,5 +75,5 @@ __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "bound_masks", "differentiate", "eliminate_common", "eliminate_dead",
     "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
     "join_rows", "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules",
-    "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions", "widen",
+    "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions", "unroll_remainders", "widen",
 ]  # fmt: skip

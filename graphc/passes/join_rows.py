@@ -91,14 +91,14 @@ def _together(loop: Loop, var: str, count: int, shapes: dict[str, tuple[Size, ..
     for row in range(count):
         at = {var: dims.add(dims.mul(dims.symbol(var), count), row)}
         reach = 0
-        for number, statement in enumerate(_of_row(loop.body, row, at)):
+        for number, statement in enumerate(of_row(loop.body, row, at)):
             if isinstance(statement, Load):
                 place = _along(statement, loop.var, shapes)
                 reach = reach if place is None else max(reach, place)
             placed.append(_Placed(reach, row, number, statement))
     placed.sort(key=lambda p: (p.reach, p.row, p.number))
     along = [p.statement for p in placed if isinstance(p.statement, Load) and _along(p.statement, loop.var, shapes) is not None]
-    body = _once([p.statement for p in placed], written)
+    body = once([p.statement for p in placed], written)
     left = sum(isinstance(s, Load) and _along(s, loop.var, shapes) is not None for s in body)
     if len(along) < LEAST * count or left > SPARED * len(along):
         return None
@@ -114,8 +114,8 @@ def _along(load: Load, var: str, shapes: dict[str, tuple[Size, ...]]) -> int | N
     return first if isinstance(first, int) else None
 
 
-def _of_row(body: Sequence[Statement], row: int, at: dict[str, Size]) -> list[Statement]:
-    """The code of one of the rows, with names of its own."""
+def of_row(body: Sequence[Statement], row: int, at: dict[str, Size]) -> list[Statement]:
+    """The code of one of the rows, or of one of a loop's turns, with names of its own."""
     names = {s.name: f"{s.name}_{row}" for s in body if isinstance(s, (Let, Load))} if row else {}
     places = at | {f"%{old}": dims.symbol(f"%{new}") for old, new in names.items()}
 
@@ -130,16 +130,17 @@ def _of_row(body: Sequence[Statement], row: int, at: dict[str, Size]) -> list[St
         match s:
             case Let(name=name, args=args, index=size):
                 made.append(replace(s, name=names.get(name, name), args=tuple(map(arg, args)), index=index((size,))[0]))
-            case Load(name=name):
-                made.append(replace(s, name=names.get(name, name), index=index(s.index)))
+            case Load(name=name, guard=guard):
+                guard = None if guard is None else arg(guard)
+                made.append(replace(s, name=names.get(name, name), index=index(s.index), guard=guard))
             case Store(value=value):
                 made.append(replace(s, index=index(s.index), value=arg(value)))
     return made
 
 
-def _once(body: Sequence[Statement], written: set[str]) -> list[Statement]:
+def once(body: Sequence[Statement], written: set[str]) -> list[Statement]:
     """The code with loads of the same element as one; what is written may be another element after that."""
-    first: dict[tuple[str, tuple[Size, ...]], str] = {}
+    first: dict[tuple[str, tuple[Size, ...], Arg | None], str] = {}
     same: dict[str, str] = {}
     found: list[Statement] = []
 
@@ -154,12 +155,12 @@ def _once(body: Sequence[Statement], written: set[str]) -> list[Statement]:
         match s:
             case Let(args=args, index=size):
                 found.append(replace(s, args=tuple(map(arg, args)), index=index((size,))[0]))
-            case Load(name=name, buffer=buffer):
-                s = replace(s, index=index(s.index))
-                if buffer not in written and (buffer, s.index) in first:
-                    same[name] = first[buffer, s.index]
+            case Load(name=name, buffer=buffer, guard=guard):
+                s = replace(s, index=index(s.index), guard=None if guard is None else arg(guard))
+                if buffer not in written and (buffer, s.index, s.guard) in first:
+                    same[name] = first[buffer, s.index, s.guard]
                     continue
-                first[buffer, s.index] = name
+                first[buffer, s.index, s.guard] = name
                 found.append(s)
             case Store(value=value):
                 found.append(replace(s, index=index(s.index), value=arg(value)))

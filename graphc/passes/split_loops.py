@@ -96,7 +96,7 @@ def _parts(loop: Loop, lanes: int) -> list[Loop]:
     parts = []
     for a, b in pairwise(ends):
         known = {name: q.answer(a) for name, q in questions.items()}
-        parts.append(Loop(loop.var, b, _needed(_settled(loop.body, known)), a))
+        parts.append(Loop(loop.var, b, needed(settled(loop.body, known)), a))
     few = sum(_count(p.body) for p in parts) <= GROWTH * _count(loop.body)
     return parts if few and _gains(loop, parts, lanes) else [loop]
 
@@ -146,7 +146,7 @@ def _line(size: Size, var: str) -> tuple[int, int] | None:
     return (factor, offset) if size == dims.add(dims.mul(factor, dims.symbol(var)), offset) else None
 
 
-def _settled(body: tuple[Statement, ...], known: dict[str, bool]) -> list[Statement]:
+def settled(body: tuple[Statement, ...], known: dict[str, bool]) -> list[Statement]:
     """The code where some answers are known."""
     same: dict[str, Arg] = {name: Const(answer, bool_) for name, answer in known.items()}  # what a name stands for
     places: dict[str, Size] = {}  # and in an index
@@ -204,7 +204,7 @@ def _value(op: str, args: tuple[Arg, ...]) -> Arg | None:
     return None
 
 
-def _needed(body: list[Statement]) -> tuple[Statement, ...]:
+def needed(body: list[Statement]) -> tuple[Statement, ...]:
     """The code without what no store needs."""
     needed: set[str] = set()
 

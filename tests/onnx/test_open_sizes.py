@@ -12,6 +12,7 @@ import graphc as gx
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from graphc.ir.graph import topological  # noqa: E402
 from graphc.onnx import ModelError, load  # noqa: E402
 
 RNG = np.random.default_rng(5)
@@ -86,6 +87,22 @@ def test_an_image_takes_the_size_of_another() -> None:
 def test_an_image_grows_by_a_fraction(scale: float) -> None:
     nodes = [helper.make_node("Resize", ["x", "", "by"], ["y"], mode="linear")]
     agree(model(nodes, {"x": [1, 1, "n", "m"]}, by=np.array([1, 1, scale, scale], "f")), {"n": 6, "m": 5}, {"n": 10, "m": 4})
+
+
+@pytest.mark.parametrize("scale", [2.0, 3.0])
+def test_elements_that_stand_several_times_in_a_row_are_repeated(scale: float) -> None:
+    half = [("half_pixel", f"round_prefer_{end}") for end in ("floor", "ceil")]
+    how = [("asymmetric", "floor"), *half, ("asymmetric", "ceil")]
+    nodes = [
+        helper.make_node(
+            "Resize", ["x", "", "by"], [f"y{i}"], mode="nearest", coordinate_transformation_mode=places, nearest_mode=rounded
+        )
+        for i, (places, rounded) in enumerate(how)
+    ]
+    proto = model(nodes, {"x": [1, 1, "n", 4]}, by=np.array([1, 1, scale, scale], "f"))
+    read = agree(proto, {"n": 3}, {"n": 1}, {"n": 6})
+    taken = [any(node.op.name == "take" for node in topological([y])) for y in read.outputs.values()]
+    assert taken == [False, False, False, True]
 
 
 def test_a_scale_that_is_no_small_fraction_needs_numbers() -> None:

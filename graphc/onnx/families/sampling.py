@@ -110,6 +110,10 @@ def resize(call: Call) -> Any:
         number = isinstance(scale, (int, float))
         if not crop and (out is n or (isinstance(n, int) and isinstance(out, int) and n == out)) and number and scale == 1:
             continue
+        times = 0 if crop else _times(call, scale)
+        if times and out == n * times:
+            x = gx.repeat(x, times, axis)
+            continue
         if not isinstance(n, int) or not isinstance(out, int):
             x = _free(call, x, axis, out, scale)
             continue
@@ -132,6 +136,16 @@ def resize(call: Call) -> Any:
             if outside.any():
                 x = gx.where(outside.reshape(shape), gx.astype(call.attr("extrapolation_value", 0.0), x.dtype), x)
     return gx.astype(x, kind)
+
+
+def _times(call: Call, scale: Any) -> int:
+    """How often each element stands in a row, where nothing else becomes of an axis, however long it is; else 0."""
+    n, k = 4, int(scale) if isinstance(scale, (int, float)) and scale == int(scale) else 0
+    how = call.attr("coordinate_transformation_mode", "half_pixel" if call.version >= 11 else "asymmetric")
+    if call.attr("mode", "nearest") != "nearest" or k < 1 or how not in ("asymmetric", "half_pixel", "tf_half_pixel_for_nn"):
+        return 0
+    at, _ = _taps(call, _places(call, n, n * k, float(k), (0.0, 1.0)), float(k), n)
+    return k if np.array_equal(np.clip(at[:, 0], 0, n - 1), np.arange(n * k) // k) else 0
 
 
 def _floats(array: Any) -> list[float]:
