@@ -50,6 +50,7 @@ from benchmarks.workloads import (
     scalar_call,
     scatter_add,
     separable,
+    small_matrices,
     softmax,
     solve,
     sort,
@@ -276,6 +277,7 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (scatter_add(50), lambda x, places: [np.bincount(places, x, len(x))]),
     (sort(50), lambda x: [np.sort(x)]),
     (cholesky(9), lambda x: [np.linalg.cholesky(x)]),
+    (small_matrices("inv", 3, 20), lambda x: [np.linalg.inv(x)]),
     (solve(9), lambda a, b: [np.linalg.solve(a, b)]),
 ]
 

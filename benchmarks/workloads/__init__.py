@@ -9,7 +9,7 @@ from benchmarks.workloads.chain import chain
 from benchmarks.workloads.cnn import cnn, one_channel, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
 from benchmarks.workloads.gpt import Shape, gpt
-from benchmarks.workloads.libraries import cholesky, solve, sort
+from benchmarks.workloads.libraries import cholesky, small_matrices, solve, sort
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
@@ -66,7 +66,10 @@ ROWS = (
     Row(gather(1_000_000), 1.0),
     Row(scatter_add(1_000_000), 1.0),
     Row(sort(1_000_000), 1.0),
-    Row(cholesky(512), 0.95),
+    Row(cholesky(256), 1),
+    Row(cholesky(512), 1),
+    Row(cholesky(2048), 1),
+    *(Row(small_matrices(what, size), 5) for what in ("det", "inv", "cholesky") for size in (3, 16)),
     Row(solve(512), 0.95),
     Row(mlp(128), 1, "cold", at_most=1.0, only=_COMPILERS),
     Row(gpt(1), 1, "cold", at_most=3.0, only=_COMPILERS),
@@ -82,6 +85,6 @@ ROWS = (
 __all__ = [
     "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn", "cumulative_sum",
     "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton",
-    "normal_numbers", "one_channel", "resnet", "ring", "scalar_call", "scatter_add", "separable", "softmax", "solve", "sort",
-    "tanh_exp",
+    "normal_numbers", "one_channel", "resnet", "ring", "scalar_call", "scatter_add", "separable", "small_matrices", "softmax",
+    "solve", "sort", "tanh_exp",
 ]  # fmt: skip

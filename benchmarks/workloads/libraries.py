@@ -1,6 +1,8 @@
-"""What libraries are made for: sorting, the Cholesky factor of a matrix, and the solution of a linear system."""
+"""What libraries are made for: sorting, the factors of a matrix or of many small ones, and the solution of a linear system."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 
@@ -71,6 +73,44 @@ def _cholesky_torch(x: Array) -> Run:
 
     a = torch.from_numpy(x)
     return pure(lambda: torch.linalg.cholesky(a))
+
+
+def small_matrices(what: str, size: int, count: int = 100_000) -> Workload:
+    """A function of many small matrices at once: det, inv or cholesky."""
+
+    def matrices() -> tuple[Array, ...]:
+        a = normal((count, size, size))
+        made: Array = a @ np.swapaxes(a, -1, -2) / size + np.eye(size, dtype=a.dtype)
+        return (made,)
+
+    return Workload(
+        f"{what} of {count:,} matrices {size} x {size}", matrices,
+        {
+            "graphc": partial(_small_graphc, what), "numpy": lambda x: pure(lambda: getattr(np.linalg, what)(x)),
+            "jax": partial(_small_jax, what), "torch": partial(_small_torch, what),
+        },
+        tolerance=1e-4,
+    )  # fmt: skip
+
+
+def _small_graphc(what: str, x: Array, backend: str = "llvm") -> Run:
+    sx = gx.placeholder("x", ("batch", *x.shape[1:]), "float32")
+    f = gx.compile([sx], getattr(gx.linalg, what)(sx), backend=backend)
+    return pure(lambda: f(x))
+
+
+def _small_jax(what: str, x: Array) -> Run:
+    import jax
+
+    f, a = jax.jit(getattr(jax.numpy.linalg, what)), jax.numpy.asarray(x)
+    return pure(lambda: jax.block_until_ready(f(a)))
+
+
+def _small_torch(what: str, x: Array) -> Run:
+    import torch
+
+    a = torch.from_numpy(x)
+    return pure(lambda: getattr(torch.linalg, what)(a))
 
 
 def solve(size: int) -> Workload:

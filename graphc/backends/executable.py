@@ -57,6 +57,10 @@ class Executable(Protocol):
         """The same for arguments not yet checked, if they can be seen to be like those of the last run; None if not."""
         ...
 
+    def into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        """The same, written into given arrays; False, and nothing has run, where that cannot be done or seen to be right."""
+        ...
+
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call of the program, or of each node that is computed; variables are not changed."""
         ...

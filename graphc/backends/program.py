@@ -393,3 +393,7 @@ class InterpretedProgram:
 
     def again(self, arguments: tuple[Any, ...]) -> None:
         """The interpreter remembers nothing of a run."""
+
+    def into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        """Results are copied."""
+        return False

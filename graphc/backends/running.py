@@ -43,6 +43,9 @@ class Running:
     def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         return None
 
+    def into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        return False
+
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         raise GraphError(
             f"the backend {self._name} does not time its parts", where=caller(), hint='profile on backend="interpreter"'

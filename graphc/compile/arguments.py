@@ -25,6 +25,10 @@ class Arguments:
         self._wanted = [x.type.dtype.numpy for x in signature.inputs]
         self._sizes: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
 
+    def takes(self, name: str) -> bool:
+        """Whether there is an input of this name."""
+        return name in self._names
+
     def checked(self, args: tuple[Any, ...]) -> tuple[list[Array], dict[str, int], tuple[tuple[int, ...], ...]]:
         """The arguments as arrays, the sizes of the symbolic dimensions, and the shapes that stand for them."""
         if len(args) != len(self._names):

@@ -16,7 +16,7 @@ from graphc import passes as all_passes
 from graphc.backends import Backend, Executable, load_backend
 from graphc.compile import kept
 from graphc.compile.arguments import Arguments
-from graphc.compile.outputs import form_of
+from graphc.compile.outputs import check_places, form_of, places_of
 from graphc.errors import GraphError, InputError, Where, caller
 from graphc.ir.graph import Graph, Node, collector_at_rest, rebuild
 from graphc.ir.names import collected
@@ -25,6 +25,7 @@ from graphc.ir.signature import Signature, signature_of
 from graphc.ir.state import STATE
 from graphc.ir.target import HOST, Target, find_target
 from graphc.ops import Variable, constant
+from graphc.ops.tensor import Tensor
 from graphc.passes.fusion.plan import Plan
 from graphc.progress import Progress
 from graphc.progress import progress as shown
@@ -96,7 +97,7 @@ class Compiled:
         self._given = graph
         self._passes = tuple(passes)
         self._lowering = all_passes.LOWERING if chosen.native else ()
-        self._form = form_of(outputs)
+        self._form, self._places, self._is_single = form_of(outputs), places_of(outputs), isinstance(outputs, Tensor)
         self._made: Stages | None = None
         self.is_found_without = False  # whether the program can be found again without the graph
         if isinstance(progress, Progress):  # beside a main thread, whose garbage is to be found
@@ -131,7 +132,8 @@ class Compiled:
         live = self.variables if changes or self.signature.variables else {}
         bound: list[Any] = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
         self._executable: Executable = chosen.build(program, *bound, *([known.codes] if known else []))
-        self._again = self._executable.again
+        self._again, self._into = self._executable.again, self._executable.into
+        self._is_quick = self._is_single and self._hold is None and not self._arguments.takes("out")
         if key and target and not known:
             kept.keep(key, self.declared, target, program, self.signature, self._executable)
 
@@ -315,7 +317,7 @@ class Compiled:
         if graph is self.declared:
             return self
         made = Compiled(graph, graph.outputs, *self._options)
-        made._form = self._form
+        made._form, made._places, made._is_single = self._form, self._places, self._is_single
         return made
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -324,11 +326,44 @@ class Compiled:
             hint="gx.save(path, f) writes its variables; build it again where it is wanted, and gx.load(path, f)",
         )  # fmt: skip
 
-    def __call__(self, *args: Any, **named: Any) -> Any:
+    def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any:
+        """The outputs for arguments by position or by name, new arrays in the form that `compile` was given.
+
+        out: arrays in that form that the outputs are written into, and that are given back: of the outputs' types and shapes,
+        writable, and no two of them sharing memory. Where one is not contiguous, or shares memory with an argument, and in the
+        first call at new sizes, outputs are computed apart and copied. What a call that fails has written is undefined. An input
+        of the name is meant by `out=` where there is one. Raises InputError, ShapeError and DTypeError before anything runs.
+
+        >>> import numpy as np, graphc as gx
+        >>> x = gx.placeholder("x", ("n",), "float64")
+        >>> f = gx.compile([x], x * 2)
+        >>> y = np.empty(3)
+        >>> f([1.0, 2.0, 3.0], out=y) is y, y
+        (True, array([2., 4., 6.]))
+        """
+        if out is not None:
+            quick = self._is_quick and not named and self._into(args, [out])
+            return out if quick else self._written(args, named, out)
         if named:
             args = self._arguments.by_name(args, named)
         results = self._again(args) if self._hold is None else self._hold(self._again, args)
         return self._form(self._first(args) if results is None else results)
+
+    def _written(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
+        """The outputs, in the arrays of `out`."""
+        if self._arguments.takes("out"):
+            return self(*self._arguments.by_name(args, {**named, "out": out}))
+        if named:
+            args = self._arguments.by_name(args, named)
+        places = [out] if self._is_single else self._places(out)
+        done = self._into(args, places) if self._hold is None else self._hold(lambda given: self._into(given, places), args)
+        if not done:
+            arrays, sizes, key = self._arguments.checked(args)
+            check_places(places, self.signature.outputs, sizes)
+            results = self._held(lambda given: self._executable.run(given, sizes, key), arrays)
+            for place, result in zip(places, results, strict=True):
+                np.copyto(place, result)
+        return out
 
     def _first(self, args: tuple[Any, ...]) -> list[Array]:
         """The outputs for arguments that are to be checked and made arrays of the inputs' types."""

@@ -21,7 +21,8 @@ from graphc.progress import Progress
 
 # What a Compiled has once it is built; the rest is there from the beginning.
 _BUILT = frozenset({
-    "_again", "_arguments", "_executable", "_form", "_hold", "_kept", "_lowering", "_made", "is_found_without", "signature",
+    "_again", "_arguments", "_executable", "_form", "_hold", "_into", "_is_quick", "_is_single", "_kept", "_lowering", "_made",
+    "_places", "is_found_without", "signature",
 })  # fmt: skip
 
 

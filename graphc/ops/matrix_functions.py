@@ -1,12 +1,13 @@
-"""Linear algebra through LAPACK: systems, decompositions, determinants, norms.
+"""Linear algebra: systems, decompositions, determinants, norms.
 
 The names, signatures and results are those of the Python Array API standard 2024.12 (extension linalg) where it has them. All
 take a matrix in the last two axes, after those of a batch; float32 and float64 keep their type, integers and booleans become
 float64. A symbolic matrix is square where both axes have one name. What only the numbers can show, such as a singular matrix, is
 a GraphError of the call. A decomposition of a matrix with NaN or infinity is NaN.
 
-Everything runs on one thread, so results have the same bits whatever the number of threads; another version of NumPy's LAPACK
-may round otherwise. Gradients exist to every order (see decompositions.py); second derivatives need singular values or
+Matrices of at most 16 rows, and Cholesky's of 192 and more, are factored by kernels where their size is a number, on all threads;
+the rest is LAPACK's, on one thread: another version of it may round otherwise. So results have the same bits whatever the number
+of threads. Gradients exist to every order (see decompositions.py); second derivatives need singular values or
 eigenvalues that differ, as the derivatives of their vectors do.
 """
 

@@ -281,6 +281,7 @@ class Context:
     """
 
     entry = "call"  # the function of `runtime` that a call is
+    entry_into = "call_into"  # and one that writes into the caller's arrays
 
     def __init__(self, native: NativeProgram, binding: Binding) -> None:
         program = native.program
@@ -300,7 +301,7 @@ class Context:
             if slot is not None:
                 for place in there:
                     self.table.pointers[(place - self.table.pointers.ctypes.data) // 8] = arena + binding.slots[slot]
-        self.frame: list[Any] = [(), [], []]  # arguments, and two lists of results: a caller often still holds the last one
+        self.frame: list[Any] = [(), [], [], []]  # arguments, two lists of results (a caller often holds one), the caller's
         self.inputs = ArrayChecks(binding.inputs, places, _READABLE)
         self.outputs = ArrayChecks(binding.outputs, places, _WRITABLE)
         self.states = States(native, places)
@@ -312,7 +313,7 @@ class Context:
         self.job[runtime.STATES], self.job[runtime.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count
         self.job[runtime.EXCHANGES], self.job[runtime.EXCHANGE_COUNT] = self.states.exchanges.ctypes.data, len(program.updates)
         self.job_at = self.job.ctypes.data
-        self.walk = walker(self.entry)
+        self.walk, self.walk_into = walker(self.entry), walker(self.entry_into)
 
     def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
@@ -322,13 +323,26 @@ class Context:
             self._join_pool()
         status = self.walk(self.job_at)
         if status == runtime.NO_RESULT:
-            frame[1:] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
+            frame[1:3] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
             status = self.walk(self.job_at)
         frame[0] = ()
         if self.raised:
             self.job[runtime.FAILED] = 0
             raise self.raised.pop()
         return None if status == runtime.OTHER_ARGUMENTS else frame[1 + status][:]
+
+    def run_into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        """Whether the results are in these arrays; else nothing has run: something is not as it was bound, or shared."""
+        frame = self.frame
+        frame[0], frame[3] = arguments, results
+        if self.parallel:
+            self._join_pool()
+        status = self.walk_into(self.job_at)
+        frame[0] = frame[3] = ()
+        if self.raised:
+            self.job[runtime.FAILED] = 0
+            raise self.raised.pop()
+        return status == runtime.RAN
 
     @property
     def _failed(self) -> Callable[[BaseException], None]:
@@ -354,7 +368,7 @@ class Context:
 class PublicContext(Context):
     """A context that calls by ctypes and public attributes: it does not read Python's objects as memory."""
 
-    entry = "call_at"
+    entry = entry_into = "call_at"
 
     def __init__(self, native: NativeProgram, binding: Binding) -> None:
         super().__init__(native, binding)
@@ -362,23 +376,41 @@ class PublicContext(Context):
 
     def run(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The results, or None where the arguments are not contiguous arrays of the types and sizes that were bound."""
-        if len(arguments) != len(self.arguments):
+        if not _fit(arguments, self.arguments):
             return None
-        for a, (_, shape, dtype) in zip(arguments, self.arguments, strict=True):
-            if type(a) is not np.ndarray or a.dtype != dtype or a.shape != shape:
-                return None
-            flags = a.flags
-            if not (flags.c_contiguous and flags.aligned):
-                return None
+        results = [np.empty(shape, dtype) for _, shape, dtype in self.results]
+        self._call(arguments, results)
+        return results
+
+    def run_into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        """Whether the results are in these arrays; else nothing has run: something is not as it was bound, or shared."""
+        if not _fit(arguments, self.arguments) or not _fit(results, self.results) or not all(a.flags.writeable for a in results):
+            return False
+        if any(np.may_share_memory(a, b) for i, a in enumerate(results) for b in (*arguments, *results[:i])):
+            return False
+        self._call(arguments, results)
+        return True
+
+    def _call(self, arguments: Sequence[Array], results: Sequence[Array]) -> None:
         if self.parallel:
             self._join_pool()
-        results = [np.empty(shape, dtype) for _, shape, dtype in self.results]
         self.addresses[:] = [address_of(a) for a in (*arguments, *results)]
         self.walk(self.job_at, self.addresses)
         if self.raised:
             self.job[runtime.FAILED] = 0
             raise self.raised.pop()
-        return results
+
+
+def _fit(arrays: Sequence[Any], wanted: Sequence[tuple[str, tuple[int, ...], Any]]) -> bool:
+    """Whether these are contiguous arrays of the types and sizes that were bound."""
+    if len(arrays) != len(wanted):
+        return False
+    for a, (_, shape, dtype) in zip(arrays, wanted, strict=True):
+        if type(a) is not np.ndarray or a.dtype != dtype or a.shape != shape:
+            return False
+        if not (a.flags.c_contiguous and a.flags.aligned):
+            return False
+    return True
 
 
 class ArrayChecks:
@@ -392,7 +424,8 @@ class ArrayChecks:
         shape_at, place_at = self.shapes.ctypes.data, self.places.ctypes.data
         for row, (name, shape, dtype) in zip(self.rows, arrays, strict=False):
             last = place_at + 8 * len(places.get(name, ()))
-            row[:] = (id(np.ndarray), id(dtype), len(shape), shape_at, flags, place_at, last)
+            size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+            row[:] = (id(np.ndarray), id(dtype), len(shape), shape_at, flags, place_at, last, size)
             shape_at, place_at = shape_at + 8 * len(shape), last
 
 
@@ -486,6 +519,19 @@ class NativeProgram:
     def again(self, arguments: tuple[Any, ...]) -> list[Array] | None:
         """The outputs, if the arguments are contiguous arrays of the sizes of the last call; else None, and nothing has run."""
         return None if self._last is None else self._run(self._last, arguments)
+
+    def into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
+        """Whether the outputs are in `results`: if all are contiguous, of the sizes of the last call, and share no memory."""
+        binding = self._last
+        if binding is None or self._repeats:
+            return False
+        try:
+            context = binding.free.pop()
+        except IndexError:
+            context = self.context(self, binding)
+        done = context.run_into(arguments, results)
+        binding.free.append(context)
+        return done
 
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call; variables are not changed."""

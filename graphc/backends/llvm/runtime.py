@@ -52,17 +52,16 @@ COUNTERS = 64  # bytes for a thread's counters, before its scratch memory
 WORKER_SCRATCH, WORKER_END = 0, 1
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
-# results], the rows of its arguments and results, those of the memories of variables, and the variables whose two memories
-# change places in the end; each with how many there are; and whether a call has failed, so that
-# none follows.
+# results, the caller's], the rows of its arguments and results, those of the memories of variables, and the variables whose two
+# memories change places in the end; each with how many there are; and whether a call has failed, so that none follows.
 TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
 STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED = 9, 10, 11, 12, 13
 JOB_WORDS = 14
 
 # Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
-# have stand, and a first and a last place for places that its data's address is written to.
-CLASS, DTYPE, RANK, SHAPE, FLAGS, FIRST, LAST = 0, 1, 2, 3, 4, 5, 6
-ARRAY_WORDS = 7
+# have stand, a first and a last place for places that its data's address is written to, and its bytes.
+CLASS, DTYPE, RANK, SHAPE, FLAGS, FIRST, LAST, BYTES = 0, 1, 2, 3, 4, 5, 6, 7
+ARRAY_WORDS = 8
 
 # Words of the row of a variable's memory: where its address stands, and a first and a last place as above.
 ADDRESS, FIRST_USE, LAST_USE = 0, 1, 2
@@ -111,6 +110,46 @@ def call(job: Word) -> int:
         place(frame[1 + used][LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
     run(job)
     return used
+
+
+def call_into(job: Word) -> int:
+    """Run a job on the arguments in its frame and the caller's results, if they are what they must be and share no memory."""
+    frame = job[FRAME][LIST_ITEMS]
+    arguments = frame[0]
+    results = frame[3]
+    if arguments[SIZE] != job[INPUT_COUNT] or results[SIZE] != job[OUTPUT_COUNT]:
+        return OTHER_ARGUMENTS
+    for i in range(job[INPUT_COUNT]):
+        if fits(arguments[TUPLE_ITEMS + i], job[INPUTS] + i * 8 * ARRAY_WORDS) == 0:
+            return OTHER_ARGUMENTS
+    for i in range(job[OUTPUT_COUNT]):
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        result = results[LIST_ITEMS][i]
+        if fits(result, row) == 0:
+            return OTHER_ARGUMENTS
+        for j in range(job[INPUT_COUNT]):
+            if are_apart(result, row, arguments[TUPLE_ITEMS + j], job[INPUTS] + j * 8 * ARRAY_WORDS) == 0:
+                return OTHER_ARGUMENTS
+        for j in range(i):
+            if are_apart(result, row, results[LIST_ITEMS][j], job[OUTPUTS] + j * 8 * ARRAY_WORDS) == 0:
+                return OTHER_ARGUMENTS
+    for i in range(job[INPUT_COUNT]):
+        row = job[INPUTS] + i * 8 * ARRAY_WORDS
+        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
+    for i in range(job[OUTPUT_COUNT]):
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        place(results[LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
+    run(job)
+    return RAN
+
+
+def are_apart(array: Word, row: Word, other: Word, other_row: Word) -> int:
+    """Whether two arrays that fit their rows share no memory."""
+    if array[ARRAY_DATA] + row[BYTES] <= other[ARRAY_DATA]:
+        return 1
+    if other[ARRAY_DATA] + other_row[BYTES] <= array[ARRAY_DATA]:
+        return 1
+    return 0
 
 
 def call_at(job: Word, addresses: Word) -> int:
