@@ -138,7 +138,10 @@ def update(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What GRAPHC_TARGET says does not hold for tests of this fixture: Numba compiles for this machine alone."""
+    """What GRAPHC_TARGET says does not hold for tests of this fixture.
+
+    Numba compiles for this machine alone, and other targets than generic multiply and add with one rounding.
+    """
     monkeypatch.delenv("GRAPHC_TARGET", raising=False)
 
 

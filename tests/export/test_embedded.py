@@ -34,6 +34,7 @@ def needs(board: str) -> None:
         pytest.skip(f"{found} is not installed")
 
 
+@pytest.mark.usefixtures("this_machine")
 @pytest.mark.parametrize("board", ["here", "cortex-m4"])
 def test_a_device_learns_what_python_learns(board: str, tmp_path: Path) -> None:
     """A thousand digits, five times: every weight and moment, the last loss, and how many others are named right."""

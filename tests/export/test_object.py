@@ -159,7 +159,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no compiler of C")
     x, w = gx.placeholder("x", ("n",), "float32"), gx.variable(np.array([2.5], "float32"), name="w")
     folder = tmp_path_factory.mktemp("scaled")
-    gx.compile([x], x * w, name="scaled").export(folder, language="object", compiler=COMPILER)
+    gx.compile([x], x * w, name="scaled", target=HOST).export(folder, language="object", compiler=COMPILER)
     return folder
 
 
