@@ -177,6 +177,8 @@ _INTERNAL = {  # operations that users reach under another name
     "cofactors": "The matrix of cofactors: the gradient of `linalg.det`.",
     "lu": "LU factors with row exchanges by LAPACK: what systems and determinants of large matrices begin with.",
     "cholesky_block": "L of x = L L^T, its inverse, and whether there is none: of a block of at most 128 rows, by one kernel.",
+    "triangle_block": "The inverse of a lower triangle of at most 128 rows, by one kernel, and whether there is none.",
+    "solve_triangular_lapack": "`solve_triangular` by LAPACK, and of matrices of at most 16 rows in lanes of vectors.",
     "middle": "(x + y^T) / 2, read by squares.",
     "cholesky_lapack": "The lower triangle L of x = L L^T by LAPACK, of which the lower triangle is read.",
     **{

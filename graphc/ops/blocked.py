@@ -1,4 +1,4 @@
-"""Cholesky's factor of large matrices by blocks: products of matrices, and small factors on the diagonal.
+"""Cholesky's factor and triangular systems of large matrices by blocks: products, and small factors on the diagonal.
 
     [A11     ]   [L11     ] [L11^T L21^T]      L11 L11^T = A11
     [A21  A22] = [L21  L22] [      L22^T]      L21 = A21 L11^-T
@@ -55,6 +55,12 @@ def is_large(x: TensorType) -> bool:
     """Whether a matrix is large enough for blocks, and its size is a number."""
     n = x.shape[-1]
     return isinstance(n, int) and n >= LEAST
+
+
+def is_wide(b: TensorType) -> bool:
+    """Whether right sides are many enough for products with inverses, which cost as much as so many of them."""
+    m = b.shape[-1]
+    return isinstance(m, int) and m >= BLOCK // 2
 
 
 def _half(n: int) -> int:
@@ -132,6 +138,53 @@ factor_: Op = host(
 )  # fmt: skip
 
 
+def _inverse(a: Array, unit_diagonal: bool) -> tuple[Array, Array]:
+    """The inverses of lower triangles, and whether there is none, of all matrices alike."""
+    made, eye = np.full_like(a, np.nan), np.eye(a.shape[-1], dtype=a.dtype)
+    bad = (np.einsum("...ii->...i", a) == 0).any(axis=-1) & (not unit_diagonal)
+    for at in np.ndindex(a.shape[:-2]):
+        if not bad[at]:
+            lapack.solve_triangular(made[at], a[at], eye, True, False, bool(unit_diagonal))
+    return made, bad
+
+
+def _inverse_code(k: LaneCode, unit_diagonal: bool) -> None:
+    """What makes the identity of the triangle, done to the identity; of each row as far as the diagonal, and a vector's rest."""
+    n, dtype = k.size(0, 0), k.types["x0"].dtype
+    inverse, beside, bad = k.local(dtype, n, n), k.local(dtype, n), k.local(t.bool_)
+    with k.lanes():
+        k.put(bad, k.const(False, t.bool_))
+        with k.loop(n) as i:
+            k.put(beside, k.const(0.0, dtype), i)
+            with k.loop(n) as j:
+                k.put(inverse, k.cast(k.index(i) == k.index(j), dtype), i, j)
+        with k.loop(n) as step:
+            ahead = dims.add(step, 1)
+            pivot = k.const(1.0, dtype) if unit_diagonal else k.given(0, step, step)
+            k.put(bad, k.get(bad) | (pivot == 0.0))
+            with k.loop(ahead) as j:
+                k.put(beside, k.get(inverse, step, j) / pivot, j)
+            with k.loop(ahead) as j:
+                k.put(inverse, k.get(beside, j), step, j)
+            with k.loop(n, ahead) as i:
+                factor = k.given(0, i, step)
+                with k.loop(dims.minimum(dims.mul(dims.floordiv(dims.add(step, VECTOR), VECTOR), VECTOR), n)) as j:
+                    k.put(inverse, k.less_product(k.get(inverse, i, j), factor, k.get(beside, j)), i, j)
+    k.hand(0, inverse)
+    with k.elements():
+        k.give(1, k.get(bad))
+
+
+inverse_: Op = host(
+    "triangle_block", infer=lambda a, unit_diagonal: TupleType((a, TensorType(t.bool_, a.shape[:-2]))), reference=_inverse,
+    samples=tuple(
+        Sample((shape,), {"unit_diagonal": unit}, ("float64",), prepare=_definite)
+        for shape in ((3, 3), (2, 20, 20)) for unit in (False, True)
+    ),
+    lanes=Lanes((2, 2, 0), _inverse_code, lambda a, unit_diagonal: a.shape[-1] <= BLOCK, width=1),
+)  # fmt: skip
+
+
 def _middle_code(k: LaneCode) -> None:
     """By squares, of which each line of the cache that a column touches is used up."""
     m, n = k.size(0, 0), k.size(0, 1)
@@ -152,14 +205,43 @@ def _flipped(x: Tensor) -> Tensor:
     return ops.matrix_transpose(x)
 
 
-def _solved(lower: _Lower, b: Tensor) -> Tensor:
-    """The x of L x = b."""
+def _solved(lower: _Lower, b: Tensor, transposed: bool = False) -> Tensor:
+    """The x of L x = b, or of L^T x = b."""
     if lower.inverse is not None:
-        return lower.inverse @ b
+        return (_flipped(lower.inverse) if transposed else lower.inverse) @ b
     assert lower.first is not None and lower.last is not None and lower.below is not None
     h = lower.first.rows
-    first = _solved(lower.first, b[..., :h, :])
-    return ops.concat([first, _solved(lower.last, b[..., h:, :] - lower.below @ first)], -2)
+    top, rest = b[..., :h, :], b[..., h:, :]
+    if transposed:
+        last = _solved(lower.last, rest, True)
+        return ops.concat([_solved(lower.first, top - _flipped(lower.below) @ last, True), last], -2)
+    first = _solved(lower.first, top)
+    return ops.concat([first, _solved(lower.last, rest - lower.below @ first)], -2)
+
+
+def _triangle(a: Tensor, unit_diagonal: bool) -> _Lower:
+    """A lower triangle that is given."""
+    n = a.shape[-1]
+    assert isinstance(n, int)
+    if n <= BLOCK:
+        inverse, bad = results(inverse_(a, unit_diagonal=unit_diagonal))
+        return _Lower(n, None, inverse, refused=bad)
+    h = _half(n)
+    first, last = _triangle(a[..., :h, :h], unit_diagonal), _triangle(a[..., h:, h:], unit_diagonal)
+    assert first.refused is not None and last.refused is not None
+    return _Lower(n, None, None, first, a[..., h:, :h], last, first.refused | last.refused)
+
+
+def solve_triangular(a: Tensor, b: Tensor, lower: bool, transposed: bool, unit_diagonal: bool) -> Tensor:
+    """The x of a x = b, or of a^T x = b, where a is a triangle; one with a zero on its diagonal is refused."""
+    triangle = _triangle(a if lower else _flipped(a), unit_diagonal)
+    x = _solved(triangle, b, transposed == lower)
+    if unit_diagonal:
+        return x
+    assert triangle.refused is not None
+    why = "solve_triangular raised LinAlgError: the matrix is singular: its diagonal has a zero"
+    refused = refused_(triangle.refused, refusal=why)
+    return ops.where(refused, ops.full((), np.nan, a.dtype), x)
 
 
 def _factored(a: Tensor, update: Tensor | None = None) -> _Lower:
@@ -206,4 +288,4 @@ def cholesky(a: Tensor) -> Tensor:
     return _dense(lower, ops.expand_dims(above, (-2, -1)))
 
 
-__all__ = ["BLOCK", "LEAST", "cholesky", "is_large"]
+__all__ = ["BLOCK", "LEAST", "cholesky", "is_large", "is_wide", "solve_triangular"]

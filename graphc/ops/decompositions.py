@@ -203,8 +203,8 @@ def _triangular_vjp(
     return triangle(-product, lower, strict=unit_diagonal), back
 
 
-solve_triangular_: Op = _matrices(
-    "solve_triangular", arity=2, into=lapack.solve_triangular, vjp=_triangular_vjp,
+direct_triangle_: Op = _matrices(
+    "solve_triangular_lapack", arity=2, into=_named("solve_triangular", lapack.solve_triangular), vjp=_triangular_vjp,
     lanes=small_matrices.solve_triangular,
     infer=lambda a, b, lower, transposed, unit_diagonal: _system("solve_triangular", a, b),
     samples=tuple(
@@ -215,6 +215,19 @@ solve_triangular_: Op = _matrices(
             (((3, 3), (3, 2)), False, True, True), (((0, 0), (0, 2)), True, False, False), (((3, 3), (3, 0)), True, False, False),
         )
     ),
+)  # fmt: skip
+
+
+def _by_blocks(a: Tensor, b: Tensor, **attrs: bool) -> Tensor:
+    if blocked.is_large(a.type) and blocked.is_wide(b.type):
+        return blocked.solve_triangular(a, b, **attrs)
+    made: Tensor = direct_triangle_(a, b, **attrs)
+    return made
+
+
+solve_triangular_: Op = _chosen(
+    "solve_triangular", like=direct_triangle_, otherwise=_by_blocks, samples=direct_triangle_.samples,
+    infer=lambda a, b, lower, transposed, unit_diagonal: _system("solve_triangular", a, b),
 )  # fmt: skip
 
 

@@ -88,3 +88,33 @@ def test_statement_by_statement_and_by_the_interpreter() -> None:
     b = definite(200, 200, dtype="float32")
     f, g = (gx.compile([y], gx.linalg.cholesky(y), backend=backend) for backend in ("interpreter", "llvm"))
     np.testing.assert_allclose(f(b), g(b), atol=1e-6)
+
+
+# Lower, transposed, of ones on the diagonal.
+TRIANGLES = [(True, False, False), (True, True, False), (False, False, True), (False, True, False)]
+
+
+@pytest.mark.parametrize(("lower", "transposed", "unit"), TRIANGLES)
+def test_triangular_systems(lower: bool, transposed: bool, unit: bool) -> None:
+    n, m = 210, 70
+    rng = np.random.default_rng(5)
+    a = rng.standard_normal((2, n, n)) / n + np.eye(n) * np.arange(1, n + 1) / n
+    b = rng.standard_normal((2, n, m))
+    x, y = gx.placeholder("x", a.shape, "float64"), gx.placeholder("y", b.shape, "float64")
+    z = gx.linalg.solve_triangular(x, y, lower=lower, transposed=transposed, unit_diagonal=unit)
+    f = gx.compile([x, y], [z, gx.grad(gx.sum(z * z), y)])
+    got, gradient = f(a, b)
+    triangle = np.tril(a) if lower else np.triu(a)
+    if unit:
+        triangle = triangle * (1 - np.eye(n)) + np.eye(n)
+    matrix = np.swapaxes(triangle, 1, 2) if transposed else triangle
+    want = np.linalg.solve(matrix, b)
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9 * np.abs(want).max())
+    back = np.linalg.solve(np.swapaxes(matrix, 1, 2), 2 * want)
+    np.testing.assert_allclose(gradient, back, rtol=1e-9, atol=1e-9 * np.abs(back).max())
+    a[1, 150, 150] = 0
+    if unit:
+        np.testing.assert_array_equal(f(a, b)[0], got)
+    else:
+        with pytest.raises(GraphError, match="solve_triangular raised LinAlgError: the matrix is singular"):
+            f(a, b)
