@@ -529,3 +529,18 @@ def test_images_in_the_other_layout_are_told_about_it(kernels: tuple[int, ...]) 
     with pytest.raises(gx.errors.ShapeError) as caught:  # which fits no layout
         gx.nn.conv(x, gx.placeholder("w", (16, 7, 5, 5)))
     assert "layout" not in caught.value.message
+
+
+@pytest.mark.parametrize(("kernel", "before", "width"), [(3, 1, 128), (2, 0, 129), (5, 2, 127), (4, 3, 140), (3, 0, 160)])
+def test_even_and_odd_places_of_a_row_as_images_of_their_own(kernel: int, before: int, width: int) -> None:
+    """Channels first, with a stride of 2: every second place of the same convolution without one, in float64."""
+    rng = np.random.default_rng(kernel)
+    a, w = rng.normal(size=(1, 2, 5, width)), rng.normal(size=(8, 2, kernel, kernel))
+    x, y = (gx.placeholder("x", a.shape, kind) for kind in ("float64", "float32"))
+    whole = gx.nn.conv(x, gx.constant(w), padding=[before, before])
+    taken = gx.nn.conv(y, gx.variable(w.astype("float32")), stride=2, padding=[before, before])
+    assert taken.shape[-1] >= 64
+    want = gx.compile([x], whole, backend="interpreter")(a)[..., ::2, ::2]
+    f = gx.compile([y], [taken])
+    assert sum("contract" in str(kernel) for kernel in f.program.kernels) == 2
+    np.testing.assert_allclose(f(a.astype("float32"))[0], want, rtol=1e-4, atol=1e-4)
