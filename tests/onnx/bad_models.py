@@ -40,6 +40,7 @@ import onnx
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 import graphc as gx
+from graphc.backends.llvm import cache
 from graphc.onnx import ModelError, load
 
 Rng = np.random.Generator
@@ -647,7 +648,10 @@ OPENED: list[str] = []
 _WATCHED = (
     "open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.system", "subprocess.Popen", "socket.connect",
 )  # fmt: skip
-_ALLOWED = (sys.prefix, sys.base_prefix, str(Path(gx.__file__).parent), str(Path(onnx.__file__).parent))
+_ALLOWED = (
+    sys.prefix, sys.base_prefix, str(Path(gx.__file__).parent), str(Path(onnx.__file__).parent),
+    str(cache.wanted()),  # where a program of the same bytes may be kept, under a name that is their digest
+)  # fmt: skip
 
 
 def _watch(event: str, args: tuple[Any, ...]) -> None:

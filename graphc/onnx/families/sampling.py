@@ -110,6 +110,8 @@ def resize(call: Call) -> Any:
         number = isinstance(scale, (int, float))
         if not crop and (out is n or (isinstance(n, int) and isinstance(out, int) and n == out)) and number and scale == 1:
             continue
+        if isinstance(n, int) and isinstance(out, int):
+            call.elements(out, "size", 8)
         times = 0 if crop else _times(call, scale)
         if times and out == n * times:
             x = gx.repeat(x, times, axis)
@@ -117,7 +119,6 @@ def resize(call: Call) -> Any:
         if not isinstance(n, int) or not isinstance(out, int):
             x = _free(call, x, axis, out, scale)
             continue
-        call.elements(out, "size", 8)
         place = _places(call, n, out, scale, (roi[i], roi[len(axes) + i]))
         at, weights = _taps(call, place, scale, n)
         at = np.clip(at, 0, n - 1).astype(np.int64)
