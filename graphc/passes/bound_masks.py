@@ -94,37 +94,42 @@ def _asks(kernel: Kernel) -> bool:
 
 
 def _without_unread(program: Program, before: Program) -> Program:
-    """The program without loops that store what nothing reads into temporaries."""
-    kernels = {id(old.kernel): None for old in before.calls}
-    changed = [c.kernel for c in program.calls if isinstance(c.kernel, Kernel) and id(c.kernel) not in kernels]
-    places = {id(k): unread.spans(k) for k in changed}
-    free = {b.name for b in program.buffers.values() if b.role == "temporary"}
-    free -= {*program.outputs, *(source for _, source in program.updates)}
-    writers: dict[str, list[Kernel]] = {}
-    reads: dict[str, list[tuple[Kernel, tuple[unread.Span, ...]]]] = {}
+    """The program without loops that store what nothing reads into temporaries and scratch."""
+    given = {id(call.kernel) for call in before.calls}
+    changed = {id(c.kernel): c.kernel for c in program.calls if isinstance(c.kernel, Kernel) and id(c.kernel) not in given}
+    filled = {
+        key: {s.buffer for s in ir.statements_of(kernel.body) if isinstance(s, Store) and isinstance(s.value, Const)}
+        for key, kernel in changed.items()
+    }
+    sought = {b for call in program.calls for p, b in zip(call.kernel.params, call.buffers, strict=True)
+              if p.name in filled.get(id(call.kernel), ())}  # fmt: skip
+    sought = {b for b in sought if program.buffers[b].role == "temporary"}
+    sought -= {*program.outputs, *(source for _, source in program.updates)}
+    writers: dict[str, int] = {}
+    reads: dict[str, list[tuple[Kernel, tuple[unread.Span, ...]]]] = {b: [] for b in sought}
     for call in program.calls:
-        for p, b in zip(call.kernel.params, call.buffers, strict=True):
-            if b not in free:
+        own = {p.name: b for p, b in zip(call.kernel.params, call.buffers, strict=True) if b in sought}
+        kernel = call.kernel
+        for p in kernel.params:
+            if p.name not in own:
                 continue
-            kernel = call.kernel
-            if not isinstance(kernel, Kernel) or p.mode == "inout" or p.type != program.buffers[b].type:
-                free.discard(b)
-                continue
-            if id(kernel) not in places:
-                places[id(kernel)] = unread.spans(kernel)
-            reads.setdefault(b, []).extend((kernel, place) for place in places[id(kernel)].get(p.name, ()))
-            if p.mode == "out":
-                writers.setdefault(b, []).append(kernel)
+            if not isinstance(kernel, Kernel) or p.mode == "inout" or p.type != program.buffers[own[p.name]].type:
+                sought.discard(own[p.name])
+            elif p.mode == "out":
+                writers[own[p.name]] = writers.get(own[p.name], 0) + 1
+        if own and isinstance(kernel, Kernel):
+            for name, places in unread.spans(kernel, own).items():
+                reads[own[name]] += ((kernel, place) for place in places)
     calls = []
     for call in program.calls:
-        kernel = call.kernel
-        if isinstance(kernel, Kernel) and id(kernel) not in kernels:
+        found = changed.get(id(call.kernel))
+        if found is not None:
             results = {
-                p.name: unread.of_results(reads.get(b, ()))
-                for p, b in zip(kernel.params, call.buffers, strict=True)
-                if p.mode == "out" and b in free and len(writers[b]) == 1
+                p.name: unread.of_results(reads[b])
+                for p, b in zip(found.params, call.buffers, strict=True)
+                if p.mode == "out" and b in sought and writers[b] == 1
             }
-            call = replace(call, kernel=_Bounder(kernel, {}, (), {n: r for n, r in results.items() if r}).result()[0])
+            call = replace(call, kernel=_Bounder(found, {}, (), {n: r for n, r in results.items() if r}).result()[0])
         calls.append(call)
     return replace(program, calls=tuple(calls))
 
@@ -144,8 +149,7 @@ class _Bounder:
         self.unread: dict[str, list[Regions]] = dict(results or {})
         self.trims = results is not None  # whether stores that nothing reads are left out: nothing else is cut then
         if results is not None:
-            places = unread.spans(kernel)
-            self.unread |= {name: unread.of_scratch(places[name]) for name in self.own if name in places}
+            self.unread |= {name: unread.of_scratch(places) for name, places in unread.spans(kernel, self.own).items()}
         self.held: dict[str, Known | None] = {}  # what this stage stores into a buffer; None: numbers alone
         self.numbers: dict[str, set[Const]] = {}
         self.finite: dict[str, bool] = {}

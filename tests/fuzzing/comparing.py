@@ -83,7 +83,21 @@ def first_difference(case: Case, got: Sequence[Array], want: Sequence[Array], ro
                 break
         if found is None:
             return None
+    if rounding and any(np.isnan(b).any() for b in want if as_dtype(b.dtype).is_float) and has_bounds(case):
+        kept = [np.where(np.isnan(b), b, a) if as_dtype(b.dtype).is_float else a for a, b in zip(got, want, strict=True)]
+        if any(a.tobytes() != b.tobytes() for a, b in zip(got, kept, strict=True)):
+            return first_difference(case, kept, want, rounding)
     return found
+
+
+def has_bounds(case: Case) -> bool:
+    """Whether masks became bounds of the case's program: there zero times infinity need not be NaN."""
+    source: Any = case.graph
+    for change in (*gx.passes.DEFAULT, *gx.passes.LOWERING):
+        before, source = source, change(source)
+        if change.__name__ == "bound_masks":
+            return str(before) != str(source)
+    return False
 
 
 @dataclass(frozen=True)

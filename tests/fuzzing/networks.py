@@ -125,6 +125,31 @@ def in_rows(s: Network) -> gx.Tensor:
     ])()  # fmt: skip
 
 
+def sighted(s: Network, rows: Any, columns: Any) -> gx.Tensor:
+    """Which columns each row has, by an inequality of places: a triangle, a window, a corner; rows may have none."""
+    i, j, off = gx.arange(rows)[:, None], gx.arange(columns), int(s.one([-70, -3, -1, 0, 1, 2, 40]))
+    return s.one([
+        lambda: i >= j + off, lambda: j > i - off, lambda: (i - 5 < j) & (j <= i), lambda: (j >= i) & (j - 40 < i + off),
+        lambda: ~(i < j), lambda: i + j < 60 + off, lambda: (i == j) | (i > j + off), lambda: (j < 20 + off) & (i >= 0),
+    ])()  # fmt: skip
+
+
+def masked(s: Network) -> gx.Tensor:
+    """Rows of which a mask leaves some, before what reads them: products, softmax, sums, maxima."""
+    x = s.pick("f", rank=2)
+    if s.chance(0.6):
+        x = x @ gx.matrix_transpose(s.like(x))
+    m, n = x.shape[-2:]
+    low = gx.where(sighted(s, m, n), x, -math.inf)
+    y = gx.where(sighted(s, m, n), x, 0.0)
+    return s.one([
+        lambda: y @ s.leaf(n, s.edge(17)), lambda: gx.matrix_transpose(y) @ s.leaf(m, s.edge(17)), lambda: s.leaf(3, m) @ y,
+        lambda: gx.nn.softmax(low), lambda: gx.nn.softmax(low) @ s.leaf(n, s.edge(17)), lambda: gx.nn.logsumexp(low, -1),
+        lambda: gx.sum(y, axis=s.one([-1, -2])), lambda: gx.max(low, axis=s.one([-1, -2])), lambda: gx.sum(y * y, axis=-1),
+        lambda: gx.tril(x, k=s.one([-2, 0, 3])) @ s.leaf(n, 5), lambda: (y * s.leaf(m, 1)) @ s.leaf(n, 3),
+    ])()  # fmt: skip
+
+
 def attended(s: Network) -> gx.Tensor:
     """Attention, of one head or of several, to itself or to something else, masked or not."""
     x = s.pick("f", rank=3)
@@ -146,6 +171,7 @@ def attended(s: Network) -> gx.Tensor:
         lambda: None, lambda: None, lambda: s.leaf(own, n, dtype="bool"), lambda: s.leaf(n, dtype="bool"),
         lambda: s.leaf(*q.shape[:-2], 1, n, dtype="bool"), lambda: gx.abs(gx.arange(own)[:, None] - gx.arange(n)) < 5,
         lambda: s.leaf(own, n), lambda: gx.where(s.leaf(own, n, dtype="bool"), s.leaf(n), -math.inf),
+        lambda: sighted(s, own, n), lambda: sighted(s, own, n),
     ])()  # fmt: skip
     if s.chance(0.2):  # scores with something added, and wanted by themselves
         scores = q @ gx.matrix_transpose(k) * 0.3 + s.leaf(own, n)
@@ -160,7 +186,7 @@ def attended(s: Network) -> gx.Tensor:
 
 
 LAYERS: tuple[tuple[Callable[[Any], gx.Tensor], float], ...] = (
-    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (drawn, 1.5), (reduce, 0.5), (elementwise, 0.7),
+    (multiplied, 5), (epilogue, 5), (in_rows, 3), (attended, 2.5), (masked, 1.5), (drawn, 1.5), (reduce, 0.5), (elementwise, 0.7),
     (gradient, 0.3),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ where a tile of columns, 128*t .. 128*t + 128, reads rows from 128*t on, nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice, product
 
 from graphc.ir import dims
@@ -20,8 +20,8 @@ Span = tuple[Size | None, Size | None]  # the first index along an axis, and the
 _MOST = 8  # ways in which the reads of one buffer are combined
 
 
-def spans(kernel: ir.Kernel) -> dict[str, list[tuple[Span, ...]]]:
-    """For each load of a buffer, where its elements lie."""
+def spans(kernel: ir.Kernel, buffers: Container[str]) -> dict[str, list[tuple[Span, ...]]]:
+    """For each load of some buffers, where its elements lie."""
     parallel = {a.var: a for a in kernel.parallel}
     ranges = {a.var: a.stop for a in kernel.parallel if a.start == 0}
     found: dict[str, list[tuple[Span, ...]]] = {}
@@ -30,6 +30,8 @@ def spans(kernel: ir.Kernel) -> dict[str, list[tuple[Span, ...]]]:
         return None if size is None else dims.substitute(size, {}, ranges)
 
     for load, axes in _loads(kernel.body, parallel, {}):
+        if load.buffer not in buffers:
+            continue
         place = tuple((simple(least(at, axes, parallel)), simple(most(at, axes, parallel))) for at in load.index)
         found.setdefault(load.buffer, []).append(place)
     return found
