@@ -228,10 +228,10 @@ def measure(family: Family, size: int, gradient: bool) -> dict[str, Any]:
 def row(family: Family, size: int, gradient: bool, limit: float) -> dict[str, Any] | None:
     """The same in a new process with an empty cache; None where it takes longer than `limit`."""
     with tempfile.TemporaryDirectory() as folder:
-        given = os.environ | {"GRAPHC_CACHE_DIR": folder, "GRAPHC_PROGRAMS": "0", "GRAPHC_NUM_THREADS": "1"}
+        own = {"GRAPHC_CACHE_DIR": folder, "GRAPHC_PROGRAMS": "0", "GRAPHC_NUM_THREADS": "1", "GRAPHC_COMPILERS": "1"}
         command = [sys.executable, "-m", "benchmarks.growth", "--one", family.name, str(size), str(int(gradient))]
         try:
-            found = subprocess.run(command, env=given, capture_output=True, text=True, timeout=limit)
+            found = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, timeout=limit)
         except subprocess.TimeoutExpired:
             return None
     if found.returncode:

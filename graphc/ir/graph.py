@@ -372,10 +372,18 @@ def on_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:
 
 
 def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
-    """The graph with `change` applied to every node after its inputs were changed."""
+    """The graph with `change` applied to every node after its inputs were changed; the same one where nothing is."""
     new: dict[Node, Node] = {}
-    substitute(graph.nodes, new, lambda node, inputs: change(on_inputs(node, inputs)))
-    return graph.replaced(new)
+    same = True
+    for node in graph.nodes:  # each after its inputs
+        given = node
+        for i in node.inputs:
+            if new[i] is not i:
+                given = node.with_inputs(tuple([new[j] for j in node.inputs]))
+                break
+        new[node] = made = change(given)
+        same = same and made is node
+    return graph if same else graph.replaced(new)
 
 
 __all__ = [

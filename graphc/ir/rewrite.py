@@ -161,6 +161,8 @@ def _fill(found: TensorType, value: Any) -> Node:
 
 
 def _match(pattern: Term, node: Node, found: dict[str, Any]) -> bool:
+    if isinstance(pattern, Apply) and node.op is not pattern.function:  # most of what is tried
+        return False
     match pattern:
         case Variable(name, kinds):
             if kinds and not any(KINDS[k](node) for k in kinds):
@@ -168,9 +170,9 @@ def _match(pattern: Term, node: Node, found: dict[str, Any]) -> bool:
             return found.setdefault(name, node) is node
         case Literal(value):
             return _is_constant(node) and same_number(node.attrs["value"], value)
-        case Apply(op, operands, attrs, more):
+        case Apply(_, operands, attrs, more):
             given = node.inputs[: len(operands)] if more else node.inputs
-            if node.op is not op or len(given) != len(operands) or len(node.attrs) != len(attrs):
+            if len(given) != len(operands) or len(node.attrs) != len(attrs):
                 return False
             for key, wanted in attrs:
                 if key not in node.attrs:
@@ -267,7 +269,7 @@ def rewrite(graph: Graph, rules: Iterable[Rule], fired: Counter[str] | None = No
                 raise _circle(node, name)
         becomes[node] = becomes[new] = made
         todo.append(made)
-    return graph.replaced(final)
+    return graph if all(final[n] is n for n in graph.nodes) else graph.replaced(final)
 
 
 def _circle(node: Node, name: str = "") -> GraphError:

@@ -273,29 +273,40 @@ def scalar_text(source: str) -> Callable[..., Value]:
         ast.Pow: "pow", ast.Mod: "remainder", ast.FloorDiv: "floor_divide",
     }  # fmt: skip
 
-    def walk(node: ast.expr, k: Scalars, args: tuple[Value, ...]) -> Scalar:
+    def step(node: ast.expr) -> Callable[[Scalars, tuple[Value, ...]], Scalar]:
+        """What computes a part of the code."""
         match node:
             case ast.Name(id=name):
-                return args[int(name[1:])]
+                place = int(name[1:])
+                return lambda k, args: args[place]
             case ast.Constant(value=value):
-                return value  # type: ignore[return-value]
+                return lambda k, args: value  # type: ignore[return-value]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -walk(operand, k, args)
+                negated = step(operand)
+                return lambda k, args: -negated(k, args)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
-                return k.op("not", walk(operand, k, args))
+                return calling("not", operand)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in operators:
-                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
+                return calling(operators[type(op)], left, right)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in operators:
-                return k.op(operators[type(op)], walk(left, k, args), walk(right, k, args))
+                return calling(operators[type(op)], left, right)
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return k.op("select", walk(test, k, args), walk(body, k, args), walk(orelse, k, args))
+                return calling("select", test, body, orelse)
             case ast.Call(func=ast.Name(id=name), args=inner):
-                return k.op(name, *(walk(a, k, args) for a in inner))
+                return calling(name, *inner)
         written = re.sub(r"\b_(\d+)", r"{\1}", ast.unparse(node))
         raise ValueError(f"{written} is not scalar code")
 
+    def calling(name: str, *operands: ast.expr) -> Callable[[Scalars, tuple[Value, ...]], Scalar]:
+        steps = [step(operand) for operand in operands]
+        return lambda k, args: k.op(name, *[one(k, args) for one in steps])
+
+    made: list[Callable[[Scalars, tuple[Value, ...]], Scalar]] = []
+
     def build(k: Scalars, *args: Value) -> Value:
-        value = walk(tree, k, args)
+        if not made:
+            made.append(step(tree))
+        value = made[0](k, args)
         return value if isinstance(value, Value) else k.const(value, k.result.dtype)
 
     return build
@@ -318,7 +329,7 @@ class Recorder(Scalars):
         return f"{self._prefix}{len(self.statements)}"
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        key = _key(op, args, dtype, index)
+        key = key_of_statement(op, args, dtype, index)
         found = self._seen.get(key)
         if found is None:
             name = self.fresh()
@@ -329,14 +340,14 @@ class Recorder(Scalars):
     def remember(self, statement: Let) -> Ref:
         """From now on use this statement's result where an equal statement would be recorded."""
         found = Ref(statement.name, statement.dtype)
-        self._seen[_key(statement.op, statement.args, statement.dtype, statement.index)] = found
+        self._seen[key_of_statement(statement.op, statement.args, statement.dtype, statement.index)] = found
         return found
 
     def forget(self, statement: Let) -> None:
         """Record an equal statement anew."""
-        del self._seen[_key(statement.op, statement.args, statement.dtype, statement.index)]
+        del self._seen[key_of_statement(statement.op, statement.args, statement.dtype, statement.index)]
 
 
-def _key(op: str, args: tuple[Arg, ...], dtype: DType, index: Size) -> tuple[Any, ...]:
+def key_of_statement(op: str, args: tuple[Arg, ...], dtype: DType, index: Size) -> tuple[Any, ...]:
     """What equal statements have in common: of literals the bits."""
     return op, dtype, index, *[(a.name, a.dtype) if isinstance(a, Ref) else (repr(a.value), a.dtype, 0) for a in args]

@@ -9,7 +9,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Ranges, Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Axis, Call, Kernel, Load, Loop, Param, Scratch, Statement, Store
-from graphc.ir.scalar import Arg, Let, Ref, Value
+from graphc.ir.scalar import Arg, Let, Ref, Value, key_of_statement
 from graphc.ir.types import DType
 from graphc.passes.domains import NodeScalars, core_index, core_shape, full_index, work_value
 from graphc.passes.fusion.cluster import Cluster
@@ -42,7 +42,7 @@ class Scope:
         return arg
 
     def let(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
-        key = ("let", op, tuple((type(a), repr(a)) for a in args), dtype, index)
+        key = ("let", *key_of_statement(op, args, dtype, index))
         found = self.find(key)
         if found is None:
             name = self.writer.fresh()
@@ -51,7 +51,7 @@ class Scope:
         return found
 
     def load(self, buffer: str, dtype: DType, index: tuple[Size, ...], guard: Arg | None = None) -> Arg:
-        key = ("load", buffer, index, repr(guard))
+        key = ("load", buffer, index, None if guard is None else repr(guard))
         found = self.find(key)
         if found is None:
             name = self.writer.fresh()
