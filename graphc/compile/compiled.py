@@ -16,7 +16,7 @@ from graphc import passes as all_passes
 from graphc.backends import Backend, Executable, load_backend
 from graphc.compile import kept
 from graphc.compile.arguments import Arguments
-from graphc.compile.outputs import check_places, form_of, places_of
+from graphc.compile.outputs import check_places, form_of, places_of, places_of_list
 from graphc.errors import GraphError, InputError, Where, caller
 from graphc.ir.graph import Graph, Node, collector_at_rest, rebuild
 from graphc.ir.names import collected
@@ -53,6 +53,11 @@ def target_of(target: str | Target | None, backend: Backend) -> Target | None:
             hint="leave the target out" if target is not None else "GRAPHC_TARGET names it",
         )  # fmt: skip
     return found
+
+
+def _into_nothing(args: tuple[Any, ...], places: Sequence[Any]) -> bool:
+    """Where a backend writes into no arrays of others: results are copied."""
+    return False
 
 
 class _NotKept(Exception):
@@ -125,6 +130,8 @@ class Compiled:
         self._kept = known.program if known else None
         program: Any = known.program if known else self.stages[-1][1]
         self.signature: Signature = known.signature if known else self._signature()
+        if isinstance(self._given, Later):
+            self._places = places_of_list(len(self.signature.outputs))
         self._arguments = Arguments(name, self.signature)
         changes = isinstance(self._given, Graph) and self._given.updates
         self._hold = STATE.write if changes else STATE.read if self.signature.variables else None
@@ -132,7 +139,8 @@ class Compiled:
         live = self.variables if changes or self.signature.variables else {}
         bound: list[Any] = [{v.name: live[v.initial] for v in program.signature.variables}] if chosen.native else []
         self._executable: Executable = chosen.build(program, *bound, *([known.codes] if known else []))
-        self._again, self._into = self._executable.again, self._executable.into
+        self._again = self._executable.again
+        self._into = getattr(self._executable, "into", _into_nothing)  # backends of users need not have it
         self._is_quick = self._is_single and self._hold is None and not self._arguments.takes("out")
         if key and target and not known:
             kept.keep(key, self.declared, target, program, self.signature, self._executable)

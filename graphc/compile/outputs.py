@@ -39,8 +39,15 @@ def places_of(outputs: Any) -> Callable[[Any], list[Any]]:
             return inner(tuple(out[key] for key in keys))
 
         return by_key
-    parts = [places_of(part) for part in outputs]
+    return _in_order([places_of(part) for part in outputs])
 
+
+def places_of_list(count: int) -> Callable[[Any], list[Any]]:
+    """The same where the outputs are a list of so many symbols."""
+    return _in_order([lambda out: [out]] * count)
+
+
+def _in_order(parts: Sequence[Callable[[Any], list[Any]]]) -> Callable[[Any], list[Any]]:
     def in_order(out: Any) -> list[Any]:
         if not isinstance(out, (tuple, list)) or len(out) != len(parts):
             raise _other_form(out, f"{len(parts)} in a tuple or a list")

@@ -92,6 +92,16 @@ def test_updates_and_random_streams_go_on_across_the_switch():
     assert f.variables["count"].value == 6 and f.variables["w"].value.tobytes() == want.variables["w"].value.tobytes()
 
 
+def test_results_go_into_given_arrays_before_and_after():
+    gate, x = Gate(), gx.placeholder("x", ("n", 4), "float32")
+    f, place = gate.compile([x], x * 2), np.empty((3, 4), "float32")
+    assert f(X, out=place) is place and place.tolist() == (X * 2).tolist()
+    gate.open(f)
+    place[:] = 0
+    for _ in range(2):
+        assert f(X, out=place) is place and place.tolist() == (X * 2).tolist() and f.answers == "llvm"
+
+
 def test_what_is_asked_about_the_program_waits_for_it():
     x = gx.placeholder("x", ("n",), "float32")
     f, g = gx.compile([x], gx.exp(x) + 1, lazy=True), gx.compile([x], gx.exp(x) + 1)

@@ -61,6 +61,10 @@ def test_a_kept_model_is_not_read_and_gives_the_same_bits(monkeypatch):
     monkeypatch.setattr(models, "_parsed", None)  # what is asked of it does not read
     assert second(X).tobytes() == want.tobytes() and second(x=X).tobytes() == want.tobytes()
     assert second(np.zeros((5, 3), "float32")).tolist() == [10, 10, 10]
+    place = np.empty(3, "float32")
+    assert second.compile()(X, out=[place])[0] is place and place.tobytes() == want.tobytes()
+    with pytest.raises(gx.GraphError, match="1 in a tuple or a list"):
+        second.compile()(X, out=place)
     assert not is_read(second) and repr(second.compile()) == repr(first.compile())
 
 
