@@ -59,7 +59,9 @@ def _bounded(program: Program) -> Program:
             written = {b for b, p in zip(call.buffers, kernel.params, strict=True) if p.mode != "in"}
         else:
             of = dict(zip((p.name for p in kernel.params), call.buffers, strict=True))
-            memory = {p.name: known[of[p.name]] for p in kernel.params if p.mode == "in" and of[p.name] in known}
+            alike = {p.name for p in kernel.params if p.type == program.buffers[of[p.name]].type}  # else places are other ones
+            read = [p.name for p in kernel.params if p.mode == "in" and of[p.name] in known]
+            memory = {name: known[of[name]] for name in read if name in alike}
             sure = frozenset(p.name for p in kernel.params if p.mode == "in" and of[p.name] in finite)
             written = {of[p.name] for p in kernel.params if p.mode != "in"}
             known = {b: k for b, k in known.items() if b not in written}
@@ -69,7 +71,7 @@ def _bounded(program: Program) -> Program:
                 if key not in done:
                     done[key] = _Bounder(kernel, memory, sure).result()
                 kernel, results, more = done[key]
-                known |= {of[name]: found for name, found in results.items() if found}
+                known |= {of[name]: found for name, found in results.items() if found and name in alike}
                 finite |= {of[name] for name in more}
             call = replace(call, kernel=kernel)
             written = set()
