@@ -218,9 +218,11 @@ class _Bounder:
             case ir.Reduce(dtype=dtype, combine=combine):
                 return [s], self.neutral(combine.neutral(dtype) if combine in PLAIN else None, s)
             case ir.Init(name=name):
+                self.values.forget(name)
                 self.values.vars[name] = frozenset(self.values.axes)
                 return [s], {}
             case ir.Join(name=name):
+                self.values.forget(name)
                 self.values.vars[name] = frozenset(self.values.axes)
                 return [s], {}
             case Loop():
@@ -284,6 +286,7 @@ class _Bounder:
             for axis in own:
                 del values.axes[axis.var]
         m, n = self.within(s.m), self.within(s.n)
+        values.forget(s.result)
         values.vars[s.result] = frozenset((m.var, n.var))
         epilogue, idle = self.body(s.epilogue)
         found = s if epilogue == s.epilogue else replace(s, epilogue=epilogue)

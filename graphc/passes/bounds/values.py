@@ -78,7 +78,7 @@ class Values:
 
     def let(self, let: Let) -> None:
         name, args = let.name, let.args
-        self._forget(name)
+        self.forget(name)
         if let.op == "index":
             self.sizes[name] = self.size(let.index)
             self.vars[name] = self._vars_of(self.sizes[name])
@@ -102,7 +102,7 @@ class Values:
 
     def load(self, load: Load) -> None:
         name, buffer, guard = load.name, load.buffer, load.guard
-        self._forget(name)
+        self.forget(name)
         index = tuple(map(self.size, load.index))
         places: dict[str, Size] = {f"#{i}": at for i, at in enumerate(index)}
         found = {dims.substitute(region, places): value for region, value in self.memory.get(buffer, NOTHING).items()}
@@ -133,7 +133,7 @@ class Values:
 
     # --- what follows ---
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """What was known of another value of this name: loops that follow each other may call theirs alike."""
         for known in (self.known, self.sizes, self.asked, self.vars):
             known.pop(name, None)
