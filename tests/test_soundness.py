@@ -40,6 +40,7 @@ MAPS = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this sys
 def python(program: str, *arguments: str, **environment: str) -> str:
     """What a program prints in a process of its own; it must end well."""
     given = {**os.environ, "PYTHONPATH": str(ROOT), "GRAPHC_COMPILERS": "2", **environment}
+    given["PYTHONWARNINGS"] = "ignore:This process:DeprecationWarning"  # which Python 3.12 says of every fork beside threads
     found = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, env=given)
     assert (found.returncode, found.stderr) == (0, ""), found.stderr
     return found.stdout

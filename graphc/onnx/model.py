@@ -29,7 +29,7 @@ from graphc.onnx.reading import Reader, Scope
 from graphc.onnx.saving.writing import needed
 from graphc.onnx.values import symbol
 
-_SHIPPED = dict(OPERATORS)  # before users add to them
+SHIPPED = dict(OPERATORS)  # before users add to them
 load_backend("llvm")  # a model is read to be run: what runs it is loaded by the import, and not by the first call
 
 
@@ -146,7 +146,7 @@ def load(
     given = {name: np.asarray(value) for name, value in (values or {}).items()}
     source = None
     plain = not any(a.dtype.hasobject for a in given.values())
-    if isinstance(data, bytes) and plain and not trainable and folder is False and OPERATORS == _SHIPPED:
+    if isinstance(data, bytes) and plain and not trainable and folder is False and OPERATORS == SHIPPED:
         source = _Source(data, dict(sizes or {}), given, outputs, fold)
         text = noted(source.key)
         if text is not None:

@@ -17,11 +17,13 @@ from graphc.onnx.operators import OPERATORS  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A cache of its own, and graphc's passes as they are: those that check themselves have no version."""
+    """A cache of its own, no operators of other tests, and graphc's passes as they are: those that check have no version."""
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))
     monkeypatch.delenv("GRAPHC_CACHE", raising=False)
     monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
     monkeypatch.setattr(cache, "_warned", set())
+    for name in set(OPERATORS) - set(models.SHIPPED):
+        monkeypatch.delitem(OPERATORS, name)
     for name in ("DEFAULT", "LOWERING"):
         monkeypatch.setattr(gx.passes, name, tuple(getattr(p, "__wrapped__", p) for p in getattr(gx.passes, name)))
 

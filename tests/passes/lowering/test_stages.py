@@ -55,7 +55,8 @@ def test_attention_is_one_kernel(shape, causal):
     sizes = [{"b": 2, "t": 70}.get(n, n) for n in shape]
     f = compare([q, k, v], [attention(q, k, v, causal)], [RNG.standard_normal(sizes) for _ in range(3)])
     if shape[0] != 1:
-        assert forms(f) == ["CrC"]
+        apart = causal and shape[-2] in ("t", 300)  # rows that do not end with a tile: the zeros of masks are a loop of their own
+        assert forms(f) == (["CrrC"] if apart else ["CrC"])
     if shape == ("b", 2, "t", 8):
         for t in (1, 2, 63, 64, 65, 129):
             arrays = [RNG.standard_normal((2, 2, t, 8)) for _ in range(3)]
