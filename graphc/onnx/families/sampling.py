@@ -145,6 +145,7 @@ def _times(call: Call, scale: Any) -> int:
     how = call.attr("coordinate_transformation_mode", "half_pixel" if call.version >= 11 else "asymmetric")
     if call.attr("mode", "nearest") != "nearest" or k < 1 or how not in ("asymmetric", "half_pixel", "tf_half_pixel_for_nn"):
         return 0
+    call.elements(n * k, "size", 8)
     at, _ = _taps(call, _places(call, n, n * k, float(k), (0.0, 1.0)), float(k), n)
     return k if np.array_equal(np.clip(at[:, 0], 0, n - 1), np.arange(n * k) // k) else 0
 
