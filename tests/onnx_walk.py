@@ -157,9 +157,18 @@ def compared(inputs: list[Any], outputs: list[Any], updates: list[Any], values: 
         beyond = ~np.isfinite(a) & ~np.isfinite(b)  # whether that is inf or NaN may hang on the order of a sum
         a, b = np.where(beyond, 0, a), np.where(beyond, 0, b)
         least = float(finfo(want.dtype).eps) if share else 0.0  # what a sine of many turns is off by
-        if not np.allclose(a, b, rtol=share, atol=max(0.1 * share * largest, least), equal_nan=True):
+        near_enough = np.isclose(a, b, rtol=share, atol=max(0.1 * share * largest, least), equal_nan=True)
+        if not near_enough.all():
+            attends = any(n.op_type == "Attention" for n in model.graph.node)
+            if attends and np.isnan(a[~near_enough]).all() and not all(map(_is_finite, values)):
+                return "onnxruntime adds a mask to scores, so NaN stays NaN"
             return f"wrong: output {number} is off by {np.nanmax(np.abs(a - b))}"
     return ""
+
+
+def _is_finite(value: Any) -> bool:
+    array = np.asarray(value)
+    return not t.as_dtype(array.dtype).is_float or bool(np.isfinite(array.astype(np.float64)).all())
 
 
 HOMES = ("gx.", "gx.nn.", "gx.linalg.", "gx.fft.", "gx.stats.")
