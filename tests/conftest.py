@@ -9,12 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import graphc as gx
 from graphc.backends import load_backend
+from graphc.backends.llvm import cache
 from graphc.ir.program import Kernel
 from graphc.ir.types import ArrayValue
 from graphc.ir.verify import verify
@@ -143,6 +145,18 @@ def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     Numba compiles for this machine alone, and other targets than generic multiply and add with one rounding.
     """
     monkeypatch.delenv("GRAPHC_TARGET", raising=False)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, and graphc's passes as they are: those that check themselves have no version."""
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))
+    monkeypatch.delenv("GRAPHC_CACHE", raising=False)
+    monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
+    monkeypatch.setattr(cache, "_warned", set())
+    for name in ("DEFAULT", "LOWERING"):
+        monkeypatch.setattr(gx.passes, name, tuple(getattr(p, "__wrapped__", p) for p in getattr(gx.passes, name)))
+    return tmp_path / "kept"
 
 
 @pytest.fixture(autouse=True)

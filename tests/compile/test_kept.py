@@ -21,15 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A cache of its own, and graphc's passes as they are: those that check themselves have no version."""
-    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))
-    monkeypatch.delenv("GRAPHC_CACHE", raising=False)
-    monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
-    monkeypatch.setattr(cache, "_warned", set())
-    for name in ("DEFAULT", "LOWERING"):
-        monkeypatch.setattr(gx.passes, name, tuple(getattr(p, "__wrapped__", p) for p in getattr(gx.passes, name)))
-    return tmp_path / "kept"
+def folder(own_cache):
+    return own_cache
 
 
 def is_kept(f: gx.Compiled) -> bool:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import graphc as gx
-from graphc.backends.llvm import cache
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
@@ -16,16 +15,10 @@ from graphc.onnx.operators import OPERATORS  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """A cache of its own, no operators of other tests, and graphc's passes as they are: those that check have no version."""
-    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))
-    monkeypatch.delenv("GRAPHC_CACHE", raising=False)
-    monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
-    monkeypatch.setattr(cache, "_warned", set())
+def folder(own_cache, monkeypatch):
+    """A cache of its own, and no operators of other tests."""
     for name in set(OPERATORS) - set(models.SHIPPED):
         monkeypatch.delitem(OPERATORS, name)
-    for name in ("DEFAULT", "LOWERING"):
-        monkeypatch.setattr(gx.passes, name, tuple(getattr(p, "__wrapped__", p) for p in getattr(gx.passes, name)))
 
 
 def file(weight=2.0, operator="Exp"):
