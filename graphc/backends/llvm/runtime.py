@@ -88,6 +88,17 @@ sem_post = external("sem_post", int32, int64)
 sched_yield = external("sched_yield", int32)
 
 
+def run_on(job: Word, arguments: Word, results: Word) -> None:
+    """Run a job on a tuple of arguments and a list of results."""
+    for i in range(job[INPUT_COUNT]):
+        row = job[INPUTS] + i * 8 * ARRAY_WORDS
+        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
+    for i in range(job[OUTPUT_COUNT]):
+        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
+        place(results[LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
+    run(job)
+
+
 def call(job: Word) -> int:
     """Run a job on the arguments and results in its frame, if they are what they must be and nobody else holds the results."""
     frame = job[FRAME][LIST_ITEMS]
@@ -102,13 +113,7 @@ def call(job: Word) -> int:
         used = 1
         if are_free(job, frame[2]) == 0:
             return NO_RESULT
-    for i in range(job[INPUT_COUNT]):
-        row = job[INPUTS] + i * 8 * ARRAY_WORDS
-        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
-    for i in range(job[OUTPUT_COUNT]):
-        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
-        place(frame[1 + used][LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
-    run(job)
+    run_on(job, arguments, frame[1 + used])
     return used
 
 
@@ -133,13 +138,7 @@ def call_into(job: Word) -> int:
         for j in range(i):
             if are_apart(result, row, results[LIST_ITEMS][j], job[OUTPUTS] + j * 8 * ARRAY_WORDS) == 0:
                 return OTHER_ARGUMENTS
-    for i in range(job[INPUT_COUNT]):
-        row = job[INPUTS] + i * 8 * ARRAY_WORDS
-        place(arguments[TUPLE_ITEMS + i][ARRAY_DATA], row[FIRST], row[LAST])
-    for i in range(job[OUTPUT_COUNT]):
-        row = job[OUTPUTS] + i * 8 * ARRAY_WORDS
-        place(results[LIST_ITEMS][i][ARRAY_DATA], row[FIRST], row[LAST])
-    run(job)
+    run_on(job, arguments, results)
     return RAN
 
 
