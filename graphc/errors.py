@@ -120,5 +120,13 @@ class NotFiniteError(GraphError, FloatingPointError):
     """A training step whose results are not finite."""
 
 
+class DistributedError(GraphError, RuntimeError):
+    """One of several ranks is at fault: `rank` is its number, and the message says what became of it."""
+
+    def __init__(self, message: str, *, where: Where | None = None, hint: str | None = None, rank: int | None = None) -> None:
+        self.rank = rank
+        super().__init__(message, where=where, hint=hint)
+
+
 class UnknownNameError(GraphError, AttributeError):
     """A name that is not there; the hint tells one that is."""

@@ -40,7 +40,7 @@ FLOORS = {
     "__init__": {
         "errors", "advice", "ir", "ops", "passes", "backends", "compile", "control", "debug", "export", "extend", "gradients",
         "linalg", "nn", "optim", "random", "saving", "testing", "fft", "stats", "data", "layers", "metrics", "models", "onnx",
-        "compression",
+        "compression", "distributed",
     },
     "linalg": {FACE, "advice", "linalg"},
     "nn": {FACE, "advice", "nn"},
@@ -48,6 +48,7 @@ FLOORS = {
     "layers": {FACE, "advice", "layers", "nn"},
     "metrics": {FACE, "advice", "layers", "metrics"},
     "data": {FACE, "advice", "data"},
+    "distributed": {FACE, "advice", "errors", "distributed"},
     "models": {FACE, "advice", "data", "layers", "metrics", "models"},
     "array_api": {FACE, "array_api"},
     "onnx": {FACE, "errors", "ir", "passes", "backends", "compile", "onnx"},  # it writes graphs, as a backend does

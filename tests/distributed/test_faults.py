@@ -1,0 +1,103 @@
+"""Faults: what becomes of ranks when one of them dies, hangs, raises, leaves early, or has another program. Without MPI."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphc.distributed.guard import Hub, differing
+
+ROOT = Path(__file__).parents[2]
+Ended = tuple[Path, dict[str, dict[str, tuple[int, float]]]]  # the folder of outputs; case -> rank -> exit code, seconds
+SIZE = 3
+
+# What happens to the last rank -> what the others are told.
+TOLD = {
+    "raises": "rank 2 raised ValueError: no such file: 'x'\n  there: faulty.py:{raise ValueError(}",
+    "is killed": "rank 2 was killed by signal 9 (SIGKILL)\n",
+    "leaves": "rank 2 ended with exit code 3, and said nothing\n",
+    "exits": "rank 2 has finished its program while rank ",
+    "finishes": "rank 2 has finished its program while rank ",
+    "stops": "rank 2 hangs: its process is stopped (SIGSTOP), while rank ",
+    "sleeps": "rank 2 hangs in faulty.py:{time.sleep(1000)}, while rank ",
+    "computes": "rank 2 hangs in faulty.py:",
+    "is interrupted": "rank 2 was interrupted (Ctrl-C)\n",
+    "another graph": (
+        "rank 2 has another program than rank 0: line 2 is\n    %1 = log(%0) : f32[4]\n  and not\n    %1 = exp(%0) : f32[4]\n"
+    ),
+    "all wait": "waits, as all ranks do: rank ",
+}
+WELL = ("nothing", "compiles")
+
+
+def line_of(text: str) -> str:
+    """The number of the line of faulty.py that has a text, and the line, as messages show it."""
+    lines = (Path(__file__).parent / "faulty.py").read_text(encoding="utf-8").splitlines()
+    number, line = next((n, x.strip()) for n, x in enumerate(lines, 1) if text in x)
+    return f"{number}   {line}"
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """All cases, run at the same time."""
+    folder = tmp_path_factory.mktemp("ranks")
+    command = [sys.executable, str(Path(__file__).with_name("faulty.py")), str(folder), str(SIZE), *TOLD, *WELL]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_all_others_end_with_an_error_that_names_rank_and_cause(what: str, ended: Ended) -> None:
+    folder, codes = ended
+    text = TOLD[what]
+    if "{" in text:
+        start, _, rest = text.partition("{")
+        text = start + line_of(rest.partition("}")[0]) + rest.partition("}")[2]
+    for rank in range(SIZE - 1):
+        said = (folder / f"{what}.{rank}").read_text(encoding="utf-8")
+        assert "graphc.errors.DistributedError: " in said and text in said, said
+        assert codes[what][str(rank)][0] == 1
+        assert said.count("DistributedError: ") == 1, "an error is told once"
+        assert not said.endswith("done\n")
+    assert set(codes[what]) == {"0", "1", "2"}
+    assert codes[what]["2"][0] != 0
+
+
+@pytest.mark.parametrize("what", WELL)
+def test_who_is_slow_for_a_reason_is_waited_for(what: str, ended: Ended) -> None:
+    folder, codes = ended
+    for rank in range(SIZE):
+        assert (folder / f"{what}.{rank}").read_text(encoding="utf-8") == "done\n"
+        assert codes[what][str(rank)][0] == 0
+
+
+def test_the_first_line_that_differs() -> None:
+    assert differing(["a", "b"], ["a", "c"]) == "line 2 is\n    c\n  and not\n    b"
+    assert differing(["a"], ["a", " c"]) == "it has line 2\n    c"
+    assert differing(["a", "b"], ["a"]) == "it lacks line 2\n    b"
+    assert differing(["a"], ["a"]) == "the texts are alike, but constants differ"
+
+
+def test_the_first_at_fault_is_named_and_no_other() -> None:
+    hub = Hub(3, 8.0)
+    hub.hear(1, {"gone": "was killed by signal 9 (SIGKILL)"})
+    hub.hear(0, {"gone": "was killed by signal 9 (SIGKILL)"})  # by the launcher, for the sake of rank 1
+    hub.decide()
+    assert hub.news == [(None, {"fault": {"rank": 1, "cause": "was killed by signal 9 (SIGKILL)"}})]
+
+
+def test_a_rank_that_ends_after_all_have_finished_is_not_at_fault() -> None:
+    hub = Hub(2, 8.0)
+    for rank in range(2):
+        hub.hear(rank, {"state": "finishing"})
+    hub.decide()
+    hub.hear(1, {"gone": "ended with exit code 3, and said nothing"})
+    hub.decide()
+    assert hub.news == [(None, {"end": True})]
