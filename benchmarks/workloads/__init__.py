@@ -16,8 +16,10 @@ from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
 from benchmarks.workloads.matmul import layer, matmul
 from benchmarks.workloads.mlp import mlp
 from benchmarks.workloads.places import cumulative_sum, gather, scatter_add
-from benchmarks.workloads.randomness import normal_numbers
+from benchmarks.workloads.randomness import draws, normal_numbers
+from benchmarks.workloads.reductions import reduction
 from benchmarks.workloads.rows import layer_norm, softmax
+from benchmarks.workloads.searching import argsort, searchsorted, top_k, unique
 from benchmarks.workloads.simulations import bodies, heat
 
 _COMPILERS = ("graphc", "jax", "torch.compile")
@@ -33,7 +35,11 @@ ROWS = (
     Row(black_scholes(4_000_000), 3),
     Row(softmax(4096, 512), 1.5),
     Row(layer_norm(4096, 512), 1.5),
+    *(Row(reduction(what, along), 1.5) for what in ("sum", "max", "var", "argmax") for along in ("rows", "columns", "all")),
     Row(normal_numbers(10_000_000), 2),
+    Row(draws("gamma", 2.5, 1_000_000), 1),
+    Row(draws("poisson", 3.0, 1_000_000), 1),
+    Row(draws("poisson", 100.0, 1_000_000), 1),
     Row(matmul(64, 64, 64), 0.95),
     Row(matmul(256, 256, 256), 0.95),
     Row(matmul(1024, 1024, 1024), 0.95),
@@ -66,6 +72,11 @@ ROWS = (
     Row(gather(1_000_000), 1.0),
     Row(scatter_add(1_000_000), 1.0),
     Row(sort(1_000_000), 1.0),
+    Row(argsort(1_000_000), 1.0),
+    Row(top_k(1_000_000, 100), 1.0),
+    Row(top_k(10_000, 10, rows=256), 1.0),
+    Row(unique(1_000_000, 1_000), 1.0),
+    Row(searchsorted(1_000_000, 100_000), 1.0),
     Row(cholesky(256), 1),
     Row(cholesky(512), 1),
     Row(cholesky(2048), 1),
@@ -83,8 +94,8 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn", "cumulative_sum",
-    "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul", "mlp", "newton",
-    "normal_numbers", "one_channel", "resnet", "ring", "scalar_call", "scatter_add", "separable", "small_matrices", "softmax",
-    "solve", "sort", "tanh_exp",
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "argsort", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn",
+    "cumulative_sum", "draws", "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov",
+    "matmul", "mlp", "newton", "normal_numbers", "one_channel", "reduction", "resnet", "ring", "scalar_call", "scatter_add",
+    "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp", "top_k", "unique",
 ]  # fmt: skip

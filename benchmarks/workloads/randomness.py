@@ -1,4 +1,4 @@
-"""Random numbers: a vector of the standard normal distribution, another one at each call."""
+"""Random numbers: a vector of the standard normal, a gamma or a Poisson distribution, another one at each call."""
 
 from __future__ import annotations
 
@@ -62,4 +62,52 @@ def _torch(count: int, compiled: bool = False) -> Run:
     return _quantiles(result.normal_)
 
 
-__all__ = ["normal_numbers"]
+def draws(name: str, parameter: float, count: int) -> Workload:
+    """Numbers of the gamma or the Poisson distribution with one parameter."""
+    builders = {"graphc": _draws_graphc, "numpy": _draws_numpy, "jax": _draws_jax, "torch": _draws_torch}
+    return Workload(
+        f"{name}({parameter:g}), {count:,}", lambda: (),
+        {contender: partial(build, name, parameter, count) for contender, build in builders.items()}, tolerance=0.02,
+    )  # fmt: skip
+
+
+def _draws_graphc(name: str, parameter: float, count: int, backend: str = "llvm") -> Run:
+    drawn = getattr(gx.random, name)(gx.random.Stream(0), np.float32(parameter), (count,))
+    return _quantiles(gx.compile([], drawn, backend=backend))
+
+
+def _draws_numpy(name: str, parameter: float, count: int) -> Run:
+    rng = np.random.default_rng(0)
+    if name == "gamma":
+        return _quantiles(lambda: rng.standard_gamma(parameter, count, np.float32))
+    return _quantiles(lambda: rng.poisson(parameter, count))
+
+
+def _draws_jax(name: str, parameter: float, count: int) -> Run:
+    import jax
+
+    def step(key: Any) -> tuple[Any, Any]:
+        key, here = jax.random.split(key)
+        return key, getattr(jax.random, name)(here, parameter, (count,))
+
+    f, key = jax.jit(step), jax.random.key(0)
+
+    def call() -> Array:
+        nonlocal key
+        key, result = f(key)
+        return jax.block_until_ready(result)  # type: ignore[no-any-return]
+
+    return _quantiles(call)
+
+
+def _draws_torch(name: str, parameter: float, count: int) -> Run:
+    import torch
+
+    given = torch.full((count,), parameter)
+    if name == "gamma":
+        drawn = torch.distributions.Gamma(given, torch.ones(()))
+        return _quantiles(drawn.sample)
+    return _quantiles(lambda: torch.poisson(given))
+
+
+__all__ = ["draws", "normal_numbers"]
