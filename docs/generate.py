@@ -234,6 +234,8 @@ def _lowering(op: o.Operation) -> str:
             return f"prefix by {combine}"
         case o.Host(lanes=lanes):
             return "call of the host" if lanes is None else "lanes, or a call of the host"
+        case o.Collective():
+            return "among ranks"
         case o.Project():
             return "one of several results"
         case o.Scan() | o.While() | o.Switch():

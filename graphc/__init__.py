@@ -153,6 +153,7 @@ __all__ = [
     "digamma",
     "digitize",
     "dim",
+    "distributed",
     "divide",
     "dsplit",
     "dstack",
@@ -408,11 +409,12 @@ __all__ = [
     "zeros_like",
 ]  # fmt: skip
 
-_LATER = ("compression", "data", "fft", "layers", "metrics", "models", "onnx", "stats")  # loaded when they are asked for
+# Loaded when they are asked for:
+_LATER = ("compression", "data", "distributed", "fft", "layers", "metrics", "models", "onnx", "stats")
 _FROM = {"prune": "compression", "quantize": "compression"}  # what they hold that has its name here too
 
 if TYPE_CHECKING:  # to a type checker the module has the names it has
-    from graphc import compression, data, fft, layers, metrics, models, onnx, stats
+    from graphc import compression, data, distributed, fft, layers, metrics, models, onnx, stats
     from graphc.compression import prune, quantize
 else:
     _unknown = advice.unknown_in_module(__name__, __all__)

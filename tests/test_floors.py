@@ -48,7 +48,7 @@ FLOORS = {
     "layers": {FACE, "advice", "layers", "nn"},
     "metrics": {FACE, "advice", "layers", "metrics"},
     "data": {FACE, "advice", "data"},
-    "distributed": {FACE, "advice", "errors", "distributed"},
+    "distributed": {FACE, "errors", "advice", "ir", "ops", "distributed"},
     "models": {FACE, "advice", "data", "layers", "metrics", "models"},
     "array_api": {FACE, "array_api"},
     "onnx": {FACE, "errors", "ir", "passes", "backends", "compile", "onnx"},  # it writes graphs, as a backend does
@@ -79,6 +79,7 @@ ELSEWHERE = {
     "sklearn": ("sklearn.py",),
     "optuna": ("models/pruning.py",),
     "onnx": ("onnx/",),
+    "mpi4py": ("ir/world.py",),
 }
 
 

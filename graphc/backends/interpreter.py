@@ -14,8 +14,9 @@ from graphc.backends.executable import Timing
 from graphc.errors import GraphError, Where
 from graphc.ir import dims
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Composite, Constant, Host, Operation, Pointwise, Project
+from graphc.ir.operation import Collective, Composite, Constant, Host, Operation, Pointwise, Project
 from graphc.ir.types import TensorType, TupleType
+from graphc.ir.world import world
 
 Array = np.ndarray[Any, Any]
 SAMPLES = 5  # of each node's time
@@ -94,7 +95,7 @@ def reference(node: Node, operands: Sequence[Any], attrs: Mapping[str, Any]) -> 
     match node.op.lowering:
         case Project():
             return operands[0][attrs["index"]]
-        case Host() | Composite():
+        case Host() | Collective() | Composite():
             return call_host(node.op, operands, attrs, node.type, node.where)
     value = node.op.reference(*operands, **attrs)
     return tuple(map(np.asarray, value)) if isinstance(node.type, TupleType) else np.asarray(value)
@@ -156,6 +157,8 @@ def evaluate(
                 uses[given] -= 1
                 if not uses[given]:
                     del values[given]
+    if graph.ordered:
+        world().settle()
     return [values[n] for n in graph.outputs], [values[n] for _, n in graph.updates]
 
 

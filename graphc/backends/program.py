@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.executable import Storage, Timing
-from graphc.backends.interpreter import SAMPLES, bind_runs, call_host
+from graphc.backends.interpreter import SAMPLES, bind_dims, bind_runs, call_host
 from graphc.errors import GraphError
 from graphc.ir import combines, dims
 from graphc.ir import program as ir
 from graphc.ir import types as t
 from graphc.ir.combines import Combine
 from graphc.ir.dims import Size
-from graphc.ir.operation import VOCABULARY
+from graphc.ir.operation import VOCABULARY, Collective
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.scalar import Arg, Const, Let, Scalars, Value, scalar_text
 from graphc.ir.types import DType, TensorType, TupleType
+from graphc.ir.world import world
 
 Array = np.ndarray[Any, Any]
 ALIGNMENT = 64  # bytes
@@ -59,6 +60,7 @@ def evaluate_program(
     updated: inputs that it updates as it does variables, as the program of steps does.
     """
     memory = _memory(program, arrays, sizes, variables or {})
+    under_way: dict[int, Array] = {}
     with np.errstate(all="ignore"):
         for call in program.calls:
             before = perf_counter()
@@ -68,6 +70,8 @@ def evaluate_program(
                     run_kernel(kernel, given, sizes, program.target.fma)
                 case ir.HostCall() as host_call:
                     _run_host_call(host_call, given, sizes)
+                case ir.Collective() as collective:
+                    _run_collective(collective, given, sizes, under_way)
                 case ir.Steps() as steps:
                     _run_steps(steps, given, sizes)
             if watch is not None:
@@ -356,6 +360,26 @@ def _run_host_call(call: ir.HostCall, memory: Sequence[Memory], sizes: Mapping[s
     made = call_host(call.operation, operands, attrs, want, call.where[0] if call.where else None)
     for m, value in zip(results, made if call.several else (made,), strict=True):
         m.array[...], m.holds[...] = value, True
+
+
+def _run_collective(
+    call: ir.Collective, memory: Sequence[Memory], sizes: Mapping[str, int], under_way: dict[int, Array]
+) -> None:  # fmt: skip
+    """Ranks exchange at the start; what comes of it is known to this one from the wait on."""
+    made = memory[-1]
+    lowering = call.operation.lowering
+    assert isinstance(lowering, Collective)
+    if not call.waits:
+        attrs = {key: bind_dims(value, sizes) for key, value in call.attrs}
+        operands = [m.array for m in memory[:-1]]
+        want = call.params[0].type if lowering.passes_on else TensorType(t.as_dtype(made.array.dtype), made.array.shape)
+        under_way[call.order] = call_host(call.operation, operands, attrs, want, call.where[0] if call.where else None)
+        return
+    value = under_way.pop(call.order)
+    if lowering.passes_on:
+        world().settle()
+        value = np.ones(1, np.bool_)
+    made.array[...], made.holds[...] = value, True
 
 
 # --- the backend -----------------------------------------------------------------------------------------------------

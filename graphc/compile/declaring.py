@@ -15,6 +15,7 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node, topological
 from graphc.ir.names import collected
 from graphc.ir.operation import Input
+from graphc.ir.ordering import numbered
 from graphc.ir.signature import Argument, size_rules
 from graphc.ops import Variable
 from graphc.ops.tensor import Tensor
@@ -74,7 +75,7 @@ def declared_graph(inputs: Sequence[Any], outputs: Any, updates: Any, name: str,
                 hint="it must stand in some input's shape, as itself or in a linear expression",
             )  # fmt: skip
         told.update(sizes)
-    return graph
+    return numbered(graph)
 
 
 def _pairs(updates: Any) -> list[tuple[Any, Any]]:

@@ -1,5 +1,28 @@
-"""Training on more than one machine.
+"""Many processes that compute together: ranks, and what they exchange.
 
-    watch.py       faults: what a rank tells the others, and how it ends where one of them is at fault
-    guard.py       the process beside each rank that speaks with the others
+    collectives.py   all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, reduce, send, receive, barrier
+    ranks.py         rank, size, init
+    watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
+    guard.py         the process beside each rank that speaks with the others
+
+A program is started once for every rank, `mpiexec -n 4 python train.py`, and asks who it is: `rank()` of `size()`. A process
+alone is one rank of one, for which every exchange is a copy.
 """
+
+from typing import TYPE_CHECKING
+
+from graphc import advice
+from graphc.distributed.collectives import (
+    all_gather, all_reduce, all_to_all, barrier, broadcast, receive, reduce, reduce_scatter, send,
+)  # fmt: skip
+from graphc.distributed.ranks import init, rank, size
+from graphc.errors import DistributedError
+
+__all__ = [
+    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "init", "rank", "receive", "reduce",
+    "reduce_scatter", "send", "size",
+]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker the module has the names it has
+    __getattr__ = advice.unknown_in_module(__name__, __all__)
+advice.with_keywords(globals(), __all__)

@@ -9,7 +9,7 @@ from typing import Any
 from graphc.errors import InputError, caller
 from graphc.ir.graph import Graph
 from graphc.ir.operation import Host
-from graphc.ir.program import Called, HostCall, Kernel, Program, Store
+from graphc.ir.program import Called, Collective, HostCall, Kernel, Program, Store
 from graphc.ir.scalar import Const
 from graphc.ir.signature import signature_of
 from graphc.ir.target import Target
@@ -65,6 +65,12 @@ def _applied(change: Callable[..., Any], given: Any, target: Target) -> Any:
 
 def _refuse(program: Program) -> None:
     """InputError where a program cannot leave Python. A loop or a choice is named by what Python computes in it."""
+    for called in (call.kernel for inner in program.programs for call in inner.calls):
+        if isinstance(called, Collective):
+            raise InputError(
+                f"export: {called.operation.name} needs other ranks, and the program leaves them",
+                where=called.where[0] if called.where else caller(), hint="export what one rank computes",
+            )  # fmt: skip
     calls = [call.kernel for inner in program.programs for call in inner.calls if isinstance(call.kernel, HostCall)]
     for called in sorted(calls, key=lambda called: len(called.programs)):
         where = called.where[0] if called.where else caller()

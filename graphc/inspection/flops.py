@@ -40,7 +40,7 @@ def _called(called: ir.Called, env: Env) -> float:
             return _Counter(called).nest(called.parallel, called.body, env)
         case ir.Steps():
             return dims.evaluate(called.count, env) * sum(_called(call.kernel, env) for call in called.program.calls)
-        case ir.HostCall():
+        case ir.HostCall() | ir.Collective():
             return 0.0
 
 

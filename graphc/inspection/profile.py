@@ -25,7 +25,7 @@ from graphc.ir.graph import Graph, Node
 from graphc.ir.html import html_table
 from graphc.ir.names import written
 from graphc.ir.operation import Contraction, Pointwise, Prefix, Reduction
-from graphc.ir.program import Call, HostCall, Program
+from graphc.ir.program import Call, Collective, HostCall, Program
 from graphc.ir.text import names_of
 
 _HEADER = ("kernel", "what", "calls", "time", "share", "moved", "computed", "bandwidth", "speed", "of peak", "threads", "line")
@@ -185,7 +185,11 @@ def _of_call(graph: Graph, call: Call, timing: Timing, sizes: Mapping[str, int])
     nodes = [graph.nodes[i] for i in kernel.nodes]
     moved = sum(dims.evaluate(p.type.nbytes, sizes) * (2 if p.mode == "inout" else 1) for p in kernel.params)
     floats = [p.type.dtype.name for p in kernel.params if p.type.dtype.is_float]
-    what = f"{kernel.operation.name}, by Python" if isinstance(kernel, HostCall) else _what(nodes)
+    what = _what(nodes)
+    if isinstance(kernel, HostCall):
+        what = f"{kernel.operation.name}, by Python"
+    elif isinstance(kernel, Collective):
+        what = f"{'wait for' if kernel.waits else 'start of'} {kernel.operation.name}"
     return Row(
         kernel.name, what, kernel.where[0] if kernel.where else None, timing.seconds, moved, flops(kernel, sizes),
         timing.threads, min(floats, default=""),

@@ -26,11 +26,11 @@ from graphc.ir.types import DTYPES, ArrayValue, DType, TensorType, TupleType, as
 _CLASSES: dict[str, type] = {
     made.__name__: made
     for made in (
-        program.Program, program.Buffer, program.Call, program.Kernel, program.HostCall, program.Steps, program.Param,
-        program.Scratch, program.Axis, program.Block, program.Load, program.Store, program.Init, program.Reduce, program.Join,
-        program.Accumulate, program.Loop, program.While, program.Branch, program.Contract, scalar.Let, scalar.Const, scalar.Ref,
-        signature.Signature, signature.Argument, signature.State, signature.SizeRule, Requirement, Combine, TensorType,
-        dims.FloorDiv, dims.Max0,
+        program.Program, program.Buffer, program.Call, program.Kernel, program.HostCall, program.Collective, program.Steps,
+        program.Param, program.Scratch, program.Axis, program.Block, program.Load, program.Store, program.Init, program.Reduce,
+        program.Join, program.Accumulate, program.Loop, program.While, program.Branch, program.Contract, scalar.Let,
+        scalar.Const, scalar.Ref, signature.Signature, signature.Argument, signature.State, signature.SizeRule, Requirement,
+        Combine, TensorType, dims.FloorDiv, dims.Max0,
     )
 }  # fmt: skip
 _FIELDS = {made: tuple(f.name for f in fields(made)) for made in _CLASSES.values()}

@@ -33,6 +33,7 @@ from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.loops import loop_of
 from graphc.ir.names import written
 from graphc.ir.operation import (
+    Collective,
     Composite,
     Contraction,
     Host,
@@ -368,7 +369,7 @@ def _look(node: Node) -> Look:
 
 def _strength(lowering: Lowering) -> int:
     match lowering:
-        case Contraction() | Composite() | Host() | Scan() | While() | Switch() | Sized():
+        case Contraction() | Composite() | Host() | Collective() | Scan() | While() | Switch() | Sized():
             return 2
         case Reduction() | Scatter() | Prefix():
             return 1

@@ -19,7 +19,7 @@ import networkx as nx
 
 from graphc.errors import InputError, UnknownNameError, Where, caller
 from graphc.ir import dims
-from graphc.ir.operation import Host, Input, Leaf, Operation, Variable
+from graphc.ir.operation import Collective, Host, Input, Leaf, Operation, Variable
 from graphc.ir.printing import Printed, notebook_of
 from graphc.ir.types import DType, TensorType
 
@@ -208,9 +208,18 @@ class Graph(Printed):
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Every node, inputs first, each after its inputs."""
-        order = topological(self.roots) if self._order is None else self._order
+        """Every node, inputs first, each after its inputs; collectives in their order."""
+        order = topological(self.roots) if self._order is None else tuple(self._order)
+        numbered = [(number, node) for node in order if node.attrs and (number := order_of(node)) is not None]
+        if numbered:  # in the order of their numbers, unless one is made of another: on all ranks alike
+            numbered.sort(key=lambda pair: pair[0])
+            order = topological((*(node for _, node in numbered), *order))
         return tuple(dict.fromkeys((*self.inputs, *order, *(variable for variable, _ in self.updates))))
+
+    @cached_property
+    def ordered(self) -> tuple[Node, ...]:
+        """The collectives, and the loops and choices that hold some, in the order in which they run."""
+        return tuple(node for node in self.nodes if node.attrs and order_of(node) is not None)
 
     @cached_property
     def holds_graphs(self) -> bool:
@@ -297,6 +306,14 @@ def subgraphs(node: Node, names: Iterable[str] | None = None) -> Iterator[Graph]
             for part in value:
                 if isinstance(part, Graph):
                     yield part
+
+
+def order_of(node: Node) -> int | None:
+    """The number of a collective, or of the first one within a loop or a choice; None for all others."""
+    if isinstance(node.op.lowering, Collective):
+        return node.attrs["order"]  # type: ignore[no-any-return]
+    found = [order_of(graph.ordered[0]) for graph in subgraphs(node) if graph.ordered]
+    return min((number for number in found if number is not None), default=None)
 
 
 def has_effect(node: Node) -> bool:
@@ -388,5 +405,6 @@ def rebuild(graph: Graph, change: Callable[[Node], Node]) -> Graph:
 
 __all__ = [
     "DType", "Graph", "Node", "Operation", "Origin", "births", "collector_at_rest", "current_origin", "has_effect", "nested",
-    "newborn", "on_inputs", "origin", "rebuild", "subgraphs", "substitute", "topological", "within", "without_effects",
+    "newborn", "on_inputs", "order_of", "origin", "rebuild", "subgraphs", "substitute", "topological", "within",
+    "without_effects",
 ]  # fmt: skip

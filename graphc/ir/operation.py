@@ -10,6 +10,7 @@ backends never ask for the name: they match on the lowering, one of the kinds be
     Scatter       elements of an update, combined into the places that integer operands name
     Prefix        out[i] = the elements along an axis, combined up to i
     Host          whole arrays, by the reference itself: a routine of a library, or a user's, in Python
+    Collective    whole arrays exchanged with other ranks (ir/world.py), in one order on all of them
     Project       one result of an operation that has several
     Scan, While, Switch, Sized    sub-graphs: run for every step, while one of them says so, one of several, or at a size
                   that is data
@@ -158,6 +159,19 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Collective:
+    """A whole array exchanged with other ranks; `exchange` names how (ir/world.py).
+
+    Its attributes are `order`, a number that says which of two collectives of a graph comes first, and `ranks`, how many take
+    part; others are told to the exchange. No pass merges two, computes one twice, or changes their order.
+    Where `passes_on`, the value is the operand's own, so nothing needs to wait for the exchange before the program ends.
+    """
+
+    exchange: str
+    passes_on: bool = False
+
+
+@dataclass(frozen=True)
 class Project:
     """One result of an operation that has several."""
 
@@ -204,10 +218,10 @@ class Sized:
 
 def may_fail(lowering: Lowering) -> bool:
     """Whether an operation raises for some values, or goes on for as long as they say."""
-    return isinstance(lowering, Host | While | Sized) or (isinstance(lowering, Composite) and lowering.partial)
+    return isinstance(lowering, Host | Collective | While | Sized) or (isinstance(lowering, Composite) and lowering.partial)
 
 
-Whole = Host | Scan | While | Switch | Sized  # what reads and makes whole arrays
+Whole = Host | Collective | Scan | While | Switch | Sized  # what reads and makes whole arrays
 Lowering = Leaf | Pointwise | Reduction | Contraction | Scatter | Prefix | Composite | Project | Whole
 
 
@@ -279,7 +293,7 @@ class Operation:
         module = declaring_module()
         if not module.startswith("importlib"):
             OWNERS[self.name] = module
-        if not isinstance(self.lowering, Leaf | Project | Scan | While | Switch | Sized):
+        if not isinstance(self.lowering, Leaf | Project | Collective | Scan | While | Switch | Sized):
             object.__setattr__(self, "reference", _rounded(self.infer, self.reference))
         if self.doc:
             object.__setattr__(self, "__doc__", self.doc)
@@ -332,6 +346,7 @@ __all__ = [
     "VOCABULARY",
     "Attrs",
     "Box",
+    "Collective",
     "Composite",
     "Constant",
     "Contraction",

@@ -23,7 +23,7 @@ from graphc.ir.combines import Combine, combine_of
 from graphc.ir.dims import Size
 from graphc.ir.graph import Graph, Node
 from graphc.ir.names import PLAIN, QUOTED, unquoted, written
-from graphc.ir.operation import VOCABULARY, Requirement
+from graphc.ir.operation import VOCABULARY, Collective, Requirement
 from graphc.ir.scalar import Arg, Const, Let, Ref, implied
 from graphc.ir.signature import SizeRule
 from graphc.ir.target import TARGETS, Target, host
@@ -480,6 +480,8 @@ class Parser:
             return self.host_call(name, tuple(params))
         if self.take("steps"):
             return self.steps(name, tuple(params))
+        if self.peek("start") or self.peek("wait"):
+            return self.collective(name, tuple(params))
         axes = self.several("{", self.axis) if self.take("parallel") else None
         scratch: list[ir.Scratch] = []
         while self.take("scratch"):
@@ -512,6 +514,18 @@ class Parser:
         made = operation.infer(*(p.type for p in params if p.mode != "out"), **attrs)
         several = isinstance(made, TupleType)
         return ir.HostCall(name, params, operation, tuple(attrs.items()), several, tuple(programs))
+
+    def collective(self, name: str, params: tuple[ir.Param, ...]) -> ir.Collective:
+        waits = self.take("wait")
+        if not waits:
+            self.expect("start")
+        at, op = self.at, self.kind("word", "an operation")
+        if op not in VOCABULARY or not isinstance(VOCABULARY[op].lowering, Collective):
+            raise self.error(f"{op} is nothing that ranks compute together", at)
+        self.expect("(")
+        attrs = tuple(self.several(")", self.attribute))
+        self.expect("}")
+        return ir.Collective(name, params, VOCABULARY[op], attrs, waits)
 
     def steps(self, name: str, params: tuple[ir.Param, ...]) -> ir.Steps:
         count = self.expression()

@@ -1,9 +1,10 @@
 """Programs: an ordered list of kernels over buffers.
 
     Program  := signature, buffers, calls
-    Call     := kernel, host call or steps, buffers for its parameters
+    Call     := kernel, host call, collective or steps, buffers for its parameters
     Kernel   := parameters, scratch, parallel loops, body
     HostCall := parameters, an operation that Python computes, the programs of its graphs
+    Collective := parameters, an operation that ranks compute together, its start or the wait for its end
     Steps    := parameters, how often, a program
     body     := statement*
     statement:= Let | Load | Store | Accumulate | Loop | While | Branch | Init | Reduce | Join | Contract
@@ -261,6 +262,34 @@ class HostCall(_Parameters):
 
 
 @dataclass(frozen=True)
+class Collective(_Parameters):
+    """The start of what ranks compute together, or the wait for its end: two items with the same attributes.
+
+    A start reads x0, where there is one, and makes y0. From then on until the wait nothing else writes x0, nor has y0, which the
+    wait gives its value. Starts are in the order of their attribute `order`, on all ranks.
+    """
+
+    programs: ClassVar[tuple[Program, ...]] = ()
+    name: str
+    params: tuple[Param, ...]
+    operation: Operation
+    attrs: tuple[tuple[str, Any], ...]
+    waits: bool
+    where: tuple[Where, ...] = field(default=(), compare=False)
+    nodes: tuple[int, ...] = field(default=(), compare=False)  # positions in the graph it came from
+
+    @property
+    def order(self) -> int:
+        """Its number among the collectives of its program."""
+        return dict(self.attrs)["order"]  # type: ignore[no-any-return]
+
+    def waiting(self) -> Collective:
+        """The wait for this start."""
+        last = self.params[-1]
+        return replace(self, params=(*self.params[:-1], replace(last, mode="inout")), waits=True)
+
+
+@dataclass(frozen=True)
 class Kernel(_Parameters):
     """Code over buffers: a body that runs for every index of the parallel loops."""
 
@@ -307,7 +336,7 @@ class Steps(_Parameters):
         return given[0] == "x" and given[1:] == made[1:] and made[0] == "y" and int(given[1:]) < self.carries
 
 
-Called = Kernel | HostCall | Steps
+Called = Kernel | HostCall | Collective | Steps
 
 
 @dataclass(frozen=True)
@@ -339,6 +368,8 @@ class Call:
             return f"{self.kernel.count} steps"
         if isinstance(self.kernel, HostCall):
             return "" if self.kernel.is_sized else "by Python"
+        if isinstance(self.kernel, Collective):
+            return "among ranks"
         return " × ".join(str(a.extent) for a in self.kernel.parallel if a.extent != 1)
 
     def _row(self) -> tuple[str, ...]:
@@ -405,7 +436,7 @@ class Program(Printed):
         """The program with each program that its host calls and steps hold replaced by `change` of it."""
         if not any(call.kernel.programs for call in self.calls):
             return self
-        return self.with_called(lambda called: called if isinstance(called, Kernel) else called.with_programs(change))
+        return self.with_called(lambda called: called.with_programs(change) if isinstance(called, HostCall | Steps) else called)
 
     def with_called(self, change: Callable[[Called], Called]) -> Program:
         """The program with what its calls run replaced by `change` of it."""
@@ -441,7 +472,7 @@ class Program(Printed):
         for call in self.calls:
             kernel = call.kernel
             name = names.setdefault(replace(kernel, name="k"), f"k{len(names)}")
-            if not isinstance(kernel, Kernel):
+            if isinstance(kernel, HostCall | Steps):
                 kernel = kernel.with_programs(lambda inner: inner._named(names))
             calls.append(replace(call, kernel=replace(kernel, name=name)))
         return replace(self, calls=tuple(calls))

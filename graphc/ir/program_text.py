@@ -9,6 +9,7 @@
     call    := values "=" kernel "(" values ")"
     kernel  := "kernel" name "(" parameters ")" "->" parameters "{" "parallel" axes "{" body "}" "}"
              | "kernel" name "(" parameters ")" "->" parameters "{" "python" operation "(" attributes ")" "{" program* "}" "}"
+             | "kernel" name "(" parameters ")" "->" parameters "{" ("start" | "wait") operation "(" attributes ")" "}"
              | "kernel" name "(" parameters ")" "->" parameters "{" "steps" count "(" attributes ")" "{" program "}" "}"
     body    := ("scratch" %name ":" type)* statement*
 
@@ -104,6 +105,14 @@ def print_host_call(call: ir.HostCall) -> str:
         return "\n".join([_head(call), operation, "}"])
     inside = [f"    {line}".rstrip() for program in call.programs for line in print_program(program).splitlines()]
     return "\n".join([_head(call), f"{operation} {{", *inside, "  }", "}"])
+
+
+@text_of.register(ir.Collective)
+def print_collective(collective: ir.Collective) -> str:
+    """The text of a collective: a kernel whose body is its start, or the wait for its end."""
+    attrs = ", ".join(f"{key}={print_attr(value)}" for key, value in collective.attrs)
+    word = "wait" if collective.waits else "start"
+    return "\n".join([_head(collective), f"  {word} {collective.operation.name}({attrs})", "}"])
 
 
 @text_of.register(ir.Steps)

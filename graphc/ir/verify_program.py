@@ -9,21 +9,23 @@ Of the program:
     6. the signature has every input and every variable, once, and they, as the outputs, are buffers of its types
     7. a rule for a size is of an axis that there is, and linear in the size; every size that buffers and requirements have is
        told by such a rule, or from outside
+    8. a collective is waited for once, as it was started; starts are in the order of their numbers; until the wait no other call
+       has what it makes, or writes what it reads
 Of a kernel:
-    8. a name is defined before it is used, and not again while it is in sight; a loop variable is in sight within its loop
-    9. operands have the types that their operation takes; loads and stores have those of their buffers
-   10. an index has as many parts as its buffer has axes, and where sizes show it, it lies inside
-   11. a store goes into scratch, or into a parameter that is made, and no two iterations of a parallel loop store into one
+    9. a name is defined before it is used, and not again while it is in sight; a loop variable is in sight within its loop
+   10. operands have the types that their operation takes; loads and stores have those of their buffers
+   11. an index has as many parts as its buffer has axes, and where sizes show it, it lies inside
+   12. a store goes into scratch, or into a parameter that is made, and no two iterations of a parallel loop store into one
        element, as far as their indices show it: one that does not depend on a parallel loop's variable is an error
-   12. a reduction continues an accumulator of its type and combination; what is joined is scratch of one axis, whose length is a
+   13. a reduction continues an accumulator of its type and combination; what is joined is scratch of one axis, whose length is a
        power of 2, by a combination that has a name and is neither a position nor "set"
-   13. no run of a contraction is longer than RUN; where runs are counted from an origin, k does not start before it
+   14. no run of a contraction is longer than RUN; where runs are counted from an origin, k does not start before it
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from graphc.errors import GraphError
@@ -54,6 +56,7 @@ def verify_program(program: ir.Program, sizes: Collection[str] = (), carries: Se
     _check_buffers(program, carries)
     _check_signature(program, set(sizes))
     _check_slots(program)
+    _check_collectives(program)
     known = {*sizes, *dims.names(*(n for b in program.buffers.values() for n in b.type.shape))}
     done: set[int] = set()
     for call in program.calls:
@@ -169,6 +172,39 @@ def _check_slots(program: ir.Program) -> None:
             if first <= last:
                 both = f"{written(before.name)} and {written(after.name)}"
                 raise GraphError(f"verify: program {program.name}: {both} live in slot {number} at the same time")
+
+
+def _check_collectives(program: ir.Program) -> None:
+    def wrong(call: ir.Call, what: str) -> GraphError:
+        where = call.kernel.where[0] if call.kernel.where else None
+        return GraphError(f"verify: program {program.name}: {call.kernel.name}: {what}", where=where)
+
+    open_: dict[int, tuple[ir.Call, ir.Collective]] = {}  # by their numbers: what is started, and not waited for
+    last = -1
+    for call in program.calls:
+        match call.kernel:
+            case ir.Collective(waits=True) as kernel:
+                start, started = open_.pop(kernel.order, (None, None))
+                if start is None or started is None or started.waiting() != replace(kernel, name=started.name):
+                    raise wrong(call, f"it waits for collective {kernel.order}, which was not started so")
+                if start.buffers != call.buffers:
+                    raise wrong(call, f"it waits for collective {kernel.order} on other buffers")
+                continue
+            case ir.Collective() as kernel:
+                if kernel.order <= last:
+                    raise wrong(call, f"collective {kernel.order} is started after {last}")
+                last = kernel.order
+        for start, started in open_.values():
+            made = start.buffers[-1]
+            if made in call.buffers:
+                raise wrong(call, f"it has {written(made)}, which collective {started.order} makes and nothing has waited for")
+            for name, p in zip(call.buffers, call.kernel.params, strict=True):
+                if p.mode != "in" and name in start.buffers:
+                    raise wrong(call, f"it writes {written(name)}, which collective {started.order} reads until it is waited for")
+        if isinstance(call.kernel, ir.Collective):
+            open_[call.kernel.order] = call, call.kernel
+    for start, started in open_.values():
+        raise wrong(start, f"nothing waits for collective {started.order}")
 
 
 # --- kernels ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@
     matrix_functions.py                          what is made of decompositions
     convolution.py   pooling.py                  windows of images
     quantizing.py                                integers of 8 bits that stand for floats
+    collectives.py                               arrays exchanged with other ranks
 """
 
 from graphc.ir.dims import product
@@ -57,6 +58,7 @@ from graphc.ops.logic import (
     signbit, where,
 )  # fmt: skip
 from graphc.ops.numpy_dispatch import numpy_function, numpy_modules, numpy_ufunc
+from graphc.ops import collectives as collectives
 from graphc.ops import matrix_functions
 from graphc.ops.pooling import max_pool
 from graphc.ops.random_bits import threefry

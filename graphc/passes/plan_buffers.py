@@ -171,7 +171,7 @@ class _Merging:
     def fits(self, given: str, made: str) -> bool:
         """Whether the buffer `made` may be the memory of the buffer `given`."""
         kernel = self.call.kernel
-        if isinstance(kernel, ir.HostCall) or self.times[given] != 1 or self.times[made] != 1:
+        if isinstance(kernel, ir.HostCall | ir.Collective) or self.times[given] != 1 or self.times[made] != 1:
             return False
         if given in self.into.values() or made in self.into:
             return False
@@ -189,7 +189,7 @@ class _Merging:
         """A call with the same parameters, its outputs where `into` wants them."""
         names = {self.params[made].name: self.params[given].name for made, given in self.into.items()}
         kernel = call.kernel
-        if not names or isinstance(kernel, ir.HostCall):
+        if not names or isinstance(kernel, ir.HostCall | ir.Collective):
             return call
 
         def change(statement: ir.Statement) -> tuple[ir.Statement, ...]:
@@ -227,8 +227,8 @@ def _update_in_place(program: ir.Program, exchange: bool) -> ir.Program:
     taken: dict[str, int] = {}
     for _, source in program.updates:
         taken[source] = taken.get(source, 0) + 1
-    # From the last call of Python on nothing can fail.
-    certain = max((i for i, c in enumerate(calls) if isinstance(c.kernel, ir.HostCall)), default=-1)
+    # From the last call of Python, or of other ranks, on nothing can fail.
+    certain = max((i for i, c in enumerate(calls) if isinstance(c.kernel, ir.HostCall | ir.Collective)), default=-1)
     users = _users(calls)
     merging: dict[int, _Merging] = {}
     writes = [_writes(call) for call in calls]

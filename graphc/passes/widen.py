@@ -13,7 +13,7 @@ Afterwards no node computes with float16 or bfloat16: they are read, moved, chos
 from __future__ import annotations
 
 from graphc.ir.graph import Graph, Node, nested, origin, rebuild
-from graphc.ir.operation import VOCABULARY, Host, Leaf, Pointwise, Project, Scan, Sized, Switch, While
+from graphc.ir.operation import VOCABULARY, Collective, Host, Leaf, Pointwise, Project, Scan, Sized, Switch, While
 from graphc.ir.primitives import STORAGE
 from graphc.ir.types import DType
 from graphc.passes.trace import trace
@@ -52,7 +52,7 @@ def _computes(node: Node) -> bool:
     if not any(n.type.dtype.is_storage for n in (node, *node.inputs)):
         return False
     match node.op.lowering:
-        case Leaf() | Project() | Host() | Scan() | While() | Switch() | Sized():  # bodies are widened themselves
+        case Leaf() | Project() | Host() | Collective() | Scan() | While() | Switch() | Sized():  # bodies are widened themselves
             return False
         case Pointwise():
             return any(

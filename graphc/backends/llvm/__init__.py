@@ -13,6 +13,7 @@
     calls.py         whether native code may read Python's and NumPy's objects
     executor.py      binding sizes, memory, running
     host_call.py     routines of Python among kernels
+    collectives.py   what ranks compute together, by MPI's C functions
     stopwatch.py     the time of each call alone
 """
 

@@ -14,11 +14,13 @@ import numpy as np
 from graphc.backends.executable import Storage, Timing
 from graphc.backends.llvm import runtime, stopwatch
 from graphc.backends.llvm.calls import address_of, by_ctypes
+from graphc.backends.llvm.collectives import CollectiveKernel, Collectives
 from graphc.backends.llvm.compile import Codes, CompiledKernel, Text, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
 from graphc.backends.llvm.pool import Pool, native_address, pool, walker
 from graphc.ir import dims
-from graphc.ir.program import Buffer, Call, Called, HostCall, Kernel, Program, Steps, cost
+from graphc.ir.program import Buffer, Call, Called, Collective, HostCall, Kernel, Program, Steps, cost
+from graphc.ir.world import world
 
 Array = np.ndarray[Any, Any]
 GRAIN = 200_000  # the fewest statements of a tile: beside them, starting a tile costs little on every target
@@ -57,7 +59,7 @@ class SteppedKernel:
         return f"<steps {self.name}>"
 
 
-AnyKernel = CompiledKernel | PythonKernel | SteppedKernel
+AnyKernel = CompiledKernel | PythonKernel | CollectiveKernel | SteppedKernel
 
 
 def extent_of(kernel: AnyKernel, env: Mapping[str, int]) -> int:
@@ -183,6 +185,7 @@ class Table:
         self.calls: list[tuple[slice, slice]] = []  # for each call its rows, and its pointers
         self.kept: list[Any] = []  # what the rows refer to
         self.env, self.failed = env, failed
+        self.collectives: Collectives | None = None
         self.row = self.pointer = 0
 
     def add(self, row: Row, buffers: Mapping[str, Buffer], places: dict[str, list[int]], depth: int = 0) -> None:
@@ -197,6 +200,11 @@ class Table:
         self.pointer += len(row.call.buffers)
         if isinstance(row.kernel, SteppedKernel):
             self._add_steps(row, at, depth)
+        elif isinstance(row.kernel, CollectiveKernel):
+            if self.collectives is None:
+                self.collectives = Collectives(self.env, self.failed)
+            code, words = self.collectives.row(row.kernel.kernel, depth)
+            self._put(code, at, self._words(words), row.extent, row.tile, row.tiles)
         else:
             address = row.kernel.address
             if isinstance(row.kernel, PythonKernel):
@@ -326,9 +334,7 @@ class Context:
             frame[1:3] = [np.empty(shape, dtype) for _, shape, dtype in self.results], frame[1]
             status = self.walk(self.job_at)
         frame[0] = ()
-        if self.raised:
-            self.job[runtime.FAILED] = 0
-            raise self.raised.pop()
+        self._raise()
         return None if status == runtime.OTHER_ARGUMENTS else frame[1 + status][:]
 
     def run_into(self, arguments: tuple[Any, ...], results: list[Any]) -> bool:
@@ -339,10 +345,16 @@ class Context:
             self._join_pool()
         status = self.walk_into(self.job_at)
         frame[0] = frame[3] = ()
+        self._raise()
+        return status == runtime.RAN
+
+    def _raise(self) -> None:
+        """Raise what ended the call, if anything; memory that MPI may still write into is kept."""
         if self.raised:
             self.job[runtime.FAILED] = 0
+            if self.table.collectives is not None:
+                world().held.append(self)
             raise self.raised.pop()
-        return status == runtime.RAN
 
     @property
     def _failed(self) -> Callable[[BaseException], None]:
@@ -396,9 +408,7 @@ class PublicContext(Context):
             self._join_pool()
         self.addresses[:] = [address_of(a) for a in (*arguments, *results)]
         self.walk(self.job_at, self.addresses)
-        if self.raised:
-            self.job[runtime.FAILED] = 0
-            raise self.raised.pop()
+        self._raise()
 
 
 def _fit(arrays: Sequence[Any], wanted: Sequence[tuple[str, tuple[int, ...], Any]]) -> bool:
@@ -486,6 +496,8 @@ class NativeProgram:
                 case HostCall():
                     inner = tuple(NativeProgram(program, {}, compiler, compiled=self.by_name) for program in k.programs)
                     self.by_name[k.name] = PythonKernel(k.name, k, native=inner)
+                case Collective():
+                    self.by_name[k.name] = CollectiveKernel(k.name, k)
                 case Steps():
                     self.by_name[k.name] = SteppedKernel(k.name, k)
 

@@ -529,6 +529,11 @@ def _run(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
     return builder.call(kernel, args[1:])
 
 
+def _call(builder: Any, args: Sequence[Any], types: tuple[Any, ...]) -> Any:
+    function = builder.inttoptr(args[0], ir.FunctionType(WORD, [WORD] * 8).as_pointer())
+    return builder.call(function, args[1:])
+
+
 read = Intrinsic("read", fixed(t.int64, *(t.int64,) * 2), _read)  # (address, offset): the word there
 write = Intrinsic("write", fixed(None, *(t.int64,) * 3), _write)  # (address, offset, value)
 add = Intrinsic("add", fixed(t.int64, *(t.int64,) * 3), _add)  # (address, offset, value): the word before
@@ -538,3 +543,6 @@ compare_exchange = Intrinsic(  # (address, offset, wanted, value): the word befo
 )
 pause = Intrinsic("pause", fixed(None), _pause)  # tell the processor that this thread is waiting, where it can be told
 run_kernel = Intrinsic("run_kernel", fixed(None, *(t.int64,) * 6), _run)  # (code, pointers, sizes, lo, hi, scratch)
+# (code, eight words): what a C function gives; it may take fewer words, and its int is in the lower half of the result. Words
+# that a function does not take lie where the calling conventions of x86-64 and of aarch64 let a caller leave what it likes.
+call_words = Intrinsic("call_words", fixed(t.int64, *(t.int64,) * 9), _call)

@@ -14,6 +14,9 @@ A loop of steps is the rows between two marker rows, at which each thread counts
       advance         sets the pointers for the next step
     last              go back, or on
 
+A collective is two rows, its start and the wait for its end: they call MPI's C functions. A wait that takes longer than its
+limit, or that fails, asks a function of Python's, which returns 1 where the walk is to end.
+
 All threads number the turns of a loop alike. The counters of a row belong to its newest turn: a thread that was asleep finds a
 newer number than its own and skips what is done. No row ever waits for a particular thread.
 """
@@ -22,6 +25,7 @@ from typing import Any
 
 from graphc.backends.llvm.intrinsics import (
     add,
+    call_words,
     compare_exchange,
     exchange,
     external,
@@ -82,7 +86,20 @@ STATE_WORDS = 72  # a sem_t takes the last 16
 SPINS = 20_000  # how often a worker looks for work before it sleeps: about half a millisecond
 YIELD = 2_000  # how often a waiting thread looks before it yields its processor
 
+# Words of a collective's start: the C function (0 where a rank alone copies), how many bytes to copy from the first address to
+# the last, or to set to 0 there, which words of the call get the first address and the last (-1: none), the number that `ask` is
+# told, the words that all share, where among the pointers the last address stands, and eight words of the call.
+FUNCTION, COPIED, CLEARED, SENT, MADE, NUMBER, LIMITS, LAST_POINTER, WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# Words of a wait: the C function that tests, the addresses of the request, of the flag and of the status, and as above.
+TEST, REQUEST, FLAG, STATUS = 0, 1, 2, 3
+# Words that all collectives of a call share: nanoseconds until `ask` is called, the function, and which clock to read.
+LIMIT, ASK, CLOCK, NOW = 0, 1, 2, 3
+SHARED_WORDS = 8
+CLOCK_EVERY = 64  # how often a wait tests between two looks at the clock
+
 memcpy = external("memcpy", int64, int64, int64, int64)
+memset = external("memset", int64, int64, int64, int64)
+clock_gettime = external("clock_gettime", int32, int64, int64)
 sem_wait = external("sem_wait", int32, int64)
 sem_post = external("sem_post", int32, int64)
 sched_yield = external("sched_yield", int32)
@@ -390,3 +407,53 @@ def work(state: Word, worker: Word) -> None:
             job = read(state, JOB)
             walk(job, read(worker, WORKER_SCRATCH), read(worker, WORKER_END))
         add(state, INSIDE, -1)
+
+
+def start(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """Start a collective: sizes are its words, pointers those of what it reads, if anything, and of what it makes."""
+    last = pointers + sizes[LAST_POINTER]
+    if sizes[COPIED] > 0 and read(last, 0) != read(pointers, 0):
+        memcpy(read(last, 0), read(pointers, 0), sizes[COPIED])
+    if sizes[CLEARED] > 0:
+        memset(read(last, 0), 0, sizes[CLEARED])
+    if sizes[FUNCTION] != 0:
+        words = sizes + 8 * WORDS
+        if sizes[SENT] >= 0:
+            write(words, sizes[SENT], read(pointers, 0))
+        if sizes[MADE] >= 0:
+            write(words, sizes[MADE], read(last, 0))
+        code = call_words(
+            sizes[FUNCTION], words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7]
+        )
+        if iand(code, HALF) != 0:
+            call_words(sizes[LIMITS][ASK], sizes[NUMBER], 0, iand(code, HALF), 0, 0, 0, 0, 0)
+
+
+def finish(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
+    """Wait for the end of a collective: sizes are the words of the wait."""
+    if sizes[TEST] != 0:
+        limits = sizes[LIMITS]
+        begun = clock(limits)
+        asked = begun
+        tests = 0
+        write(sizes[FLAG], 0, 0)
+        while iand(read(sizes[FLAG], 0), HALF) == 0:
+            code = iand(call_words(sizes[TEST], sizes[REQUEST], sizes[FLAG], sizes[STATUS], 0, 0, 0, 0, 0), HALF)
+            if code != 0:
+                call_words(limits[ASK], sizes[NUMBER], 0, code, 0, 0, 0, 0, 0)
+                return
+            tests += 1
+            if tests == CLOCK_EVERY:
+                tests = 0
+                sched_yield()
+                now = clock(limits)
+                if now - asked > limits[LIMIT]:
+                    asked = now
+                    if call_words(limits[ASK], sizes[NUMBER], now - begun, 0, 0, 0, 0, 0, 0) != 0:
+                        return
+
+
+def clock(limits: Word) -> Word:
+    """Nanoseconds of a clock that goes on evenly."""
+    clock_gettime(limits[CLOCK], limits + 8 * NOW)
+    return limits[NOW] * 1000000000 + limits[NOW + 1]

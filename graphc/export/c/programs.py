@@ -18,7 +18,7 @@ from graphc.export.c.primitives import FUNCTIONS
 from graphc.export.c.text import KEYWORDS, SIZE, TYPES, Names, literal, operand, size_text
 from graphc.ir import dims
 from graphc.ir.dims import Size
-from graphc.ir.program import Buffer, HostCall, Kernel, Program, Steps
+from graphc.ir.program import Buffer, Collective, HostCall, Kernel, Program, Steps
 from graphc.ir.scalar import Const
 from graphc.ir.target import Target
 from graphc.ir.types import DType
@@ -116,7 +116,7 @@ def _lines(items: Sequence[str]) -> str:
 def print_calls(source: Source, program: Program, places: Mapping[str, str], scratch: str, depth: int) -> Iterator[str]:
     """The lines of a program's calls; `places` has the expression of each buffer's memory."""
     for call in program.calls:
-        assert not isinstance(call.kernel, HostCall), "lowering.py refuses it"
+        assert not isinstance(call.kernel, HostCall | Collective), "lowering.py refuses it"
         found = _kernel(source, call.kernel) if isinstance(call.kernel, Kernel) else _steps(source, call.kernel)
         args = [*(places[name] for name in call.buffers), *map(source.dim, found.sizes), *([scratch] if found.scratch else [])]
         yield "    " * depth + f"{found.name}({', '.join(args)});"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import graphc as gx
 from graphc.ir.dims import Dim, Shape
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Composite, Host, Leaf, Pointwise, Project
+from graphc.ir.operation import Collective, Composite, Host, Leaf, Pointwise, Project
 from graphc.ir.types import TensorType, TupleType
 from graphc.onnx.saving.elements import Elements
 from graphc.onnx.saving.writing import Value, Writer, refused
@@ -87,7 +87,12 @@ def written(w: Writer, node: Node) -> tuple[Value, ...]:
 
 
 def _why(node: Node) -> str:
-    return "it is a routine of Python" if isinstance(node.op.lowering, Host) else "there is no operator for it"
+    match node.op.lowering:
+        case Host():
+            return "it is a routine of Python"
+        case Collective():
+            return "ranks compute it together"
+    return "there is no operator for it"
 
 
 def _remedy(node: Node) -> str:

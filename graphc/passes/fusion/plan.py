@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from graphc.ir import dims
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Graph, Node
-from graphc.ir.operation import Contraction, Host, Leaf, Prefix, Project, Scan, Scatter, Sized, Switch, While, Whole
+from graphc.ir.operation import Collective, Contraction, Host, Leaf, Prefix, Project, Scan, Scatter, Sized, Switch, While, Whole
 from graphc.ir.target import Target
 from graphc.passes.domains import Read, Work, core_shape
 from graphc.passes.fusion import forms
@@ -39,6 +39,7 @@ class Plan:
         self.users = graph.users()
         self.roots = set(graph.roots)
         self.whole = {i for n in graph.nodes if isinstance(n.op.lowering, Whole) for i in n.inputs}  # what must be in memory
+        self.after = dict(zip(graph.ordered[1:], graph.ordered, strict=False))  # what must have run before: collectives' order
         self.within: dict[Node, tuple[Plan, ...]] = {}  # of nodes that hold graphs: theirs
         self.depth: dict[Node, int] = {}
         self.work: dict[Node, Work] = {}
@@ -67,6 +68,8 @@ class Plan:
     def probe(self, node: Node, alike: bool = True) -> None:
         """Learn what a node reads and costs; if not `alike`, it has operands inlined that others of its kind have not."""
         self.reads[node], self.weight[node] = self._probes.ask(self, node, alike)
+        if node in self.after:
+            self.reads[node] = [*self.reads[node], Read(self.after[node], ())]
 
     def product_of(self, cluster: Cluster) -> Node:
         """The contraction of a cluster of that form."""
@@ -84,7 +87,7 @@ class Plan:
         match node.op.lowering:
             case Scatter():
                 return forms.Scatter
-            case Host() | Scan() | While() | Switch() | Sized() | Project():
+            case Host() | Collective() | Scan() | While() | Switch() | Sized() | Project():
                 return forms.Whole
             case Prefix():
                 return forms.Prefix

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
-from graphc.ir.operation import Contraction, Host, Prefix, Scan, Scatter, Sized, Switch, While
+from graphc.ir.operation import Collective, Contraction, Host, Prefix, Scan, Scatter, Sized, Switch, While
 from graphc.ir.structure import attributes_of
 from graphc.passes.domains import Read, Work, axis_names, work_value
 from graphc.passes.trace import Trace
@@ -61,7 +61,7 @@ def _probe(plan: Measured, node: Node) -> Trace:
         return probe
     rank = node.inputs[0].type.rank if node.inputs else 0  # a loop may be given nothing
     match node.op.lowering:
-        case Host() | Scan() | While() | Switch() | Sized():
+        case Host() | Collective() | Scan() | While() | Switch() | Sized():
             for operand, given in enumerate(node.inputs):
                 probe.load(operand, axis_names(given.type.rank))
         case Contraction():

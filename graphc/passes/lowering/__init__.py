@@ -10,6 +10,7 @@ loops.py               loops and choices: the kernels of a body as statements of
 steps.py               loops whose steps are long: each a run of the body's own program
 partition_carries.py   which rows of a loop's carries go to which thread
 host_calls.py          routines of Python
+collectives.py         what ranks compute together: its start, and the wait for its end
 lanes.py               routines of small arrays, each of which has a lane of vectors
 """
 
@@ -23,6 +24,7 @@ from graphc.ir.text import names_of
 from graphc.ir.types import TupleType
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.plan import Plan
+from graphc.passes.lowering.collectives import numbered
 from graphc.passes.lowering.columns import lower_columns
 from graphc.passes.lowering.prefixes import lower_prefix
 from graphc.passes.lowering.products import lower_contract, lower_scatter
@@ -88,6 +90,7 @@ def lower(plan: Plan, steps: bool = True) -> Program:
     results = [copied(n, "copy", "output") if plan.is_leaf(n) else names[n] for n in graph.outputs]
     variables = {v for v, _ in graph.updates}
     updates = [(names[v], copied(n, "old", "temporary") if n in variables else names[n]) for v, n in graph.updates]
+    calls = numbered(calls)
     signature = sign(buffers, (names[n] for n in graph.inputs), results, updates)
     return Program(graph.name, buffers, tuple(calls), signature, target=plan.target).named()
 

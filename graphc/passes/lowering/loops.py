@@ -26,11 +26,13 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node, subgraphs
 from graphc.ir.lanes import lanes_of
+from graphc.ir.operation import Collective
 from graphc.ir.scalar import Arg, Let, Ref
 from graphc.ir.types import DType, TensorType
 from graphc.passes.fusion.bodies import needs_python
 from graphc.passes.fusion.cluster import Cluster
 from graphc.passes.fusion.plan import Plan
+from graphc.passes.lowering.collectives import lower_collective
 from graphc.passes.lowering.host_calls import lower_host_call, results_of
 from graphc.passes.lowering.lanes import lower_lanes
 from graphc.passes.lowering.partition_carries import Partition, partition_of
@@ -52,6 +54,8 @@ def lower_whole(
     lanes = lanes_of(node)
     if lanes is not None:
         return lower_lanes(plan, cluster, names, lanes)
+    if isinstance(node.op.lowering, Collective):
+        return lower_collective(plan, cluster, names)
     if needs_python(node):
         return [lower_host_call(plan, cluster, names, tuple(lower(inner, True) for inner in plan.within.get(node, ())))]
     kernel = _Kernel(plan, cluster, names, lower)
