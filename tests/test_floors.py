@@ -49,7 +49,7 @@ FLOORS = {
     "metrics": {FACE, "advice", "layers", "metrics"},
     "data": {FACE, "advice", "data"},
     "distributed": {FACE, "errors", "advice", "ir", "ops", "distributed"},
-    "models": {FACE, "advice", "data", "layers", "metrics", "models"},
+    "models": {FACE, "advice", "data", "distributed", "layers", "metrics", "models"},
     "array_api": {FACE, "array_api"},
     "onnx": {FACE, "errors", "ir", "passes", "backends", "compile", "onnx"},  # it writes graphs, as a backend does
     "random": {FACE, "advice", "random"},

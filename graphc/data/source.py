@@ -55,14 +55,15 @@ class Arrays(Source):
 
     data: arrays, in lists, tuples or dicts, all equally long; memory-mapped files are read where rows are wanted. float64 becomes
     float32. shuffle: whether each epoch has an order of its own. drop_last: leave out a last batch that is shorter. steps: the
-    number of batches in an epoch, where that is not all there are.
+    number of batches in an epoch, where that is not all there are. multiple: a last batch that is shorter has a multiple of so
+    many samples; what is left over is left out.
     """
 
     gathered = True
 
     def __init__(
         self, data: Any, batch_size: int = 32, shuffle: bool = True, seed: int = 0, drop_last: bool = False,
-        steps: int | None = None,
+        steps: int | None = None, multiple: int = 1,
     ) -> None:  # fmt: skip
         self.data = mapped(data, contiguous)
         self.batch_size = gx.ops.normalize_integer("Arrays", "batch_size", batch_size)
@@ -71,7 +72,13 @@ class Arrays(Source):
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.count = length(self.data)
         self.steps = steps
-        there = -(-self.count // self.batch_size)
+        self.multiple = gx.ops.normalize_integer("Arrays", "multiple", multiple)
+        if self.multiple < 1 or self.batch_size % self.multiple:
+            raise gx.errors.InputError(
+                f"batches of {self.batch_size} samples are no multiple of {multiple}", where=gx.errors.caller(),
+                hint="let batch_size be a multiple of compile(blocks=)",
+            )  # fmt: skip
+        there = -(-self._taken() // self.batch_size)
         if steps is not None and not 1 <= gx.ops.normalize_integer("Arrays", "steps", steps) <= there:
             raise gx.errors.InputError(
                 f"{steps} steps in an epoch, and the arrays have {there} batches of {self.batch_size}",
@@ -82,15 +89,21 @@ class Arrays(Source):
     def example(self) -> Any:
         return self.data
 
+    def _taken(self) -> int:
+        """How many samples an epoch takes."""
+        rest = self.count % self.batch_size
+        return self.count - (rest if self.drop_last else rest % self.multiple)
+
     def __len__(self) -> int:
-        whole = self.count // self.batch_size if self.drop_last else -(-self.count // self.batch_size)
+        whole = -(-self._taken() // self.batch_size)
         return whole if self.steps is None else min(whole, self.steps)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, ...]]:
         arrays = leaves(self.data)
         order = permutation(self.count, self.seed, epoch) if self.shuffle else np.arange(self.count)
+        taken = self._taken()
         for i in range(start, len(self)):
-            yield (*arrays, order[i * self.batch_size : (i + 1) * self.batch_size])
+            yield (*arrays, order[i * self.batch_size : min((i + 1) * self.batch_size, taken)])
 
 
 class Stream(Source):
@@ -210,7 +223,9 @@ def length(data: Any) -> int:
     return counts.pop()
 
 
-def source(data: Any, batch_size: int | None = None, shuffle: bool = True, seed: int = 0, steps: int | None = None) -> Source:
+def source(
+    data: Any, batch_size: int | None = None, shuffle: bool = True, seed: int = 0, steps: int | None = None, multiple: int = 1
+) -> Source:
     """The source that data stand for: itself, nested arrays, or something that gives batches."""
     if isinstance(data, Source):
         return data
@@ -218,7 +233,7 @@ def source(data: Any, batch_size: int | None = None, shuffle: bool = True, seed:
         if steps is not None and gx.ops.normalize_integer("data", "the number of steps", steps) < 1:
             raise gx.errors.InputError(f"{steps} steps in an epoch", where=gx.errors.caller(), hint="an integer from 1 on")
         return Stream(data[0] if isinstance(data, tuple) else data, steps)
-    return Arrays(data, 32 if batch_size is None else batch_size, shuffle, seed, steps=steps)
+    return Arrays(data, 32 if batch_size is None else batch_size, shuffle, seed, steps=steps, multiple=multiple)
 
 
 def streams(data: Any) -> bool:

@@ -2,6 +2,8 @@
 
     collectives.py   all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, reduce, send, receive, barrier
     ranks.py         rank, size, init
+    blocks.py        sums over blocks of a batch, in one order whoever has which
+    gradients.py     the gradient of a batch, block after block
     watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
     guard.py         the process beside each rank that speaks with the others
 
@@ -15,12 +17,13 @@ from graphc import advice
 from graphc.distributed.collectives import (
     all_gather, all_reduce, all_to_all, barrier, broadcast, receive, reduce, reduce_scatter, send,
 )  # fmt: skip
+from graphc.distributed.gradients import value_and_grad
 from graphc.distributed.ranks import init, rank, size
 from graphc.errors import DistributedError
 
 __all__ = [
     "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "init", "rank", "receive", "reduce",
-    "reduce_scatter", "send", "size",
+    "reduce_scatter", "send", "size", "value_and_grad",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

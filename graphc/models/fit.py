@@ -74,7 +74,7 @@ def fit(
         held_out = source(triple, validation_batch_size or batch_size, shuffle=False, steps=validation_steps)
     training, rest = _sources(
         x, y, sample_weight, class_weight, batch_size, shuffle, seed, steps_per_epoch,
-        0.0 if held_out is not None else validation_split, validation_batch_size, validation_steps,
+        0.0 if held_out is not None else validation_split, validation_batch_size, validation_steps, model.programs.blocks,
     )  # fmt: skip
     held_out = held_out or rest
     for given in (training, held_out):
@@ -88,7 +88,7 @@ def fit(
 
 def _sources(
     x: Any, y: Any, weights: Any, class_weight: Any, batch_size: int | None, shuffle: bool, seed: int, steps: int | None,
-    split: float, validation_batch: int | None, validation_steps: int | None,
+    split: float, validation_batch: int | None, validation_steps: int | None, multiple: int,
 ) -> tuple[Source, Source | None]:  # fmt: skip
     """Where training's batches come from, and those of the part that is held out."""
     if streams(x):
@@ -117,7 +117,7 @@ def _sources(
             )
         held = source(mapped(data, lambda a: a[kept:]), validation_batch or batch_size, shuffle=False, steps=validation_steps)
         data = mapped(data, lambda a: a[:kept])
-    return source(data, batch_size, shuffle, seed, steps), held
+    return source(data, batch_size, shuffle, seed, steps, multiple), held
 
 
 def weights_with_classes(given: Any, y: Any, weights: Any) -> Array:

@@ -57,9 +57,15 @@ class Gradients:
         """What a batch of so many samples changes: the weights, or, where batches are accumulated, the sums."""
         if self.plain or not variables:
             return self.optimizer.updates(loss, variables)
+        return self.used(self.of(loss, variables), variables, samples)
+
+    def of(self, loss: Tensor, variables: Sequence[Variable]) -> list[Tensor]:
+        """The gradients of a loss, scaled."""
         self.prepare(variables)
-        scaled = loss if self.scale is None else loss * gx.astype(self.scale, loss.dtype)
-        found = gx.grad(scaled, list(variables))
+        return gx.grad(loss if self.scale is None else loss * gx.astype(self.scale, loss.dtype), list(variables))
+
+    def used(self, found: Sequence[Tensor], variables: Sequence[Variable], samples: Tensor) -> Updates:
+        """What the gradients, scaled as they come, of a batch of so many samples change."""
         if self.samples is None:
             return self._step(found, variables)
         added = {self.sums[v]: self.sums[v] + _like(self.sums[v], g) * _like(self.sums[v], samples)

@@ -256,7 +256,8 @@ class Model(Layer):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "llvm", clip_norm: float | None = None,
-        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, **unknown: Any,
+        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, blocks: int = 1,
+        **unknown: Any,
     ) -> None:  # fmt: skip
         """Say how the model is trained. Where its inputs are known, an output that does not fit its loss or a metric is an error.
 
@@ -267,6 +268,9 @@ class Model(Layer):
         steps_per_call: how many steps a native call takes. clip_norm: the largest global norm of the gradients; clip_value: the
         largest size of each of their elements. accumulate: over how many batches gradients are averaged for one update, which is
         that of one large batch; the last ones of an epoch may be fewer.
+        blocks: into how many equal parts a batch is cut, which a step takes one after the other, in the memory of one: the loss
+        is the mean of theirs, and a batch norm's statistics are a part's; see `gx.distributed.value_and_grad`. `fit`
+        wants batches of a multiple of it, and takes so many samples of a shorter last one.
         mixed_precision: "bfloat16" or "float16": layers compute in it, from float32 weights; float16's loss is scaled so that
         gradients do not vanish, and a step whose gradients overflow is left out.
         """
@@ -279,7 +283,7 @@ class Model(Layer):
             )  # fmt: skip
         self._programs = Programs(
             self, optimizer, loss, metrics, step, loss_weights, steps_per_call, backend, clip_norm, clip_value, accumulate,
-            mixed_precision,
+            mixed_precision, blocks,
         )  # fmt: skip
         outputs = self._outputs_in_sight()
         if outputs is not None:

@@ -10,6 +10,7 @@ import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
+from graphc.distributed.blocks import added_up
+from graphc.distributed.gradients import Blocks, check_blocks, depending, wide
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
 from graphc.layers.masks import give_mask, weights_of_steps
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Updates = dict[Variable, Tensor]
+Cut = tuple[Sequence[Tensor], Sequence[Tensor]]  # the placeholders of a block, and those of all blocks
 Step = Callable[["Model", Any, Any], tuple[Mapping[str, Tensor], Updates]]
 NOT_CALLED = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")  # what other libraries call
 
@@ -55,13 +59,13 @@ class Programs:
     def __init__(
         self, model: Model, optimizer: Any, loss: Any, metrics: Any, step: Step | None, loss_weights: Any, steps_per_call: int,
         backend: str, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
-        mixed_precision: str | None = None,
+        mixed_precision: str | None = None, blocks: int = 1,
     ) -> None:  # fmt: skip
         self.model, self.step, self.backend = model, step, backend
         self.given = {
             "optimizer": optimizer, "loss": loss, "metrics": metrics, "step": step, "loss_weights": loss_weights,
             "steps_per_call": steps_per_call, "backend": backend, "clip_norm": clip_norm, "clip_value": clip_value,
-            "accumulate": accumulate, "mixed_precision": mixed_precision,
+            "accumulate": accumulate, "mixed_precision": mixed_precision, "blocks": blocks,
         }  # fmt: skip
         self.optimizer = named_optimizer(optimizer)
         if isinstance(mixed_precision, str):
@@ -71,6 +75,12 @@ class Programs:
             raise gx.errors.InputError(
                 "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
                 hint="clip and accumulate there, or give loss= and optimizer= instead of step=",
+            )  # fmt: skip
+        self.blocks = check_blocks("compile", blocks)
+        if step is not None and self.blocks > 1:
+            raise gx.errors.InputError(
+                "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
+                hint="call gx.distributed.value_and_grad(loss, variables, blocks=...) there, or give loss= instead of step=",
             )  # fmt: skip
         if mixed_precision not in (None, "bfloat16", "float16"):
             raise gx.errors.InputError(
@@ -183,17 +193,23 @@ class Programs:
         key = (name, Kind.of(data), gathered, *(self._steered() if training else ()))
         if key not in self._made:
             inputs, batch = placeholders(data, "samples" if gathered else "batch")
+            slots, arrays = inputs, inputs if gathered else []
             if gathered:
-                rows = gx.placeholder("rows", ("steps", "batch") if name == "train_many" else ("batch",), "int64")
-                inputs.append(rows)
-                one = gx.placeholder("row", ("batch",), "int64") if name == "train_many" else rows
-                batch = mapped(batch, lambda x: gx.take(x, one, axis=0))
+                row = gx.placeholder("row" if name == "train_many" else "rows", ("batch",), "int64")
+                slots, batch = [row], mapped(batch, lambda x: gx.take(x, row, axis=0))
+            given = slots
+            if training and self.blocks > 1:  # the model is written for a block, and a call brings all of them
+                given = [gx.placeholder(x.attrs["name"], (self.blocks * x.shape[0], *x.shape[1:]), x.dtype) for x in slots]
+                build = partial(build, cut=(slots, given))
+            if name == "train_many":
+                rows = gx.placeholder("rows", ("steps", *given[0].shape), "int64")
+            inputs = [*arrays, rows] if name == "train_many" else [*arrays, *given]
             with calls() as traced:
                 outputs, updates = build(batch) if name == "predict" else build(*(*batch, None)[:3])  # (x, y) or (x, y, weights)
             if training:  # the first call of a model makes its variables
                 key = (*key[:3], *self._steered())
             if name == "train_many":
-                outputs, updates = in_a_loop(outputs, updates, one, rows)
+                outputs, updates = in_a_loop(outputs, updates, given[0], rows)
             self._made[key] = gx.compile(inputs, outputs, updates, name=name, backend=self.backend)
             self._born[self._made[key]] = [(call.born, call.path) for call in traced]
         return self._made[key]
@@ -202,7 +218,7 @@ class Programs:
         """The numbers of the nodes that each call of a layer made in a program, inner calls first, with the layer's path."""
         return self._born.get(program, [])
 
-    def _train(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
+    def _train(self, x: Any, y: Any, weights: Any, cut: Cut | None = None) -> tuple[Tensor, Updates]:
         if self.step is not None:
             figures, updates = self.step(self.model, x, y)
             updates = self.optimizer.with_known_state(updates, list(self.model.variables.values()))
@@ -217,10 +233,43 @@ class Programs:
         for penalty in self.model.losses:
             loss = loss + gx.astype(penalty, loss.dtype)
         samples = gx.sum(gx.ones(flat(x)[0].shape[:1], "float32"))
-        state.update(self.gradients.updates(loss, self.model.trainable_variables, samples))
+        if cut is None:
+            state.update(self.gradients.updates(loss, self.model.trainable_variables, samples))
+        else:
+            loss, state, added = self._of_blocks(loss, state, added, samples, cut)
         if self.accumulate == 1:
             state = self._with_besides(state)
         return loss, {**state, **added}
+
+    def _of_blocks(
+        self, loss: Tensor, state: Updates, added: Updates, samples: Tensor, cut: Cut
+    ) -> tuple[Tensor, Updates, Updates]:  # fmt: skip
+        """Loss, changes of state and what is added to metrics, for a batch, from those of a block.
+
+        State that follows from the data is the mean of what the blocks would make it; layers draw other numbers for each block.
+        """
+        slots, given = cut
+        variables = self.model.trainable_variables
+        gradients = self.gradients.of(loss, variables) if variables else []
+        moving = depending(gx.ir.graph.topological(state.values()), slots)
+        moved = {v: new for v, new in state.items() if new in moving}
+        for v in moved:
+            if not v.dtype.is_float:
+                raise gx.errors.DTypeError(
+                    f"{v.name} is {v.type} and follows from the data: several blocks have no mean of it",
+                    where=gx.errors.caller(), hint="compile(blocks=1)",
+                )  # fmt: skip
+        nothing: dict[Any, Any] = {v: gx.zeros_like(v) for v in added}
+        more = gx.ir.graph.substitute(added.values(), nothing, gx.ir.graph.on_inputs)
+        keys = {v: _key_of_block(v) for v in state if v not in moved and v.dtype == gx.uint32 and v.shape == (2,)}
+        values = [loss, *gradients, *moved.values()]
+        blocks = Blocks([*wide(values), *more], slots, given, self.blocks, changes=keys)
+        sums = added_up(blocks.nodes(), 0, self.blocks)
+        made = [gx.astype(total / self.blocks, x.dtype) for total, x in zip(sums, values, strict=False)]
+        count = len(gradients)
+        new = {**state, **dict(zip(moved, made[1 + count :], strict=True))}
+        new.update(self.gradients.used(made[1 : 1 + count], variables, samples * self.blocks) if variables else {})
+        return made[0], new, {v: v + total for v, total in zip(added, sums[len(values) :], strict=True)}
 
     def _test(self, x: Any, y: Any, weights: Any) -> tuple[Tensor, Updates]:
         outputs = self._called(x, training=False)
@@ -341,6 +390,11 @@ class Programs:
         with np.errstate(all="ignore"):
             values = self._made[key]()
         return {n: float(v) if v.ndim == 0 else v for n, v in zip(known, values, strict=True)}
+
+
+def _key_of_block(key: Variable) -> Callable[[Tensor], Tensor]:
+    """A key of each block's own, apart from those that layers make of theirs by small numbers."""
+    return lambda number: gx.random.fold_in(key, number + (1 << 32))
 
 
 def in_a_loop(loss: Tensor, updates: Updates, row: Tensor, rows: Tensor) -> tuple[Tensor, Updates]:
