@@ -126,54 +126,42 @@ _ROW = 1 << 12  # elements from which a row is worth a call of its own
 
 
 def _argsort(out: Array, x: Array, axis: int) -> None:
-    """What np.argsort(kind="stable") gives, by NumPy's vector sorts, which are not stable but many times faster."""
-    n = x.shape[axis]
-    if n < _ROW or n >= 1 << 32 or x.dtype.itemsize < 4:  # NumPy sorts the narrow types by their digits, which is stable
+    """What np.argsort(kind="stable") gives, many times faster where rows are long: NumPy sorts 16 bits by their digits."""
+    if x.shape[axis] < _ROW or x.dtype.itemsize < 4:
         out[...] = np.argsort(x, axis=axis, kind="stable")
         return
     rows, places = np.moveaxis(x, axis, -1), np.moveaxis(out, axis, -1)
     for at in np.ndindex(rows.shape[:-1]):
-        _argsort_row(places[at], np.ascontiguousarray(rows[at]))
+        places[at] = _order(np.ascontiguousarray(rows[at]))
 
 
-def _argsort_row(out: Array, x: Array) -> None:
-    if x.dtype.itemsize == 4:  # the order of the elements as unsigned integers, with their places behind: all differ
-        keys = _ordered_bits(x).astype(np.uint64)
-        keys <<= np.uint64(32)
-        keys |= np.arange(len(x), dtype=np.uint64)
-        keys.sort()
-        keys &= np.uint64(0xFFFFFFFF)
-        out[...] = keys
-        return
-    order = np.argsort(x)
-    values = x[order]
-    first = values[1:] != values[:-1]
-    if x.dtype.kind == "f":  # NaN are equal here
-        first &= ~(np.isnan(values[1:]) & np.isnan(values[:-1]))
-    if not first.all():  # equal ones by their places
-        runs = np.zeros(len(x), np.uint64)
-        np.cumsum(first, out=runs[1:])
-        runs <<= np.uint64(32)
-        runs |= order.astype(np.uint64)
-        runs.sort()
-        runs &= np.uint64(0xFFFFFFFF)
-        out[...] = runs
-        return
-    out[...] = order
+def _order(x: Array) -> Array:
+    """The places that sort a vector, stably: by its 16 lowest bits first, by the highest last."""
+    bits = _ordered_bits(x)
+    digits = [bits] if bits.dtype == np.uint32 else [bits.astype(np.uint32), (bits >> np.uint64(32)).astype(np.uint32)]
+    order: Array | None = None
+    for both in digits:
+        for digit in (both.astype(np.uint16), (both >> np.uint32(16)).astype(np.uint16)):
+            if digit.min() == digit.max():
+                continue
+            order = np.argsort(digit, kind="stable") if order is None else order[np.argsort(digit[order], kind="stable")]
+    return np.arange(len(x)) if order is None else order
 
 
 def _ordered_bits(x: Array) -> Array:
-    """uint32 that compare as the elements do: of a negative float all bits are turned over, of others the sign."""
-    bits: Array = x.view(np.uint32)
+    """uint32 or uint64 that compare as the elements do: of a negative float all bits are turned over, of others the sign."""
+    unsigned, signed = (np.uint32, np.int32) if x.dtype.itemsize == 4 else (np.uint64, np.int64)
+    bits: Array = x.view(unsigned)
     if x.dtype.kind == "u":
         return bits
-    sign = np.uint32(1 << 31)
+    width = 8 * x.dtype.itemsize
+    sign = unsigned(1 << (width - 1))
     if x.dtype.kind == "i":
         return bits ^ sign
-    positive = x + np.float32(0)  # -0.0 becomes 0.0
-    bits = positive.view(np.uint32)
-    turned: Array = bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | sign)
-    turned[np.isnan(x)] = np.uint32(0xFFFFFFFF)
+    positive = x + x.dtype.type(0)  # -0.0 becomes 0.0
+    bits = positive.view(unsigned)
+    turned: Array = bits ^ ((bits.view(signed) >> (width - 1)).view(unsigned) | sign)
+    turned[np.isnan(x)] = unsigned((1 << width) - 1)
     return turned
 
 
@@ -244,16 +232,56 @@ def _largest(x: Array, k: int) -> Array:
     return found[..., :k]
 
 
+_BLOCK = 1 << 21  # elements that are looked through at once
+
+
 def _top_k(out: Array, x: Array, k: int) -> None:
+    """Of each row at least k elements are as large as the k-th largest of the maxima of its parts: few more are sorted."""
     n = x.shape[-1]
-    if n < _ROW or 8 * k > n or not k:
+    if n < 64 or 8 * k > n or not out.size:
         out[...] = _largest(x, k)
         return
-    for at in np.ndindex(x.shape[:-1]):
-        row = x[at]
-        least = np.partition(row, n - k)[n - k]
-        candidates = np.flatnonzero((row != row) if least != least else (row >= least) | (row != row))
-        out[at] = candidates[_largest(row[candidates], k)]
+    rows, places = x.reshape(-1, n), out.reshape(-1, k)
+    step = max(1, _BLOCK // n)
+    for first in range(0, len(rows), step):
+        _top_of_rows(places[first : first + step], rows[first : first + step], k)
+
+
+def _top_of_rows(out: Array, rows: Array, k: int) -> None:
+    n = rows.shape[1]
+    parts = min(n // 2, max(32 * k, 256))  # part j holds the elements j, j + parts, j + 2 * parts, ...
+    maxima = rows[:, : n // parts * parts].reshape(len(rows), -1, parts).max(axis=1)
+    maxima.partition(parts - k, axis=-1)
+    least = maxima[:, parts - k, np.newaxis]
+    chosen = rows >= least
+    if rows.dtype.kind not in "biu" and (np.isnan(maxima[:, parts - k :]).any() or np.isnan(rows[:, n // parts * parts :]).any()):
+        chosen |= np.isnan(rows)
+    counts = np.count_nonzero(chosen, axis=1)
+    for at in np.flatnonzero(counts > 4 * k + 64):  # many are equal, or lie so that few parts have them
+        chosen[at] = _at_most(chosen[at], rows[at], k)
+        counts[at] = k
+    found = np.flatnonzero(chosen)
+    order = found[_largest(rows.reshape(-1)[found], len(found))]
+    row = order // n
+    by_row = np.argsort(row, kind="stable")
+    begin = np.cumsum(counts) - counts
+    taken = by_row[begin[:, np.newaxis] + np.arange(k)]
+    np.subtract(order[taken], n * row[taken], out=out)
+
+
+def _at_most(chosen: Array, row: Array, k: int) -> Array:
+    """Which are the k largest of those of a row that are chosen, of equal ones the first."""
+    places = np.flatnonzero(chosen)
+    values = row[places]
+    least = np.partition(values, len(values) - k)[len(values) - k]
+    if least != least:
+        larger, equal = np.zeros(len(values), np.bool_), values != values
+    else:
+        larger, equal = (values > least) | (values != values), values == least
+    kept = np.zeros(len(row), np.bool_)
+    kept[places[larger]] = True
+    kept[places[equal][: k - np.count_nonzero(larger)]] = True
+    return kept
 
 
 def _enough(x: TensorType, k: int) -> list[Requirement]:
@@ -506,8 +534,116 @@ def _unique(x: Array, size: int) -> tuple[Array, Array, Array]:
     return places, inverse.reshape(x.shape).astype(np.int64, copy=False), times
 
 
+def _unique_into(out: tuple[Array, Array, Array], x: Array, size: int) -> None:
+    places, inverse, times = out
+    order = _order(x) if len(x) >= _ROW and x.dtype.itemsize >= 4 else np.argsort(x, kind="stable")
+    begin = _beginnings(x[order])
+    found = order[begin[:size]]
+    places[: len(found)], places[len(found) :] = found, found[0] if len(found) else 0
+    numbers = np.zeros(len(x), np.int64)
+    numbers[begin[1:]] = 1
+    inverse[order] = np.cumsum(numbers)
+    _count(times, begin, len(x))
+
+
+def _beginnings(ordered: Array) -> Array:
+    """Where in a sorted vector an element differs from the one before; every NaN does."""
+    new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return np.flatnonzero(new)
+
+
+def _count(out: Array, begin: Array, n: int) -> None:
+    """How many elements follow each beginning, as many as there is room for; 0 where there are no more."""
+    last = len(out)
+    there = min(last, len(begin))
+    out[:there] = np.append(begin[1 : last + 1], n)[:there] - begin[:there]
+    out[there:] = 0
+
+
 unique_ = host(
-    "unique", infer=_unique_type, reference=_unique, vjp=_no_gradient,
+    "unique", infer=_unique_type, reference=_unique, into=_unique_into, vjp=_no_gradient,
+    samples=tuple(Sample(((n,),), {"size": size}) for n, size in ((7, 7), (5, 2), (3, 5), (0, 2), (4, 0))),
+)  # fmt: skip
+
+
+def _distinct_type(x: TensorType, size: Size) -> TupleType:
+    if x.rank != 1:
+        raise ShapeError(f"distinct needs a vector, got {x}")
+    return TupleType((TensorType(x.dtype, (size,)), TensorType(t.int64, (size,))))
+
+
+def _distinct(x: Array, size: int) -> tuple[Array, Array]:
+    """Every distinct element, in their order, and how often they occur; behind them the smallest, or 0, and 0 times."""
+    places, _, counts = _unique(x, size)
+    return np.append(x, x.dtype.type(0))[places], counts
+
+
+def _distinct_into(out: tuple[Array, Array], x: Array, size: int, threads: int = 1) -> None:
+    """By counting where integers lie close together; else by sorting, and nothing is told about their places."""
+    values, counts = out
+    least, largest = (int(x.min()), int(x.max())) if x.size and x.dtype.kind in "biu" else (0, 0)
+    if not x.size:
+        values[...], counts[...] = 0, 0
+    elif x.dtype.kind in "biu" and largest - least < 2 * len(x) + _ROW:
+        table = np.bincount(_offsets(x, least))
+        found = np.flatnonzero(table)[:size]
+        there = len(found)
+        values[:there], counts[:there] = _from_offsets(found, least, x.dtype), table[found]
+        values[there:], counts[there:] = least, 0
+    else:
+        ordered = np.empty_like(x)
+        _sort(ordered, x, 0, threads)
+        begin = _beginnings(ordered)
+        there = min(size, len(begin))
+        values[:there], values[there:] = ordered[begin[:there]], ordered[0]
+        _count(counts, begin, len(x))
+        if x.dtype.kind not in "biu":
+            _as_they_came_first(values, x, there)
+
+
+def _offsets(x: Array, least: int) -> Array:
+    """How far integers lie above the least one."""
+    if x.dtype.itemsize == 8:
+        x, least = x - x.dtype.type(least), 0
+    offsets: Array = x.astype(np.int64)
+    if least:
+        offsets -= least
+    return offsets
+
+
+def _from_offsets(offsets: Array, least: int, dtype: Any) -> Array:
+    made: Array
+    if dtype.itemsize == 8:
+        made = offsets.astype(dtype) + dtype.type(least)
+        return made
+    made = (offsets + least).astype(dtype)
+    return made
+
+
+def _as_they_came_first(values: Array, x: Array, there: int) -> None:
+    """Zero has the sign of the first one, and NaN come in the order in which they came: what equal elements do not tell."""
+    zeros = values == 0
+    if zeros.any():
+        values[zeros] = x[np.argmax(x == 0)]
+    unordered = np.isnan(values[:there])
+    if unordered.any():
+        values[:there][unordered] = x[np.isnan(x)][: np.count_nonzero(unordered)]
+        if there < len(values) and unordered[0]:
+            values[there:] = values[0]
+
+
+def _distinct_vjp(g: tuple[Tensor | None, ...], y: Any, x: Tensor, size: Size) -> tuple[Tensor | None]:
+    """What a value is told goes to the first element that it was."""
+    if g[0] is None:
+        return (None,)
+    (n,) = x.shape
+    places = results(unique_(x, size=size))[0]
+    return (ops.put_add(g[0], places, axis=0, size=dims.add(n, 1))[:n],)  # of an empty x to the one behind it, which is none
+
+
+distinct_ = host(
+    "distinct", infer=_distinct_type, reference=_distinct, into=_distinct_into, threaded=True, vjp=_distinct_vjp,
     samples=tuple(Sample(((n,),), {"size": size}) for n, size in ((7, 7), (5, 2), (3, 5), (0, 2), (4, 0))),
 )  # fmt: skip
 
@@ -548,26 +684,40 @@ def unique_all(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> Un
     return _unique_of("unique_all", x, size, fill_value)
 
 
-def _unique_of(name: str, x: TensorLike, size: Any, fill_value: Any) -> UniqueAllResult:
+def _flat(name: str, x: TensorLike, size: Any) -> tuple[Tensor, Tensor, Size]:
+    """x as a tensor, and flat; the number of distinct elements that are wanted."""
     x = as_tensor(x)
     if size is None:
         raise ShapeError(
             f"{name} of {x.type}: the result's size would be data", where=caller(),
             hint="give size=..., the number of elements wanted: the rest is filled up, or cut off",
         )  # fmt: skip
-    flat = ops.reshape(x, (-1,))
-    places, inverse, counts = results(unique_(flat, size=normalize_size(name, "size", size)))
+    return x, ops.reshape(x, (-1,)), normalize_size(name, "size", size)
+
+
+def _unique_of(name: str, x: TensorLike, size: Any, fill_value: Any) -> UniqueAllResult:
+    x, flat, count = _flat(name, x, size)
+    places, inverse, counts = results(unique_(flat, size=count))
     padded = ops.concat([flat, ops.zeros((1,), x.dtype)])  # so that an empty x has an element to read
-    values = ops.take(padded, places)
-    if fill_value is not None:
-        values = ops.where(counts > 0, values, ops.astype(as_tensor(fill_value, x.dtype), x.dtype))
+    values = _filled(ops.take(padded, places), counts, fill_value)
     return UniqueAllResult(values, places, ops.reshape(inverse, x.shape), counts)
+
+
+def _distinct_of(name: str, x: TensorLike, size: Any, fill_value: Any) -> UniqueCountsResult:
+    x, flat, count = _flat(name, x, size)
+    values, counts = results(distinct_(flat, size=count))
+    return UniqueCountsResult(_filled(values, counts, fill_value), counts)
+
+
+def _filled(values: Tensor, counts: Tensor, fill_value: Any) -> Tensor:
+    if fill_value is None:
+        return values
+    return ops.where(counts > 0, values, ops.astype(as_tensor(fill_value, values.dtype), values.dtype))
 
 
 def unique_counts(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> UniqueCountsResult:
     """The first `size` of x's distinct elements in order, and how often they occur; see unique_all."""
-    found = _unique_of("unique_counts", x, size, fill_value)
-    return UniqueCountsResult(found.values, found.counts)
+    return _distinct_of("unique_counts", x, size, fill_value)
 
 
 def unique_inverse(x: TensorLike, *, size: Any = None, fill_value: Any = None) -> UniqueInverseResult:
@@ -583,7 +733,7 @@ def unique_values(x: TensorLike, *, size: Any = None, fill_value: Any = None) ->
     >>> gx.unique_values(gx.constant([3, 1, 3]), size=2).eval()
     array([1, 3])
     """
-    return _unique_of("unique_values", x, size, fill_value).values
+    return _distinct_of("unique_values", x, size, fill_value).values
 
 
 isin_ = host(

@@ -107,6 +107,41 @@ def test_top_k(dtype: str, backend: str) -> None:
         np.testing.assert_array_equal(values, np.take_along_axis(a, want, -1))
 
 
+def awkward(dtype: str, n: int) -> list[Array]:
+    """Vectors that differ, that are alike, in order, at both ends of the type, and half of NaN."""
+    rng = np.random.default_rng(n)
+    few = draw(dtype, (n,), seed=n)
+    if dtype.startswith("float"):
+        many = rng.standard_normal(n).astype(dtype)
+        return [few, many, np.sort(few), np.sort(many)[::-1].copy(), np.where(rng.random(n) < 0.5, np.nan, few).astype(dtype)]
+    if dtype == "bool":
+        return [few, np.zeros(n, dtype)]
+    least, largest = np.iinfo(dtype).min, np.iinfo(dtype).max
+    bounds = ((least, largest), (largest - 9, largest), (least, least + 9))
+    return [few, np.sort(few), *(rng.integers(first, last, n, dtype, endpoint=True) for first, last in bounds)]
+
+
+@pytest.mark.parametrize("n", [63, 64, 1000, 5000])
+@pytest.mark.parametrize("dtype", [*DTYPES, "uint8"])
+def test_what_compiled_programs_call_gives_what_references_give(dtype: str, n: int) -> None:
+    for a in awkward(dtype, n):
+        places = np.empty(n, np.int64)
+        sorting._argsort(places, a, 0)
+        np.testing.assert_array_equal(places, np.argsort(a, kind="stable"))
+        for rows in (a.reshape(1, n), a[: n // 4 * 4].reshape(4, -1)):
+            for k in (1, 3, 20):
+                if k <= rows.shape[1]:
+                    out = np.empty((len(rows), k), np.int64)
+                    sorting._top_k(out, rows, k)
+                    np.testing.assert_array_equal(out, sorting._largest(rows, k))
+        for size in (0, 3, n + 2):
+            for reference, into in ((sorting._unique, sorting._unique_into), (sorting._distinct, sorting._distinct_into)):
+                wants = reference(a, size)
+                outs = tuple(np.empty_like(w) for w in wants)
+                into(outs, a, size)
+                assert [w.tobytes() for w in wants] == [out.tobytes() for out in outs]  # signs of zeros and NaN too
+
+
 def test_top_k_along_another_axis_and_its_gradient() -> None:
     x = gx.placeholder("x", (3, 2), "float64")
     values, places = gx.top_k(x, 2, axis=0)

@@ -89,6 +89,10 @@ def isin(w: Writer, node: Node) -> Value:
 
 @saves("unique")
 def unique(w: Writer, node: Node, size: Size) -> tuple[Value, ...]:
+    return _distinct_elements(w, node, size)
+
+
+def _distinct_elements(w: Writer, node: Node, size: Size) -> tuple[Value, Value, Value]:
     """By the order of the elements: where one differs from the one before, the next distinct one begins."""
     (x,) = node.inputs
     n = x.type.shape[0]
@@ -112,3 +116,11 @@ def unique(w: Writer, node: Node, size: Size) -> tuple[Value, ...]:
     places = w.op("Where", w.op("Equal", first, w.scalar(2**62, t.int64), dtype=t.bool_), least, first, dtype=t.int64)
     cut = [w.op("Slice", v, w.ints([0]), w.shape((size,)), w.ints([0])) for v in (places, counts)]
     return cut[0], inverse, cut[1]
+
+
+@saves("distinct")
+def distinct(w: Writer, node: Node, size: Size) -> tuple[Value, ...]:
+    (x,) = node.inputs
+    places, _, counts = _distinct_elements(w, node, size)
+    padded = w.op("Concat", value_of(w, x), w.constant([0], x.type.dtype), axis=0)
+    return w.move("Gather", padded, places, axis=0), counts
