@@ -226,9 +226,9 @@ class Conductor:
         with Contender(name, self.threads, caches(kept)) as process:
             try:
                 process.ask(60, do="import")
-                seconds: float = process.ask(self.patience, do="build", row=row.workload.name)["seconds"]
+                reply = process.ask(self.patience, do="build", row=row.workload.name)
                 if row.kind not in ("memory", "added"):
-                    return [seconds]
+                    return [reply["built" if row.kind == "start" else "seconds"]]
                 process.ask(self.patience, do="turn", seconds=0.5)
                 return [process.ask(10, do="peak")[row.kind]]
             except (Late, RuntimeError) as error:

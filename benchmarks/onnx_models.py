@@ -3,13 +3,14 @@
     --folder F       where the models are, or are put by pip (a temporary folder)
     --only NAMES     models whose name contains one of these; with --json they replace the file's rows
     --threads N ...  threads of both, each number in turn (1 2)
-    --kinds KIND ... of call, free (a call of the program that takes every size), cold, warm; all by default
+    --kinds KIND ... of call, free (a call of the program that takes every size), cold, warm, start; all by default
     --turns N        how often each contender is timed (4)
     --busy           one thread alone, and calls by its processor time: where others use the machine
 
 As in `benchmarks/peers.py`, both run in processes of their own, in turns, and results are compared before anything is timed. A
-model is read with the sizes of its inputs, and once more with its sizes left open. cold and warm are reading, compiling and the
-first call, without and with what an earlier process has left in the cache; of onnxruntime making a session and its first call.
+model is read with the sizes of its inputs, and once more with its sizes left open. The others are of the file as it is, in new
+processes that have imported all they need: cold and warm are reading, compiling and the first call, without and with what an
+earlier process has left in the cache, start is warm without the call; of onnxruntime making a session, and its first call.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks.peers import cpu
 from benchmarks.workloads import BANDWIDTH, PEAK, onnx_models
 from graphc.timing import load_note
 
-KINDS = ("call", "free", "cold", "warm")
+KINDS = ("call", "free", "cold", "warm", "start")
 _FREE = ", any size"
 
 
@@ -48,15 +49,15 @@ def table(figures: dict[str, Any]) -> str:
     lines = [f"{machine['cpu']}; {versions}. Measured {' to '.join(sorted({days[0], days[-1]}))}.{busy}", ""]
     body = [
         ["model", "input", "differs by", "1 thread", "ratio", "of limit", "2 threads", "ratio", "of limit", "any size, ratio",
-         "first call, cold", "warm", "ratio, warm"]
+         "first call, cold", "warm", "ratio, warm", "until the first call, warm", "over a session's"]
     ]  # fmt: skip
     for m in onnx_models.MODELS:
         if m.name in names:
             one, two, free = rows[m.name, "call", 1], rows.get((m.name, "call", 2)), rows.get((m.name + _FREE, "call", 1))
-            cold, warm = rows.get((m.name, "cold", 1)), rows.get((m.name, "warm", 1))
+            cold, warm, start = (rows.get((m.name + _FREE, kind, 1)) for kind in ("cold", "warm", "start"))
             size = "x".join(map(str, m.sizes[0])) if isinstance(m.sizes[0], tuple) else str(m.sizes[0])
             cells = [m.name, size, f"{one['differences'].get('onnxruntime', math.nan):.1e}", *_timed(one), *_timed(two)]
-            cells += [_ratio(free), _seconds(cold), _seconds(warm), _ratio(warm)]
+            cells += [_ratio(free), _seconds(cold), _seconds(warm), _ratio(warm), _seconds(start), _inverse(start)]
             body.append(cells)
     there = [i for i in range(len(body[0])) if any(line[i] for line in body[1:])]  # columns of which something is measured
     lines += [f"| {' | '.join(line[i] for i in there)} |" for line in body]
@@ -79,6 +80,10 @@ def _timed(row: dict[str, Any] | None) -> list[str]:
 
 def _ratio(row: dict[str, Any] | None) -> str:
     return report.two(row["ratio"]) if row is not None and row["ratio"] is not None else ""
+
+
+def _inverse(row: dict[str, Any] | None) -> str:
+    return report.two(1 / row["ratio"]) if row is not None and row["ratio"] else ""
 
 
 def _seconds(row: dict[str, Any] | None) -> str:
@@ -113,8 +118,8 @@ def main() -> int:
             with Conductor(("graphc", "onnxruntime"), threads, given.turns, 0.05, given.patience, given.busy) as conductor:
                 limits = conductor.limits(PEAK, BANDWIDTH, ("graphc", "numpy"))
                 for row in onnx_models.rows():
-                    kind = "free" if row.workload.name.endswith(_FREE) else row.kind
-                    if kind not in given.kinds or (kind == "free" and row.kind != "call"):
+                    kind = "free" if row.kind == "call" and row.workload.name.endswith(_FREE) else row.kind
+                    if kind not in given.kinds:
                         continue
                     if given.only and not any(text in row.workload.name for text in given.only):
                         continue

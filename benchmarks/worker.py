@@ -1,7 +1,7 @@
 """What runs in a contender's process: `python -m benchmarks.worker NAME` answers requests, a line of JSON each.
 
     {"do": "import"}                                -> {"version": text}, or {"missing": text}
-    {"do": "build", "row": name, "save": file}      -> {"seconds": of building and of the first call}; results go to the file
+    {"do": "build", "row": name, "save": file}      -> {"built": seconds, "seconds": with the first call}; results go to the file
     {"do": "turn", "seconds": s, "busy": bool}      -> {"samples": [seconds of a call, ...]}, busy: of the processor
     {"do": "peak"}                                  -> {"memory": peak of resident memory, "added": less what the imports took}
 
@@ -73,16 +73,17 @@ class Worker:
             import torch
 
             torch._dynamo.reset()
+        for module in workload.imports.get(self.contender, ()):
+            importlib.import_module(module)
         arrays = workload.arrays()
         start = time.perf_counter()
-        if save is None:
-            self.run = workload.builders[self.contender](*arrays)
-            self.run.call()
-            return {"seconds": time.perf_counter() - start}
         self.run = workload.builders[self.contender](*arrays)
-        results = self.run.results()
-        np.savez(save, *results)
-        return {"seconds": time.perf_counter() - start}
+        built = time.perf_counter() - start
+        if save is None:
+            self.run.call()
+        else:
+            np.savez(save, *self.run.results())
+        return {"built": built, "seconds": time.perf_counter() - start}
 
 
 def turn(run: Run | None, seconds: float, busy: bool = False) -> list[float]:

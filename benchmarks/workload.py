@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Workload:
 
     flops counts the work of contractions (2 a multiply-add), bytes what must be read and written at least where that is more
     than caches hold: both give a limit that no implementation can pass. count: how many of what `counted` names a call does.
+    imports: modules that a contender needs beside its own, and that are there before anything is timed.
     """
 
     name: str
@@ -41,10 +42,12 @@ class Workload:
     bytes: float = 0
     count: int = 0
     counted: str = ""
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _TITLES = {
-    "call": "", "cold": "first call, cold: ", "warm": "first call, warm cache: ", "memory": "peak memory: ",
+    "call": "", "cold": "first call, cold: ", "warm": "first call, warm cache: ",
+    "start": "until the first call, warm cache: ", "memory": "peak memory: ",
     "added": "peak memory over the imports': ", "growth": "growth: ",
 }  # fmt: skip
 
@@ -57,6 +60,7 @@ class Row:
     call      the median seconds of a call
     cold      the seconds of building and of the first call, in a new process, with empty caches
     warm      the same in a new process whose caches an earlier process has filled
+    start     of that the seconds of building alone
     memory    the peak of resident memory of the process, caches warm, in bytes
     added     the same less what the process held after its imports (graphc loads LLVM later, with its first program)
     growth    cold, and call: how both grow with a size

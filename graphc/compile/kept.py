@@ -2,8 +2,9 @@
 
 A key is a digest of the declared graph (of constants, their bytes), of the passes, the target, the backend, graphc's files and
 NumPy's version. What is found is data (graphc/ir/data.py), beside the machine code of kernels in one cache, under the same rules
-(graphc/backends/llvm/cache.py): nothing is unpickled, and what is damaged is made again. Lines of the user's source are kept as
-places in the graph, so errors name the lines of today.
+(graphc/backends/llvm/cache.py): nothing is unpickled, and what is damaged is made again. Constants of 64 KiB and more are
+entries of their own, which programs share. Lines of the user's source are kept as places in the graph, so errors name the lines
+of today.
 
 Only passes and operations of graphc's own take part, and passes that say a `version`: a text that changes with what they do.
 
@@ -17,7 +18,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +37,8 @@ from graphc.ir.types import ArrayValue, DType
 
 _OWN = frozenset(id(change) for change in (*all_passes.DEFAULT, *all_passes.LOWERING, all_passes.simplify_fast))
 _PLAIN = frozenset((type(None), bool, int, float, str, Dim))
-_LARGEST = 64 * 2**20  # bytes of constants with which a program is kept: a fraction of what the cache holds
+_LARGEST = 256 * 2**20  # bytes of constants with which a program is kept: a quarter of what the cache holds
+_APART = 2**16  # bytes from which on an array is an entry of its own
 
 
 def key_of(declared: Graph, passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str) -> str | None:
@@ -93,7 +94,7 @@ def _found(key: str, wheres: Callable[[], Sequence[Where | None]], target: Targe
     if entry is None:
         return None
     try:
-        program, signature, codes = decode(entry.code, target, wheres())
+        program, signature, codes = decode(entry.code, target, wheres(), cache.get_array)
         return Kept(program, signature, {name: Code(*code) for name, code in codes.items()})
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
@@ -118,7 +119,8 @@ def keep(
         if where is not None:
             places.setdefault(where, place)
     try:
-        data = encode((program, signature, {name: tuple(code) for name, code in native.codes.items()}), target, places)
+        codes = {name: tuple(code) for name, code in native.codes.items()}
+        data = encode((program, signature, codes), target, places, lambda a: cache.put_array(a) if a.nbytes >= _APART else None)
     except NoData:
         return
     cache.put(key, cache.Entry("program", data))
@@ -172,7 +174,7 @@ def _files(folder: str) -> Iterator[tuple[str, int, int, int]]:
                 yield from _files(entry.path)
             elif entry.name.endswith(".py"):
                 status = entry.stat()
-                yield str(Path(entry.path)), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+                yield entry.path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _graphs(declared: Graph) -> Iterator[Graph]:

@@ -4,12 +4,14 @@
      "root": what is meant}
 
 An atom or a row is written once, however often it stands in a program. A row is the name of a class and the numbers of its parts:
-atoms are counted first, then rows. Only the classes of programs are read, nothing else is ever made or called.
+atoms are counted first, then rows. Arrays may be kept elsewhere: then a name stands in the place. Only the classes of programs
+are read, nothing else is ever made or called.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -35,6 +37,7 @@ _CLASSES: dict[str, type] = {
 }  # fmt: skip
 _FIELDS = {made: tuple(f.name for f in fields(made)) for made in _CLASSES.values()}
 _BY_NAME = {d.name: d for d in DTYPES}
+_LINE = 64  # bytes: where arrays begin, as those of programs that were just made
 _ATOMS = frozenset((bool, int, float, str, type(None)))
 
 
@@ -96,11 +99,14 @@ class _Encoder:
         raise NoData(f"{kind.__name__} is no data of programs")
 
 
-def encode(value: Any, target: Target, places: Mapping[Where, int]) -> bytes:
+def encode(
+    value: Any, target: Target, places: Mapping[Where, int], apart: Callable[[np.ndarray[Any, Any]], str | None] | None = None
+) -> bytes:  # fmt: skip
     """A program, or a tuple of what programs are made of, as data.
 
     target: that of the program, which is not written. places: lines of the user's source that are written as numbers, since they
-    may have others when the data is read. NoData where the program has parts that are not data.
+    may have others when the data is read. apart: keeps an array elsewhere and gives its name, or None, and it is written. NoData
+    where the program has parts that are not data.
     """
     encoder = _Encoder(target, places)
     root = encoder.add(value)
@@ -109,17 +115,23 @@ def encode(value: Any, target: Target, places: Mapping[Where, int]) -> bytes:
     blocks: list[bytes] = []
     arrays, at = [], 0
     for array in encoder.arrays:
-        blocks.append(array.tobytes())
-        arrays.append((as_dtype(array.dtype).name, array.shape, at, array.nbytes))
-        at += array.nbytes
+        name = None if apart is None else apart(array)
+        arrays.append((as_dtype(array.dtype).name, array.shape, at if name is None else name, array.nbytes))
+        if name is None:
+            blocks.append(array.tobytes())
+            at += array.nbytes
     head = {
         "atoms": encoder.values, "rows": order, "arrays": arrays, "root": root if root >= 0 else count - 1 - root,
     }  # fmt: skip
     return b"".join((json.dumps(head, separators=(",", ":")).encode(), b"\n", *blocks))
 
 
-def decode(data: bytes, target: Target, places: Sequence[Where | None]) -> Any:
+def decode(
+    data: bytes, target: Target, places: Sequence[Where | None], fetch: Callable[[str, np.ndarray[Any, Any]], bool] | None = None
+) -> Any:  # fmt: skip
     """What `encode` was given; ValueError, KeyError, TypeError or IndexError where the data is damaged.
+
+    fetch: fills an array that is kept elsewhere, by its name; False where that is not there.
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", ("n",), "float32")
@@ -127,12 +139,15 @@ def decode(data: bytes, target: Target, places: Sequence[Where | None]) -> Any:
     >>> str(decode(encode(made, made.target, {}), made.target, [])) == str(made)
     True
     """
-    line, _, block = data.partition(b"\n")
-    head = json.loads(line)
+    end = data.index(b"\n") + 1
+    head = json.loads(data[:end])
     arrays = []
     for dtype, shape, at, size in head["arrays"]:
-        array = np.empty(shape, _BY_NAME[dtype].numpy)
-        array.reshape(-1).view(np.uint8)[:] = np.frombuffer(block, np.uint8, size, at)
+        array = _empty(shape, _BY_NAME[dtype].numpy)
+        if isinstance(at, int):
+            array.reshape(-1).view(np.uint8)[:] = np.frombuffer(data, np.uint8, size, end + at)
+        elif fetch is None or not fetch(at, array):
+            raise KeyError(at)
         array.flags.writeable = False
         arrays.append(array)
     values: list[Any] = list(head["atoms"])
@@ -140,6 +155,14 @@ def decode(data: bytes, target: Target, places: Sequence[Where | None]) -> Any:
     for name, *parts in head["rows"]:
         append(made[name](*[values[part] for part in parts]))
     return values[head["root"]]
+
+
+def _empty(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """An array that begins at a line of the cache."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _makers(target: Target, places: Sequence[Where | None], arrays: Sequence[Any]) -> dict[str, Callable[..., Any]]:

@@ -2,6 +2,7 @@
 
     values.py       symbols, and what is known while a model is read
     checks.py       names, order, the standard's form and sizes, before and while a model is read
+    large.py        a large file, which is read when its symbols are asked for
     external.py     constants in files beside the model
     operators.py    the table of operators, and one node as they see it
     families/       the operators, a file for each family

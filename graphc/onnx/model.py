@@ -20,17 +20,22 @@ from graphc.compile.declaring import declared_graph
 from graphc.compile.kept import note, noted, versions
 from graphc.errors import caller
 from graphc.ir.graph import Graph, collector_at_rest, origin
+from graphc.ir.target import host as measured_host
 from graphc.onnx import families as families
 from graphc.onnx.checks import shown
 from graphc.onnx.errors import ModelError
 from graphc.onnx.external import Folder
+from graphc.onnx.large import LargeFile, content
 from graphc.onnx.operators import OPERATORS
 from graphc.onnx.reading import Reader, Scope
 from graphc.onnx.saving.writing import needed
 from graphc.onnx.values import symbol
 
 SHIPPED = dict(OPERATORS)  # before users add to them
-load_backend("llvm")  # a model is read to be run: what runs it is loaded by the import, and not by the first call
+# A model is read to be run: what runs it, and what is known before there is a model, is loaded by the import, not by a call.
+load_backend("llvm")
+measured_host()
+versions()
 
 
 class Parts(NamedTuple):
@@ -142,11 +147,11 @@ def load(
     if external is True and not isinstance(model, (str, Path)):
         raise ModelError("external=True needs the path of a model", hint="external=folder where it is given otherwise")
     folder = Path(model).parent if external is True else external  # type: ignore[arg-type]
-    data = model if isinstance(model, onnx.ModelProto) else model if isinstance(model, bytes) else Path(model).read_bytes()
     given = {name: np.asarray(value) for name, value in (values or {}).items()}
     source = None
-    plain = not any(a.dtype.hasobject for a in given.values())
-    if isinstance(data, bytes) and plain and not trainable and folder is False and OPERATORS == SHIPPED:
+    plain = not trainable and folder is False and OPERATORS == SHIPPED and not any(a.dtype.hasobject for a in given.values())
+    data = model if isinstance(model, (onnx.ModelProto, bytes)) else content(model) if plain else Path(model).read_bytes()
+    if plain and not isinstance(data, onnx.ModelProto):
         source = _Source(data, dict(sizes or {}), given, outputs, fold)
         text = noted(source.key)
         if text is not None:
@@ -161,13 +166,15 @@ class _Source:
     """What a model without variables is read from, and how."""
 
     def __init__(
-        self, data: bytes, sizes: Mapping[str, int], values: Mapping[str, Any], outputs: Sequence[str] | None, fold: bool
+        self, data: bytes | LargeFile, sizes: Mapping[str, int], values: Mapping[str, Any], outputs: Sequence[str] | None,
+        fold: bool,
     ) -> None:  # fmt: skip
         self.data, self.sizes, self.values, self.outputs, self.fold = data, sizes, values, outputs, fold
         self.where = caller()
         arrays = [(name, str(a.dtype), a.shape, a.tobytes()) for name, a in sorted(values.items())]
         how = repr((versions(), onnx.__version__, sorted(sizes.items()), arrays, outputs and list(outputs), fold))
-        self.key = hashlib.sha256(hashlib.sha256(data).digest() + how.encode()).hexdigest()
+        digest = hashlib.sha256(data).digest() if isinstance(data, bytes) else data.digest
+        self.key = hashlib.sha256(digest + how.encode()).hexdigest()
 
     def read(self) -> Parts:
         """Its symbols, as they were when it was loaded."""
@@ -212,9 +219,11 @@ def _up_to(graph: onnx.GraphProto, wanted: Sequence[str]) -> tuple[list[onnx.Nod
     return needed(graph.node, wanted)
 
 
-def _parsed(data: bytes | onnx.ModelProto) -> onnx.ModelProto:
+def _parsed(data: bytes | LargeFile | onnx.ModelProto) -> onnx.ModelProto:
     if isinstance(data, onnx.ModelProto):
         return data
+    if isinstance(data, LargeFile):
+        data = data.read()
     made = onnx.ModelProto()
     try:
         made.ParseFromString(data)

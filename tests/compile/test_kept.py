@@ -154,6 +154,44 @@ def test_a_damaged_program_is_made_again(folder, harm):
     assert is_kept(step()), "and kept anew"
 
 
+def product(rows, number=0):
+    x = gx.placeholder("x", (rows, 256), "float32")
+    return gx.compile([x], gx.tanh(x @ np.random.default_rng(number).normal(size=(256, 128)).astype("float32")))
+
+
+def arrays():
+    return [path for path, _ in cache.entries() if path.suffix == ".array"]
+
+
+def test_large_constants_are_kept_apart_and_programs_share_them():
+    first, wide = product(40), product(48)
+    assert len(arrays()) == 1, "the same panels"
+    product(40, 1)
+    assert len(arrays()) == 2
+    again = product(40)
+    assert is_kept(again) and str(again.program) == str(first.program)
+    data = np.random.default_rng(3).normal(size=(40, 256)).astype("float32")
+    assert again(data).tobytes() == first(data).tobytes()
+    for f in (first, again, wide):
+        (panels,) = [b.value for b in f.program.buffers.values() if b.value is not None]
+        assert panels.shape == (4, 256, 32) and panels.ctypes.data % 64 == 0 and not (f is again and panels.flags.writeable)
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+def test_a_program_whose_constants_are_damaged_is_made_again(harm):
+    first = product(40)
+    (path,) = arrays()
+    if harm == "gone":
+        path.unlink()
+        again = product(40)
+    else:
+        path.write_bytes(path.read_bytes()[:-9])
+        with pytest.warns(GraphWarning, match="damaged"):
+            again = product(40)
+    assert not is_kept(again) and str(again.program) == str(first.program)
+    assert is_kept(product(40)) and arrays() == [path], "and kept anew"
+
+
 def test_machine_code_that_has_left_the_cache_is_made_again(monkeypatch):
     first = step()
     program = [p for p, _ in cache.entries() if b'"symbol": "program"' in p.read_bytes().splitlines()[0]]

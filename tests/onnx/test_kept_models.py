@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ import graphc as gx
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from graphc.onnx import large  # noqa: E402
 from graphc.onnx import model as models  # noqa: E402
 from graphc.onnx.operators import OPERATORS  # noqa: E402
 
@@ -97,6 +100,39 @@ def test_operators_of_users_take_no_part(monkeypatch):
     monkeypatch.setitem(OPERATORS, "Exp", lambda call: call[0] * 0)
     model = load()
     assert is_read(model) and model(X).tolist() == [0, 0, 0]
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    """A file that counts as large, of which a program is kept."""
+    monkeypatch.setattr(large, "LARGE", 100)
+    path = tmp_path / "small.onnx"
+    path.write_bytes(file())
+    assert load(path)(X).tolist() == load()(X).tolist()
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of files that are mapped")
+def test_a_large_file_is_read_when_its_symbols_are_asked_for(path, monkeypatch):
+    model = load(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(large.LargeFile, "read", None)
+        assert model(X).tolist() == load(file())(X).tolist() and not is_read(model)
+    path.unlink()
+    assert list(model.inputs) == ["x"], "the file is gone, and its bytes are not"
+    path.write_bytes(file(3.0))
+    other = load(path)
+    assert is_read(other) and other(X).tolist() == load(file(3.0))(X).tolist()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let go of files that are mapped")
+@pytest.mark.parametrize("change", [lambda data: data[:-1] + b"\0", lambda data: data[:50], lambda data: data + b"\0"])
+def test_who_writes_into_a_large_file_is_found_out(path, change):
+    model = load(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(gx.onnx.ModelError, match=r"small.onnx was written into after it was loaded(.|\n)*load it again"):
+        list(model.inputs)
+    assert not is_read(model) and model(X).shape == (3,)
 
 
 def test_without_the_cache_models_are_read(monkeypatch):

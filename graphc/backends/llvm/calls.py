@@ -43,7 +43,7 @@ def unreadable() -> str:
     """Why native code cannot read the objects of this Python; "" if it can."""
     if sys.implementation.name != "cpython":
         return f"objects of {sys.implementation.name} do not lie in memory as CPython's"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if sys.version_info >= (3, 13) and sysconfig.get_config_var("Py_GIL_DISABLED"):  # which takes 2 ms to ask
         return "this Python has no GIL: objects lie in memory otherwise"
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         return "addresses have not 64 bits here"

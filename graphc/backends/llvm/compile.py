@@ -53,13 +53,13 @@ class Code(NamedTuple):
     key         of its object in the cache
     dims        the order of its sizes
     reserve     bytes of scratch before its own arrays
-    libraries   the functions that it calls and that are compiled on their own
+    libraries   the functions that it calls and that are compiled on their own, each with the key of its object
     """
 
     key: str
     dims: tuple[str, ...]
     reserve: int
-    libraries: tuple[str, ...]
+    libraries: tuple[tuple[str, str], ...]
 
 
 Codes = Mapping[str, Code]  # by the names of kernels
@@ -157,11 +157,13 @@ def compile_kernels(
     """
     kernels = list(kernels)
     codes = [kept[k.name] for k in kernels if k.name in kept] if kept else []
-    if len(codes) < len(kernels) or not _alone(lambda: _load_kept(codes, target)):
+    if len(codes) < len(kernels) or not _alone(lambda: _load_kept(codes)):
         sources = [print_source(kernel, target) for kernel in kernels]
         texts = [compiler(_anonymous(s), s.names, target) for s in sources]
         functions(texts)
-        codes = [Code(t.key, s.dims, s.reserve, tuple(t.libraries)) for t, s in zip(texts, sources, strict=True)]
+        keys = {name: key for t in texts for key, name in _library_keys(t.libraries, target).items()}
+        named = [tuple((name, keys[name]) for name in t.libraries) for t in texts]
+        codes = [Code(t.key, s.dims, s.reserve, own) for t, s, own in zip(texts, sources, named, strict=True)]
     addresses = _alone(lambda: [_address(_KNOWN[code.key], "kernel") for code in codes])
     return [
         CompiledKernel(kernel.name, kernel, code, address, compiler, target)
@@ -211,9 +213,9 @@ def _load(
     _add({key: entry for key, entry in entries.items() if entry is not None}, symbols)
 
 
-def _load_kept(codes: Sequence[Code], target: Target) -> bool:
+def _load_kept(codes: Sequence[Code]) -> bool:
     """Bring code into memory that the cache has; False, and nothing is brought, where it has not all of it."""
-    symbols = _library_keys({name for code in codes for name in code.libraries}, target)
+    symbols = {key: name for code in codes for name, key in code.libraries}
     found: dict[str, cache.Entry] = {}
     for key in (*symbols, *(code.key for code in codes)):
         if key not in _KNOWN and key not in found:
@@ -287,11 +289,13 @@ def _fill_tables() -> None:
 def _add(entries: Mapping[str, cache.Entry], symbols: Mapping[str, str]) -> None:
     """Load objects: libraries first, since kernels are linked to them as soon as they come."""
     engine = _engine()
-    for key, entry in entries.items():
-        engine.add_object_file(binding.ObjectFileRef.from_data(entry.code))
+    libraries = [key for key in entries if key in symbols]
+    for keys in (libraries, [key for key in entries if key not in symbols]):
+        for key in keys:
+            engine.add_object_file(binding.ObjectFileRef.from_data(entries[key].code))
+            _KNOWN[key] = entries[key].symbol
         engine.finalize_object()
-        _KNOWN[key] = entry.symbol
-        if key in symbols:
+        for key in keys if keys is libraries else ():
             binding.add_symbol(symbols[key], _address("", symbols[key]))
 
 

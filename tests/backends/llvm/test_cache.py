@@ -117,6 +117,42 @@ def test_entries_used_longest_ago_leave(folder, monkeypatch):
     assert not list(folder.glob(".new-*"))
 
 
+@pytest.mark.parametrize("array", [np.arange(5000.0), np.ones(3, "int8"), np.zeros((4, 0)), np.arange(1024).reshape(2, 512)])
+def test_arrays_are_kept_once_by_their_bytes(folder, array):
+    name = cache.put_array(array)
+    ((path, size),) = cache.entries()
+    changed = path.stat().st_mtime_ns
+    assert cache.put_array(array.copy()) == name and path.stat().st_mtime_ns == changed and size == array.nbytes + 32
+    other = np.full_like(array, 7)
+    assert cache.get_array(name, other)
+    np.testing.assert_array_equal(other, array)
+    assert not cache.get_array("0" * 64, other)
+
+
+@pytest.mark.parametrize("harm", ["cut", "a bit", "a bit of the end", "two pages", "empty", "longer"])
+def test_a_damaged_array_is_not_given(folder, harm):
+    array = np.random.default_rng(0).integers(0, 256, 3 * 4096 + 5, dtype="uint8")
+    name = cache.put_array(array)
+    ((path, _),) = cache.entries()
+    data = path.read_bytes()
+    path.write_bytes({
+        "cut": data[:-1], "a bit": data[:5000] + bytes([data[5000] ^ 1]) + data[5001:], "empty": b"", "longer": data + b"\0",
+        "a bit of the end": data[:12290] + bytes([data[12290] ^ 1]) + data[12291:],
+        "two pages": data[4096:8192] + data[:4096] + data[8192:],
+    }[harm])  # fmt: skip
+    with pytest.warns(GraphWarning, match="is damaged and will be made again"):
+        assert not cache.get_array(name, np.empty_like(array))
+    assert not cache.entries() and cache.put_array(array) == name and cache.get_array(name, np.empty_like(array))
+
+
+def test_large_entries_are_counted_by_their_size(folder, monkeypatch):
+    monkeypatch.setattr(cache, "MAX_BYTES", 50 * 2**20)
+    monkeypatch.setattr(cache, "_written", [0])
+    for i in range(4):
+        cache.put_array(np.full(2**22, i))
+    assert [size for _, size in cache.entries()] == [2**25 + 32], "each is 32 MiB, and so more than one are too much"
+
+
 def test_processes_race_on_a_cold_cache(folder):
     program = (
         "import numpy as np, graphc as gx; x = gx.placeholder('x', ('n',));"

@@ -153,6 +153,7 @@ def test_objects_that_lie_otherwise_are_not_read(monkeypatch):
     find = calls.unreadable.__wrapped__
     with monkeypatch.context() as patch:
         patch.setattr(sysconfig, "get_config_var", lambda name: name == "Py_GIL_DISABLED")
+        patch.setattr(sys, "version_info", (3, 13))
         assert find() == "this Python has no GIL: objects lie in memory otherwise"
     with monkeypatch.context() as patch:
         patch.setattr(sys.implementation, "name", "pypy")

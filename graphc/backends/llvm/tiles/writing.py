@@ -46,6 +46,7 @@ class TileWriter:
         self.zero = ir.Constant(self.vector, [0 if number else 0.0] * self.lanes)
         self.function = ir.Function(module, signature(arguments), name)
         self.args = self.function.args
+        self._constants: dict[Any, tuple[Any, Any]] = {}
         self.build = ir.IRBuilder(self.function.append_basic_block("entry"))
 
     def at(self, pointer: Any, offset: Any) -> Any:
@@ -102,9 +103,15 @@ class TileWriter:
         return self.spread(one)
 
     def spread(self, one: Any) -> Any:
-        undefined = ir.Constant(ir.VectorType(one.type, self.lanes), ir.Undefined)
-        first = self.build.insert_element(undefined, one, HALF(0))
-        return self.build.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(HALF, self.lanes), [0] * self.lanes))
+        undefined, zeros = self._spreading(one.type)
+        return self.build.shuffle_vector(self.build.insert_element(undefined, one, HALF(0)), undefined, zeros)
+
+    def _spreading(self, kind: Any) -> tuple[Any, Any]:
+        """The constants of `spread`, made once: writing them as text took a third of the time of a tile."""
+        if kind not in self._constants:
+            undefined = ir.Constant(ir.VectorType(kind, self.lanes), ir.Undefined)
+            self._constants[kind] = undefined, ir.Constant(ir.VectorType(HALF, self.lanes), [0] * self.lanes)
+        return self._constants[kind]
 
     def below(self, count: Any) -> Any:
         """A mask of the first `count` lanes."""
