@@ -47,18 +47,27 @@ class Waiting(NamedTuple):
 class World:
     """A rank among others.
 
-    comm: mpi4py's communicator; None for a rank alone. limit: the seconds after which a wait asks `ask`, and again after as many.
-    ask: told what is waited for, it raises to end the wait, or returns to go on; without it a wait ends at the limit.
+    comm: mpi4py's communicator; None for a rank alone. ask: told what is waited for when that has taken `limit` seconds, and
+    again after as many, it raises to end the wait, or returns to go on; without it a wait ends at the limit.
     held: memory of calls that ended while an exchange was under way, which MPI may still write into.
     """
 
     rank: int = 0
     size: int = 1
     comm: Any = None
-    limit: float = LIMIT
     ask: Callable[[Waiting], None] | None = None
     held: list[Any] = field(default_factory=list)
+    limits: Array = field(default_factory=lambda: np.array([int(LIMIT * 1e9)]))  # nanoseconds: native code reads them
     sending: list[tuple[Any, Any, str, int]] = field(default_factory=list)  # requests of sends, and what they send
+
+    @property
+    def limit(self) -> float:
+        """The seconds after which a wait asks; those of waits that go on change with it."""
+        return float(self.limits[0]) / 1e9
+
+    @limit.setter
+    def limit(self, seconds: float) -> None:
+        self.limits[0] = int(seconds * 1e9)
 
     def asked(self, waiting: Waiting) -> None:
         """Raise DistributedError if a wait is to end."""
@@ -119,7 +128,7 @@ class World:
         if waiting.problem:
             return DistributedError(f"{name}: MPI says {waiting.problem}")
         return DistributedError(
-            f"{name}: timed out after {waiting.seconds:.0f} s", hint="another rank has ended, hangs, or runs another program"
+            f"{name}: timed out after {waiting.seconds:.1f} s", hint="another rank has ended, hangs, or runs another program"
         )
 
     def check(self, ranks: int, name: str) -> None:

@@ -28,6 +28,7 @@ from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.join_rows import join_rows
 from graphc.passes.lay_out_constants import lay_out_constants
 from graphc.passes.merge_loops import merge_loops
+from graphc.passes.overlap_collectives import overlap_collectives
 from graphc.passes.plan_buffers import plan_buffers
 from graphc.passes.plan_kernels import FUSION, plan_kernels
 from graphc.passes.prune_loops import prune_loops
@@ -61,6 +62,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     rematerialize,  # after all passes that would merge again what it computes twice
     plan_kernels,   # from Graph to Plan: which nodes share a kernel
     fuse,           # from Plan to Program
+    overlap_collectives,  # before plan_buffers: which memory is free follows from the order of calls
     plan_buffers,   # before the others, which may cut a loop in two: it sees what one loop reads and writes
     split_reductions,  # before expand_math, which writes what users declare as combinations
     bound_masks,    # after split_reductions: the order of sums is that of all elements, masked or not
@@ -74,6 +76,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "bound_masks", "differentiate", "eliminate_common", "eliminate_dead",
     "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
-    "join_rows", "lay_out_constants", "merge_loops", "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules",
-    "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions", "unroll_remainders", "widen",
+    "join_rows", "lay_out_constants", "merge_loops", "overlap_collectives", "plan_buffers", "plan_kernels", "prune_loops",
+    "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions",
+    "unroll_remainders", "widen",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from graphc import distributed as d
 from graphc.backends.program import evaluate_program
 from graphc.ir.data import decode, encode
 from graphc.ir.parser import parse
+from graphc.ir.program import Collective
 from graphc.ir.verify_program import verify_program
 
 Array = np.ndarray[Any, Any]
@@ -43,6 +44,13 @@ def test_ranks_exchange_what_they_should_on_all_backends(ranks: int, more: dict[
     assert ran.returncode == 0, ran.stdout + ran.stderr
     for rank in range(ranks):
         assert f"rank {rank}: 9 checks" in ran.stdout
+
+
+@needs_mpi
+def test_a_wait_asks_at_its_limit_and_goes_on_or_ends() -> None:
+    ran = launched("late.py", 2)
+    assert "rank 0 of 2: barrier, exchange 0 of its program: timed out after 0.2 s" in ran.stdout, ran.stdout + ran.stderr
+    assert ran.returncode == 7, ran.stdout + ran.stderr
 
 
 def test_a_rank_alone_has_what_it_exchanges_with_itself() -> None:
@@ -81,6 +89,34 @@ def test_texts_read_back_and_count_from_0() -> None:
         for _, stage in f.stages:
             assert str(parse(str(stage))) == str(stage)
         assert str(decode(encode(f.program, f.program.target, {}), f.program.target, [])) == str(f.program)
+
+
+def test_every_element_of_a_leading_axis_is_exchanged() -> None:
+    x = gx.placeholder("x", (3, 4, 2), "float64")
+    y = gx.vmap(lambda v: [d.all_reduce(v), d.all_gather(v), d.reduce_scatter(v), d.all_to_all(v), d.broadcast(v)])(x)
+    value = np.arange(24.0).reshape(3, 4, 2)
+    for found in gx.compile([x], y)(value):
+        assert found.tobytes() == value.tobytes()
+
+
+def test_starts_are_early_and_waits_late() -> None:
+    """The gradient of the last layer is on its way while that of the first is made."""
+    x = gx.placeholder("x", (8, 16), "float32")
+    ws = [gx.variable(np.eye(16, dtype="float32"), name=f"w{i}") for i in range(3)]
+    h = x
+    for w in ws:
+        h = gx.tanh(h @ w)
+    gs = reversed(list(zip(ws, gx.grad(gx.sum(h), ws), strict=True)))
+    f = gx.compile([x], gx.sum(h), updates={w: w - d.all_reduce(g) for w, g in gs})
+    kinds = []
+    for call in f.program.calls:
+        kernel = call.kernel
+        kinds.append("k" if not isinstance(kernel, Collective) else f"{'w' if kernel.waits else 's'}{kernel.order}")
+    text = " ".join(kinds)
+    places = [text.index(part) for part in ("s0", "s1", "s2", "w0", "w1", "w2")]
+    assert places == sorted(places)
+    assert "k" in text[text.index("s0") : text.index("s1")] and "k" in text[text.index("s1") : text.index("s2")]
+    verify_program(f.program)
 
 
 def test_equal_collectives_are_not_merged() -> None:

@@ -24,7 +24,6 @@ from graphc.ir.world import LARGEST, Waiting, World, problem_of, world
 Array = np.ndarray[Any, Any]
 _ASK = ctypes.CFUNCTYPE(ctypes.c_int64, *(ctypes.c_int64,) * 8)
 _CLOCK = getattr(time, "CLOCK_MONOTONIC", 1)
-_STATUS = 8  # words: more than any MPI's status has
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,17 @@ class CollectiveKernel:
 class Collectives:
     """The collectives of a table at given sizes: their words, requests, and the function that long waits ask."""
 
-    def __init__(self, env: Mapping[str, int], failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, env: Mapping[str, int], failed: Callable[[BaseException], None], count: int) -> None:
         self.env = env
         self.world = world()
-        self.shared = np.zeros(runtime.SHARED_WORDS, np.int64)
+        self.shared = np.zeros(runtime.REQUESTS + count, np.int64)
+        self.shared[runtime.PLACES] = count
+        self.shared[runtime.TEST] = 0 if self.world.comm is None else self.world.functions.calls["MPI_Test"]
         self.kept: list[Any] = [self.shared]
-        self.requests: dict[tuple[int, int], Array] = {}  # of what is started, by the depth of its program and its number
+        self.requests: dict[tuple[int, int], tuple[int, int]] = {}  # by the depth of a program and a number: place, and address
+        self.slots = 0
         self.names: list[str] = []
-        self.shared[runtime.LIMIT] = int(self.world.limit * 1e9)
+        self.shared[runtime.LIMIT] = self.world.limits.ctypes.data
         self.shared[runtime.CLOCK] = _CLOCK
         ask = _ASK(_asking(self.world, self.names, failed))
         self.kept.append(ask)
@@ -69,18 +71,20 @@ class Collectives:
         return self._wait(kernel, depth) if kernel.waits else self._start(kernel, depth)
 
     def _start(self, kernel: Collective, depth: int) -> tuple[int, list[int]]:
-        request = self.requests[depth, kernel.order] = np.zeros(2 + _STATUS, np.int64)
+        request = np.zeros(runtime.REQUEST_WORDS, np.int64)
         self.kept.append(request)
-        call = _call_of(kernel, self.env, self.world, request.ctypes.data)
+        place, at = self.requests[depth, kernel.order] = self.slots, request.ctypes.data
+        self.slots += 1
+        call = _call_of(kernel, self.env, self.world, at)
         words = [call.function, call.copied, call.cleared, call.sent, call.made, self._named(kernel), self.shared.ctypes.data]
-        words += [8 * (len(kernel.params) - 1), *call.words, *[0] * (8 - len(call.words))]
+        words += [8 * (len(kernel.params) - 1), *call.words, *[0] * (8 - len(call.words)), place, at]
         return native_address("start"), words
 
     def _wait(self, kernel: Collective, depth: int) -> tuple[int, list[int]]:
-        request = self.requests[depth, kernel.order]
-        test = 0 if self.world.comm is None else self.world.functions.calls["MPI_Test"]
-        at = request.ctypes.data
-        return native_address("finish"), [test, at, at + 8, at + 16, 0, self._named(kernel), self.shared.ctypes.data]
+        words = [0] * runtime.CALL_WORDS
+        words[runtime.NUMBER], words[runtime.LIMITS] = self._named(kernel), self.shared.ctypes.data
+        words[runtime.SLOT], words[runtime.REQUEST] = self.requests[depth, kernel.order]
+        return native_address("finish"), words
 
     def _named(self, kernel: Collective) -> int:
         self.names.append(f"{kernel.operation.name} {kernel.order}")

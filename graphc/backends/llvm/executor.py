@@ -127,6 +127,11 @@ class Row:
         return 4 + sum(row.rows for row in self.inner) if isinstance(self.kernel, SteppedKernel) else 1
 
     @property
+    def collectives(self) -> int:
+        """How many of its rows start or wait for what ranks compute together."""
+        return sum(row.collectives for row in self.inner) + isinstance(self.kernel, CollectiveKernel)
+
+    @property
     def pointers(self) -> int:
         return len(self.call.buffers) + sum(row.pointers for row in self.inner)
 
@@ -186,6 +191,7 @@ class Table:
         self.kept: list[Any] = []  # what the rows refer to
         self.env, self.failed = env, failed
         self.collectives: Collectives | None = None
+        self.count = sum(row.collectives for row in rows)
         self.row = self.pointer = 0
 
     def add(self, row: Row, buffers: Mapping[str, Buffer], places: dict[str, list[int]], depth: int = 0) -> None:
@@ -202,7 +208,7 @@ class Table:
             self._add_steps(row, at, depth)
         elif isinstance(row.kernel, CollectiveKernel):
             if self.collectives is None:
-                self.collectives = Collectives(self.env, self.failed)
+                self.collectives = Collectives(self.env, self.failed, self.count)
             code, words = self.collectives.row(row.kernel.kernel, depth)
             self._put(code, at, self._words(words), row.extent, row.tile, row.tiles)
         else:
@@ -316,6 +322,8 @@ class Context:
         self.job[runtime.TABLE], self.job[runtime.CALLS] = self.table.rows.ctypes.data, len(self.table.rows)
         self.job[runtime.SCRATCH] = scratch
         self.job[runtime.FRAME] = id(self.frame)
+        if self.table.collectives is not None and self.table.collectives.world.comm is not None:
+            self.job[runtime.SHARED] = self.table.collectives.shared.ctypes.data
         self.job[runtime.INPUTS], self.job[runtime.INPUT_COUNT] = self.inputs.address, len(binding.inputs)
         self.job[runtime.OUTPUTS], self.job[runtime.OUTPUT_COUNT] = self.outputs.address, len(binding.outputs)
         self.job[runtime.STATES], self.job[runtime.STATE_COUNT] = self.states.rows.ctypes.data, self.states.count

@@ -57,10 +57,11 @@ WORKER_SCRATCH, WORKER_END = 0, 1
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
 # results, the caller's], the rows of its arguments and results, those of the memories of variables, and the variables whose two
-# memories change places in the end; each with how many there are; and whether a call has failed, so that none follows.
+# memories change places in the end; each with how many there are; whether a call has failed, so that none follows; and the words
+# that its collectives share, or 0.
 TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
-STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED = 9, 10, 11, 12, 13
-JOB_WORDS = 14
+STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED, SHARED = 9, 10, 11, 12, 13, 14
+JOB_WORDS = 15
 
 # Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
 # have stand, a first and a last place for places that its data's address is written to, and its bytes.
@@ -90,11 +91,14 @@ YIELD = 2_000  # how often a waiting thread looks before it yields its processor
 # the last, or to set to 0 there, which words of the call get the first address and the last (-1: none), the number that `ask` is
 # told, the words that all share, where among the pointers the last address stands, and eight words of the call.
 FUNCTION, COPIED, CLEARED, SENT, MADE, NUMBER, LIMITS, LAST_POINTER, WORDS = 0, 1, 2, 3, 4, 5, 6, 7, 8
-# Words of a wait: the C function that tests, the addresses of the request, of the flag and of the status, and as above.
-TEST, REQUEST, FLAG, STATUS = 0, 1, 2, 3
-# Words that all collectives of a call share: nanoseconds until `ask` is called, the function, and which clock to read.
-LIMIT, ASK, CLOCK, NOW = 0, 1, 2, 3
-SHARED_WORDS = 8
+# Behind those, and in the same places among the words of a wait: which place among the shared ones is the request's, and its
+# address. Words of a request: MPI's own, whether it is done, the error that a test gave, and MPI's status.
+SLOT, REQUEST, CALL_WORDS = 16, 17, 18
+FLAG, PROBLEM, STATUS, REQUEST_WORDS = 1, 2, 3, 12
+# Words that all collectives of a call share: where the nanoseconds stand until `ask` is called, that function, which clock to
+# read, two words for the time; whether a thread is testing, the C function that tests (0 where a rank is alone), how many places
+# there are for requests, and these: the address of a request, or 0.
+LIMIT, ASK, CLOCK, NOW, TESTING, TEST, PLACES, REQUESTS = 0, 1, 2, 3, 5, 6, 7, 8
 CLOCK_EVERY = 64  # how often a wait tests between two looks at the clock
 
 memcpy = external("memcpy", int64, int64, int64, int64)
@@ -232,6 +236,7 @@ def place(address: Word, first: Word, last: Word) -> None:
 
 def run_alone(job: Word) -> None:
     counters = read(job, SCRATCH)
+    shared = read(job, SHARED)
     row = read(job, TABLE)
     end = row + read(job, CALLS) * ROW_BYTES
     while row < end:
@@ -241,13 +246,20 @@ def run_alone(job: Word) -> None:
             extent = read(row, EXTENT)
             if read(job, FAILED) != 0:
                 return
-            if extent > 0:
-                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), 0, extent, counters + COUNTERS)
+            step = extent
+            if shared != 0:
+                step = read(row, TILE)
+            for lo in range(0, extent, step):
+                if shared != 0:
+                    poll(shared)
+                hi = minimum(extent, lo + step)
+                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, hi, counters + COUNTERS)
             row = row + ROW_BYTES
 
 
 def walk(job: Word, counters: Word, end: Word) -> None:
     turn = 0
+    shared = read(job, SHARED)
     row = read(job, TABLE)
     last = row + read(job, CALLS) * ROW_BYTES
     while row < last:
@@ -261,7 +273,7 @@ def walk(job: Word, counters: Word, end: Word) -> None:
             row = row + distance
         else:
             if tiles > 0:
-                share(row, turn, tiles, counters + COUNTERS, end)
+                share(row, turn, tiles, counters + COUNTERS, end, shared)
             row = row + ROW_BYTES
 
 
@@ -280,7 +292,7 @@ def jump(row: Word, counters: Word) -> Word:
     return ROW_BYTES
 
 
-def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word) -> None:
+def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word, shared: Word) -> None:
     """Run tiles of a call until none is left, and wait until all are done."""
     extent = read(row, EXTENT)
     tile = read(row, TILE)
@@ -295,6 +307,8 @@ def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word) -> None:
                 lo = iand(claimed, COUNT) * tile
                 if end == BACK:
                     lo = (tiles - 1 - iand(udiv(claimed, BACK), COUNT)) * tile
+                if shared != 0:
+                    poll(shared)
                 run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
                 finished = 0
                 while finished == 0:
@@ -427,18 +441,23 @@ def start(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> Non
         )
         if iand(code, HALF) != 0:
             call_words(sizes[LIMITS][ASK], sizes[NUMBER], 0, iand(code, HALF), 0, 0, 0, 0, 0)
+        else:
+            write(sizes[REQUEST], FLAG, 0)
+            write(sizes[REQUEST], PROBLEM, 0)
+            write(sizes[LIMITS] + 8 * REQUESTS, sizes[SLOT], sizes[REQUEST])
 
 
 def finish(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> None:
     """Wait for the end of a collective: sizes are the words of the wait."""
-    if sizes[TEST] != 0:
-        limits = sizes[LIMITS]
+    limits = sizes[LIMITS]
+    if limits[TEST] != 0:
+        request = sizes[REQUEST]
+        write(limits + 8 * REQUESTS, sizes[SLOT], 0)
         begun = clock(limits)
         asked = begun
         tests = 0
-        write(sizes[FLAG], 0, 0)
-        while iand(read(sizes[FLAG], 0), HALF) == 0:
-            code = iand(call_words(sizes[TEST], sizes[REQUEST], sizes[FLAG], sizes[STATUS], 0, 0, 0, 0, 0), HALF)
+        while iand(read(request, FLAG), HALF) == 0:
+            code = test(limits, request)
             if code != 0:
                 call_words(limits[ASK], sizes[NUMBER], 0, code, 0, 0, 0, 0, 0)
                 return
@@ -447,10 +466,30 @@ def finish(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> No
                 tests = 0
                 sched_yield()
                 now = clock(limits)
-                if now - asked > limits[LIMIT]:
+                if now - asked > limits[LIMIT][0]:
                     asked = now
                     if call_words(limits[ASK], sizes[NUMBER], now - begun, 0, 0, 0, 0, 0, 0) != 0:
                         return
+
+
+def poll(shared: Word) -> None:
+    """Let MPI go on with what is started: it does so only while it is called."""
+    if compare_exchange(shared, TESTING, 0, 1) == 0:
+        tested = 0
+        for i in range(shared[PLACES]):
+            request = read(shared + 8 * REQUESTS, i)
+            if request != 0 and tested == 0 and iand(read(request, FLAG), HALF) == 0:
+                test(shared, request)
+                tested = 1
+        write(shared, TESTING, 0)
+
+
+def test(shared: Word, request: Word) -> Word:
+    """Ask MPI whether a request is done, which its flag says then. What gives an error is asked no more: that is its problem."""
+    if read(request, PROBLEM) == 0:
+        code = call_words(shared[TEST], request, request + 8 * FLAG, request + 8 * STATUS, 0, 0, 0, 0, 0)
+        write(request, PROBLEM, iand(code, HALF))
+    return read(request, PROBLEM)
 
 
 def clock(limits: Word) -> Word:

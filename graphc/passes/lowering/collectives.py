@@ -3,7 +3,7 @@
     %1 = all_reduce(%0, order=7, ranks=2)    =>    %1 = start all_reduce(%0); %1 = wait all_reduce(%0, %1)
 
 Numbers count the collectives of a program, in the order of their starts. Where the value of a collective is its operand's own,
-the wait stands at the end of the program: what is sent need not have arrived before others are received.
+that is a copy, which the exchange reads: nobody has to wait before others go on. `overlap_collectives` takes the two apart.
 """
 
 from __future__ import annotations
@@ -40,18 +40,13 @@ def lower_collective(plan: Plan, cluster: Cluster, names: Mapping[Node, str]) ->
 
 
 def numbered(calls: Sequence[Call]) -> list[Call]:
-    """The calls with their collectives numbered, and with waits for what passes its operand on at the end."""
+    """The calls with their collectives numbered from 0."""
     found: list[Call] = []
-    late: list[Call] = []
     started = -1
     for call in calls:
-        kernel = call.kernel
-        if isinstance(kernel, Start):
-            started += not kernel.waits
-            call = replace(call, kernel=replace(kernel, attrs=tuple(sorted({**dict(kernel.attrs), "order": started}.items()))))
-            lowering = kernel.operation.lowering
-            if kernel.waits and isinstance(lowering, Collective) and lowering.passes_on:
-                late.append(call)
-                continue
+        if isinstance(call.kernel, Start):
+            started += not call.kernel.waits
+            attrs = {**dict(call.kernel.attrs), "order": started}
+            call = replace(call, kernel=replace(call.kernel, attrs=tuple(sorted(attrs.items()))))
         found.append(call)
-    return [*found, *late]
+    return found
