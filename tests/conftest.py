@@ -148,6 +148,13 @@ def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def other_targets(own_backends_only: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of this fixture compile for other processors: by LLVM, whatever GRAPHC_BACKEND says, since Numba cannot."""
+    monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
+    monkeypatch.setattr("graphc.backends._REGISTERED", {})
+
+
+@pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own, and graphc's passes as they are: those that check themselves have no version."""
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "kept"))

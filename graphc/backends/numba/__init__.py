@@ -22,8 +22,10 @@ def build(program: Program, variables: Mapping[str, Storage], kept: Codes | None
 
 
 def cannot_run(target: Target) -> str:
-    """Why what is made for a target cannot run; empty if it can."""
-    return "" if target == host() else "Numba compiles for this machine alone"
+    """Why what is made for a target cannot run; empty if it can: Numba takes other caches, say, but no other processor."""
+    here = host()
+    is_here = (target.architecture, target.cpu, target.features) == (here.architecture, here.cpu, here.features)
+    return "" if is_here else "Numba compiles for this machine alone"
 
 
 __all__ = ["build", "cannot_run"]

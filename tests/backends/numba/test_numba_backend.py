@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from graphc.backends import load_backend
 from graphc.backends.llvm import compile
 from graphc.backends.llvm.host import host
 from graphc.backends.numba.compile import NumbaText
+from graphc.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("this_machine")
 ROOT = str(Path(gx.__file__).parent.parent)
@@ -118,3 +120,12 @@ def test_what_it_keeps_is_not_what_llvm_keeps():
     assert NumbaText(*text).key != compile.Text(*text).key
     assert NumbaText(*text).key == NumbaText(*text).key
     assert load_backend("numba").native and load_backend("numba").name == "numba"
+
+
+def test_it_compiles_for_this_processor_alone_whatever_its_caches():
+    x = gx.placeholder("x", ("n",))
+    small = replace(host(), name="small", caches=(1 << 14, 1 << 16, 1 << 20))
+    f = gx.compile([x], gx.sum(x * x), backend="numba", target=small)
+    assert f.target == small and f([1, 2]) == 5
+    with pytest.raises(InputError, match="what is made for x86-64-v1 here: Numba compiles for this machine alone"):
+        gx.compile([x], gx.sum(x * x), backend="numba", target="x86-64-v1")
