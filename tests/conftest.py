@@ -148,8 +148,11 @@ def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def other_targets(own_backends_only: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests of this fixture compile for other processors: by LLVM, whatever GRAPHC_BACKEND says, since Numba cannot."""
+def llvm_itself(own_backends_only: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tests of this fixture "llvm" is LLVM, whatever GRAPHC_BACKEND says.
+
+    They compile for other processors, which Numba cannot, or compare the two.
+    """
     monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
     monkeypatch.setattr("graphc.backends._REGISTERED", {})
 

@@ -44,7 +44,7 @@ def in_node(folder: Path, name: str, text: str) -> Any:
 # --- bits ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @needs_node
 @pytest.mark.filterwarnings("ignore::graphc.errors.GraphWarning")
 @pytest.mark.parametrize("index", [3, 6])
@@ -52,7 +52,7 @@ def test_random_graphs_have_the_bits_of_native_code(index: int, tmp_path: Path) 
     assert export_built.check(build(7, index), tmp_path, "wasm") is None
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @needs_node
 def test_a_training_step_learns_with_the_same_bits(tmp_path: Path) -> None:
     step = training_step("rows")
@@ -68,7 +68,7 @@ def test_a_training_step_learns_with_the_same_bits(tmp_path: Path) -> None:
     assert all(same_bits(state[name], v.value) for name, v in f.variables.items())
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @needs_node
 def test_loops_choices_and_random_numbers(tmp_path: Path) -> None:
     x, n = gx.placeholder("x", (6,), "float32"), gx.placeholder("n", (), "int64")
@@ -185,7 +185,7 @@ console.log(JSON.stringify([call(4, 2) ?? null, call(2, 2), call(1000, 1000), ca
     assert found == [None, "BAD_SIZE", "BAD_SIZE", None]
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @needs_zig
 def test_in_wasmtime(tmp_path: Path) -> None:
     wasmtime = pytest.importorskip("wasmtime")

@@ -101,7 +101,7 @@ def test_statement_by_statement_nothing_is_read_that_was_not_written() -> None:
     np.testing.assert_allclose(gx.compile(inputs, y, backend="program")(*values), gx.compile(inputs, y)(*values), 1e-5, 1e-5)
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", ["x86-64-v1", "x86-64-v3", "generic"])
 def test_other_targets(target: str) -> None:
     inputs, values = _inputs(200), _draw(200)

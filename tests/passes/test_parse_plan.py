@@ -82,7 +82,7 @@ def test_explain_reads_it() -> None:
     assert [len(b.rules) for b in other] == [2, 2]
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 def test_the_target_stands_in_the_text() -> None:
     graph = gx.compile([X], gx.exp(X @ gx.ones((64, 64), "float32")), target="x86-64-v2").graph
     plan = plan_kernels(graph, gx.ir.target.TARGETS["x86-64-v2"])

@@ -274,7 +274,7 @@ def test_other_machines(triple: str, target: Target, itemsize: int) -> None:
 INTEGERS = [name for name in ("host", "x86-64-v2", "x86-64-v4", "generic") if not cannot_run(find_target(name))]
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", INTEGERS)
 def test_integers_of_8_bits_are_exact_on_every_target(target: str) -> None:
     """The extremes of both types, one size for all symbols, on every edge of tiles, panels, groups of k and runs."""
@@ -289,7 +289,7 @@ def test_integers_of_8_bits_are_exact_on_every_target(target: str) -> None:
             np.testing.assert_array_equal(step(a, b), want, err_msg=f"{left} {right} {m} {k} {n}")
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 def test_integers_of_8_bits_that_are_computed_where_they_are_read() -> None:
     """Operands that are windows of an image, transposed, or chosen; results that are made smaller at once, and stored turned."""
     rng = np.random.default_rng(1)
@@ -307,7 +307,7 @@ def test_integers_of_8_bits_that_are_computed_where_they_are_read() -> None:
             np.testing.assert_array_equal(got, exact_value, err_msg=target)
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 def test_one_instruction_multiplies_four_integers_where_the_target_has_it() -> None:
     x, y = gx.placeholder("x", (64, 64), "uint8"), gx.placeholder("y", (64, 64), "int8")
     for dot8, name in ((True, "strip_bytes"), (False, "strip_shorts")):

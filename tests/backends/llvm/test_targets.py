@@ -42,7 +42,7 @@ def results(f: gx.Compiled, given: list[np.ndarray]) -> list[np.ndarray]:
     return [*(made if isinstance(made, list) else [made]), *(v.value for v in f.graph.variables)]
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", NAMES)
 def test_the_golden_programs(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They compute what they do for this machine, and read back as what they are."""
@@ -57,7 +57,7 @@ def test_the_golden_programs(target: str, monkeypatch: pytest.MonkeyPatch) -> No
             np.testing.assert_allclose(got, want, 2e-5, 1e-6, err_msg=name)
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", NAMES)
 def test_products(target: str) -> None:
     """Every height of a tile and every kind of last column; numbers so small that sums are exact, rounded once or twice."""
@@ -76,7 +76,7 @@ def test_products(target: str) -> None:
         np.testing.assert_array_equal(turned, (a @ b).T)
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", NAMES)
 def test_all_but_products_has_the_bits_of_every_target(target: str) -> None:
     """Functions are made of fma, which is rounded once whether or not it is one instruction; sums have an order of their own."""
@@ -89,7 +89,7 @@ def test_all_but_products_has_the_bits_of_every_target(target: str) -> None:
         assert got.tobytes() == want.tobytes()
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("target", NAMES)
 def test_float16_has_the_same_bits_with_and_without_instructions_for_it(target: str) -> None:
     """All float16; floats about every boundary of theirs, ties among them."""
@@ -108,7 +108,7 @@ def test_float16_has_the_same_bits_with_and_without_instructions_for_it(target: 
         assert got[~nan].tobytes() == want[~nan].tobytes()
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize(("target", "registers"), LLVM_TARGETS.items())
 def test_code_has_the_vectors_of_its_target_and_no_wider_ones(target: str, registers: str) -> None:
     if cannot_run(TARGETS[target]):
@@ -142,7 +142,7 @@ def test_what_follows_from_a_target() -> None:
     assert outer_tiles(128, 200, 4096, (), v4.panel)[1] % v4.panel == 0
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 def test_programs_in_programs_have_their_target() -> None:
     x = gx.placeholder("x", (3, 4))
     _, y = gx.scan(lambda c, x: (c + gx.sum(gx.linalg.eigvalsh(gx.outer(x, x))), c), gx.zeros((), "float32"), x)
@@ -167,7 +167,7 @@ def test_keys_of_the_cache_differ_between_targets() -> None:
     assert len(keys) == len(TARGETS) + 1
 
 
-@pytest.mark.usefixtures("other_targets")
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize(
     ("target", "environment", "message"),
     [

@@ -18,7 +18,7 @@ from graphc.backends.llvm.host import host
 from graphc.backends.numba.compile import NumbaText
 from graphc.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("this_machine")
+pytestmark = pytest.mark.usefixtures("this_machine", "llvm_itself")
 ROOT = str(Path(gx.__file__).parent.parent)
 PRODUCT = """
 import sys, numpy as np, graphc as gx
