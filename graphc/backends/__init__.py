@@ -60,9 +60,10 @@ def load_backend(name: str) -> Backend:
         from graphc.backends import numba
 
         return Backend(name, True, numba.build, numba.cannot_run, keeps=True)
+    known = dict.fromkeys((*_OWN, *_REGISTERED))
     raise InputError(
-        f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in (*_OWN, *_REGISTERED))
-    )
+        f"there is no backend {name!r}", where=caller(), hint="use " + " or ".join(f'"{n}"' for n in known)
+    )  # fmt: skip
 
 
 _OWN = ("llvm", "numba", "interpreter", "program")
