@@ -151,7 +151,8 @@ def this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def llvm_itself(own_backends_only: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """In tests of this fixture "llvm" is LLVM, whatever GRAPHC_BACKEND says.
 
-    They compile for other processors, which Numba cannot, or compare the two.
+    They compile for other processors, which Numba cannot, compare the two, or look for instructions that LLVM's own order of
+    passes comes to and Numba's does not.
     """
     monkeypatch.delenv("GRAPHC_BACKEND", raising=False)
     monkeypatch.setattr("graphc.backends._REGISTERED", {})

@@ -110,6 +110,7 @@ def test_no_reduction_of_floats_is_left_in_a_long_loop():
         assert joined <= filled
 
 
+@pytest.mark.usefixtures("llvm_itself")
 def test_lanes_become_vectors_and_stay_in_registers():
     """As many instructions on vectors in the loop as the processor needs, and no access to the lanes' memory between."""
     x = gx.placeholder("x", ("b", 512))
@@ -120,6 +121,7 @@ def test_lanes_become_vectors_and_stay_in_registers():
     assert all("store" not in text for text in inner), inner
 
 
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.parametrize("length", [31, 127])
 def test_elements_left_over_stay_in_registers(length: int) -> None:
     x = gx.placeholder("x", ("b", length))
@@ -127,6 +129,7 @@ def test_elements_left_over_stay_in_registers(length: int) -> None:
     assert "own_" in kernel.source and "alloca" not in kernel.llvm
 
 
+@pytest.mark.usefixtures("llvm_itself")
 @pytest.mark.skipif(not find_target(None).masks, reason="the target has no loads of some lanes")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("length", ["n", 31, 525])
