@@ -288,7 +288,7 @@ def test_formulas_are_straight_code_of_vectors(name, dtype, monkeypatch):
     args = [gx.placeholder(n, ("vector_code",), dtype) for n in "ab"[: 1 + (name not in ulp.UNARY)]]
     (kernel,) = gx.compile(args, getattr(gx, name)(*args), target=HOST).kernels
     text = kernel.llvm
-    called = set(re.findall(r"call .*?@([\w.]+)\(", text))
+    called = set(re.findall(r"call .*?@([\w.]+)\(", text)) - set(re.findall(r"define .*?@([\w.]+)\(", text))
     assert "frem" not in text and not [c for c in called if not c.startswith("llvm.")], name
     assert re.search(r"fmul <\d+ x (float|double)>|@llvm.fma.v\d+f(32|64)\(", text), name
 
