@@ -1,0 +1,206 @@
+"""The constants of benchmarks/scale.py, measured on this machine: messages, sums, TCP, and the kernels of the networks.
+
+`mpiexec -n N python benchmarks/scale_constants.py` is what ranks run: messages between the first two, and sums over all.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+Figures = dict[str, Any]
+SIZES = (8, 512, 4096, 32768, 262144, 1 << 20, 1 << 22, 1 << 24)  # bytes of messages
+SUMS = (4096, 262144, 1 << 20, 1 << 22, 1 << 24)  # bytes of all_reduce
+IMAGES = 64
+
+
+def timed(call: Callable[[], object], count: int, turns: int = 5) -> float:
+    """The median over turns of the seconds of a call."""
+    call()
+    found = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        found.append((time.perf_counter() - start) / count)
+    return median(found)
+
+
+# --- ranks ---------------------------------------------------------------------------------------------------------------
+
+
+def rank() -> None:
+    """What a rank does: ping-pong of ranks 0 and 1, then sums of all; rank 0 prints the seconds as JSON."""
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    messages: list[tuple[int, float]] = []
+    for size in SIZES if comm.size == 2 else ():
+        x = np.zeros(size, np.uint8)
+        y = np.zeros(size, np.uint8)
+        other = 1 - comm.rank
+
+        def there_and_back(x: Any = x, y: Any = y, other: int = other) -> None:
+            if comm.rank == 0:
+                comm.Send(x, other)
+                comm.Recv(y, other)
+            else:
+                comm.Recv(y, other)
+                comm.Send(x, other)
+
+        messages.append((size, timed(there_and_back, max(5, min(500, (1 << 23) // size))) / 2))
+    sums: list[tuple[int, float]] = []
+    for size in SUMS:
+        a, b = np.zeros(size // 4, np.float32), np.zeros(size // 4, np.float32)
+        count = max(3, min(200, (1 << 23) // size))
+        sums.append((size, timed(lambda a=a, b=b: comm.Allreduce(a, b), count)))  # type: ignore[misc]
+    if comm.rank == 0:
+        print(json.dumps({"messages": messages, "sums": sums}))
+
+
+def between_ranks() -> Figures:
+    """alpha and beta of messages in shared memory, and the seconds of sums of 2 and 4 ranks."""
+    found: Figures = {}
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    for n in (2, 4):
+        command = [str(mpiexec), "-n", str(n), sys.executable, __file__]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+        got = json.loads(said.splitlines()[-1])
+        found[f"sums_{n}"] = got["sums"]
+        if n == 2:
+            found["messages"] = got["messages"]
+            found["alpha"], found["beta"] = fit(got["messages"])
+    return found
+
+
+def fit(messages: list[tuple[int, float]]) -> tuple[float, float]:
+    """alpha and beta of the least relative squares."""
+    sizes, seconds = np.array(messages, float).T
+    rows = np.stack([1 / seconds, sizes / seconds], axis=1)
+    (alpha, beta), *_ = np.linalg.lstsq(rows, np.ones(len(seconds)), rcond=None)
+    return float(alpha), float(beta)
+
+
+def sum_of_a_byte() -> float:
+    """gamma: seconds of a byte of x in x += y."""
+    x, y = np.zeros(1 << 21, np.float32), np.zeros(1 << 21, np.float32)
+    return timed(lambda: np.add(x, y, out=x), 20) / x.nbytes
+
+
+def tcp_work(total: int = 1 << 30) -> float:
+    """Seconds of a processor for a byte that goes out and one that comes in by TCP: both ends of a connection of this machine."""
+    server = socket.create_server(("127.0.0.1", 0))
+    pid = os.fork()
+    if pid == 0:
+        out = socket.create_connection(server.getsockname())
+        block = memoryview(bytes(1 << 18))
+        for _ in range(total // len(block)):
+            out.sendall(block)
+        out.close()
+        os._exit(0)
+    there, _ = server.accept()
+    room = bytearray(1 << 18)
+    before = time.process_time()
+    while there.recv_into(room):
+        pass
+    receiving = time.process_time() - before
+    _, _, usage = os.wait4(pid, 0)
+    return (receiving + usage.ru_utime + usage.ru_stime) / total
+
+
+# --- kernels -----------------------------------------------------------------------------------------------------------
+
+
+def cnn() -> tuple[list[Figures], float]:
+    """Each layer's bytes and seconds, forward and backward, of an image; and the operations a second of all."""
+    import graphc as gx
+
+    rng = np.random.default_rng(0)
+    sizes = ((3, 32), (32, 64), (64, 128))
+    w = [gx.variable(rng.standard_normal((3, 3, i, o)).astype("float32") * 0.1, name=f"w{n}") for n, (i, o) in enumerate(sizes)]
+    head = gx.variable(np.zeros((128, 10), "float32"), name="head")
+    x, t = gx.placeholder("x", ("batch", 32, 32, 3), "float32"), gx.placeholder("t", ("batch",), "int64")
+    first = _line() + 1
+    h = gx.nn.relu(gx.nn.conv(x, w[0], layout="NHWC", padding="same"))
+    h = gx.nn.relu(gx.nn.conv(h, w[1], layout="NHWC", padding="same", stride=2))
+    h = gx.nn.relu(gx.nn.conv(h, w[2], layout="NHWC", padding="same", stride=2))
+    scores = gx.nn.global_avg_pool(h, layout="NHWC") @ head
+    loss = gx.nn.cross_entropy(scores, t)
+    variables = [*w, head]
+    gradients = gx.grad(loss, variables)
+    step = gx.compile([x, t], loss, updates={v: v - 0.01 * g for v, g in zip(variables, gradients, strict=True)}, progress=False)
+    given = (rng.standard_normal((IMAGES, 32, 32, 3)).astype("float32"), rng.integers(0, 10, IMAGES))
+    whole = timed(lambda: step(*given), 5)
+    rows = [r for r in step.profile(*given).rows if r.where is not None]
+    middle = next(i for i, r in enumerate(rows) if r.where is not None and r.where.line >= first + 4)  # the loss
+    layers = [{"name": name, "bytes": 4 * v.value.size, "forward": 0.0, "backward": 0.0}
+              for name, v in zip(("conv 32", "conv 64", "conv 128", "head"), variables, strict=True)]  # fmt: skip
+    for i, row in enumerate(rows):
+        assert row.where is not None
+        layer = layers[min(max(row.where.line - first, 0), 3)]
+        layer["forward" if i < middle else "backward"] += row.seconds  # type: ignore[operator]
+    scale = whole / sum(r.seconds for r in rows) / IMAGES  # kernels timed alone, and the whole step, differ a little
+    for layer in layers:
+        layer["forward"] *= scale  # type: ignore[operator]
+        layer["backward"] *= scale  # type: ignore[operator]
+    return layers, sum(r.flops for r in rows) / whole
+
+
+def _line() -> int:
+    frame = inspect.currentframe()
+    assert frame is not None and frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+def gpt(shape: dict[str, int]) -> tuple[Figures, Figures]:
+    """Seconds of a block, and of what is before and after all blocks, forward and backward, for one sequence: from models of one
+    block and of two."""
+    import graphc as gx
+    from benchmarks.workloads import gpt as workload
+
+    found: list[Figures] = []
+    for layers in (1, 2):
+        s = workload.Shape(**{**shape, "layers": layers})
+        v = {name: gx.variable(a, name=name) for name, a in workload.parameters(s).items()}
+        tokens = gx.placeholder("tokens", (1, s.time), "int64")
+        targets = gx.placeholder("targets", (1, s.time), "int64")
+        loss = gx.nn.cross_entropy(workload.logits(s, v, tokens), targets)
+        gradients = gx.grad(loss, list(v.values()))
+        both = gx.compile([tokens, targets], [loss, *gradients], progress=False)
+        forward = gx.compile([tokens, targets], loss, progress=False)
+        given = np.random.default_rng(0).integers(0, s.vocabulary, (2, 1, s.time))
+        a, b = timed(lambda f=forward, g=given: f(*g), 1), timed(lambda f=both, g=given: f(*g), 1)  # type: ignore[misc]
+        found.append({"forward": a, "backward": b - a})
+    block = {key: found[1][key] - found[0][key] for key in found[0]}
+    return block, {key: found[0][key] - block[key] for key in block}
+
+
+def measure(shape: dict[str, int]) -> Figures:
+    """All of them, as benchmarks/scale.py wants them."""
+    from benchmarks.peers import cpu
+
+    peers = json.loads((ROOT / "docs" / "peers.json").read_text(encoding="utf-8"))["machine"]
+    figures: Figures = {"cpu": cpu(), "cores": os.cpu_count(), "bytes_per_s": peers["bytes_per_s"]}
+    figures |= between_ranks()
+    figures |= {"gamma": sum_of_a_byte(), "tcp_work": tcp_work()}
+    figures["cnn"], figures["cnn_flops_per_s"] = cnn()
+    figures["gpt_block"], figures["gpt_ends"] = gpt(shape)
+    return figures
+
+
+if __name__ == "__main__":
+    rank()
