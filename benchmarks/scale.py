@@ -1,13 +1,13 @@
-"""How training grows with ranks, by a simulation: python benchmarks/scale.py [--measure] [--json docs/scale.json] [--plot docs/scale]
+"""How training grows with ranks, by a simulation: python benchmarks/scale.py [--measure] [--json FILE] [--plot NAME]
 
     --measure    measure the constants of this machine anew, and put them into the JSON file: messages between ranks in shared
                  memory, sums, TCP, kernels of the networks (needs the extra `mpi`; two minutes)
-    --json       the file of constants and of real runs; docs/generate.py makes the tables of docs/scale.md from it
-    --plot       draw efficiency and a step's timeline into PLOT.png and PLOT-timeline.png
+    --json       the file of constants and of real runs; docs/generate.py makes the tables of docs/scale.md from docs/scale.json
+    --plot       draw efficiency and a step's timeline into NAME.png and NAME-timeline.png
 
-A message of m bytes takes alpha + m beta (Hockney, "The communication challenge for MPP", Parallel Computing 20, 1994). A collective
-is messages in rounds, as Thakur, Rabenseifner and Gropp give them ("Optimization of collective communication operations in MPICH",
-IJHPCA 19, 2005): of n ranks, with M bytes on each, and gamma seconds for the sum of a byte,
+A message of m bytes takes alpha + m beta (Hockney, "The communication challenge for MPP", Parallel Computing 20, 1994). A
+collective is messages in rounds, as Thakur, Rabenseifner and Gropp give them ("Optimization of collective communication
+operations in MPICH", IJHPCA 19, 2005): of n ranks, with M bytes on each, and gamma seconds for the sum of a byte,
 
     reduce_scatter, ring      (n - 1) alpha + (n - 1)/n M (beta + gamma)
     reduce_scatter, tree      log2(n) alpha + (n - 1)/n M (beta + gamma)     recursive halving
@@ -16,9 +16,9 @@ IJHPCA 19, 2005): of n ranks, with M bytes on each, and gamma seconds for the su
     all_gather, tree          log2(n) alpha + (n - 1)/n M beta               recursive doubling
 
 A step is kernels, one after another, and the network, one bucket of gradients after another. What a rank's processors do for the
-network (copies of TCP; all of it in shared memory) they do not do for kernels. MPI goes on only when it is called, between kernels:
-a round that is done is seen at the next of them. All ranks wait for the slowest: the largest of n times that spread by sigma is
-about sigma sqrt(2 ln n) above their mean.
+network (copies of TCP; all of it in shared memory) they do not do for kernels. MPI goes on only when it is called, between
+kernels: a round that is done is seen at the next of them. All ranks wait for the slowest: the largest of n times that spread by
+sigma is about sigma sqrt(2 ln n) above their mean.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Link:
-    """What lies between ranks: seconds of a message, seconds of a byte, and seconds of a processor for a byte sent and received."""
+    """What lies between ranks: seconds of a message, of a byte, and of a processor for a byte that is sent and one that comes."""
 
     name: str
     alpha: float
@@ -132,13 +132,13 @@ def all_reduce(n: int, size: float, link: Link, gamma: float, way: str = "tree")
 
 
 def step(
-    network: Network, samples: float, n: int, link: Link, host: Host, gamma: float, *, exact: bool = False, bucket: float = BUCKET,
-    polled: bool = True, spread: float = SPREAD,
+    network: Network, samples: float, n: int, link: Link, host: Host, gamma: float, *, exact: bool = False,
+    bucket: float = BUCKET, polled: bool = True, spread: float = SPREAD,
 ) -> tuple[float, list[Span]]:  # fmt: skip
     """Seconds of a step with so many samples on each of n ranks, and what it consists of.
 
-    exact: sums in a fixed order, whose exchange begins when the whole gradient is there. polled: MPI goes on between kernels alone;
-    without, a thread of MPI's own sees to it.
+    exact: sums in a fixed order, whose exchange begins when the whole gradient is there. polled: MPI goes on between kernels
+    alone; without, a thread of MPI's own sees to it.
     """
     spans: list[Span] = []
     works = [(f"forward {x.name}", x.forward * samples / host.times, 0.0) for x in network.layers]
@@ -303,7 +303,8 @@ def constants(figures: Figures) -> str:
     rows.append(["a processor for TCP", f"{1e9 * m['tcp_work']:.2f} ns a byte", "a connection of this machine, both ends"])
     for network in networks(m).values():
         one = [sum(getattr(x, way) for x in network.layers) for way in ("forward", "backward")]
-        rows.append([f"{network.name}: forward and backward", f"{1e3 * one[0]:.3g} + {1e3 * one[1]:.3g} ms", f"of {network.sample}, one"])
+        took = f"{1e3 * one[0]:.3g} + {1e3 * one[1]:.3g} ms"
+        rows.append([f"{network.name}: forward, backward", took, f"one of the {network.sample}"])
     sources = "\n".join(f"- {link.name}: {link.source}" for link in links(m).values())
     return f"{m['cpu']}, {m['cores']} processors. Measured {figures['date']}.\n\n{table(rows)}\n\n{sources}"
 
@@ -329,9 +330,7 @@ def strong(figures: Figures) -> str:
     return _efficiencies(figures, strong=True)
 
 
-WAYS: dict[str, dict[str, Any]] = {
-    "overlapped": {}, "the same, MPI by a thread": {"polled": False}, "the same bits": {"exact": True},
-}  # fmt: skip
+WAYS: dict[str, dict[str, Any]] = {"overlapped": {}, "the same bits": {"exact": True}}
 
 
 def _efficiencies(figures: Figures, strong: bool) -> str:
@@ -341,7 +340,8 @@ def _efficiencies(figures: Figures, strong: bool) -> str:
         samples = f"{network.strong:,} {network.sample} in all" if strong else f"{network.weak} {network.sample}"
         for host in hosts(m).values():
             for link in links(m).values():
-                found = [efficiency(network, n, link, host, m["gamma"], strong, **how) for how in WAYS.values() for n in (64, 1024)]
+                ways = [(n, how) for how in WAYS.values() for n in (64, 1024)]
+                found = [efficiency(network, n, link, host, m["gamma"], strong, **how) for n, how in ways]
                 rows.append([f"{network.name}; {samples}", host.name, link.name, *map(percent, found)])
     return table(rows)
 
@@ -383,7 +383,7 @@ BLOCKS: dict[str, Callable[[Figures], str]] = {
 
 # --- pictures ----------------------------------------------------------------------------------------------------------
 
-_COLORS = ("#2b6cb0", "#c05621", "#2f855a")
+_COLORS = ("#2b6cb0", "#c05621")
 
 
 def plot(figures: Figures, path: Path) -> None:
@@ -436,7 +436,7 @@ def plot_timeline(figures: Figures, path: Path) -> None:
         for span in spans:
             kind = "network" if span.lane == "network" else span.name.split()[0]
             y = 0 if span.lane == "network" else 1
-            axes.barh(y, span.stop - span.start, left=span.start, height=0.7, color=colors[kind], edgecolor="white", linewidth=0.8)
+            axes.barh(y, span.stop - span.start, left=span.start, height=0.7, color=colors[kind], edgecolor="white")
         axes.axvline(total, color="black", linewidth=1)
         axes.annotate(f"{total:.2f} s, with the slowest of 64", (total, 1.45), ha="right", fontsize=8, xytext=(-4, 0),
                       textcoords="offset points")  # fmt: skip
@@ -444,7 +444,8 @@ def plot_timeline(figures: Figures, path: Path) -> None:
         axes.set(ylim=(-0.5, 1.75))
         axes.set_title(title, fontsize=10, loc="left")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[1].set_xlabel(f"seconds of a step: {network.name}, {network.weak} {network.sample} on each of 64 ranks, 10 Gbit/s, {host.name}")
+    given = f"{network.weak} {network.sample} on each of 64 ranks of {host.name}, 10 Gbit/s"
+    panels[1].set_xlabel(f"seconds of a step: {network.name}, {given}")
     from matplotlib.patches import Patch
 
     names = {"forward": "forward", "backward": "backward, a layer each", "network": "buckets of gradients", "update": "update"}

@@ -170,15 +170,15 @@ def gpt(shape: dict[str, int]) -> tuple[Figures, Figures]:
     """Seconds of a block, and of what is before and after all blocks, forward and backward, for one sequence: from models of one
     block and of two."""
     import graphc as gx
-    from benchmarks.workloads import gpt as workload
+    from benchmarks.workloads.gpt import Shape, logits, parameters
 
     found: list[Figures] = []
     for layers in (1, 2):
-        s = workload.Shape(**{**shape, "layers": layers})
-        v = {name: gx.variable(a, name=name) for name, a in workload.parameters(s).items()}
+        s = Shape(**{**shape, "layers": layers})
+        v = {name: gx.variable(a, name=name) for name, a in parameters(s).items()}
         tokens = gx.placeholder("tokens", (1, s.time), "int64")
         targets = gx.placeholder("targets", (1, s.time), "int64")
-        loss = gx.nn.cross_entropy(workload.logits(s, v, tokens), targets)
+        loss = gx.nn.cross_entropy(logits(s, v, tokens), targets)
         gradients = gx.grad(loss, list(v.values()))
         both = gx.compile([tokens, targets], [loss, *gradients], progress=False)
         forward = gx.compile([tokens, targets], loss, progress=False)

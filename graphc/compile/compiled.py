@@ -6,6 +6,7 @@ import copy
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
@@ -16,6 +17,7 @@ from graphc import passes as all_passes
 from graphc.backends import Backend, Executable, load_backend
 from graphc.compile import kept
 from graphc.compile.arguments import Arguments
+from graphc.compile.comparing import compare
 from graphc.compile.outputs import check_places, form_of, places_of, places_of_list
 from graphc.errors import GraphError, InputError, Where, caller
 from graphc.ir.graph import Graph, Node, collector_at_rest, rebuild
@@ -24,6 +26,7 @@ from graphc.ir.program import Program
 from graphc.ir.signature import Signature, signature_of
 from graphc.ir.state import STATE
 from graphc.ir.target import HOST, Target, find_target
+from graphc.ir.world import joined
 from graphc.ops import Variable, constant
 from graphc.ops.tensor import Tensor
 from graphc.passes.fusion.plan import Plan
@@ -122,6 +125,13 @@ class Compiled:
             return None
 
     def _build(self, chosen: Backend, told: Progress, only_kept: bool) -> None:
+        here = joined()
+        with here.busy(f"compiling {self._given.name}") if here is not None else nullcontext():
+            self._build_alone(chosen, told, only_kept)
+        if here is not None and isinstance(self._given, Graph) and self._given.ordered:
+            compare(self._given, here)
+
+    def _build_alone(self, chosen: Backend, told: Progress, only_kept: bool) -> None:
         target, name = self.target, self._given.name
         key, known = self._look_up(target) if chosen.keeps and target else (None, None)
         if only_kept and not known:

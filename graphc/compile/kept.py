@@ -46,6 +46,14 @@ def key_of(declared: Graph, passes: Sequence[Any], lowering: Sequence[Any], targ
     return _key(lambda: _lines(declared), passes, lowering, target, backend)
 
 
+def lines_of(declared: Graph) -> list[str] | None:
+    """All of a graph that passes see, as text; None where something in it has none."""
+    try:
+        return list(_lines(declared))
+    except NoData:
+        return None
+
+
 def key_of_digest(digest: str, passes: Sequence[Any], lowering: Sequence[Any], target: Target, backend: str) -> str | None:
     """Another key of the program of a declared graph, by a digest of all that the graph is made from."""
     return _key(lambda: [digest], passes, lowering, target, backend)
@@ -248,4 +256,4 @@ def _attr(value: Any, order: Mapping[int, int]) -> str:
     raise NoData(f"{type(value).__name__} is no text")
 
 
-__all__ = ["also", "find", "find_other", "keep", "key_of", "key_of_digest", "note", "noted", "versions"]
+__all__ = ["also", "find", "find_other", "keep", "key_of", "key_of_digest", "lines_of", "note", "noted", "versions"]

@@ -4,6 +4,7 @@
     ranks.py         rank, size, init
     blocks.py        sums over blocks of a batch, in one order whoever has which
     gradients.py     the gradient of a batch, block after block
+    watching.py      a watch over every world that a process enters
     watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
     guard.py         the process beside each rank that speaks with the others
 

@@ -10,10 +10,12 @@ until time is up: an exit with a code that is not 0 would otherwise have the oth
 
 Messages are lines of JSON. Rank to guard, and guard to hub with "rank" added:
 
-    {"state": "running" | "waiting" | "busy" | "finishing", "what": text}
+    {"state": "running" | "busy" | "finishing", "what": text}
+    {"state": "waiting", "what": text, "seconds": so far}    said again and again, until the wait is over
     {"raised": text}                an exception that nobody caught
     {"told": true}                  the rank has printed its error
-    {"agree": text, "digest": hex, "lines": [...]}      all ranks must say the same
+    {"agree": text, "digest": hex}  all ranks must say the same, or ""
+    {"lines": [...]}                the answer to {"show": text}: what the digest is of
     {"here": text}                  the answer to {"where": true}: the line at which the rank is
     {"gone": text}                  guard to hub alone: the process is no more, and how it ended
 
@@ -23,7 +25,7 @@ Hub to guards, and guard to rank:
     {"agreed": text}                         all have said the same
     {"end": true}                            all are finishing: no one is waited for
     {"over": true}                           all have told their error, or are gone
-    {"where": true}                          a question
+    {"where": true}, {"show": text}          questions
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ LOST = 5.0  # seconds without a word, heartbeats included, after which a guard i
 BEAT = 1.0  # seconds between heartbeats
 FINISHED = 2.0  # seconds that a rank may be waited for which has finished
 ANSWER = 0.5  # seconds that a rank has for an answer
+WAITS = 2.0  # seconds after which a wait that is told of no more is over
 BUSY = 900.0  # seconds that a rank may compile, or write a file, while others wait
 
 
@@ -97,6 +100,8 @@ class Rank:
     def __init__(self) -> None:
         self.line: Line | None = None  # to its guard; the hub's own rank has none
         self.state, self.what, self.since = "running", "", time.monotonic()
+        self.heard = self.since
+        self.lines: list[str] | None = None
         self.gone: str | None = None
         self.told = False
         self.here: str | None = None
@@ -112,16 +117,20 @@ class Hub:
         self.fault: Message | None = None
         self.ended = self.over = False
         self.said: dict[str, dict[int, Message]] = {}  # what ranks must agree on
+        self.differ: tuple[int, int, float] | None = None  # two ranks, and since when that is known
         self.news: list[tuple[int | None, Message]] = []  # to one rank, or to all
 
     def hear(self, number: int, message: Message) -> None:
         """Take a message of a rank or of its guard."""
         rank, now = self.ranks[number], time.monotonic()
         if "state" in message:
-            rank.state, rank.what, rank.since = message["state"], message.get("what", ""), now
+            rank.state, rank.what, rank.since = message["state"], message.get("what", ""), now - message.get("seconds", 0.0)
+            rank.heard = now
             rank.here, rank.asked = None, 0.0
         if "here" in message:
             rank.here = message["here"]
+        if "lines" in message:
+            rank.lines = message["lines"]
         if "told" in message:
             rank.told = True
         if "raised" in message:
@@ -152,6 +161,12 @@ class Hub:
         if self.fault is not None or self.ended:
             return
         now = time.monotonic()
+        if self.differ is not None:
+            self._tell_apart(*self.differ)
+            return
+        for rank in self.ranks:
+            if rank.state == "waiting" and now - rank.heard > WAITS:
+                rank.state, rank.since = "running", rank.heard
         waiting = [(now - r.since, n) for n, r in enumerate(self.ranks) if r.state == "waiting"]
         if not waiting:
             return
@@ -182,12 +197,21 @@ class Hub:
     def _agree(self, number: int, message: Message) -> None:
         said = self.said.setdefault(message["agree"], {})
         said[number] = message
-        first = said[min(said)]
-        if message["digest"] != first["digest"]:
-            self.blame(number, f"has another program than rank {min(said)}: {differing(first['lines'], message['lines'])}")
+        others = [n for n, other in said.items() if "" not in (other["digest"], message["digest"])]
+        apart = [n for n in others if said[n]["digest"] != message["digest"]]
+        if apart and self.differ is None:
+            first, second = sorted((min(apart), number))
+            self.differ = first, second, time.monotonic()
+            self.news += [(n, {"show": message["agree"]}) for n in (first, second)]
         elif len(said) == len(self.ranks):
             del self.said[message["agree"]]
             self.news.append((None, {"agreed": message["agree"]}))
+
+    def _tell_apart(self, first: int, number: int, since: float) -> None:
+        """Two ranks differ in what all must have alike: say where, if they answer in time."""
+        a, b = self.ranks[first].lines, self.ranks[number].lines
+        if (a is not None and b is not None) or time.monotonic() - since > ANSWER:
+            self.blame(number, f"has another program than rank {first}: {differing(a or [], b or [])}")
 
 
 def differing(first: list[str], other: list[str]) -> str:

@@ -3,7 +3,7 @@
     watch = Watch(rank, size, exchange)     every rank at once; exchange(x) gives the list of all ranks' x
     with watch.waiting("all_reduce"): ...   around what needs the others
     with watch.busy("compiling"): ...       around what may take long
-    watch.agree("step", lines)              all ranks must have the same
+    watch.agree("graph", digest, make)      all ranks must have the same
     watch.check()                           raises DistributedError where somebody is at fault
 
 From the start on an exception that nobody catches is told to the others, and the end of the program waits for theirs: nobody is
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import hashlib
 import json
 import mmap
 import os
@@ -37,6 +36,7 @@ from graphc.errors import PACKAGE, DistributedError, Where, caller
 PATIENCE = 7.0  # seconds that others wait for a rank that is neither compiling nor writing files
 SLICE = 0.05  # seconds between two looks at what the guard has said
 SOON = 1.0  # seconds of a wait after which it is told: most are over by then
+AGAIN = 0.4  # seconds after which it is told again: a wait that is over is not told of
 GRACE = 3.0  # seconds after a fault in which the main thread raises it, before the process ends without
 LINGER = 1.0, 4.0  # seconds that a rank that has told its error stays for others that have not; the same, of the one at fault
 
@@ -58,6 +58,8 @@ class Watch:
         self._news = threading.Condition()
         self._agreed: set[str] = set()
         self._asked: dict[str, int] = {}
+        self._lines: dict[str, Callable[[], Sequence[str]]] = {}
+        self._told_of = 0.0  # when others were last told of a wait
         self._ended = self._over = self._lost = False
         self._port: int | None = None
         self._sending = threading.Lock()
@@ -129,16 +131,22 @@ class Watch:
 
         is_done: asked again and again; it may take part of a second each time.
         """
-        begun, told = time.monotonic(), False
-        try:
-            while not is_done():
-                self.check()
-                if not told and time.monotonic() - begun > SOON:
-                    told = True
-                    self.tell("waiting", what)
-        finally:
-            if told:
-                self.tell("running")
+        begun = time.monotonic()
+        while not is_done():
+            self.look(what, time.monotonic() - begun)
+
+    def look(self, what: str, seconds: float) -> None:
+        """Called by a wait again and again, with its seconds so far: tell of it, and raise DistributedError if it is to end."""
+        self.check()
+        now = time.monotonic()
+        if seconds > SOON and now - self._told_of > AGAIN:
+            self._told_of = now
+            self._send({"state": "waiting", "what": what, "seconds": seconds})
+
+    def hear_first(self) -> None:
+        """MPI has failed: what the guards know of it is about to come."""
+        with self._news:
+            self._news.wait_for(lambda: self.fault is not None, SOON)
 
     def check(self) -> None:
         """Raise DistributedError if somebody is at fault."""
@@ -154,15 +162,14 @@ class Watch:
         where = caller() if threading.get_ident() == self._main else None
         return DistributedError(f"rank {fault['rank']} {fault['cause']}", where=where, hint=hint, rank=fault["rank"])
 
-    def agree(self, what: str, lines: Sequence[str], digest: str | None = None) -> None:
-        """Wait until all ranks have said the same of something; DistributedError with the first line that differs.
-
-        digest: of all that must be equal, where that is more than the lines.
+    def agree(self, what: str, digest: str, make: Callable[[], Sequence[str]]) -> None:
+        """Wait until all ranks have given the same digest of something, or ""; DistributedError where one has given another, with
+        the first that differs of the lines that `make` gives.
         """
         count = self._asked[what] = self._asked.get(what, 0) + 1
         name = f"{what} {count}"
-        digest = digest or hashlib.sha256("\0".join(lines).encode()).hexdigest()
-        self._send({"agree": name, "digest": digest, "lines": list(lines)})
+        self._lines[name] = make
+        self._send({"agree": name, "digest": digest})
 
         def is_done() -> bool:
             with self._news:
@@ -170,6 +177,7 @@ class Watch:
 
         self.wait(is_done, f"the comparison of {what}")
         self._agreed.discard(name)
+        del self._lines[name]
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -198,6 +206,12 @@ class Watch:
         if self._ended:
             return
         self._end()
+
+    def retire(self) -> None:
+        """Let others take over: this rank is not waited for any more."""
+        self.left = True
+        sys.excepthook = self._hook
+        self._send({"state": "finishing"})
 
     def _end(self) -> None:
         """End with the error said, when others have said theirs: a launcher that sees one end ends them all."""
@@ -235,6 +249,10 @@ class Watch:
     def _hear(self, message: dict[str, Any]) -> None:
         if "where" in message:
             self._send({"here": self._here()})
+            return
+        if "show" in message:
+            make = self._lines.get(message["show"])
+            self._send({"lines": [] if make is None else list(make())})
             return
         with self._news:
             if "port" in message:

@@ -17,12 +17,12 @@ from graphc.ir.operation import Collective
 def numbered(graph: Graph) -> Graph:
     """The graph with its collectives numbered from 0; itself where it has none, or they are."""
     numbers: dict[int, int] = {}  # a declared number -> the new one
-    for node in _collectives(graph):
+    for node in collectives(graph):
         numbers.setdefault(node.attrs["order"], len(numbers))
     return graph if all(old == new for old, new in numbers.items()) else _with(graph, numbers)
 
 
-def _collectives(graph: Graph) -> list[Node]:
+def collectives(graph: Graph) -> list[Node]:
     """All collectives, those of bodies in the place of their loop."""
     found: list[Node] = []
     todo = list(reversed(graph.ordered))
@@ -45,4 +45,4 @@ def _with(graph: Graph, numbers: dict[int, int]) -> Graph:
     return rebuild(within(graph, lambda body: _with(body, numbers)), change)
 
 
-__all__ = ["numbered"]
+__all__ = ["collectives", "numbered"]

@@ -20,7 +20,8 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,12 +44,21 @@ class Waiting(NamedTuple):
     problem: str = ""
 
 
+class Lines(NamedTuple):
+    """What ranks must have alike: a digest of it ("" where any will do), and what makes its lines where digests differ."""
+
+    digest: str
+    make: Callable[[], Sequence[str]]
+
+
 @dataclass
 class World:
     """A rank among others.
 
     comm: mpi4py's communicator; None for a rank alone. ask: told what is waited for when that has taken `limit` seconds, and
     again after as many, it raises to end the wait, or returns to go on; without it a wait ends at the limit.
+    compare: given what ranks must have alike, it raises where one of them has another. busy: what may take long runs in it, so
+    that others wait. is_asked: whether anybody has asked for the rank, so that graphs may differ from rank to rank.
     held: memory of calls that ended while an exchange was under way, which MPI may still write into.
     """
 
@@ -56,6 +66,9 @@ class World:
     size: int = 1
     comm: Any = None
     ask: Callable[[Waiting], None] | None = None
+    compare: Callable[[Lines, Lines], None] | None = None
+    busy: Callable[[str], AbstractContextManager[object]] = nullcontext
+    is_asked: bool = False
     held: list[Any] = field(default_factory=list)
     limits: Array = field(default_factory=lambda: np.array([int(LIMIT * 1e9)]))  # nanoseconds: native code reads them
     sending: list[tuple[Any, Any, str, int]] = field(default_factory=list)  # requests of sends, and what they send
@@ -230,6 +243,17 @@ def problem_of(code: int) -> str:
 
 
 _current: list[World] = []
+_told: list[Callable[[World], None]] = []
+
+
+def when_joined(told: Callable[[World], None]) -> None:
+    """Have a function told of every world that this process enters with others, in all of its ranks at once."""
+    _told.append(told)
+
+
+def joined() -> World | None:
+    """The world of this process, if it has asked for one and is not alone."""
+    return _current[0] if _current and _current[0].comm is not None else None
 
 
 def world() -> World:
@@ -265,7 +289,10 @@ def _joined(comm: Any) -> World:
         raise InputError(f"init takes an intracommunicator of mpi4py, got {given!r}", where=caller())
     own = given.Dup()
     own.Set_errhandler(MPI.ERRORS_RETURN)
-    return World(own.Get_rank(), own.Get_size(), own)
+    entered = World(own.Get_rank(), own.Get_size(), own)
+    for told in _told:
+        told(entered)
+    return entered
 
 
-__all__ = ["Functions", "Waiting", "World", "enter", "leave", "problem_of", "world"]
+__all__ = ["Functions", "Lines", "Waiting", "World", "enter", "joined", "leave", "problem_of", "when_joined", "world"]

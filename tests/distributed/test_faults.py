@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,26 @@ def test_the_first_at_fault_is_named_and_no_other() -> None:
     assert hub.news == [(None, {"fault": {"rank": 1, "cause": "was killed by signal 9 (SIGKILL)"}})]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_ranks_whose_digests_differ_are_asked_for_their_lines(order: tuple[int, ...]) -> None:
+    hub = Hub(3, 8.0)
+    for rank in order:
+        hub.hear(rank, {"agree": "graphs 1", "digest": ("a", "", "b")[rank]})
+    assert hub.news == [(0, {"show": "graphs 1"}), (2, {"show": "graphs 1"})]
+    for rank in (0, 2):
+        hub.hear(rank, {"lines": ["x", str(rank)]})
+    hub.decide()
+    cause = "has another program than rank 0: line 2 is\n    2\n  and not\n    0"
+    assert hub.news[-1] == (None, {"fault": {"rank": 2, "cause": cause}})
+
+
+def test_any_digest_will_do_for_a_rank_that_gives_none() -> None:
+    hub = Hub(3, 8.0)
+    for rank in range(3):
+        hub.hear(rank, {"agree": "graphs 1", "digest": ("a", "", "a")[rank]})
+    assert hub.news == [(None, {"agreed": "graphs 1"})]
+
+
 def test_a_rank_that_ends_after_all_have_finished_is_not_at_fault() -> None:
     hub = Hub(2, 8.0)
     for rank in range(2):
@@ -101,3 +123,43 @@ def test_a_rank_that_ends_after_all_have_finished_is_not_at_fault() -> None:
     hub.hear(1, {"gone": "ended with exit code 3, and said nothing"})
     hub.decide()
     assert hub.news == [(None, {"end": True})]
+
+
+# --- on ranks of MPI -----------------------------------------------------------------------------------------------------
+
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py and mpiexec"
+)  # fmt: skip
+ON_RANKS = {
+    "dies": "rank 2 was killed by signal 9 (SIGKILL)\n",
+    "another graph": "rank 1 has another program than rank 0: line 12 is\n    %9 = tanh(%8) : f32[n]\n  and not\n    %9 = sin(",
+}
+
+
+def launch(folder: Path, ranks: int, steps: int, what: str) -> subprocess.Popen[str]:
+    assert MPIEXEC is not None
+    environment = {**os.environ, "GRAPHC_NUM_THREADS": "1", "GRAPHC_COMPILERS": "1", "PYTHONPATH": str(ROOT), "PATIENCE": "3"}
+    script = str(Path(__file__).with_name("training_rank.py"))
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, script, str(folder), str(steps), what]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@needs_mpi
+def test_a_training_on_ranks_ends_with_an_error_and_goes_on_with_fewer(tmp_path: Path) -> None:
+    """Three trainings at once, to take the time of one: one whose third rank dies, one with two graphs, and one that nothing
+    happens to. The first goes on with two ranks."""
+    folders = {what: tmp_path / what for what in (*ON_RANKS, "nothing")}
+    for folder in folders.values():
+        folder.mkdir()
+    running = {what: launch(folder, 3 if what == "dies" else 2, 40, what) for what, folder in folders.items()}
+    said = {what: process.communicate(timeout=60)[0] for what, process in running.items()}
+    for what, text in ON_RANKS.items():
+        assert running[what].returncode != 0
+        assert said[what].count(f"graphc.errors.DistributedError: {text}") == 2, said[what]
+    assert running["nothing"].returncode == 0 and "from 0 to 40: " in said["nothing"], said["nothing"]
+    restarted = launch(folders["dies"], 2, 40, "nothing")
+    more, _ = restarted.communicate(timeout=60)
+    assert restarted.returncode == 0 and "from 20 to 40: " in more, more
+    ends = [float(text.split(": ")[-1]) for text in (said["nothing"], more)]
+    assert abs(ends[0] - ends[1]) < 1e-5
