@@ -239,7 +239,8 @@ def problem_of(code: int) -> str:
     """What one of MPI's error codes says."""
     from mpi4py import MPI
 
-    return MPI.Get_error_string(code)
+    text: str = MPI.Get_error_string(code)
+    return text
 
 
 _current: list[World] = []

@@ -122,7 +122,7 @@ def _behind(op: str) -> Callable[..., list[Spread]]:
 def _collective(
     name: str, infer: Callable[..., TensorType], vjp: Vjp | None, doc: str, *, arity: int = 1, passes_on: bool = False,
     example: tuple[int, ...] = (4, 3), requires: Callable[..., list[Requirement]] | None = None, shared: bool = False,
-    **told: Any,
+    joins: bool = False, **told: Any,
 ) -> Op:  # fmt: skip
     """Declare one. `shared`: ranks share the first axis. `told` are attributes beside its number, as samples have them."""
 
@@ -135,8 +135,8 @@ def _collective(
     sample = Sample((example,) * arity, {**told, "order": 0, "ranks": 1})
     every = None if not arity else _behind(name) if shared else _as_it_is(name)
     made = Op(
-        name, infer, reference, Collective(name, passes_on), vjp, (sample,), requires, arity=arity, every=every, build=build,
-        doc=doc,
+        name, infer, reference, Collective(name, passes_on, joins), vjp, (sample,), requires, arity=arity, every=every,
+        build=build, doc=doc,
     )  # fmt: skip
     _OPS[name] = made
     return made
@@ -146,7 +146,7 @@ _OPS: dict[str, Op] = {}
 
 all_reduce_: Op = _collective(
     "all_reduce", _summed("all_reduce"), lambda g, y, x, order, ranks: (all_reduce_(g, **_again(ranks)),),
-    "The sum of x over all ranks.",
+    "The sum of x over all ranks.", joins=True,
 )  # fmt: skip
 all_gather_: Op = _collective(
     "all_gather", _gathered, lambda g, y, x, order, ranks: (_added(reduce_scatter_, g, ranks),),

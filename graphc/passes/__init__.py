@@ -25,6 +25,7 @@ from graphc.passes.fusion import parse  # noqa: F401  it registers how plans are
 from graphc.passes.fusion.plan import Plan
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
+from graphc.passes.join_collectives import join_collectives
 from graphc.passes.join_rows import join_rows
 from graphc.passes.lay_out_constants import lay_out_constants
 from graphc.passes.merge_loops import merge_loops
@@ -60,6 +61,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     expand_composites,  # for pipelines without it
     widen,          # after the passes whose rules see one node for each operation
     rematerialize,  # after all passes that would merge again what it computes twice
+    join_collectives,  # last of the graph's: nothing is to read the parts in another form
     plan_kernels,   # from Graph to Plan: which nodes share a kernel
     fuse,           # from Plan to Program
     overlap_collectives,  # before plan_buffers: which memory is free follows from the order of calls
@@ -76,7 +78,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "bound_masks", "differentiate", "eliminate_common", "eliminate_dead",
     "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
-    "join_rows", "lay_out_constants", "merge_loops", "overlap_collectives", "plan_buffers", "plan_kernels", "prune_loops",
-    "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops", "split_reductions",
-    "unroll_remainders", "widen",
+    "join_collectives", "join_rows", "lay_out_constants", "merge_loops", "overlap_collectives", "plan_buffers",
+    "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops",
+    "split_reductions", "unroll_remainders", "widen",
 ]  # fmt: skip

@@ -8,8 +8,9 @@
     %6 = k4(%4)                       %6 = k4(%4)
 
 Calls keep their order unless a collective is concerned: a start goes before all else that could run, what nobody waits for before
-a wait, and waits in the order in which they were. Starts keep the order of their numbers, calls of Python theirs. What is sent
-is waited for at the end. Afterwards every call still follows those whose values it reads, or whose operands it writes over.
+a wait, and waits in the order in which they were. Starts keep the order of their numbers, also beside loops that hold some;
+calls of Python keep theirs. What is sent is waited for at the end. Afterwards every call still follows those whose values it
+reads, or whose operands it writes over.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _before(program: ir.Program) -> list[set[int]]:
     found: list[set[int]] = []
     wrote: dict[str, int] = {}  # a buffer -> the last call that wrote it
     read: dict[str, list[int]] = {}  # a buffer -> the calls that have read it since
-    last: dict[type, int] = {}  # the last start, and the last call of Python
+    last: dict[str, int] = {}  # what exchanges, and what is Python's -> the last such call
     for i, call in enumerate(program.calls):
         needed: set[int] = set()
         for name, p in zip(call.buffers, call.kernel.params, strict=True):
@@ -71,10 +72,18 @@ def _before(program: ir.Program) -> list[set[int]]:
         for name, p in zip(call.buffers, call.kernel.params, strict=True):
             if p.mode != "in":
                 wrote[name], read[name] = i, []
-        kernel = call.kernel
-        if isinstance(kernel, ir.HostCall) or (isinstance(kernel, ir.Collective) and not kernel.waits):
-            if type(kernel) in last:
-                needed.add(last[type(kernel)])
-            last[type(kernel)] = i
+        for kind in _kinds(call.kernel):
+            if kind in last:
+                needed.add(last[kind])
+            last[kind] = i
         found.append(needed - {i})
     return found
+
+
+def _kinds(called: ir.Called) -> list[str]:
+    """In which orders a call has its place."""
+    if isinstance(called, ir.Collective):
+        return [] if called.waits else ["exchange"]
+    calls = (call.kernel for program in called.programs for inner in program.programs for call in inner.calls)
+    inside = ["exchange"] if any(isinstance(kernel, ir.Collective) for kernel in calls) else []
+    return [*inside, "python"] if isinstance(called, ir.HostCall) else inside

@@ -181,6 +181,29 @@ def order_is_kept_whatever_reads_what() -> None:
 
 
 @check
+def gradients_of_layers_are_joined() -> None:
+    """Products of small integers, so every sum is exact; declared from the first layer on, and made from the last."""
+    x = values((6, 4))
+    shapes = ((4, 5), (5,), (5, 3))
+    first, bias, second = (np.random.default_rng(i).integers(-3, 4, s).astype("float64") for i, s in enumerate(shapes))
+
+    def outputs(a: Any) -> list[Any]:
+        weights = [gx.variable(v) for v in (first, bias, second)]
+        loss = gx.sum((a @ weights[0] + weights[1]) @ weights[2])
+        return [*(d.all_reduce(g) for g in gx.grad(loss, weights)), d.all_reduce(loss)]
+
+    back = np.ones((6, 3)) @ second.T
+    hidden = [v @ first + bias for v in x]
+    runs(
+        outputs,
+        [
+            sum(v.T @ back for v in x), N * back.sum(0), sum(h.T @ np.ones((6, 3)) for h in hidden),
+            np.array(sum((h @ second).sum() for h in hidden)),
+        ], x[R],
+    )  # fmt: skip
+
+
+@check
 def within_loops_and_choices() -> None:
     x = values((4,))
     total = np.sum(x, axis=0)

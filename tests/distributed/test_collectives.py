@@ -22,6 +22,7 @@ from graphc.ir.program import Collective
 from graphc.ir.verify_program import verify_program
 
 Array = np.ndarray[Any, Any]
+CHECKS = 10  # of on_ranks.py
 ROOT = Path(__file__).resolve().parents[2]
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 needs_mpi = pytest.mark.skipif(
@@ -43,7 +44,7 @@ def test_ranks_exchange_what_they_should_on_all_backends(ranks: int, more: dict[
     ran = launched("on_ranks.py", ranks, **more)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     for rank in range(ranks):
-        assert f"rank {rank}: 9 checks" in ran.stdout
+        assert f"rank {rank}: {CHECKS} checks" in ran.stdout
 
 
 @needs_mpi
@@ -101,12 +102,12 @@ def test_every_element_of_a_leading_axis_is_exchanged() -> None:
 
 def test_starts_are_early_and_waits_late() -> None:
     """The gradient of the last layer is on its way while that of the first is made."""
-    x = gx.placeholder("x", (8, 16), "float32")
-    ws = [gx.variable(np.eye(16, dtype="float32"), name=f"w{i}") for i in range(3)]
+    x = gx.placeholder("x", (8, 300), "float32")
+    ws = [gx.variable(np.eye(300, dtype="float32"), name=f"w{i}") for i in range(3)]  # too large to be joined
     h = x
     for w in ws:
         h = gx.tanh(h @ w)
-    gs = reversed(list(zip(ws, gx.grad(gx.sum(h), ws), strict=True)))
+    gs = zip(ws, gx.grad(gx.sum(h), ws), strict=True)
     f = gx.compile([x], gx.sum(h), updates={w: w - d.all_reduce(g) for w, g in gs})
     kinds = []
     for call in f.program.calls:
@@ -119,11 +120,32 @@ def test_starts_are_early_and_waits_late() -> None:
     verify_program(f.program)
 
 
+def test_order_is_that_of_declaration_whatever_is_read_first_or_is_small() -> None:
+    x, y = gx.placeholder("x", (4000,)), gx.placeholder("y", (2,))
+    first, second, third = d.barrier(gx.exp(x)), d.all_gather(y), d.broadcast(gx.tanh(x))
+    f = gx.compile([x, y], [third, gx.sum(second) + first, second])
+    wanted = ["barrier", "all_gather", "broadcast"]
+    for text in [str(f.declared), *(str(stage) for _, stage in f.stages)]:
+        found = sorted((text.index(f"{name}("), name) for name in wanted)
+        assert [name for _, name in found] == wanted, text
+
+
+def test_a_variable_is_not_written_before_the_last_wait() -> None:
+    x = gx.placeholder("x", (4000,))
+    v, w = (gx.variable(np.zeros(4000, "float32"), name=name) for name in "vw")
+    f = gx.compile([x], [], updates={v: v + d.all_gather(x), w: w + d.broadcast(x * 2)})
+    assert [b.role for b in f.program.buffers.values()].count("next") >= 1
+    waits = [i for i, call in enumerate(f.program.calls) if isinstance(call.kernel, Collective) and call.kernel.waits]
+    for i, call in enumerate(f.program.calls):
+        for name, p in zip(call.buffers, call.kernel.params, strict=True):
+            assert p.mode == "in" or f.program.buffers[name].role != "variable" or i > waits[-1]
+
+
 def test_equal_collectives_are_not_merged() -> None:
     x = gx.placeholder("x", (3,))
-    f = gx.compile([x], d.all_reduce(x) + d.all_reduce(x))
-    assert str(f.graph).count("all_reduce(") == 2
-    assert str(f.program).count("start all_reduce(") == 2
+    f = gx.compile([x], d.all_gather(x) + d.all_gather(x))
+    assert str(f.graph).count("all_gather(") == 2
+    assert str(f.program).count("start all_gather(") == 2
 
 
 def test_what_is_constant_is_exchanged_when_it_runs() -> None:

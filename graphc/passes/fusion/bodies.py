@@ -12,24 +12,30 @@ from __future__ import annotations
 from graphc.ir.graph import Graph, Node, subgraphs
 from graphc.ir.lanes import lanes_of
 from graphc.ir.loops import loop_of
-from graphc.ir.operation import Whole
+from graphc.ir.operation import Collective, Whole
+
+DEPTH = 8  # the deepest nesting of steps in steps
 
 
 def needs_python(node: Node) -> bool:
     """Whether a node of whole arrays is computed by Python: a routine, or a loop or choice with such a node in a body.
 
-    A routine that has a kernel of lanes is not; with a guard it is, which is Python's.
+    A routine that has a kernel of lanes is not; with a guard it is, which is Python's. What ranks compute together is native, and
+    no part of a kernel: a loop around it runs as a program of steps, and so does one around that. Choices, and loops whose end is
+    data, are kernels, or Python's.
     """
-    todo = [node]
+    todo: list[tuple[Node, int | None]] = [(node, 0)]  # with how many loops are around; None within what is a kernel
     while todo:
-        whole = todo.pop()
+        whole, around = todo.pop()
         loop = loop_of(whole)
         if loop is None:
             lanes = lanes_of(whole)
-            if lanes is None or lanes.guard is not None:
+            native = around is not None and around <= DEPTH if isinstance(whole.op.lowering, Collective) else lanes is not None
+            if not native or (lanes is not None and lanes.guard is not None):
                 return True
             continue
-        todo += [n for body in loop.graphs for n in body.nodes if isinstance(n.op.lowering, Whole)]
+        inner = None if loop.steps is None or around is None else around + 1
+        todo += [(n, inner) for body in loop.graphs for n in body.nodes if isinstance(n.op.lowering, Whole)]
     return False
 
 

@@ -36,7 +36,7 @@ from graphc.passes.lowering.collectives import lower_collective
 from graphc.passes.lowering.host_calls import lower_host_call, results_of
 from graphc.passes.lowering.lanes import lower_lanes
 from graphc.passes.lowering.partition_carries import Partition, partition_of
-from graphc.passes.lowering.steps import are_long, steps_of
+from graphc.passes.lowering.steps import are_long, exchange, steps_of
 from graphc.passes.plan_buffers import in_place
 
 Lower = Callable[[Plan, bool], ir.Program]
@@ -139,6 +139,9 @@ class _Kernel:
     def scan(self, loop: loops.Loop, steps: Size, plan: Plan, apart: bool) -> None:
         carries, sequences, reverse = loop.carries, loop.sequences, loop.reverse
         lowered = self.lower(plan, apart)
+        if exchange(lowered):
+            self.steps = steps_of(lowered, steps, carries, sequences, reverse)
+            return
         program = in_place(lowered, exchange=False)
         step = self.fresh("t")
         holds = any(isinstance(call.kernel, ir.Steps) for call in lowered.calls)

@@ -5,8 +5,9 @@
     }                                      }
 
 As statements of one kernel, a body is run by one thread unless its rows can be partitioned. As a program, each of its kernels is
-shared among all threads, as those of the whole program are. A carry's new value overwrites the old one where that has been read
-by all; elsewhere it goes into a second memory, and the two change places at the end of the step.
+shared among all threads, as those of the whole program are. So it is where ranks compute something together in a step. A carry's
+new value overwrites the old one where that has been read by all; elsewhere it goes into a second memory, and the two change
+places at the end of the step.
 """
 
 from __future__ import annotations
@@ -16,16 +17,34 @@ from dataclasses import replace
 from graphc.ir import dims
 from graphc.ir.dims import Size
 from graphc.ir.names import unused
-from graphc.ir.program import Axis, Call, Called, Contract, Kernel, Loop, Program, Steps, copy_kernel, cost, statements_of
+from graphc.ir.program import (
+    Axis,
+    Call,
+    Called,
+    Collective,
+    Contract,
+    Kernel,
+    Loop,
+    Program,
+    Steps,
+    copy_kernel,
+    cost,
+    statements_of,
+)
+from graphc.passes.fusion.bodies import DEPTH
 
 LONG = 100_000  # statements of a step from which on threads share it: some ten microseconds, what waking them costs
-DEPTH = 8  # the deepest nesting of steps in steps
 ASSUMED = 32  # what a size is taken to be that is not known yet
 
 
 def are_long(program: Program) -> bool:
     """Whether a step is long enough to be run by threads, kernel by kernel."""
     return sum(_cost(call.kernel) for call in program.calls) >= LONG and _depth(program) < DEPTH
+
+
+def exchange(program: Program) -> bool:
+    """Whether ranks compute something together in a step: then it cannot be the statements of a kernel."""
+    return any(isinstance(call.kernel, Collective) for inner in program.programs for call in inner.calls)
 
 
 def _cost(kernel: Called) -> float:
