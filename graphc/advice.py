@@ -114,6 +114,7 @@ GRAPHC: Mapping[str, str] = {
     "is_grad_enabled": _WHOLE, "train": "gx.models.Model has fit; a step is gx.compile(inputs, loss, updates=gx.optim.adam(...))",
     "fit": "model.fit of gx.models.Model", "Trainer": "model.fit of gx.models.Model", "losses": "gx.nn, and gx.models.losses",
     "DataLoader": "gx.data.Dataset", "utils": "gx.data for batches, gx.checkpoint, gx.optim for norms of gradients",
+    "hub": "gx.load reads .npz and .safetensors files",
     "image": "gx.nn.resize, and gx.data.augmentation", "init": "gx.layers.initializers", "initializers": "gx.layers.initializers",
     "associative_scan": "gx.scan; running sums, products and maxima are gx.cumulative_sum, gx.cumulative_prod and gx.cummax",
     "cumulative_max": "gx.cummax", "cumulative_min": "gx.cummin", "named_scope": _SCOPES, "name_scope": _SCOPES,

@@ -5,6 +5,7 @@
     blocks.py        sums over blocks of a batch, in one order whoever has which
     gradients.py     the gradient of a batch, block after block
     watching.py      a watch over every world that a process enters
+    parallel.py      data-parallel steps
     watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
     guard.py         the process beside each rank that speaks with the others
 
@@ -19,12 +20,13 @@ from graphc.distributed.collectives import (
     all_gather, all_reduce, all_to_all, barrier, broadcast, receive, reduce, reduce_scatter, send,
 )  # fmt: skip
 from graphc.distributed.gradients import value_and_grad
+from graphc.distributed.parallel import data_parallel
 from graphc.distributed.ranks import init, rank, size
 from graphc.errors import DistributedError
 
 __all__ = [
-    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "init", "rank", "receive", "reduce",
-    "reduce_scatter", "send", "size", "value_and_grad",
+    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "data_parallel", "init", "rank",
+    "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

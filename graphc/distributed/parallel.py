@@ -1,0 +1,164 @@
+"""Data-parallel steps: every rank computes its share of a batch, and all ranks make the same update.
+
+Exactly: every rank has the nodes of one tree over the blocks of a batch (blocks.py). They are exchanged so that each rank is given
+one segment of all nodes, adds it up along the tree, and gives the sum to all: as much traffic as a sum by MPI, where the ranks
+have one node each.
+
+    nodes of rank r [n segments]   --all_to_all-->   segment r of all nodes   --added up-->   segment r   --all_gather-->   the sum
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import graphc as gx
+from graphc import Tensor, Variable
+from graphc.distributed import blocks as tree
+from graphc.distributed.collectives import all_gather, all_reduce, all_to_all
+from graphc.distributed.gradients import Blocks, check_blocks, cut, wide
+from graphc.ir.world import world
+
+Updates = dict[Variable, Tensor]
+_BUCKET = 1 << 22  # elements that are exchanged together: while some are on their way, others are added up
+
+
+def share(blocks: int, rank: int | None = None) -> tuple[int, int]:
+    """The blocks of a rank, by default this one: from the first up to the second number. Each rank has some.
+
+    >>> share(8)
+    (0, 8)
+    """
+    here = world()
+    at = here.rank if rank is None else rank
+    return at * blocks // here.size, (at + 1) * blocks // here.size
+
+
+def check_share(name: str, blocks: int) -> int:
+    """The number of blocks, of which every rank has one at least."""
+    found = check_blocks(name, blocks)
+    if found < world().size:
+        raise gx.errors.InputError(
+            f"{name}: {found} blocks are too few for {world().size} ranks", where=gx.errors.caller(),
+            hint="every rank computes one at least: blocks=",
+        )  # fmt: skip
+    return found
+
+
+def totals(here: Blocks) -> list[Tensor]:
+    """The sums over all blocks of all ranks: the same bits on every rank, and on any number of ranks."""
+    own = here.nodes()
+    if world().size == 1:
+        return tree.added_up(own, 0, here.blocks)
+    made: dict[int, Tensor] = {}
+    for places in _buckets([y.type for y in here.values]):
+        parts = [_flat([values[i] for i in places]) for values in own.values()]
+        whole = all_gather(own_segment(parts, here.blocks))
+        made.update(zip(places, apart(whole, [here.values[i].shape for i in places]), strict=True))
+    return [made[i] for i in range(len(here.values))]
+
+
+def own_segment(parts: Sequence[Tensor], blocks: int) -> Tensor:
+    """This rank's of as many equal segments of the sum as there are ranks, from the vectors of its nodes."""
+    ranks = world().size
+    nodes = [tree.nodes_within(*share(blocks, rank), blocks) for rank in range(ranks)]
+    most = max(map(len, nodes))
+    length = segment(parts[0].shape[0])
+    rows = [gx.pad(x, (0, ranks * length - x.shape[0])) for x in parts]
+    rows += [gx.zeros_like(rows[0])] * (most - len(rows))
+    there = gx.permute_dims(gx.reshape(gx.stack(rows), (most, ranks, length)), (1, 0, 2))
+    came = all_to_all(there)
+    known = {node: [came[rank, i]] for rank in range(ranks) for i, node in enumerate(nodes[rank])}
+    (total,) = tree.added_up(known, 0, blocks)
+    return total
+
+
+def segment(count: int) -> int:
+    """How many of so many elements each rank has, the last ones padded."""
+    return -(-count // world().size)
+
+
+def _flat(values: Sequence[Tensor]) -> Tensor:
+    flat = [gx.reshape(x, (gx.ops.product(x.shape),)) for x in values]
+    return flat[0] if len(flat) == 1 else gx.concat(flat)
+
+
+def apart(whole: Tensor, shapes: Sequence[Any]) -> list[Tensor]:
+    """Arrays of these shapes, which lie in a vector one after another."""
+    found, start = [], 0
+    for shape in shapes:
+        size = gx.ops.product(shape)
+        found.append(gx.reshape(whole[start : start + size], shape))
+        start += size
+    return found
+
+
+def _buckets(types: Sequence[gx.ir.types.TensorType]) -> list[list[int]]:
+    """Which values are exchanged together: those of one type, up to a size."""
+    found: list[list[int]] = []
+    open_: dict[Any, tuple[list[int], int]] = {}
+    for i, kind in enumerate(types):
+        places, size = open_.get(kind.dtype, ([], 0))
+        if places and size + kind.size > _BUCKET:
+            places, size = [], 0
+        if not places:
+            found.append(places)
+        places.append(i)
+        open_[kind.dtype] = places, size + kind.size
+    return found
+
+
+def data_parallel(
+    loss: Tensor, variables: Sequence[Variable], optimizer: Callable[..., Mapping[Variable, Tensor]], blocks: int = 8, *,
+    exact: bool = True, inputs: Sequence[Tensor] | None = None,
+) -> tuple[Tensor, Updates]:  # fmt: skip
+    """The loss of a batch that all ranks share, and the updates of a step by it: (loss, updates), alike on every rank.
+
+    loss: a float symbol of shape [], a mean over the batch. variables: float variables; all ranks begin with the values of rank
+    0. optimizer: a function (loss, variables) -> updates, as those of `gx.optim` are. blocks: how many equal parts the whole
+    batch is cut into: rank r of n computes the blocks from r*blocks//n up to (r+1)*blocks//n, and is called with their rows
+    alone. inputs: what is cut, as in `value_and_grad`.
+
+    exact: the blocks' gradients are added along a tree over their numbers, so that losses and weights have the same bits on any
+    number of ranks and threads. Without it every rank computes its rows at once, as many on each, and MPI adds: bits depend on
+    the number of ranks.
+
+    Every rank declares it, and calls the compiled program as often as the others. Raises InputError for fewer blocks than ranks.
+
+    >>> import graphc as gx
+    >>> x, w = gx.placeholder("x", ("batch",), "float64"), gx.variable(3.0, name="w")
+    >>> loss, updates = gx.distributed.data_parallel(gx.mean(x * w * w), [w], gx.optim.sgd, blocks=2)
+    >>> step = gx.compile([x], loss, updates)
+    >>> step([1.0, 2.0, 3.0, 4.0]), w.value.round(6)
+    (array(22.5), array(2.85))
+    """
+    variables = gx.ops.listed("data_parallel", "variables", variables)
+    same_start(variables)
+    found = gx.grad(loss, list(variables))
+    if exact:
+        blocks = check_share("data_parallel", blocks)
+        sums = totals(cut([loss, *found], blocks, *share(blocks), inputs))
+        values = [total / blocks for total in sums]
+    else:
+        values = _added_by_mpi([loss, *found])
+    total, *gradients = [gx.astype(y, x.dtype) for y, x in zip(values, [loss, *variables], strict=True)]
+    return total, dict(optimizer(surrogate(variables, gradients), variables))
+
+
+def _added_by_mpi(values: Sequence[Tensor]) -> list[Tensor]:
+    """The means over ranks: of the last value first, since that gradient is made first."""
+    return [all_reduce(y, "mean") for y in reversed(wide(values))][::-1]
+
+
+def surrogate(variables: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+    """A loss whose gradients are these."""
+    products = [gx.sum(v * gx.stop_gradient(g)) for v, g in zip(variables, gradients, strict=True)]
+    return sum(products[1:], products[0])
+
+
+def same_start(variables: Sequence[Variable]) -> None:
+    """Give variables the values that they have on rank 0."""
+    here = world()
+    if here.size > 1:
+        for number, v in enumerate(variables):
+            v.value = here.exchange("broadcast", v.value, f"the first value of {v.name}", number, root=0)
