@@ -6,6 +6,7 @@
     gradients.py     the gradient of a batch, block after block
     watching.py      a watch over every world that a process enters
     parallel.py      data-parallel steps
+    host.py          what ranks tell each other between the calls of programs
     watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
     guard.py         the process beside each rank that speaks with the others
 

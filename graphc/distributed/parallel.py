@@ -1,10 +1,10 @@
 """Data-parallel steps: every rank computes its share of a batch, and all ranks make the same update.
 
-Exactly: every rank has the nodes of one tree over the blocks of a batch (blocks.py). They are exchanged so that each rank is given
-one segment of all nodes, adds it up along the tree, and gives the sum to all: as much traffic as a sum by MPI, where the ranks
-have one node each.
+Exactly: every rank has nodes of one tree over the blocks of a batch (blocks.py). They are exchanged so that each rank is given
+one segment of all nodes, adds it up along the tree, and gives the sum to all: as much traffic as a sum by MPI, where ranks have
+one node each.
 
-    nodes of rank r [n segments]   --all_to_all-->   segment r of all nodes   --added up-->   segment r   --all_gather-->   the sum
+    nodes of rank r [n segments]  --all_to_all-->  segment r of all nodes  --added up-->  segment r  --all_gather-->  the sum
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from graphc import Tensor, Variable
 from graphc.distributed import blocks as tree
 from graphc.distributed.collectives import all_gather, all_reduce, all_to_all
 from graphc.distributed.gradients import Blocks, check_blocks, cut, wide
+from graphc.distributed.host import same_start
 from graphc.ir.world import world
 
 Updates = dict[Variable, Tensor]
+DEFAULT_BLOCKS = 8
 _BUCKET = 1 << 22  # elements that are exchanged together: while some are on their way, others are added up
 
 
@@ -63,13 +65,14 @@ def own_segment(parts: Sequence[Tensor], blocks: int) -> Tensor:
     ranks = world().size
     nodes = [tree.nodes_within(*share(blocks, rank), blocks) for rank in range(ranks)]
     most = max(map(len, nodes))
-    length = segment(parts[0].shape[0])
-    rows = [gx.pad(x, (0, ranks * length - x.shape[0])) for x in parts]
+    count = _number(parts[0].shape[0])
+    length = segment(count)
+    rows = [gx.pad(x, (0, ranks * length - count)) for x in parts]
     rows += [gx.zeros_like(rows[0])] * (most - len(rows))
     there = gx.permute_dims(gx.reshape(gx.stack(rows), (most, ranks, length)), (1, 0, 2))
     came = all_to_all(there)
     known = {node: [came[rank, i]] for rank in range(ranks) for i, node in enumerate(nodes[rank])}
-    (total,) = tree.added_up(known, 0, blocks)
+    total: Tensor = tree.added_up(known, 0, blocks)[0]
     return total
 
 
@@ -87,7 +90,7 @@ def apart(whole: Tensor, shapes: Sequence[Any]) -> list[Tensor]:
     """Arrays of these shapes, which lie in a vector one after another."""
     found, start = [], 0
     for shape in shapes:
-        size = gx.ops.product(shape)
+        size = _number(gx.ops.product(shape))
         found.append(gx.reshape(whole[start : start + size], shape))
         start += size
     return found
@@ -99,18 +102,29 @@ def _buckets(types: Sequence[gx.ir.types.TensorType]) -> list[list[int]]:
     open_: dict[Any, tuple[list[int], int]] = {}
     for i, kind in enumerate(types):
         places, size = open_.get(kind.dtype, ([], 0))
-        if places and size + kind.size > _BUCKET:
+        more = _number(kind.size)
+        if places and size + more > _BUCKET:
             places, size = [], 0
         if not places:
             found.append(places)
         places.append(i)
-        open_[kind.dtype] = places, size + kind.size
+        open_[kind.dtype] = places, size + more
     return found
 
 
+def _number(size: Any) -> int:
+    """A size that is the same in every call: what ranks exchange is cut before the first."""
+    if not isinstance(size, int):
+        raise gx.errors.ShapeError(
+            f"ranks add up values of fixed sizes, and one has {size} elements", where=gx.errors.caller(),
+            hint="variables and losses have fixed sizes",
+        )  # fmt: skip
+    return size
+
+
 def data_parallel(
-    loss: Tensor, variables: Sequence[Variable], optimizer: Callable[..., Mapping[Variable, Tensor]], blocks: int = 8, *,
-    exact: bool = True, inputs: Sequence[Tensor] | None = None,
+    loss: Tensor, variables: Sequence[Variable], optimizer: Callable[..., Mapping[Variable, Tensor]],
+    blocks: int = DEFAULT_BLOCKS, *, exact: bool = True, inputs: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Updates]:  # fmt: skip
     """The loss of a batch that all ranks share, and the updates of a step by it: (loss, updates), alike on every rank.
 
@@ -154,11 +168,3 @@ def surrogate(variables: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tenso
     """A loss whose gradients are these."""
     products = [gx.sum(v * gx.stop_gradient(g)) for v, g in zip(variables, gradients, strict=True)]
     return sum(products[1:], products[0])
-
-
-def same_start(variables: Sequence[Variable]) -> None:
-    """Give variables the values that they have on rank 0."""
-    here = world()
-    if here.size > 1:
-        for number, v in enumerate(variables):
-            v.value = here.exchange("broadcast", v.value, f"the first value of {v.name}", number, root=0)

@@ -36,6 +36,7 @@ class Callback:
     epoch's.
     """
 
+    everywhere = True  # on all ranks of a distributed training, and not on the first alone, as those are that write files
     model: Model
     params: Mapping[str, Any] = {"validated": "every epoch"}
 

@@ -11,11 +11,13 @@ import numpy as np
 import graphc as gx
 from graphc.data.source import Arrays, Source, contiguous, length, source, streams
 from graphc.data.trees import leaves, mapped
+from graphc.distributed import rank
+from graphc.distributed.parallel import check_share, share
 from graphc.models.callbacks import Callback, listed, written
 from graphc.models.checkpoint import Checkpoints
 from graphc.models.history import Figures, History
 from graphc.models.labels import checked
-from graphc.models.loop import Loop, score
+from graphc.models.loop import Loop, Shard, score
 from graphc.models.progress import progress
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def fit(
     shuffle: bool = True, class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
     steps_per_epoch: int | None = None, validation_batch_size: int | None = None, validation_steps: int | None = None,
     validation_freq: int | Sequence[int] = 1, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
-    find_nan: bool = False,
+    find_nan: bool = False, distributed: bool = False,
 ) -> History:  # fmt: skip
     """Train a compiled model, epoch by epoch.
 
@@ -47,7 +49,11 @@ def fit(
     outputs. checkpoints: a folder, or `Checkpoints`: training goes on from the last one there, to the same bits as if it had
     not stopped, and writes new ones. find_nan: stop at the first step whose loss or whose new values are not finite, with
     NotFiniteError, which names the operation, its layer and line; the model stays as it was before that step. Every step is
-    looked at, and taken by itself.
+    looked at, and taken by itself. distributed: train on all ranks of `gx.distributed`, each of which makes the same call with
+    the same data: a rank computes its share of each batch, cut into blocks as `compile` says, and its share of a validation's
+    batches. Losses, weights and figures have the same bits on all ranks, and on any number of them. Training begins with the
+    weights of rank 0; rank 0 shows how far it is and writes checkpoints, in a folder that all ranks see, from which any number
+    of ranks goes on; callbacks that write files are called there alone.
     """
     epochs, initial_epoch = (
         gx.ops.normalize_integer("fit", name, n) for name, n in (("epochs", epochs), ("initial_epoch", initial_epoch))
@@ -72,17 +78,23 @@ def fit(
             )
         triple = (*validation_data, None)[:3] if isinstance(validation_data, tuple) else validation_data
         held_out = source(triple, validation_batch_size or batch_size, shuffle=False, steps=validation_steps)
+    blocks = model.programs.blocks_of(gx.ops.check_flag("fit", "distributed", distributed))
+    if distributed:
+        check_share("fit", blocks)
     training, rest = _sources(
         x, y, sample_weight, class_weight, batch_size, shuffle, seed, steps_per_epoch,
-        0.0 if held_out is not None else validation_split, validation_batch_size, validation_steps, model.programs.blocks,
+        0.0 if held_out is not None else validation_split, validation_batch_size, validation_steps, blocks,
     )  # fmt: skip
     held_out = held_out or rest
     for given in (training, held_out):
         _not_empty("fit", given)
     training = checked(model, training)
     held_out = None if held_out is None else checked(model, held_out)
+    if distributed:
+        training = Shard(training, blocks, *share(blocks))
     kept = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
-    loop = Loop(model, training, held_out, listed(callbacks), progress(verbose), epochs, kept, find_nan, validated)
+    shown = progress(verbose if not distributed or rank() == 0 else 0)
+    loop = Loop(model, training, held_out, listed(callbacks), shown, epochs, kept, find_nan, validated, distributed)
     return loop.run(initial_epoch)
 
 

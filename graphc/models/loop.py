@@ -11,8 +11,10 @@ import numpy as np
 
 import graphc as gx
 from graphc.data.source import Source
+from graphc.distributed import rank, size
+from graphc.distributed.host import any_of, from_first, in_order, same_start
 from graphc.models.callbacks import Callback, Logs, written
-from graphc.models.checkpoint import Checkpoint, Checkpoints
+from graphc.models.checkpoint import Checkpoint, Checkpoints, read
 from graphc.models.finite import watched
 from graphc.models.history import History
 from graphc.models.interrupts import Interrupts
@@ -20,6 +22,7 @@ from graphc.models.progress import Progress
 
 if TYPE_CHECKING:
     from graphc.models.model import Model
+    from graphc.models.training import Programs
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +33,7 @@ class Loop:
     def __init__(
         self, model: Model, training: Source, held_out: Source | None, callbacks: list[Callback], shown: Progress, epochs: int,
         checkpoints: Checkpoints | None = None, find_nan: bool = False, validated: int | frozenset[int] = 1,
+        distributed: bool = False,
     ) -> None:  # fmt: skip
         self.model, self.training, self.held_out, self.callbacks = model, training, held_out, callbacks
         self.shown, self.epochs, self.checkpoints, self.find_nan = shown, epochs, checkpoints, find_nan
@@ -39,7 +43,10 @@ class Loop:
         self.stepped = False  # whether the epoch's steps are done, and what follows them is not
         self.logs: Logs = {}
         self.interrupts = Interrupts()
-        self._told = sorted(callbacks, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
+        self.distributed = distributed
+        self.first = not distributed or rank() == 0  # whether this process writes files
+        self._called = [c for c in callbacks if self.first or c.everywhere]
+        self._told = sorted(self._called, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
         which = "every epoch" if held_out is None or validated == 1 else "some epochs"
         for callback in callbacks:
             callback.model = model
@@ -50,6 +57,7 @@ class Loop:
         self.model.stop_training = False
         self.epoch, self.batch = epoch, batch
         programs = self.model.programs
+        programs.distributed = self.distributed
         programs.besides = tuple(c for c in self.callbacks if written([c], "in_step"))
         self._tell("on_train_begin")
         with self.interrupts:
@@ -60,8 +68,11 @@ class Loop:
     def _epochs(self) -> None:
         programs = self.model.programs
         try:
+            if self.distributed:
+                programs.train(self.training.example, self.training.gathered)  # which makes what there is to agree on
+                same_start(list(self._arrays().values()))
             self._resume()
-            while self.epoch < self.epochs and not self.model.stop_training:
+            while self.epoch < self.epochs and not self._stops():
                 self._epoch()
             self.interrupts.check()
         except KeyboardInterrupt:
@@ -72,7 +83,13 @@ class Loop:
             self.model.stop_training = True
         finally:
             self.shown.close()
-            programs.besides = ()
+            programs.besides, programs.distributed = (), False
+
+    def _stops(self) -> bool:
+        """Whether this is the end of training: on all ranks where it is on one."""
+        if self.distributed:
+            self.model.stop_training = any_of(self.model.stop_training)
+        return self.model.stop_training
 
     def _tell(self, name: str, *given: Any) -> None:
         for method in written(self._told, name):
@@ -138,7 +155,8 @@ class Loop:
         apply: Callable[..., Any] = programs.apply() if programs.accumulate > 1 else one
         if self.find_nan:
             one, apply = partial(self._watched, one, 1), partial(self._watched, apply, 0)
-        before, after = written(self.callbacks, "on_train_batch_begin"), written(self.callbacks, "on_train_batch_end")
+        before, after = written(self._called, "on_train_batch_begin"), written(self._called, "on_train_batch_end")
+        asks = self.distributed and any_of(bool(before or after))  # whether somebody may end an epoch within
         every = self.checkpoints.every if self.checkpoints else None
         k = programs.accumulate
         interrupts = self.interrupts
@@ -162,7 +180,7 @@ class Loop:
                     method(self.batch - 1, logs)
             if every is not None and self.step // every != (self.step - count) // every:
                 self._save()
-            if model.stop_training:
+            if self._stops() if asks else model.stop_training:
                 break
             interrupts.open()
         interrupts.close()
@@ -179,7 +197,7 @@ class Loop:
         kept = [v.value for v in trained.values()]
         try:
             self.interrupts.open()
-            found = score(self.model, held_out)
+            found = score(self.model, held_out, self.distributed)
             self.interrupts.close()
         except BaseException:
             self.interrupts.close()
@@ -193,7 +211,7 @@ class Loop:
     # --- checkpoints ---
 
     def _save(self) -> None:
-        if self.checkpoints is None:
+        if self.checkpoints is None or not self.first:
             return
         arrays = self._arrays()
         states = []
@@ -208,7 +226,12 @@ class Loop:
 
     def _resume(self) -> None:
         """Go on from the last checkpoint, if there is one."""
-        found = None if self.checkpoints is None else self.checkpoints.latest()
+        if self.checkpoints is None:
+            return
+        found = self.checkpoints.latest() if self.first else None
+        if self.distributed:
+            path = from_first(None if found is None else str(found.path))
+            found = found if found is not None or path is None else read(path)
         if found is None:
             return
         programs = self.model.programs
@@ -279,11 +302,58 @@ def steps_of(given: Source) -> int | None:
         return None
 
 
-def score(model: Model, given: Source) -> dict[str, Any]:
+def score(model: Model, given: Source, distributed: bool = False) -> dict[str, Any]:
     """The loss and the metrics on a source, by metrics that begin anew and are put back."""
     programs = model.programs
     program = programs.test(given.example, given.gathered)
     programs.reset()
+    if distributed:
+        _shared_score(programs, program, given)
+        return programs.figures()
     for arguments in given.batches(0):
         program(*arguments)
     return programs.figures()
+
+
+def _shared_score(programs: Programs, program: gx.Compiled, given: Source) -> None:
+    """Every rank looks at some of the batches; what they add to the metrics is added in the batches' order, as by one rank."""
+    states = [v for metric in programs.metrics.values() for v in metric.variables.values()]
+    added: list[list[Array]] = []
+    for i, arguments in enumerate(given.batches(0)):
+        if i % size() == rank():
+            programs.reset()
+            program(*arguments)
+            added.append([v.value for v in states])
+    for place, v in enumerate(states):
+        total = np.zeros(v.shape, v.dtype.numpy)
+        for row in in_order([one[place] for one in added], total):
+            total = total + row
+        v.value = total
+
+
+class Shard(Source):
+    """This rank's part of each batch of a source that all ranks have."""
+
+    def __init__(self, given: Source, blocks: int, first: int, last: int) -> None:
+        self.given, self.blocks, self.first, self.last = given, blocks, first, last
+        self.gathered = given.gathered
+
+    @property
+    def example(self) -> Any:
+        return self.given.example
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, ...]]:
+        for arguments in self.given.batches(epoch, start):
+            count = self.given.samples(arguments)
+            if count % self.blocks:
+                raise gx.errors.ShapeError(
+                    f"fit: a batch of {count} samples is cut into {self.blocks} blocks", where=gx.errors.caller(),
+                    hint="give batches of a multiple: of a Dataset, batch(size, drop_last=True)",
+                )  # fmt: skip
+            each = count // self.blocks
+            mine = slice(self.first * each, self.last * each)
+            kept = arguments[:-1] if self.gathered else ()
+            yield (*kept, *(a[mine] for a in arguments[len(kept) :]))

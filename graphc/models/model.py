@@ -256,7 +256,7 @@ class Model(Layer):
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None, *, step: Step | None = None,
         loss_weights: Any = None, steps_per_call: int = 1, backend: str = "llvm", clip_norm: float | None = None,
-        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, blocks: int = 1,
+        clip_value: float | None = None, accumulate: int = 1, mixed_precision: str | None = None, blocks: int | None = None,
         **unknown: Any,
     ) -> None:  # fmt: skip
         """Say how the model is trained. Where its inputs are known, an output that does not fit its loss or a metric is an error.
@@ -270,7 +270,8 @@ class Model(Layer):
         that of one large batch; the last ones of an epoch may be fewer.
         blocks: into how many equal parts a batch is cut, which a step takes one after the other, in the memory of one: the loss
         is the mean of theirs, and a batch norm's statistics are a part's; see `gx.distributed.value_and_grad`. `fit`
-        wants batches of a multiple of it, and takes so many samples of a shorter last one.
+        wants batches of a multiple of it, and takes so many samples of a shorter last one. By default 1, and 8 where several
+        ranks train.
         mixed_precision: "bfloat16" or "float16": layers compute in it, from float32 weights; float16's loss is scaled so that
         gradients do not vanish, and a step whose gradients overflow is left out.
         """

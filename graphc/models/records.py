@@ -23,6 +23,8 @@ class ModelCheckpoint(Watching):
     after how many steps.
     """
 
+    everywhere = False
+
     def __init__(
         self, filepath: StrPath, monitor: str = "val_loss", verbose: int = 0, save_best_only: bool = False,
         save_weights_only: bool = False, mode: str = "auto", save_freq: str | int = "epoch",
@@ -86,6 +88,8 @@ class CSVLogger(Callback):
     append: keep what is in the file. Where training goes on from a checkpoint, the table does so from that epoch.
     """
 
+    everywhere = False
+
     def __init__(self, filename: StrPath, separator: str = ",", append: bool = False) -> None:
         self.path, self.separator, self.append = Path(filename), separator, append
         self.names: list[str] | None = None
@@ -130,6 +134,8 @@ class TensorBoard(Callback):
 
     update_freq: "epoch", or after how many calls of steps the loss is written too, as "batch_loss".
     """
+
+    everywhere = False
 
     def __init__(self, log_dir: StrPath = "logs", update_freq: str | int = "epoch", **unknown: Any) -> None:
         for option, value in unknown.items():

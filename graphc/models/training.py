@@ -20,6 +20,7 @@ from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
 from graphc.distributed.blocks import added_up
 from graphc.distributed.gradients import Blocks, check_blocks, depending, wide
+from graphc.distributed.parallel import DEFAULT_BLOCKS, share, totals
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
 from graphc.layers.masks import give_mask, weights_of_steps
@@ -59,7 +60,7 @@ class Programs:
     def __init__(
         self, model: Model, optimizer: Any, loss: Any, metrics: Any, step: Step | None, loss_weights: Any, steps_per_call: int,
         backend: str, clip_norm: float | None = None, clip_value: float | None = None, accumulate: int = 1,
-        mixed_precision: str | None = None, blocks: int = 1,
+        mixed_precision: str | None = None, blocks: int | None = None,
     ) -> None:  # fmt: skip
         self.model, self.step, self.backend = model, step, backend
         self.given = {
@@ -76,7 +77,8 @@ class Programs:
                 "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
                 hint="clip and accumulate there, or give loss= and optimizer= instead of step=",
             )  # fmt: skip
-        self.blocks = check_blocks("compile", blocks)
+        self.wanted_blocks = None if blocks is None else check_blocks("compile", blocks)
+        self.distributed = False  # whether what is compiled now trains on all ranks
         if step is not None and self.blocks > 1:
             raise gx.errors.InputError(
                 "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
@@ -180,10 +182,23 @@ class Programs:
             self._made[key] = gx.compile([], [], self._with_besides(updates), name="apply", backend=self.backend)
         return self._made[key]
 
+    @property
+    def blocks(self) -> int:
+        """Into how many parts a batch is cut."""
+        return self.blocks_of(self.distributed)
+
+    def blocks_of(self, distributed: bool) -> int:
+        return self.wanted_blocks or (DEFAULT_BLOCKS if distributed else 1)
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """The blocks that are computed here, from the first up to the second number."""
+        return share(self.blocks) if self.distributed else (0, self.blocks)
+
     def _steered(self) -> tuple[Any, ...]:
         """What a step depends on beside the data: the variables that are trained, and what callbacks change in it."""
         frozen = tuple(id(layer) for _, layer in self.model.walk() if not layer.trainable)
-        return tuple(map(id, self.model.trainable_variables)), frozen, self.besides
+        return tuple(map(id, self.model.trainable_variables)), frozen, self.besides, self.distributed
 
     def _with_besides(self, updates: Updates) -> Updates:
         return {**updates, **{v: new for callback in self.besides for v, new in callback.in_step(updates).items()}}
@@ -198,8 +213,9 @@ class Programs:
                 row = gx.placeholder("row" if name == "train_many" else "rows", ("batch",), "int64")
                 slots, batch = [row], mapped(batch, lambda x: gx.take(x, row, axis=0))
             given = slots
-            if training and self.blocks > 1:  # the model is written for a block, and a call brings all of them
-                given = [gx.placeholder(x.attrs["name"], (self.blocks * x.shape[0], *x.shape[1:]), x.dtype) for x in slots]
+            if training and self.blocks > 1:  # the model is written for a block, and a call brings all that are here
+                first, last = self.share
+                given = [gx.placeholder(x.attrs["name"], ((last - first) * x.shape[0], *x.shape[1:]), x.dtype) for x in slots]
                 build = partial(build, cut=(slots, given))
             if name == "train_many":
                 rows = gx.placeholder("rows", ("steps", *given[0].shape), "int64")
@@ -263,8 +279,8 @@ class Programs:
         more = gx.ir.graph.substitute(added.values(), nothing, gx.ir.graph.on_inputs)
         keys = {v: _key_of_block(v) for v in state if v not in moved and v.dtype == gx.uint32 and v.shape == (2,)}
         values = [loss, *gradients, *moved.values()]
-        blocks = Blocks([*wide(values), *more], slots, given, self.blocks, changes=keys)
-        sums = added_up(blocks.nodes(), 0, self.blocks)
+        blocks = Blocks([*wide(values), *more], slots, given, self.blocks, *self.share, changes=keys)
+        sums = totals(blocks) if self.distributed else added_up(blocks.nodes(), 0, self.blocks)
         made = [gx.astype(total / self.blocks, x.dtype) for total, x in zip(sums, values, strict=False)]
         count = len(gradients)
         new = {**state, **dict(zip(moved, made[1 + count :], strict=True))}

@@ -1,0 +1,67 @@
+"""Training on several ranks: the same bits as on one, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_collectives import launched, needs_mpi
+from training_on_ranks import fitted, hashed, text
+
+import graphc as gx
+from graphc.distributed.blocks import nodes_within
+from graphc.distributed.host import in_order
+from graphc.distributed.parallel import data_parallel, share
+from graphc.ir import world as worlds
+
+
+@needs_mpi
+def test_three_ranks_train_to_the_bits_of_one_and_one_goes_on_from_their_checkpoint(tmp_path: Path) -> None:
+    """Five blocks, of which ranks have one, two and two; weights, losses, figures, early stopping."""
+    ran = launched("training_on_ranks.py", 3, FOLDER=str(tmp_path / "three"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.strip() == text(str(tmp_path / "one"))
+    (three, more), (one, more_of_one) = (fitted(str(tmp_path / name), 3) for name in ("three", "one"))
+    assert hashed({k: v.value for k, v in three.state.items()}) == hashed({k: v.value for k, v in one.state.items()})
+    assert more == more_of_one
+
+
+def test_shares_have_every_block_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for size in (1, 2, 3, 5, 8):
+        monkeypatch.setattr(worlds, "_current", [worlds.World(0, size)])
+        shares = [share(8, rank) for rank in range(size)]
+        assert [i for first, last in shares for i in range(first, last)] == list(range(8))
+        assert all(first < last for first, last in shares)
+        assert max(len(nodes_within(*one, 8)) for one in shares) == {1: 1, 2: 1, 3: 2, 5: 2, 8: 1}[size]
+
+
+def test_fewer_blocks_than_ranks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worlds, "_current", [worlds.World(0, 4)])
+    x, w = gx.placeholder("x", ("batch",)), gx.variable(np.float32(1), name="w")
+    monkeypatch.setattr("graphc.distributed.parallel.same_start", lambda variables: None)
+    with pytest.raises(gx.errors.InputError, match="data_parallel: 3 blocks are too few for 4 ranks"):
+        data_parallel(gx.mean(w * x), [w], gx.optim.sgd, blocks=3)
+
+
+def test_a_step_that_is_not_exact_is_that_of_the_whole_batch_on_one_rank() -> None:
+    x, w = gx.placeholder("x", ("batch",), "float64"), gx.variable(3.0, name="w")
+    loss, updates = data_parallel(gx.mean(x * w * w), [w], gx.optim.sgd, exact=False)
+    assert float(gx.compile([x], loss, updates, backend="interpreter")([1.0, 2.0, 3.0])) == 18.0
+    assert round(float(w.value), 6) == 2.88
+
+
+def test_rows_of_ranks_come_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three ranks with rows 0 3, 1 4 and 2, as MPI would give them."""
+    answers = [np.array([[2], [2], [1]]), np.array([[0.0, 3.0], [1.0, 4.0], [2.0, 0.0]])]
+    monkeypatch.setattr("graphc.distributed.host.gathered", lambda rows: answers.pop(0))
+    assert [float(x) for x in in_order([np.float64(0), np.float64(3)], np.zeros(()))] == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_of_a_stream_that_blocks_cannot_share_is_refused() -> None:
+    model = gx.models.Sequential([gx.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse", blocks=4)
+    batches = [(np.zeros((6, 2), np.float32), np.zeros((6, 1), np.float32))]
+    with pytest.raises(gx.errors.ShapeError) as error:
+        model.fit(lambda epoch: batches, verbose=0, distributed=True)
+    assert error.value.message == "fit: a batch of 6 samples is cut into 4 blocks"

@@ -1,0 +1,76 @@
+"""What training on this number of ranks gives, as text: the same on any number. Ranks check that they agree.
+
+    FOLDER=of-checkpoints mpiexec -n 3 python tests/distributed/training_on_ranks.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+
+from same_bits import run  # noqa: E402
+
+import graphc as gx  # noqa: E402
+from graphc.distributed.host import gathered  # noqa: E402
+
+BLOCKS = 5
+
+
+def hashed(arrays: Mapping[str, Any]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(name.encode() + np.asarray(arrays[name]).tobytes())
+    return found.hexdigest()[:12]
+
+
+def model(scale: float) -> Any:
+    with gx.layers.seeded(0):
+        made = gx.models.Sequential([gx.layers.Dense(8, "relu", input_shape=(12,)), gx.layers.Dropout(0.1), gx.layers.Dense(3)])
+    made.set_weights([w * np.asarray(scale).astype(w.dtype) for w in made.get_weights()])
+    loss = gx.models.losses.SparseCategoricalCrossentropy(from_logits=True)
+    made.compile("adam", loss, ["accuracy", gx.metrics.MeanIoU(3, name="iou")], blocks=BLOCKS)
+    return made
+
+
+def fitted(folder: str, epochs: int, scale: float = 1.0, **more: Any) -> tuple[Any, Any]:
+    """A model after some epochs, from the last checkpoint on, and its history."""
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((70, 12)).astype(np.float32), rng.integers(0, 3, 70)
+    made = model(scale)
+    stop = gx.models.EarlyStopping(monitor="val_loss", patience=1, min_delta=0.05)
+    history = made.fit(
+        x, y, batch_size=20, epochs=epochs, validation_data=(x[:33], y[:33]), validation_batch_size=8, verbose=0,
+        distributed=True, checkpoints=folder or None, callbacks=[stop], **more,
+    ).history  # fmt: skip
+    return made, history
+
+
+def text(folder: str) -> str:
+    """All figures, weights and states, as hashes."""
+    lines = [f"step {run('mlp', 3, BLOCKS, 2)}"]
+    other = 1.0 + gx.distributed.rank()  # each rank begins with weights of its own: those of rank 0 count
+    fitted(folder, 1, other)
+    made, history = fitted(folder, 2)  # on from a checkpoint
+    lines += [f"{name} {[np.asarray(v).tobytes().hex()[-32:] for v in values]}" for name, values in sorted(history.items())]
+    lines.append(f"state {hashed({name: v.value for name, v in made.state.items()})}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    found = text(os.environ["FOLDER"])
+    mine = np.frombuffer(hashlib.sha256(found.encode()).digest(), np.uint8)
+    assert (gathered(mine) == mine).all(), f"rank {gx.distributed.rank()} has other figures:\n{found}"
+    if gx.distributed.rank() == 0:
+        print(found, flush=True)
+
+
+if __name__ == "__main__":
+    main()
