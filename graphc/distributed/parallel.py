@@ -9,6 +9,7 @@ one node each.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from graphc.distributed import blocks as tree
 from graphc.distributed.collectives import all_gather, all_reduce, all_to_all
 from graphc.distributed.gradients import Blocks, check_blocks, cut, wide
 from graphc.distributed.host import same_start
-from graphc.ir.world import world
+from graphc.ir.world import Lines, world
 
 Updates = dict[Variable, Tensor]
 DEFAULT_BLOCKS = 8
@@ -33,6 +34,7 @@ def share(blocks: int, rank: int | None = None) -> tuple[int, int]:
     """
     here = world()
     at = here.rank if rank is None else rank
+    here.is_asked = True  # graphs differ from rank to rank from now on: what must not is compared below
     return at * blocks // here.size, (at + 1) * blocks // here.size
 
 
@@ -147,6 +149,7 @@ def data_parallel(
     (array(22.5), array(2.85))
     """
     variables = gx.ops.listed("data_parallel", "variables", variables)
+    same_loss(loss, blocks if exact else 0)
     same_start(variables)
     found = gx.grad(loss, list(variables))
     if exact:
@@ -157,6 +160,15 @@ def data_parallel(
         values = _added_by_mpi([loss, *found])
     total, *gradients = [gx.astype(y, x.dtype) for y, x in zip(values, [loss, *variables], strict=True)]
     return total, dict(optimizer(surrogate(variables, gradients), variables))
+
+
+def same_loss(loss: Tensor, blocks: int) -> None:
+    """Raise DistributedError where another rank has another loss, or cuts batches otherwise."""
+    here = world()
+    if here.compare is not None:
+        lines = [f"a loss of {blocks} blocks", *str(gx.ir.Graph((), (loss,), name="loss")).splitlines()]
+        digest = hashlib.sha256("\0".join(lines).encode()).hexdigest()
+        here.compare(Lines("", lambda: []), Lines(digest, lambda: lines))
 
 
 def _added_by_mpi(values: Sequence[Tensor]) -> list[Tensor]:

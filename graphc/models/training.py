@@ -20,7 +20,7 @@ from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
 from graphc.distributed.blocks import added_up
 from graphc.distributed.gradients import Blocks, check_blocks, depending, wide
-from graphc.distributed.parallel import DEFAULT_BLOCKS, share, totals
+from graphc.distributed.parallel import DEFAULT_BLOCKS, same_loss, share, totals
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
 from graphc.layers.masks import give_mask, weights_of_steps
@@ -265,6 +265,8 @@ class Programs:
         State that follows from the data is the mean of what the blocks would make it; layers draw other numbers for each block.
         """
         slots, given = cut
+        if self.distributed:
+            same_loss(loss, self.blocks)
         variables = self.model.trainable_variables
         gradients = self.gradients.of(loss, variables) if variables else []
         moving = depending(gx.ir.graph.topological(state.values()), slots)

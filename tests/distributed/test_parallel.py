@@ -12,7 +12,7 @@ from training_on_ranks import fitted, hashed, text
 import graphc as gx
 from graphc.distributed.blocks import nodes_within
 from graphc.distributed.host import in_order
-from graphc.distributed.parallel import data_parallel, share
+from graphc.distributed.parallel import data_parallel, same_loss, share
 from graphc.ir import world as worlds
 
 
@@ -65,3 +65,16 @@ def test_a_batch_of_a_stream_that_blocks_cannot_share_is_refused() -> None:
     with pytest.raises(gx.errors.ShapeError) as error:
         model.fit(lambda epoch: batches, verbose=0, distributed=True)
     assert error.value.message == "fit: a batch of 6 samples is cut into 4 blocks"
+
+
+def test_ranks_compare_their_losses_since_their_graphs_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, seen = worlds.World(0, 2), []
+    here.compare = lambda exchanges, graph: seen.append((graph.digest, graph.make()))
+    monkeypatch.setattr(worlds, "_current", [here])
+    x, w = gx.placeholder("x", ("batch",)), gx.variable(np.float32(1), name="w")
+    for loss, blocks in ((gx.mean(w * x), 4), (gx.mean(w * x), 4), (gx.mean(w * x), 8), (gx.mean(2 * w * x), 4)):
+        same_loss(loss, blocks)
+    digests = [digest for digest, _ in seen]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    assert seen[0][1][:2] == ["a loss of 4 blocks", "graph loss() {"]
+    assert share(4) == (0, 2) and here.is_asked, "what is compared of graphs is what they exchange"
