@@ -20,6 +20,7 @@ from graphc.ops.collectives import (
     barrier_,
     broadcast_,
     facts,
+    number_of_group,
     receive_,
     reduce_,
     reduce_scatter_,
@@ -27,12 +28,16 @@ from graphc.ops.collectives import (
 )  # fmt: skip
 from graphc.ops.declare import normalize_axis, normalize_integer
 from graphc.ops.tensor import Tensor, TensorLike, as_tensor
+from graphc.ops.trees import flatten, unflatten
 
 COMBINES = ("sum", "mean", "max", "min")
 
 
-def all_reduce(x: TensorLike, combine: str = "sum") -> Tensor:
+def all_reduce(x: Any, combine: str = "sum") -> Any:
     """x of all ranks as one: their sum, mean, max or min, element by element; the same on every rank, and of x's shape.
+
+    x may be a list, tuple or dict of symbols, as the gradients of all weights are: what is given back has the same form, and the
+    last of them go first, so that an exchange begins while others are still to be made; small ones go together.
 
     Sums are of x's type (of booleans int64), means of floats. Floats of 16 bits are added in float32. The order of a sum is
     MPI's: it is the same in every run with as many ranks, and another with more. The largest and the smallest are taken of all
@@ -40,16 +45,24 @@ def all_reduce(x: TensorLike, combine: str = "sum") -> Tensor:
 
     >>> import graphc as gx
     >>> x = gx.placeholder("x", (3,), "float64")
-    >>> f = gx.compile([x], gx.distributed.all_reduce(x, "mean"))
+    >>> f = gx.compile([x], gx.distributed.all_reduce({"mean": x, "of sums": gx.sum(x)}, "mean"))
     >>> f([1.0, 2.0, 3.0])
-    array([1., 2., 3.])
+    {'mean': array([1., 2., 3.]), 'of sums': array(6.)}
     """
-    x = as_tensor(x)
     if combine not in COMBINES:
         raise InputError(f"all_reduce: combine must be one of {', '.join(COMBINES)}, got {combine!r}", where=caller())
+    leaves = flatten(x) if isinstance(x, (list, tuple, dict)) else []
+    if not any(isinstance(leaf, Tensor) for leaf in leaves):
+        return _all_reduced(as_tensor(x), combine, {})
+    group = {"group": number_of_group()}
+    made = [_all_reduced(as_tensor(leaf), combine, group) for leaf in reversed(leaves)]
+    return unflatten(x, made[::-1])
+
+
+def _all_reduced(x: Tensor, combine: str, group: dict[str, int]) -> Tensor:
     if combine in ("max", "min"):
         return (ops.max if combine == "max" else ops.min)(all_gather(ops.expand_dims(x, axis=0)), axis=0)
-    total = _summed(all_reduce_, x)
+    total = _summed(all_reduce_, x, **group)
     if combine == "sum":
         return total
     mean = ops.divide(ops.astype(total, total.dtype.arithmetic), world().size)

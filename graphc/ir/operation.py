@@ -165,7 +165,8 @@ class Collective:
     Its attributes are `order`, a number that says which of two collectives of a graph comes first, and `ranks`, how many take
     part; others are told to the exchange. No pass merges two, computes one twice, or changes their order on one rank alone.
     Where `passes_on`, the value is the operand's own, so nothing needs to wait for the exchange before the program ends. Where it
-    `joins`, each element of the result is made of the elements at its place alone: arrays behind each other are exchanged as one.
+    `joins`, each element of the result is made of the elements at its place alone: arrays behind each other are exchanged as one
+    where they have the same attribute `group`.
     """
 
     exchange: str

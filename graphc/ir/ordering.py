@@ -10,6 +10,8 @@ twice, as the loop of a forward pass and that of its gradient, keeps one number:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graphc.ir.graph import Graph, Node, rebuild, subgraphs, within
 from graphc.ir.operation import Collective
 
@@ -17,9 +19,14 @@ from graphc.ir.operation import Collective
 def numbered(graph: Graph) -> Graph:
     """The graph with its collectives numbered from 0; itself where it has none, or they are."""
     numbers: dict[int, int] = {}  # a declared number -> the new one
+    groups: dict[int, int] = {}
     for node in collectives(graph):
         numbers.setdefault(node.attrs["order"], len(numbers))
-    return graph if all(old == new for old, new in numbers.items()) else _with(graph, numbers)
+        if "group" in node.attrs:
+            groups.setdefault(node.attrs["group"], len(groups))
+    if all(old == new for old, new in (*numbers.items(), *groups.items())):
+        return graph
+    return _with(graph, {"order": numbers, "group": groups})
 
 
 def collectives(graph: Graph) -> list[Node]:
@@ -35,11 +42,11 @@ def collectives(graph: Graph) -> list[Node]:
     return found
 
 
-def _with(graph: Graph, numbers: dict[int, int]) -> Graph:
+def _with(graph: Graph, numbers: Mapping[str, Mapping[int, int]]) -> Graph:
     def change(node: Node) -> Node:
         if not isinstance(node.op.lowering, Collective):
             return node
-        attrs = {**node.attrs, "order": numbers[node.attrs["order"]]}
+        attrs = {key: numbers[key][value] if key in numbers else value for key, value in node.attrs.items()}
         return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient, node.forward, node.number)
 
     return rebuild(within(graph, lambda body: _with(body, numbers)), change)

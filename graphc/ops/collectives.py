@@ -30,11 +30,17 @@ from graphc.ops.tensor import Tensor
 Array = np.ndarray[Any, Any]
 Vjp = Callable[..., tuple[Node | None, ...]]
 _NUMBERS = itertools.count()
+_GROUPS = itertools.count()
 
 
 def facts() -> dict[str, int]:
     """The attributes that every collective has: its number, and how many ranks take part."""
     return {"order": next(_NUMBERS), "ranks": world().size}
+
+
+def number_of_group() -> int:
+    """A number for exchanges that are declared together: none of them is made of another."""
+    return next(_GROUPS)
 
 
 def _again(ranks: int) -> dict[str, int]:
@@ -129,6 +135,7 @@ def _collective(
     def reference(*arrays: Array, order: int, ranks: int, **attrs: Any) -> Array:
         here = world()
         here.check(ranks, name)
+        attrs.pop("group", None)
         x = arrays[0] if arrays else np.zeros(attrs.pop("shape"), attrs.pop("dtype").numpy)
         return here.exchange(name, x, name, order, **attrs)
 
@@ -145,8 +152,8 @@ def _collective(
 _OPS: dict[str, Op] = {}
 
 all_reduce_: Op = _collective(
-    "all_reduce", _summed("all_reduce"), lambda g, y, x, order, ranks: (all_reduce_(g, **_again(ranks)),),
-    "The sum of x over all ranks.", joins=True,
+    "all_reduce", _summed("all_reduce"), lambda g, y, x, ranks, **attrs: (all_reduce_(g, **_again(ranks)),),
+    "The sum of x over all ranks; those of one `group` may go together.", joins=True,
 )  # fmt: skip
 all_gather_: Op = _collective(
     "all_gather", _gathered, lambda g, y, x, order, ranks: (_added(reduce_scatter_, g, ranks),),

@@ -182,7 +182,7 @@ def order_is_kept_whatever_reads_what() -> None:
 
 @check
 def gradients_of_layers_are_joined() -> None:
-    """Products of small integers, so every sum is exact; declared from the first layer on, and made from the last."""
+    """Products of small integers, so every sum is exact; given from the first layer on, and made from the last."""
     x = values((6, 4))
     shapes = ((4, 5), (5,), (5, 3))
     first, bias, second = (np.random.default_rng(i).integers(-3, 4, s).astype("float64") for i, s in enumerate(shapes))
@@ -190,7 +190,7 @@ def gradients_of_layers_are_joined() -> None:
     def outputs(a: Any) -> list[Any]:
         weights = [gx.variable(v) for v in (first, bias, second)]
         loss = gx.sum((a @ weights[0] + weights[1]) @ weights[2])
-        return [*(d.all_reduce(g) for g in gx.grad(loss, weights)), d.all_reduce(loss)]
+        return d.all_reduce([*gx.grad(loss, weights), loss])
 
     back = np.ones((6, 3)) @ second.T
     hidden = [v @ first + bias for v in x]

@@ -107,8 +107,8 @@ def test_starts_are_early_and_waits_late() -> None:
     h = x
     for w in ws:
         h = gx.tanh(h @ w)
-    gs = zip(ws, gx.grad(gx.sum(h), ws), strict=True)
-    f = gx.compile([x], gx.sum(h), updates={w: w - d.all_reduce(g) for w, g in gs})
+    gs = zip(ws, d.all_reduce(gx.grad(gx.sum(h), ws)), strict=True)
+    f = gx.compile([x], gx.sum(h), updates={w: w - g for w, g in gs})
     kinds = []
     for call in f.program.calls:
         kernel = call.kernel
