@@ -7,11 +7,12 @@ where it stopped.
 from __future__ import annotations
 
 import itertools
+import mmap
 import queue
 import threading
 from _thread import start_new_thread
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +23,8 @@ from graphc.data.order import permutation
 from graphc.data.trees import leaves, mapped
 
 Array = np.ndarray[Any, Any]
+_HELD = 1 << 27  # bytes of mapped files that stay in memory
+_AROUND = 1 << 16  # bytes that the system maps where one is read
 
 
 class Source(ABC):
@@ -53,10 +56,10 @@ class Source(ABC):
 class Arrays(Source):
     """Batches of rows of nested arrays, in an order that follows from a seed and the epoch.
 
-    data: arrays, in lists, tuples or dicts, all equally long; memory-mapped files are read where rows are wanted. float64 becomes
-    float32. shuffle: whether each epoch has an order of its own. drop_last: leave out a last batch that is shorter. steps: the
-    number of batches in an epoch, where that is not all there are. multiple: a last batch that is shorter has a multiple of so
-    many samples; what is left over is left out.
+    data: arrays, in lists, tuples or dicts, all equally long; memory-mapped files are read where rows are wanted, and not held in
+    memory once they are used, so that data may be larger than it. float64 becomes float32. shuffle: whether each epoch has an
+    order of its own. drop_last: leave out a last batch that is shorter. steps: the number of batches in an epoch, where that is
+    not all there are. multiple: a last batch that is shorter has a multiple of so many samples; what is left over is left out.
     """
 
     gathered = True
@@ -102,8 +105,40 @@ class Arrays(Source):
         arrays = leaves(self.data)
         order = permutation(self.count, self.seed, epoch) if self.shuffle else np.arange(self.count)
         taken = self._taken()
+        files = Files(arrays)
         for i in range(start, len(self)):
-            yield (*arrays, order[i * self.batch_size : min((i + 1) * self.batch_size, taken)])
+            rows = order[i * self.batch_size : min((i + 1) * self.batch_size, taken)]
+            yield (*arrays, rows)
+            files.used(len(rows))
+
+
+class Files:
+    """The files that arrays are mapped from: how much of them was read, which leaves memory now and then.
+
+    The system keeps what is read from a mapped file in this process's memory until it is short of memory itself.
+    """
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.mapped = [(file, max(a.nbytes // max(len(a), 1), _AROUND)) for a in arrays if (file := _file_of(a)) is not None]
+        self.read = 0
+
+    def used(self, rows: int) -> None:
+        """So many rows were read, and nobody reads them now."""
+        self.read += sum(rows * each for _, each in self.mapped)
+        if self.read > _HELD:
+            self.read = 0
+            for file, _ in self.mapped:
+                file.madvise(mmap.MADV_DONTNEED)
+
+
+def _file_of(array: Array) -> mmap.mmap | None:
+    """The file that an array is mapped from, where what it holds is there and not in this process alone."""
+    part: Any = array
+    shared = False
+    while isinstance(part, np.ndarray):
+        shared = shared or (isinstance(part, np.memmap) and part.mode != "c")
+        part = part.base
+    return part if shared and isinstance(part, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 class Stream(Source):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import mmap
+import tempfile
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -42,9 +45,10 @@ class Variable(Tensor):
     array([6., 8.])
     """
 
-    __slots__ = ("_default_update", "_memory", "called", "given", "owner", "places")
+    __slots__ = ("_default_update", "_home", "_memory", "called", "given", "owner", "places")
     __hash__ = Tensor.__hash__
     _memory: dict[int, Array]  # by address
+    _home: Array | None  # the caller's memory that it lives in
     places: Array  # the addresses of its value, and of a second memory or 0: who writes there lets the two change places
     _default_update: Tensor | None
     called: str  # its name without the owner's
@@ -188,13 +192,59 @@ class Variable(Tensor):
 
     def _add_memory(self) -> None:
         if len(self._memory) < len(self.places):
-            shape, dtype = self.attrs["shape"], self.dtype.numpy
+            shape, dtype, folder = self.attrs["shape"], self.dtype.numpy, self.folder
             size = math.prod(shape) * dtype.itemsize
+            if folder is not None and size:
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.truncate(size)
+                    self._take(np.memmap(file, dtype, "r+", shape=shape))
+                return
             room = np.zeros(size + _LINE, np.uint8)
             start = -room.ctypes.data % _LINE
-            memory = room[start : start + size].view(dtype).reshape(shape)
-            self.places[len(self._memory)] = memory.ctypes.data
-            self._memory[memory.ctypes.data] = memory
+            self._take(room[start : start + size].view(dtype).reshape(shape))
+
+    def _take(self, memory: Array) -> None:
+        address = memory.ctypes.data
+        self.places[len(self._memory)] = address
+        self._memory[address] = memory
+
+    def _live_in(self, home: Array | None) -> None:
+        """Have no memory but this, or none yet."""
+        self._memory.clear()
+        self.places[:] = 0
+        object.__setattr__(self, "_home", home)
+        if home is None:
+            self._add_memory()
+        else:
+            self._take(home)
+
+    @property
+    def folder(self) -> str | None:
+        """Where the file is that it lives in, or that the variable does whose state it is; None where that is no file."""
+        v: Variable | None = self
+        while v is not None:
+            if v._home is not None:
+                return _folder_of(v._home)
+            v = v.owner
+        return None
+
+    def flush(self) -> None:
+        """Where the variable lives in a file or an array of the caller's (`copy=False`): see to it that its value is there.
+
+        A program may leave it in a second memory, and the system writes files when it finds time.
+        """
+        STATE.write(Variable._flush, self)
+
+    def _flush(self) -> None:
+        home = self._home
+        if home is None:
+            return
+        if self.data is not home:
+            np.copyto(home, self.data)
+            self.places[:] = self.places[::-1].copy()
+        file = _file_of(home)
+        if file is not None:
+            file.flush()
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r}: {self.type}>"
@@ -209,6 +259,7 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
     object.__setattr__(node, "called", attrs["name"])
     object.__setattr__(node, "given", True)
     object.__setattr__(node, "owner", None)
+    object.__setattr__(node, "_home", None)
     object.__setattr__(node, "_memory", {})
     object.__setattr__(node, "places", np.zeros(2, np.int64))
     node.add_memory()
@@ -218,11 +269,15 @@ def _make_variable(op: Operation, inputs: tuple[Node, ...], attrs: dict[str, Any
 variable_ = Op("variable", leaf_type, no_reference, operation.Variable(), build=_make_variable, arity=0)
 
 
-def variable(value: Any, name: str | None = None, dtype: object = None, *, of: Variable | None = None) -> Variable:
+def variable(
+    value: Any, name: str | None = None, dtype: object = None, *, of: Variable | None = None, copy: bool = True
+) -> Variable:
     """State with an initial value, which is copied.
 
     name: any text on one line; it is kept as it is. of: the variable whose state this is, an average or a moment: its name
-    stands before this one.
+    stands before this one. copy: False for a variable that lives in the memory of the array itself, which may be a file's:
+    np.load("w.npy", mmap_mode="r+") is read and written in place, and may be larger than memory. What belongs to such a variable,
+    moments of an optimiser and the like, lives in files without a name in the same folder; `flush` brings the value there.
 
     >>> import graphc as gx, numpy as np
     >>> w = gx.variable(np.zeros((784, 10), "float32"), name="w")
@@ -247,9 +302,51 @@ def variable(value: Any, name: str | None = None, dtype: object = None, *, of: V
     object.__setattr__(node, "called", called)
     object.__setattr__(node, "given", name is not None)
     object.__setattr__(node, "owner", of)
+    if not copy:
+        node._live_in(_own_memory(value, array))
+        return node
+    if of is not None and of.folder is not None:
+        node._live_in(None)
     if not _zeros(array):
         node.data[...] = array
     return node
+
+
+def _own_memory(value: Any, array: Array) -> Array:
+    """The array that a variable may live in; InputError for what is none."""
+    why = (
+        f"a {type(value).__name__}" if not isinstance(value, np.ndarray)
+        else f"an array of {value.dtype}" if array.dtype != value.dtype or not value.dtype.isnative
+        else "an array that is not in C order" if not value.flags.c_contiguous or not value.flags.aligned
+        else "an array that is read-only" if not value.flags.writeable
+        else "a copy-on-write mapping" if isinstance(value, np.memmap) and value.mode == "c"
+        else None
+    )  # fmt: skip
+    if why is not None:
+        raise InputError(
+            f"variable: copy=False needs an array to live in, got {why}", where=caller(),
+            hint='np.load(path, mmap_mode="r+") maps a file that can be written; without copy=False the value is copied',
+        )  # fmt: skip
+    home: Array = value.view(np.ndarray)
+    return home
+
+
+def _file_of(array: Array) -> mmap.mmap | None:
+    """What an array is mapped by."""
+    part: Any = array
+    while isinstance(part, np.ndarray):
+        part = part.base
+    return part if isinstance(part, mmap.mmap) else None
+
+
+def _folder_of(array: Array) -> str | None:
+    """The folder of the file that an array is mapped from."""
+    part: Any = array
+    while isinstance(part, np.ndarray):
+        if isinstance(part, np.memmap) and part.filename is not None:
+            return str(Path(part.filename).parent)
+        part = part.base
+    return None
 
 
 def _zeros(array: Array) -> bool:

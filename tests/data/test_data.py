@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,3 +196,20 @@ def test_a_model_of_any_length_is_compiled_once() -> None:
     history = model.fit(source, epochs=15, verbose=0)
     assert history.history["accuracy"][-1] > 0.9
     assert len([key for key in model.programs._made if key[0] == "train"]) == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_data_in_a_mapped_file_leave_memory_once_they_are_used(tmp_path: Path) -> None:
+    """400 MB of zeros, which take no room on the disk."""
+    path = tmp_path / "x.npy"
+    np.lib.format.open_memmap(path, "w+", np.float32, (100, 1 << 20)).flush()
+    source = gx.data.Arrays(np.load(path, mmap_mode="r"), batch_size=4)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before, most = resident(), 0
+    for x, rows in source.batches(0):
+        assert not x[rows].any()
+        most = max(most, resident())
+    assert most - before < 250e6
