@@ -8,12 +8,14 @@ from benchmarks.workloads.black_scholes import black_scholes
 from benchmarks.workloads.chain import chain
 from benchmarks.workloads.cnn import cnn, one_channel, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
+from benchmarks.workloads.generation import next_token
 from benchmarks.workloads.gpt import Shape, gpt
 from benchmarks.workloads.libraries import cholesky, small_matrices, solve, sort
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
 from benchmarks.workloads.matmul import layer, matmul
+from benchmarks.workloads.minilm import minilm
 from benchmarks.workloads.mlp import mlp
 from benchmarks.workloads.places import cumulative_sum, gather, scatter_add
 from benchmarks.workloads.randomness import draws, normal_numbers
@@ -21,6 +23,7 @@ from benchmarks.workloads.reductions import reduction
 from benchmarks.workloads.rows import layer_norm, softmax
 from benchmarks.workloads.searching import argsort, searchsorted, top_k, unique
 from benchmarks.workloads.simulations import bodies, heat
+from benchmarks.workloads.u_net import u_net
 
 _COMPILERS = ("graphc", "jax", "torch.compile")
 _TWO = ("graphc", "jax")
@@ -60,6 +63,10 @@ ROWS = (
     Row(separable(8), 1.0),
     Row(separable(64), 1.0),
     Row(resnet(1), 1.0),
+    Row(u_net(), 1.0),
+    Row(minilm(1), 1.0),
+    Row(next_token(), 1.0),
+    Row(matmul(1, 4096, 4096), 1.0),
     Row(logistic(5000, 20, 50), 1.5),
     Row(heat(1024, 100), 2),
     Row(bodies(2000), 2),
@@ -96,6 +103,7 @@ ROWS = (
 __all__ = [
     "BANDWIDTH", "PEAK", "ROWS", "Shape", "argsort", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn",
     "cumulative_sum", "draws", "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov",
-    "matmul", "mlp", "newton", "normal_numbers", "one_channel", "reduction", "resnet", "ring", "scalar_call", "scatter_add",
-    "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp", "top_k", "unique",
+    "matmul", "minilm", "mlp", "newton", "next_token", "normal_numbers", "one_channel", "reduction", "resnet", "ring",
+    "scalar_call", "scatter_add", "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp",
+    "top_k", "u_net", "unique",
 ]  # fmt: skip
