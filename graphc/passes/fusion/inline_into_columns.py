@@ -25,13 +25,13 @@ def inline_into_columns(plan: Plan) -> None:
     """Inline what only one column reduction reads: it is computed once there, too."""
     for node in reversed(plan.graph.nodes):
         users = plan.users[node]
-        if not isinstance(node.op.lowering, Pointwise) or node in plan.roots or plan.inlined(node) or len(users) != 1:
+        if not isinstance(node.op.lowering, Pointwise) or node in plan.roots or plan.inlined(node) or len({*users}) != 1:
             continue
         if node in plan.whole:
             continue
         depth = plan.depth.get(users[0], 0) + 1 if plan.inlined(users[0]) else 1
         target = users[0]
-        while plan.inlined(target) and len(plan.users[target]) == 1:
+        while plan.inlined(target) and len({*plan.users[target]}) == 1:
             target = plan.users[target][0]
         if target not in plan.work or plan.starts(target) is not forms.Columns or depth > MAX_INLINE or len(plan.reads[node]) > 4:
             continue

@@ -60,7 +60,7 @@ def lower(plan: Plan, steps: bool = True) -> Program:
                 parts = () if cluster.totals else split_tail(writer)
                 calls += [lower_stages(writer, parts)] if parts else lower_rows(writer)
             case forms.Columns():
-                calls.append(lower_columns(writer))
+                calls += lower_columns(writer)
             case forms.RowPartials():
                 calls += _lower_row_partials(writer)
             case forms.Product():
@@ -98,7 +98,7 @@ def lower(plan: Plan, steps: bool = True) -> Program:
 def _lower_row_partials(writer: KernelWriter) -> list[Call]:
     """Rows with parts of sums down their columns; and their sums, with the elementwise code on them."""
     rows, *columns = (KernelWriter(writer.plan, stage, writer.crossing, writer.names) for stage in writer.cluster.parts)
-    return [*lower_rows(rows), *(lower_columns(sums, rows.parts) for sums in columns)]
+    return [*lower_rows(rows), *(call for sums in columns for call in lower_columns(sums, rows.parts))]
 
 
 def _leaf_buffer(node: Node, name: str) -> Buffer:

@@ -1,4 +1,12 @@
-"""Columns kernels: a reduction over leading or scattered axes, and elementwise code on its result."""
+"""Columns kernels: a reduction over leading or scattered axes, and elementwise code on its result.
+
+Where there is much to add up, a first kernel reads whole blocks of rows in the order of memory:
+
+    parallel u < m//64, t < (n+4095)//4096 {            parallel t < (n+511)//512 {
+      for g in 16*u .. 16*u+16 {                          for u < m//64 { ... %p0[u, j] joins the sum of column j ... }
+        for j in 4096*t .. {                              for u in m//64 .. (m+63)//64 { ... a last block of fewer rows ... }
+          ... 4 rows are added into %p0[u, j] ...         ...
+"""
 
 from __future__ import annotations
 
@@ -12,15 +20,22 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Loop, Param, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
-from graphc.ir.types import bool_
+from graphc.ir.types import TensorType, bool_
 from graphc.passes.domains import core_shape
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
 TILE = 128  # lanes of a column reduction in scratch: several vectors on every target, within every first-level cache
+WIDE = 512  # the same where there are enough tiles for all threads: rows are read in longer pieces
+STRIP = 4096  # lanes of a block of rows whose sum a thread makes: the sums stay in every first-level cache
+TOGETHER = 4  # rows that are added to each sum while it is in a register
+LIGHT = 6  # the weight of code that may be written so often
 MANY = 4  # how many sums get a register each, on every target
 STRIPS = 2  # vectors side by side up to which each runs down the rows by itself; with more, accesses are too far apart
 FEW = 4  # blocks of rows that are unrolled where there are many sums
 BLOCK = 64  # rows added up before their sum joins the compensated total: an order of adding up, the same for all targets
+PARALLEL = 16  # tiles that suffice for any number of cores
+SMALL = 1 << 18  # elements up to which one kernel adds them all up: a second one would cost more than it saves
+USUAL = 512  # the number of rows that is assumed where only a call knows it
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
@@ -35,8 +50,8 @@ def epilogue(writer: KernelWriter, scope: Scope, made: Mapping[Node, Arg], index
             scope.store(node, at, found)
 
 
-def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) -> Call:
-    """The kernel of a cluster; `parts` has the partial sums of blocks of rows, if another kernel has made them."""
+def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) -> list[Call]:
+    """The kernels of a cluster; `parts` has the partial sums of blocks of rows, if another kernel has made them."""
     plan = writer.plan
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
     node = nodes[0]
@@ -59,8 +74,65 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
 
         row.loops(inner, add)
         epilogue(writer, row, {node: acc}, free)
-        return writer.call(axes, row.body)
-    return _lower_lanes(writer, nodes, lane, axes, inner, parts)
+        return [writer.call(axes, row.body)]
+    if parts or not _goes_by_blocks(axes, inner, work.domain[lane]):
+        return [_lower_lanes(writer, nodes, lane, axes, inner, parts)]
+    blocks, whole = _lower_blocks(KernelWriter(plan, writer.cluster, writer.crossing, writer.names), nodes, lane, axes, inner[0])
+    return [blocks, _lower_lanes(writer, nodes, lane, axes, inner, whole, rest=True)]
+
+
+def _goes_by_blocks(axes: list[Axis], inner: list[Axis], width: Size) -> bool:
+    """Whether whole blocks of rows are added up by a kernel of their own: it reads memory in its order, on all threads.
+
+    Not where there is at most one block, or where other axes have work for all threads and rows are short.
+    """
+    (rows, *others), outer = inner, dims.product(a.extent for a in axes)
+    if others or (isinstance(rows.extent, int) and rows.extent < 2 * BLOCK):
+        return False
+    count = rows.extent if isinstance(rows.extent, int) else USUAL
+    return outer == 1 and not (isinstance(width, int) and count * width <= SMALL)
+
+
+def _lower_blocks(
+    writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], rows: Axis
+) -> tuple[Call, dict[Node, Param]]:
+    """The sums of all whole blocks of rows, and their memory. Each is added up row after row, as a block is elsewhere."""
+    work = writer.plan.work[nodes[0]]
+    names = writer.loop_names(len(work.domain))
+    width, dtype, combine = work.domain[lane], nodes[0].type.dtype, work.combine
+    u, t, g = (writer.loop(v) for v in "utg")
+    blocks = Axis(u, dims.floordiv(rows.extent, BLOCK))
+    strips = Axis(t, dims.floordiv(dims.add(width, STRIP - 1), STRIP))
+    start = dims.mul(dims.symbol(t), STRIP)
+    shape = (blocks.stop, *(work.domain[a] for a in work.free))
+    parts = {n: Param(f"p{i}", TensorType(dtype, shape), "out") for i, n in enumerate(nodes)}
+    together = TOGETHER if sum(map(writer.plan.weight.__getitem__, nodes)) <= LIGHT else 1
+    groups = BLOCK // together
+    before = dims.mul(dims.symbol(u), groups)
+    group = Axis(g, dims.add(before, groups), before)
+    body = Scope(writer, None, {**{a.var: a.extent for a in (*axes, blocks, strips)}, g: dims.floordiv(rows.extent, together)})
+    stop = dims.minimum(width, dims.add(start, STRIP))
+
+    def lanes(scope: Scope, write: Callable[[Scope, tuple[Size, ...]], None]) -> None:
+        into = Scope(writer, scope, {names[lane]: width})
+        write(into, (dims.symbol(u), *(dims.symbol(names[a]) for a in work.free)))
+        scope.body.append(Loop(names[lane], stop, tuple(into.body), start))
+
+    def clear(scope: Scope, at: tuple[Size, ...]) -> None:
+        scope.body.extend(Store(p.name, at, combine.neutral(dtype)) for p in parts.values())
+
+    def gather(scope: Scope, at: tuple[Size, ...]) -> None:
+        first = dims.mul(dims.symbol(g), together)
+        for number in range(together):
+            row = {work.reduced[0]: dims.add(first, number)}
+            index = tuple(row.get(a, dims.symbol(v)) for a, v in enumerate(names))
+            for n, p in parts.items():
+                scope.body.append(Accumulate(p.name, at, combine, scope.compute(n, index)))
+
+    lanes(body, clear)
+    body.loops([group], lambda scope: lanes(scope, gather))
+    made = {p: f"{writer.names[n]}.part" for n, p in parts.items()}
+    return writer.call([*axes, blocks, strips], body.body, made), parts
 
 
 def _strips(start: Size, width: int, vector: int) -> Iterator[tuple[int, int, Size]]:
@@ -77,9 +149,13 @@ def _strips(start: Size, width: int, vector: int) -> Iterator[tuple[int, int, Si
 
 
 def _lower_lanes(
-    writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param]
+    writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], inner: list[Axis], parts: Mapping[Node, Param],
+    rest: bool = False,
 ) -> Call:  # fmt: skip
-    """Reductions over rows for neighbouring lanes: a tile of lanes is in scratch while the loop runs over rows or their parts."""
+    """Reductions over rows for neighbouring lanes: a tile of lanes is in scratch while the loop runs over rows or their parts.
+
+    `parts` has the sums of blocks of rows; with a `rest`, not of the last rows, which make no whole block.
+    """
     node = nodes[0]
     work = writer.plan.work[node]
     names = writer.loop_names(len(work.domain))
@@ -87,8 +163,9 @@ def _lower_lanes(
     free = tuple(index[a] for a in work.free)
     width = work.domain[lane]
     many = len(nodes) >= MANY and len(inner) > 1 and not parts
-    size = min(TILE, max(1, width)) if isinstance(width, int) else TILE
-    tile = size if many else TILE
+    most = WIDE if rest or (isinstance(width, int) and width >= PARALLEL * WIDE) else TILE
+    size = min(most, max(1, width)) if isinstance(width, int) else most
+    tile = size if many else most
     tiles = dims.floordiv(dims.add(width, tile - 1), tile)
     t, u = writer.loop("t"), writer.loop("u")
     start = dims.mul(dims.symbol(t), tile)
@@ -111,9 +188,15 @@ def _lower_lanes(
     def given(scope: Scope, n: Node) -> Arg:
         return scope.load(parts[n].name, dtype, (dims.symbol(u), *free))
 
-    def gather(s: Scope) -> None:
-        for acc, n in zip(sums, nodes, strict=True):
-            s.body.append(Accumulate(acc, here, work.combine, given(s, n) if parts else s.compute(n, index)))
+    def computed(scope: Scope, n: Node) -> Arg:
+        return scope.compute(n, index)
+
+    def added(scope: Scope, n: Node) -> Arg:
+        return scope.load(sums[n], dtype, here)
+
+    def gather(s: Scope, value: Callable[[Scope, Node], Arg] = computed) -> None:
+        for n in nodes:
+            s.body.append(Accumulate(sums[n], here, work.combine, value(s, n)))
 
     def rows(scope: Scope, axes: list[Axis]) -> None:
         """All rows of some axes, one after the other."""
@@ -131,21 +214,22 @@ def _lower_lanes(
 
         scope.loops(axes[:-1], inside)
 
-    one = many and isinstance(inner[0].extent, int) and inner[0].extent <= BLOCK
+    first, *others = inner
+    one = many and isinstance(first.extent, int) and first.extent <= BLOCK
+    given_blocks = parts[node].type.shape[0] if parts else 0
+    blocks = dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK) if rest or not parts else given_blocks
     compensated = work.combine == ADD and dtype.is_float and not one
-    sums = [] if compensated and parts else [writer.new_scratch(dtype, (size,)) for _ in nodes]
+    sums = {} if compensated and blocks == given_blocks else {n: writer.new_scratch(dtype, (size,)) for n in nodes}
     if compensated:
         # Blocks of rows are added up plainly; each block's sum joins the total with its rounding error kept (Neumaier's
         # compensation in Knuth's branch-free form), so that the error does not grow with the number of rows.
         totals, errors = ([writer.new_scratch(dtype, (size,)) for _ in nodes] for _ in "te")
         lanes(body, clear(*totals, *errors))
-        first, *others = inner
-        blocks = parts[node].type.shape[0] if parts else dims.floordiv(dims.add(first.extent, BLOCK - 1), BLOCK)
 
-        def join(scope: Scope) -> None:
-            for i, (n, total, lost) in enumerate(zip(nodes, totals, errors, strict=True)):
+        def join(scope: Scope, value: Callable[[Scope, Node], Arg] = added) -> None:
+            for n, total, lost in zip(nodes, totals, errors, strict=True):
                 a = scope.load(total, dtype, here)
-                b = given(scope, n) if parts else scope.load(sums[i], dtype, here)
+                b = value(scope, n)
                 c = scope.load(lost, dtype, here)
                 s = scope.let("add", (a, b), dtype)
                 part = scope.let("sub", (s, a), dtype)
@@ -155,11 +239,10 @@ def _lower_lanes(
                 scope.body.append(Store(lost, here, scope.let("add", (c, error), dtype)))
 
         def add_block(block: Scope, begin: Size, end: Size) -> None:
-            if not parts:
-                lanes(block, clear(*sums))
-                run = Scope(writer, block, {first.var: first.extent})
-                rows(run, others)
-                block.body.append(Loop(first.var, end, tuple(run.body), begin))
+            lanes(block, clear(*sums.values()))
+            run = Scope(writer, block, {first.var: first.extent})
+            rows(run, others)
+            block.body.append(Loop(first.var, end, tuple(run.body), begin))
             lanes(block, join)
 
         if many and isinstance(first.extent, int) and first.extent <= FEW * BLOCK:
@@ -168,9 +251,14 @@ def _lower_lanes(
                 add_block(block, number, min(number + BLOCK, first.extent))
                 body.body += block.body
         else:
-            block, begin = Scope(writer, body, {u: blocks}), dims.mul(dims.symbol(u), BLOCK)
-            add_block(block, begin, dims.minimum(first.extent, dims.add(begin, BLOCK)))
-            body.body.append(Loop(u, blocks, tuple(block.body)))
+            if parts:
+                block = Scope(writer, body, {u: given_blocks})
+                lanes(block, lambda s: join(s, given))
+                body.body.append(Loop(u, given_blocks, tuple(block.body)))
+            if blocks != given_blocks:
+                block, begin = Scope(writer, body, {u: blocks}), dims.mul(dims.symbol(u), BLOCK)
+                add_block(block, begin, dims.minimum(first.extent, dims.add(begin, BLOCK)))
+                body.body.append(Loop(u, blocks, tuple(block.body), given_blocks))
 
         def finish(scope: Scope) -> None:
             made: dict[Node, Arg] = {}
@@ -183,8 +271,11 @@ def _lower_lanes(
 
         lanes(body, finish)
     else:
-        lanes(body, clear(*sums))
-        rows(body, [Axis(u, parts[node].type.shape[0])] if parts else inner)
-        lanes(body, lambda s: epilogue(writer, s, {n: s.load(b, dtype, here) for n, b in zip(nodes, sums, strict=True)}, free))
+        lanes(body, clear(*sums.values()))
+        if parts:
+            body.loops([Axis(u, given_blocks)], lambda s: lanes(s, lambda s: gather(s, given)))
+        if blocks != given_blocks:
+            rows(body, [Axis(first.var, first.stop, dims.mul(given_blocks, BLOCK)), *others])
+        lanes(body, lambda s: epilogue(writer, s, {n: added(s, n) for n in nodes}, free))
     made = {replace(parts[n], mode="in"): f"{writer.names[n]}.part" for n in nodes if parts}
     return writer.call([*axes, Axis(t, tiles)], body.body, made)
