@@ -44,7 +44,8 @@ def compile(
     terminal is told what compiling is at once it has taken 2 s; GRAPHC_PROGRESS=0 says no everywhere. target: the processor that
     native code is made for, by a name as "x86-64-v3" or as a graphc.ir.target.Target; by default what GRAPHC_TARGET in the
     environment names, or this machine. lazy: whether calls are answered at once, by the interpreter, while native code is made
-    beside them; the first call that finds it runs it, and raises what compiling raised.
+    beside them; the first call that finds it runs it, and raises what compiling raised. What exchanges arrays with other ranks
+    is compiled at once.
 
     Of a lazy program the bits of what is exact are the same before and after: sums, products, quotients and roots of single
     elements, comparisons, integers and random bits (one NaN is as another). Functions (exp and so on) are within 2 units in

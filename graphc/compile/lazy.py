@@ -29,9 +29,13 @@ _BUILT = frozenset({
 def compile_lazily(
     graph: Graph, outputs: Any, backend: str, passes: Sequence[Pass], target: str | Target | None
 ) -> Compiled:  # fmt: skip
-    """A program that answers at once; native code at once where it is kept, or where the backend makes none."""
+    """A program that answers at once; native code at once where it is kept, or where the backend makes none.
+
+    What exchanges arrays with other ranks is compiled at once too: the interpreter joins no exchanges, and ranks would change to
+    native code at different calls.
+    """
     chosen = load_backend(backend)
-    if not chosen.native:
+    if not chosen.native or graph.ordered:
         return Compiled(graph, outputs, backend, passes, False, target)
     found = Compiled.if_kept(graph, outputs, backend, passes, target)
     return Lazy(graph, outputs, backend, passes, target) if found is None else found

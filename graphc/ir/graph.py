@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property, wraps
 from itertools import count
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar, get_args
 
 import networkx as nx
 
 from graphc.errors import InputError, UnknownNameError, Where, caller
 from graphc.ir import dims
-from graphc.ir.operation import Collective, Host, Input, Leaf, Operation, Variable
+from graphc.ir.operation import Collective, Host, Input, Leaf, Operation, Variable, Whole
 from graphc.ir.printing import Printed, notebook_of
 from graphc.ir.types import DType, TensorType
 
@@ -113,6 +113,7 @@ def newborn(kind: type[Made], op: Operation, inputs: tuple[Node, ...], attrs: Ma
 
 
 _NUMBERS = count()
+_WHOLE = frozenset(get_args(Whole))  # the lowerings of nodes that may exchange something, or hold graphs that do
 _set = object.__setattr__  # nodes refuse their own
 
 
@@ -210,7 +211,8 @@ class Graph(Printed):
     def nodes(self) -> tuple[Node, ...]:
         """Every node, inputs first, each after its inputs; collectives in their order."""
         order = topological(self.roots) if self._order is None else tuple(self._order)
-        numbered = [(number, node) for node in order if node.attrs and (number := order_of(node)) is not None]
+        whole = [node for node in order if type(node.op.lowering) in _WHOLE]
+        numbered = [(number, node) for node in whole if (number := order_of(node)) is not None]
         if numbered:  # in the order of their numbers, unless one is made of another: on all ranks alike
             numbered.sort(key=lambda pair: pair[0])
             order = topological((*(node for _, node in numbered), *order))
@@ -219,7 +221,7 @@ class Graph(Printed):
     @cached_property
     def ordered(self) -> tuple[Node, ...]:
         """The collectives, and the loops and choices that hold some, in the order in which they run."""
-        return tuple(node for node in self.nodes if node.attrs and order_of(node) is not None)
+        return tuple(node for node in self.nodes if type(node.op.lowering) in _WHOLE and order_of(node) is not None)
 
     @cached_property
     def holds_graphs(self) -> bool:

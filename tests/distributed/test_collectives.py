@@ -141,6 +141,11 @@ def test_a_variable_is_not_written_before_the_last_wait() -> None:
             assert p.mode == "in" or f.program.buffers[name].role != "variable" or i > waits[-1]
 
 
+def test_ranks_do_not_change_to_native_code_at_different_calls() -> None:
+    x = gx.placeholder("x", (3,))
+    assert gx.compile([x], d.all_gather(x) * 1.5, lazy=True).answers == "llvm"
+
+
 def test_equal_collectives_are_not_merged() -> None:
     x = gx.placeholder("x", (3,))
     f = gx.compile([x], d.all_gather(x) + d.all_gather(x))
