@@ -6,6 +6,8 @@
     gradients.py     the gradient of a batch, block after block
     watching.py      a watch over every world that a process enters
     parallel.py      data-parallel steps
+    sharding.py      an optimiser whose state is divided among ranks
+    vectors.py       many arrays as a few vectors
     host.py          what ranks tell each other between the calls of programs
     watch.py         faults: what a rank tells the others, and how it ends where one of them is at fault
     guard.py         the process beside each rank that speaks with the others
@@ -23,11 +25,12 @@ from graphc.distributed.collectives import (
 from graphc.distributed.gradients import value_and_grad
 from graphc.distributed.parallel import data_parallel
 from graphc.distributed.ranks import init, rank, size
+from graphc.distributed.sharding import zero
 from graphc.errors import DistributedError
 
 __all__ = [
     "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "data_parallel", "init", "rank",
-    "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad",
+    "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad", "zero",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

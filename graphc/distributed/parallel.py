@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import graphc as gx
 from graphc import Tensor, Variable
@@ -19,11 +18,12 @@ from graphc.distributed import blocks as tree
 from graphc.distributed.collectives import all_gather, all_reduce, all_to_all
 from graphc.distributed.gradients import Blocks, check_blocks, cut, wide
 from graphc.distributed.host import same_start
+from graphc.distributed.sharding import zero as sharded
+from graphc.distributed.vectors import apart, buckets, joined, number_of, segment, surrogate
 from graphc.ir.world import Lines, world
 
 Updates = dict[Variable, Tensor]
 DEFAULT_BLOCKS = 8
-_BUCKET = 1 << 22  # elements that are exchanged together: while some are on their way, others are added up
 
 
 def share(blocks: int, rank: int | None = None) -> tuple[int, int]:
@@ -55,8 +55,8 @@ def totals(here: Blocks) -> list[Tensor]:
     if world().size == 1:
         return tree.added_up(own, 0, here.blocks)
     made: dict[int, Tensor] = {}
-    for places in _buckets([y.type for y in here.values]):
-        parts = [_flat([values[i] for i in places]) for values in own.values()]
+    for places in buckets([y.type for y in here.values]):
+        parts = [joined([values[i] for i in places]) for values in own.values()]
         whole = all_gather(own_segment(parts, here.blocks))
         made.update(zip(places, apart(whole, [here.values[i].shape for i in places]), strict=True))
     return [made[i] for i in range(len(here.values))]
@@ -67,7 +67,7 @@ def own_segment(parts: Sequence[Tensor], blocks: int) -> Tensor:
     ranks = world().size
     nodes = [tree.nodes_within(*share(blocks, rank), blocks) for rank in range(ranks)]
     most = max(map(len, nodes))
-    count = _number(parts[0].shape[0])
+    count = number_of(parts[0].shape[0])
     length = segment(count)
     rows = [gx.pad(x, (0, ranks * length - count)) for x in parts]
     rows += [gx.zeros_like(rows[0])] * (most - len(rows))
@@ -78,55 +78,9 @@ def own_segment(parts: Sequence[Tensor], blocks: int) -> Tensor:
     return total
 
 
-def segment(count: int) -> int:
-    """How many of so many elements each rank has, the last ones padded."""
-    return -(-count // world().size)
-
-
-def _flat(values: Sequence[Tensor]) -> Tensor:
-    flat = [gx.reshape(x, (gx.ops.product(x.shape),)) for x in values]
-    return flat[0] if len(flat) == 1 else gx.concat(flat)
-
-
-def apart(whole: Tensor, shapes: Sequence[Any]) -> list[Tensor]:
-    """Arrays of these shapes, which lie in a vector one after another."""
-    found, start = [], 0
-    for shape in shapes:
-        size = _number(gx.ops.product(shape))
-        found.append(gx.reshape(whole[start : start + size], shape))
-        start += size
-    return found
-
-
-def _buckets(types: Sequence[gx.ir.types.TensorType]) -> list[list[int]]:
-    """Which values are exchanged together: those of one type, up to a size."""
-    found: list[list[int]] = []
-    open_: dict[Any, tuple[list[int], int]] = {}
-    for i, kind in enumerate(types):
-        places, size = open_.get(kind.dtype, ([], 0))
-        more = _number(kind.size)
-        if places and size + more > _BUCKET:
-            places, size = [], 0
-        if not places:
-            found.append(places)
-        places.append(i)
-        open_[kind.dtype] = places, size + more
-    return found
-
-
-def _number(size: Any) -> int:
-    """A size that is the same in every call: what ranks exchange is cut before the first."""
-    if not isinstance(size, int):
-        raise gx.errors.ShapeError(
-            f"ranks add up values of fixed sizes, and one has {size} elements", where=gx.errors.caller(),
-            hint="variables and losses have fixed sizes",
-        )  # fmt: skip
-    return size
-
-
 def data_parallel(
     loss: Tensor, variables: Sequence[Variable], optimizer: Callable[..., Mapping[Variable, Tensor]],
-    blocks: int = DEFAULT_BLOCKS, *, exact: bool = True, inputs: Sequence[Tensor] | None = None,
+    blocks: int = DEFAULT_BLOCKS, *, exact: bool = True, zero: bool = False, inputs: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Updates]:  # fmt: skip
     """The loss of a batch that all ranks share, and the updates of a step by it: (loss, updates), alike on every rank.
 
@@ -137,7 +91,8 @@ def data_parallel(
 
     exact: the blocks' gradients are added along a tree over their numbers, so that losses and weights have the same bits on any
     number of ranks and threads. Without it every rank computes its rows at once, as many on each, and MPI adds: bits depend on
-    the number of ranks.
+    the number of ranks. zero: whether each rank keeps the optimiser's state for a part of the weights, as
+    `gx.distributed.zero(optimizer)` does.
 
     Every rank declares it, and calls the compiled program as often as the others. Raises InputError for fewer blocks than ranks.
 
@@ -159,7 +114,8 @@ def data_parallel(
     else:
         values = _added_by_mpi([loss, *found])
     total, *gradients = [gx.astype(y, x.dtype) for y, x in zip(values, [loss, *variables], strict=True)]
-    return total, dict(optimizer(surrogate(variables, gradients), variables))
+    function = sharded(optimizer) if zero else optimizer
+    return total, dict(function(surrogate(variables, gradients), variables))
 
 
 def same_loss(loss: Tensor, blocks: int) -> None:
@@ -176,7 +132,3 @@ def _added_by_mpi(values: Sequence[Tensor]) -> list[Tensor]:
     return all_reduce(wide(values), "mean")  # type: ignore[no-any-return]
 
 
-def surrogate(variables: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
-    """A loss whose gradients are these."""
-    products = [gx.sum(v * gx.stop_gradient(g)) for v, g in zip(variables, gradients, strict=True)]
-    return sum(products[1:], products[0])

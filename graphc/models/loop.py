@@ -13,6 +13,7 @@ import graphc as gx
 from graphc.data.source import Source
 from graphc.distributed import rank, size
 from graphc.distributed.host import any_of, from_first, in_order, same_start
+from graphc.distributed.sharding import all_of, is_part, own_of, shape_of_all
 from graphc.models.callbacks import Callback, Logs, written
 from graphc.models.checkpoint import Checkpoint, Checkpoints, read
 from graphc.models.finite import watched
@@ -70,7 +71,7 @@ class Loop:
         try:
             if self.distributed:
                 programs.train(self.training.example, self.training.gathered)  # which makes what there is to agree on
-                same_start(list(self._arrays().values()))
+                same_start([v for v in self._arrays().values() if not is_part(v)])
             self._resume()
             while self.epoch < self.epochs and not self._stops():
                 self._epoch()
@@ -211,9 +212,11 @@ class Loop:
     # --- checkpoints ---
 
     def _save(self) -> None:
-        if self.checkpoints is None or not self.first:
+        if self.checkpoints is None:
             return
-        arrays = self._arrays()
+        arrays = self._whole_arrays()
+        if not self.first:
+            return
         states = []
         for i, callback in enumerate(self.callbacks):
             state = dict(callback.get_state())
@@ -242,9 +245,10 @@ class Loop:
             callback.set_state({**own_state, **more})
         programs.train(self.training.example, self.training.gathered)  # the state of optimiser and metrics is there from now on
         own = {name: value for name, value in kept.items() if not name.startswith("callbacks/")}
-        check(found, own, self._arrays())
-        for name, variable in self._arrays().items():
-            variable.value = own[name]
+        arrays = self._arrays()
+        check(found, own, {name: shape_of_all(v) for name, v in arrays.items()})
+        for name, variable in arrays.items():
+            variable.value = own_of(variable, own[name]) if is_part(variable) else own[name]
         state = found.state
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self.stepped = state.get("stepped", False)
@@ -255,6 +259,10 @@ class Loop:
     def _arrays(self) -> dict[str, gx.Variable]:
         """Every variable that training changes, by name."""
         return {**{f"model/{name}": v for name, v in self.model.state.items()}, **self._metrics()}
+
+    def _whole_arrays(self) -> dict[str, gx.Variable]:
+        """The same, with all ranks' parts of what is divided among them; every rank asks for it."""
+        return {name: gx.variable(all_of(v)) if is_part(v) else v for name, v in self._arrays().items()}
 
     def _metrics(self) -> dict[str, gx.Variable]:
         metrics = self.model.programs.metrics
@@ -281,10 +289,10 @@ class Loop:
         yield from ((one, 1) for one in kept)
 
 
-def check(found: Checkpoint, arrays: dict[str, Array], variables: dict[str, gx.Variable]) -> None:
+def check(found: Checkpoint, arrays: dict[str, Array], shapes: dict[str, tuple[Any, ...]]) -> None:
     """Refuse a checkpoint of another training, before anything is changed."""
-    missing, more = [n for n in variables if n not in arrays], [n for n in arrays if n not in variables]
-    other = [n for n, v in variables.items() if n in arrays and arrays[n].shape != v.shape]
+    missing, more = [n for n in shapes if n not in arrays], [n for n in arrays if n not in shapes]
+    other = [n for n, shape in shapes.items() if n in arrays and arrays[n].shape != shape]
     if missing or more or other:
         kinds = (("missing", missing), ("unexpected", more), ("of another shape", other))
         listed = "; ".join(f"{what}: {', '.join(names)}" for what, names in kinds if names)

@@ -27,10 +27,10 @@ import graphc as gx  # noqa: E402
 from graphc.distributed.parallel import share  # noqa: E402
 
 
-def run(name: str, steps: int, blocks: int, each: int) -> str:
+def run(name: str, steps: int, blocks: int, each: int, **options: bool) -> str:
     """The hash of the losses of so many steps and of the weights after them."""
     inputs, loss, variables, data = NETWORKS[name]()
-    total, updates = gx.distributed.data_parallel(loss, variables, gx.optim.adam, blocks=blocks)
+    total, updates = gx.distributed.data_parallel(loss, variables, gx.optim.adam, blocks=blocks, **options)
     step = gx.compile(inputs, total, updates)
     first, last = share(blocks)
     seen = hashlib.sha256()
@@ -65,13 +65,14 @@ def main() -> int:
     parser.add_argument("--ranks", nargs="*", type=int)
     for name, default in (("steps", 100), ("blocks", 8), ("each", 4), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--zero", action="store_true", help="divide the optimiser's state")
     given = parser.parse_args()
     if given.ranks:
         sizes = [f"--{name}={getattr(given, name)}" for name in ("steps", "blocks", "each")]
-        return compare(given.ranks, [*sizes, "--network", *given.network])
+        return compare(given.ranks, [*sizes, *(["--zero"] if given.zero else []), "--network", *given.network])
     gx.set_num_threads(given.threads)
     for name in given.network:
-        found = run(name, given.steps, given.blocks, given.each)
+        found = run(name, given.steps, given.blocks, given.each, zero=given.zero)
         if gx.distributed.rank() == 0:
             print(f"  {name}, {given.steps} steps of {given.blocks} blocks: {found}", flush=True)
     return 0

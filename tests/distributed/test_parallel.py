@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_collectives import launched, needs_mpi
-from training_on_ranks import fitted, hashed, text
+from training_on_ranks import fitted, hashed, text, weights
 
 import graphc as gx
 from graphc.distributed.blocks import nodes_within
@@ -25,6 +25,8 @@ def test_three_ranks_train_to_the_bits_of_one_and_one_goes_on_from_their_checkpo
     (three, more), (one, more_of_one) = (fitted(str(tmp_path / name), 3) for name in ("three", "one"))
     assert hashed({k: v.value for k, v in three.state.items()}) == hashed({k: v.value for k, v in one.state.items()})
     assert more == more_of_one
+    divided, more_of_divided = fitted(str(tmp_path / "three-divided"), 3, divided=True)
+    assert weights(divided) == weights(three) and more_of_divided == more, "three ranks' parts of the state are the one's"
 
 
 def test_shares_have_every_block_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,3 +80,29 @@ def test_ranks_compare_their_losses_since_their_graphs_differ(monkeypatch: pytes
     assert digests[0] == digests[1] and len(set(digests)) == 3
     assert seen[0][1][:2] == ["a loss of 4 blocks", "graph loss() {"]
     assert share(4) == (0, 2) and here.is_asked, "what is compared of graphs is what they exchange"
+
+
+def test_an_optimiser_that_divides_its_state_takes_the_same_steps() -> None:
+    rng = np.random.default_rng(2)
+    values = [rng.standard_normal(shape, np.float32) for shape in ((4, 3), (3,), (3, 2))]
+    x = gx.placeholder("x", ("n", 4))
+    found = []
+    for optimizer in (gx.optim.adamw, gx.distributed.zero(gx.optim.adamw)):
+        a, b, c = ws = [gx.variable(v, name=f"w{i}") for i, v in enumerate(values)]
+        loss = gx.mean(gx.tanh(x @ a + b) @ c)
+        updates = optimizer(loss, ws, lr=0.01, weight_decay=0.1)
+        step = gx.compile([x], loss, updates, backend="interpreter")
+        for i in range(3):
+            step(np.full((2, 4), i, np.float32))
+        found.append([w.value.tobytes() for w in ws])
+        moments = {v.name: v.shape for v in updates if v.ndim and "adamw" in v.name}
+    assert found[0] == found[1]
+    assert moments == {"w0...w2.adamw.m": (21,), "w0...w2.adamw.v": (21,)}
+
+
+def test_what_no_part_of_a_weight_tells_is_not_divided() -> None:
+    with pytest.raises(gx.errors.InputError, match="zero: lamb looks at whole weights, of which a rank has a part"):
+        gx.distributed.zero(gx.optim.lamb)
+    w = gx.variable([1.0], name="w")
+    with pytest.raises(gx.errors.InputError, match="zero: a rank has a part of the gradients, and clip_norm limits"):
+        gx.distributed.zero(gx.optim.adam)(gx.sum(w), [w], clip_norm=1.0)

@@ -24,6 +24,10 @@ from graphc.distributed.host import gathered  # noqa: E402
 BLOCKS = 5
 
 
+def weights(model: Any) -> str:
+    return hashed({str(i): w for i, w in enumerate(model.get_weights())})
+
+
 def hashed(arrays: Mapping[str, Any]) -> str:
     found = hashlib.sha256()
     for name in sorted(arrays):
@@ -31,24 +35,25 @@ def hashed(arrays: Mapping[str, Any]) -> str:
     return found.hexdigest()[:12]
 
 
-def model(scale: float) -> Any:
+def model(scale: float, divided: bool = False) -> Any:
     with gx.layers.seeded(0):
         made = gx.models.Sequential([gx.layers.Dense(8, "relu", input_shape=(12,)), gx.layers.Dropout(0.1), gx.layers.Dense(3)])
     made.set_weights([w * np.asarray(scale).astype(w.dtype) for w in made.get_weights()])
     loss = gx.models.losses.SparseCategoricalCrossentropy(from_logits=True)
-    made.compile("adam", loss, ["accuracy", gx.metrics.MeanIoU(3, name="iou")], blocks=BLOCKS)
+    adam = gx.distributed.zero(gx.optim.adam) if divided else "adam"
+    made.compile(adam, loss, ["accuracy", gx.metrics.MeanIoU(3, name="iou")], blocks=BLOCKS)
     return made
 
 
-def fitted(folder: str, epochs: int, scale: float = 1.0, **more: Any) -> tuple[Any, Any]:
+def fitted(folder: str, epochs: int, scale: float = 1.0, divided: bool = False) -> tuple[Any, Any]:
     """A model after some epochs, from the last checkpoint on, and its history."""
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((70, 12)).astype(np.float32), rng.integers(0, 3, 70)
-    made = model(scale)
+    made = model(scale, divided)
     stop = gx.models.EarlyStopping(monitor="val_loss", patience=1, min_delta=0.05)
     history = made.fit(
         x, y, batch_size=20, epochs=epochs, validation_data=(x[:33], y[:33]), validation_batch_size=8, verbose=0,
-        distributed=True, checkpoints=folder or None, callbacks=[stop], **more,
+        distributed=True, checkpoints=folder or None, callbacks=[stop],
     ).history  # fmt: skip
     return made, history
 
@@ -60,7 +65,10 @@ def text(folder: str) -> str:
     fitted(folder, 1, other)
     made, history = fitted(folder, 2)  # on from a checkpoint
     lines += [f"{name} {[np.asarray(v).tobytes().hex()[-32:] for v in values]}" for name, values in sorted(history.items())]
-    lines.append(f"state {hashed({name: v.value for name, v in made.state.items()})}")
+    lines.append(f"state {hashed({name: v.value for name, v in made.state.items()})}, weights {weights(made)}")
+    fitted(f"{folder}-divided", 1, other, divided=True)
+    made, again = fitted(f"{folder}-divided", 2, divided=True)
+    lines.append(f"with a divided state {weights(made)} {again == history}")
     return "\n".join(lines)
 
 
