@@ -368,12 +368,38 @@ def gpt_flops() -> float:
 
 def real(figures: Figures) -> str:
     """The block `real`: steps of 2 and 4 ranks on this machine beside those of the simulation."""
-    rows = [["network", "ranks", "measured", "simulated", "apart"]]
-    for row in figures.get("real", []):
-        apart = row["simulated"] / row["measured"] - 1
-        rows.append([row["network"], str(row["ranks"]), f"{1e3 * row['measured']:.1f} ms", f"{1e3 * row['simulated']:.1f} ms",
-                     f"{100 * apart:+.0f} %"])  # fmt: skip
-    return table(rows) if len(rows) > 1 else "Not measured yet."
+    rows = [["network", "ranks", "measured", "simulated", "apart", "of it exchanges"]]
+    for name, n, measured, simulated, exchanges in compared(figures):
+        times = [f"{1e3 * seconds:.2f} ms" for seconds in (measured, simulated)]
+        rows.append([name, str(n), *times, f"{100 * (simulated / measured - 1):+.0f} %", percent(exchanges)])
+    return table(rows)
+
+
+def compared(figures: Figures) -> list[tuple[str, int, float, float, float]]:
+    """Network, ranks, measured and simulated seconds of a step, and the share of exchanges in the simulated ones.
+
+    Ranks of one thread share the machine's processors, and what they exchange in shared memory their processors copy: nothing
+    overlaps. Each gradient is summed by itself. alpha and beta are those of sums of as many ranks, measured alone.
+    """
+    m, found = figures["machine"], []
+    for row in figures["real"]:
+        network = Network(row["network"], "images", tuple(Layer(**x) for x in row["layers"]), 64, 0)
+        for n in (2, 4):
+            link = shared_memory(m[f"sums_{n}"], n)
+            host = Host("", min(1.0, m["cores"] / n), 1, math.inf)
+            seconds, spans = step(network, 64, n, link, host, 0.0, bucket=1, polled=False, spread=0.0)
+            exchanges = sum(s.stop - s.start for s in spans if s.lane == "network")
+            found.append((row["network"], n, row["seconds"][str(n)], seconds, exchanges / seconds))
+    return found
+
+
+def shared_memory(sums: Sequence[Sequence[float]], n: int) -> Link:
+    """The link of n ranks in shared memory, by the seconds of sums of all of them: of the least relative squares."""
+    from benchmarks.scale_constants import fit
+
+    rounds, moved = 2 * math.ceil(math.log2(n)), 2 * (n - 1) / n
+    alpha, beta = fit([(int(size), seconds) for size, seconds in sums])
+    return Link("shared memory", max(alpha, 0) / rounds, beta / moved, beta / moved)
 
 
 BLOCKS: dict[str, Callable[[Figures], str]] = {
@@ -465,6 +491,7 @@ def main() -> int:
         from benchmarks import scale_constants
 
         figures |= {"machine": scale_constants.measure(GPT), "date": datetime.date.today().isoformat()}
+        figures["real"] = json.loads(json.dumps(scale_constants.real()))
         given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     for name, block in BLOCKS.items():
         print(f"--- {name}\n{block(figures)}\n")

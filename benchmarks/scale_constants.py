@@ -1,6 +1,7 @@
 """The constants of benchmarks/scale.py, measured on this machine: messages, sums, TCP, and the kernels of the networks.
 
-`mpiexec -n N python benchmarks/scale_constants.py` is what ranks run: messages between the first two, and sums over all.
+`mpiexec -n N python benchmarks/scale_constants.py` is what ranks run: messages between the first two, and sums over all; with the
+name of a network a step of its training, with the gradients summed over all ranks, and without.
 """
 
 from __future__ import annotations
@@ -75,11 +76,8 @@ def rank() -> None:
 def between_ranks() -> Figures:
     """alpha and beta of messages in shared memory, and the seconds of sums of 2 and 4 ranks."""
     found: Figures = {}
-    mpiexec = Path(sys.executable).parent / "mpiexec"
     for n in (2, 4):
-        command = [str(mpiexec), "-n", str(n), sys.executable, __file__]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-        got = json.loads(said.splitlines()[-1])
+        got = on_ranks(n)
         found[f"sums_{n}"] = got["sums"]
         if n == 2:
             found["messages"] = got["messages"]
@@ -125,39 +123,81 @@ def tcp_work(total: int = 1 << 30) -> float:
 # --- kernels -----------------------------------------------------------------------------------------------------------
 
 
-def cnn() -> tuple[list[Figures], float]:
-    """Each layer's bytes and seconds, forward and backward, of an image; and the operations a second of all."""
+def network(name: str) -> tuple[list[Any], Any, list[Any], tuple[Any, ...], int]:
+    """Inputs, loss, the layers' weights, arrays for the inputs, and the first layer's line: each has one of its own."""
     import graphc as gx
 
     rng = np.random.default_rng(0)
-    sizes = ((3, 32), (32, 64), (64, 128))
-    w = [gx.variable(rng.standard_normal((3, 3, i, o)).astype("float32") * 0.1, name=f"w{n}") for n, (i, o) in enumerate(sizes)]
-    head = gx.variable(np.zeros((128, 10), "float32"), name="head")
-    x, t = gx.placeholder("x", ("batch", 32, 32, 3), "float32"), gx.placeholder("t", ("batch",), "int64")
-    first = _line() + 1
-    h = gx.nn.relu(gx.nn.conv(x, w[0], layout="NHWC", padding="same"))
-    h = gx.nn.relu(gx.nn.conv(h, w[1], layout="NHWC", padding="same", stride=2))
-    h = gx.nn.relu(gx.nn.conv(h, w[2], layout="NHWC", padding="same", stride=2))
-    scores = gx.nn.global_avg_pool(h, layout="NHWC") @ head
-    loss = gx.nn.cross_entropy(scores, t)
-    variables = [*w, head]
+
+    def weights(*shapes: tuple[int, ...]) -> list[Any]:
+        made = [rng.standard_normal(s).astype("float32") * np.float32((2 / np.prod(s[:-1])) ** 0.5) for s in shapes]
+        return [gx.variable(a, name=f"w{i}") for i, a in enumerate(made)]
+
+    t = gx.placeholder("t", ("batch",), "int64")
+    if name == "cnn":
+        w = weights((3, 3, 3, 32), (3, 3, 32, 64), (3, 3, 64, 128), (128, 10))
+        x = gx.placeholder("x", ("batch", 32, 32, 3), "float32")
+        first = _line() + 1
+        h = gx.nn.relu(gx.nn.conv(x, w[0], layout="NHWC", padding="same"))
+        h = gx.nn.relu(gx.nn.conv(h, w[1], layout="NHWC", padding="same", stride=2))
+        h = gx.nn.relu(gx.nn.conv(h, w[2], layout="NHWC", padding="same", stride=2))
+        scores = gx.nn.global_avg_pool(h, layout="NHWC") @ w[3]
+        loss = gx.nn.cross_entropy(scores, t)
+        given = (rng.standard_normal((IMAGES, 32, 32, 3)).astype("float32"), rng.integers(0, 10, IMAGES))
+    else:
+        w = weights((784, 1024), (1024, 1024), (1024, 1024), (1024, 10))
+        x = gx.placeholder("x", ("batch", 784), "float32")
+        first = _line() + 1
+        h = gx.nn.relu(x @ w[0])
+        h = gx.nn.relu(h @ w[1])
+        h = gx.nn.relu(h @ w[2])
+        scores = h @ w[3]
+        loss = gx.nn.cross_entropy(scores, t)
+        given = (rng.standard_normal((IMAGES, 784)).astype("float32"), rng.integers(0, 10, IMAGES))
+    return [x, t], loss, w, given, first
+
+
+def layers_of(name: str) -> tuple[list[Figures], float]:
+    """Each layer's bytes and seconds, forward and backward, of an image; and the operations a second of all."""
+    import graphc as gx
+
+    inputs, loss, variables, given, first = network(name)
     gradients = gx.grad(loss, variables)
-    step = gx.compile([x, t], loss, updates={v: v - 0.01 * g for v, g in zip(variables, gradients, strict=True)}, progress=False)
-    given = (rng.standard_normal((IMAGES, 32, 32, 3)).astype("float32"), rng.integers(0, 10, IMAGES))
+    updates = {v: v - 0.001 * g for v, g in zip(variables, gradients, strict=True)}
+    step = gx.compile(inputs, loss, updates=updates, progress=False)
     whole = timed(lambda: step(*given), 5)
     rows = [r for r in step.profile(*given).rows if r.where is not None]
-    middle = next(i for i, r in enumerate(rows) if r.where is not None and r.where.line >= first + 4)  # the loss
-    layers = [{"name": name, "bytes": 4 * v.value.size, "forward": 0.0, "backward": 0.0}
-              for name, v in zip(("conv 32", "conv 64", "conv 128", "head"), variables, strict=True)]  # fmt: skip
-    for i, row in enumerate(rows):
-        assert row.where is not None
-        layer = layers[min(max(row.where.line - first, 0), 3)]
-        layer["forward" if i < middle else "backward"] += row.seconds  # type: ignore[operator]
+    lines = [r.where.line for r in rows if r.where is not None]
+    last = len(variables) - 1
+    middle = next(i for i, line in enumerate(lines) if line > first + last and first + last in lines[:i])  # the loss
+    layers = [{"name": f"layer {i}", "bytes": 4 * v.value.size, "forward": 0.0, "backward": 0.0} for i, v in enumerate(variables)]
     scale = whole / sum(r.seconds for r in rows) / IMAGES  # kernels timed alone, and the whole step, differ a little
-    for layer in layers:
-        layer["forward"] *= scale  # type: ignore[operator]
-        layer["backward"] *= scale  # type: ignore[operator]
+    for i, (row, line) in enumerate(zip(rows, lines, strict=True)):
+        place = line - first if first <= line <= first + last else last  # the loss, and updates
+        layers[place]["forward" if i < middle else "backward"] += scale * row.seconds
     return layers, sum(r.flops for r in rows) / whole
+
+
+def train(name: str) -> None:
+    """What a rank does: a training step with the gradients' mean over all ranks; rank 0 prints the seconds."""
+    import graphc as gx
+
+    inputs, loss, variables, given, _ = network(name)
+    gradients = [gx.distributed.all_reduce(g, "mean") for g in reversed(gx.grad(loss, variables))]
+    updates = {v: v - 0.001 * g for v, g in zip(reversed(variables), gradients, strict=True)}
+    step = gx.compile(inputs, loss, updates=updates, progress=False)
+    seconds = timed(lambda: step(*given), 20, turns=9)
+    if gx.distributed.rank() == 0:
+        print(json.dumps(seconds))
+
+
+def on_ranks(n: int, *arguments: str) -> Any:
+    """What rank 0 of n says, of one thread each."""
+    mpiexec = Path(sys.executable).parent / "mpiexec"
+    command = [str(mpiexec), "-n", str(n), sys.executable, __file__, *arguments]
+    own = {**os.environ, "GRAPHC_NUM_THREADS": "1"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=own).stdout
+    return json.loads(said.splitlines()[-1])
 
 
 def _line() -> int:
@@ -167,26 +207,29 @@ def _line() -> int:
 
 
 def gpt(shape: dict[str, int]) -> tuple[Figures, Figures]:
-    """Seconds of a block, and of what is before and after all blocks, forward and backward, for one sequence: from models of one
-    block and of two."""
+    """Seconds of a block, and of what is before and after all blocks, for one sequence: from models of one block and of two.
+
+    A third of them is the forward pass's: its products are half of those of the backward pass.
+    """
     import graphc as gx
     from benchmarks.workloads.gpt import Shape, logits, parameters
 
-    found: list[Figures] = []
+    found: list[float] = []
     for layers in (1, 2):
         s = Shape(**{**shape, "layers": layers})
         v = {name: gx.variable(a, name=name) for name, a in parameters(s).items()}
         tokens = gx.placeholder("tokens", (1, s.time), "int64")
         targets = gx.placeholder("targets", (1, s.time), "int64")
         loss = gx.nn.cross_entropy(logits(s, v, tokens), targets)
-        gradients = gx.grad(loss, list(v.values()))
-        both = gx.compile([tokens, targets], [loss, *gradients], progress=False)
-        forward = gx.compile([tokens, targets], loss, progress=False)
+        step = gx.compile([tokens, targets], [loss, *gx.grad(loss, list(v.values()))], progress=False)
         given = np.random.default_rng(0).integers(0, s.vocabulary, (2, 1, s.time))
-        a, b = timed(lambda f=forward, g=given: f(*g), 1), timed(lambda f=both, g=given: f(*g), 1)  # type: ignore[misc]
-        found.append({"forward": a, "backward": b - a})
-    block = {key: found[1][key] - found[0][key] for key in found[0]}
-    return block, {key: found[0][key] - block[key] for key in block}
+        found.append(timed(lambda f=step, g=given: f(*g), 1, turns=11))  # type: ignore[misc]
+    block = found[1] - found[0]
+    return _thirds(block), _thirds(found[0] - block)
+
+
+def _thirds(seconds: float) -> Figures:
+    return {"forward": seconds / 3, "backward": 2 * seconds / 3}
 
 
 def measure(shape: dict[str, int]) -> Figures:
@@ -197,10 +240,22 @@ def measure(shape: dict[str, int]) -> Figures:
     figures: Figures = {"cpu": cpu(), "cores": os.cpu_count(), "bytes_per_s": peers["bytes_per_s"]}
     figures |= between_ranks()
     figures |= {"gamma": sum_of_a_byte(), "tcp_work": tcp_work()}
-    figures["cnn"], figures["cnn_flops_per_s"] = cnn()
+    figures["cnn"], figures["cnn_flops_per_s"] = layers_of("cnn")
     figures["gpt_block"], figures["gpt_ends"] = gpt(shape)
     return figures
 
 
+def real() -> list[Figures]:
+    """Steps of 1, 2 and 4 ranks of one thread, and what the layers take in one thread."""
+    import graphc as gx
+
+    gx.set_num_threads(1)
+    found = []
+    for name in ("cnn", "mlp"):
+        layers, _ = layers_of(name)
+        found.append({"network": name, "layers": layers, "seconds": {n: on_ranks(n, name) for n in (1, 2, 4)}})
+    return found
+
+
 if __name__ == "__main__":
-    rank()
+    train(sys.argv[1]) if sys.argv[1:] else rank()

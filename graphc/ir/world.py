@@ -18,6 +18,7 @@ needs no MPI: what it exchanges with itself it has. Native code calls MPI's C fu
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,7 @@ from graphc.errors import DistributedError, InputError, caller
 Array = np.ndarray[Any, Any]
 LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # variables that launchers of MPI set: MPICH, PMIx, Open MPI
 LIMIT = 600.0  # seconds that an exchange may take, where nobody is asked
+JOINING = 120.0  # seconds that ranks wait for each other at the start
 LARGEST = 2**31 - 1  # elements of one exchange, where the library has no functions for more
 
 
@@ -278,6 +280,14 @@ def leave() -> None:
 
 
 def _joined(comm: Any) -> World:
+    faulthandler.dump_traceback_later(JOINING, exit=True)  # MPI waits for ever for a rank that has ended, and lets no Python run
+    try:
+        return _join(comm)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _join(comm: Any) -> World:
     try:
         from mpi4py import MPI
     except ImportError as error:

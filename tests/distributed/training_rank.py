@@ -12,11 +12,14 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+started = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK") or "0"
+Path(sys.argv[1], f"pid {started}").write_text(str(os.getpid()))  # before anything else: ranks are killed at any time
 
-import graphc as gx
-from graphc import distributed as d
-from graphc.models.checkpoint import Checkpoints
+import numpy as np  # noqa: E402
+
+import graphc as gx  # noqa: E402
+from graphc import distributed as d  # noqa: E402
+from graphc.models.checkpoint import Checkpoints  # noqa: E402
 
 folder, steps, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 ROWS = 12
@@ -36,7 +39,7 @@ begun = 0
 if found is not None:
     begun = found.step
     w.value = gx.load(found.arrays)["w"]
-(folder / f"pid {world.rank}").write_text(str(os.getpid()))
+(folder / f"trains {world.rank}").touch()
 rows = slice(ROWS * world.rank // world.size, ROWS * (world.rank + 1) // world.size)
 for number in range(begun, steps):
     rng = np.random.default_rng(number)
