@@ -382,7 +382,7 @@ def compared(figures: Figures) -> list[tuple[str, int, float, float, float]]:
     overlaps. Each gradient is summed by itself. alpha and beta are those of sums of as many ranks, measured alone.
     """
     m, found = figures["machine"], []
-    for row in figures["real"]:
+    for row in figures.get("real", []):
         network = Network(row["network"], "images", tuple(Layer(**x) for x in row["layers"]), 64, 0)
         for n in (2, 4):
             link = shared_memory(m[f"sums_{n}"], n)

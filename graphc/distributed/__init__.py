@@ -1,7 +1,7 @@
 """Many processes that compute together: ranks, and what they exchange.
 
     collectives.py   all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, reduce, send, receive, barrier
-    ranks.py         rank, size, init
+    ranks.py         rank, size, init, busy
     blocks.py        sums over blocks of a batch, in one order whoever has which
     gradients.py     the gradient of a batch, block after block
     watching.py      a watch over every world that a process enters
@@ -24,12 +24,12 @@ from graphc.distributed.collectives import (
 )  # fmt: skip
 from graphc.distributed.gradients import value_and_grad
 from graphc.distributed.parallel import data_parallel
-from graphc.distributed.ranks import init, rank, size
+from graphc.distributed.ranks import busy, init, rank, size
 from graphc.distributed.sharding import zero
 from graphc.errors import DistributedError
 
 __all__ = [
-    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "data_parallel", "init", "rank",
+    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "busy", "data_parallel", "init", "rank",
     "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad", "zero",
 ]  # fmt: skip
 

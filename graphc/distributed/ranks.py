@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from graphc.distributed.watching import patient
-from graphc.ir.world import World, enter, world
+from graphc.ir.world import World, enter, joined, world
 
 
 def rank() -> int:
@@ -47,4 +48,18 @@ def init(comm: Any = None, patience: float | None = None) -> World:
         return enter(comm)
 
 
-__all__ = ["init", "rank", "size"]
+def busy(what: str) -> AbstractContextManager[object]:
+    """While this is entered, other ranks wait for this one, up to 15 minutes: it works, and does not hang.
+
+    what: is told others who ask. Compiling and the writing of checkpoints are so by themselves.
+
+    >>> import graphc as gx
+    >>> if gx.distributed.rank() == 0:
+    ...     with gx.distributed.busy("evaluating"):
+    ...         pass  # what one rank does alone
+    """
+    here = joined()
+    return nullcontext() if here is None else here.busy(what)
+
+
+__all__ = ["busy", "init", "rank", "size"]

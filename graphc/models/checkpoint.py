@@ -54,6 +54,10 @@ class Checkpoints:
 
     def save(self, step: int, state: Mapping[str, Any], variables: Mapping[str, Variable]) -> Path:
         """Write a checkpoint. state: what JSON can hold."""
+        with gx.distributed.busy("writing a checkpoint"):
+            return self._save(step, state, variables)
+
+    def _save(self, step: int, state: Mapping[str, Any], variables: Mapping[str, Variable]) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._clear()
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
