@@ -36,6 +36,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.report import three  # noqa: E402
+
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 BUCKET = 25e6  # bytes
 KERNELS = 8  # that a layer's backward pass has: after each, MPI goes on
@@ -303,7 +305,7 @@ def constants(figures: Figures) -> str:
     rows.append(["a processor for TCP", f"{1e9 * m['tcp_work']:.2f} ns a byte", "a connection of this machine, both ends"])
     for network in networks(m).values():
         one = [sum(getattr(x, way) for x in network.layers) for way in ("forward", "backward")]
-        took = f"{1e3 * one[0]:.3g} + {1e3 * one[1]:.3g} ms"
+        took = f"{three(1e3 * one[0])} + {three(1e3 * one[1])} ms"
         rows.append([f"{network.name}: forward, backward", took, f"one of the {network.sample}"])
     sources = "\n".join(f"- {link.name}: {link.source}" for link in links(m).values())
     return f"{m['cpu']}, {m['cores']} processors. Measured {figures['date']}.\n\n{table(rows)}\n\n{sources}"
