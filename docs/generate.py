@@ -191,8 +191,9 @@ _INTERNAL = {  # operations that users reach under another name
         for name in ("cholesky", "cofactors", "det", "inv", "slogdet", "solve")
     },
     "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
-    "poisson_quantile": "A Poisson number by summation: what `gx.random.poisson` makes of uniform ones.",
-    "gamma_pathwise": "The logarithm of a gamma variate, with its gradient: what `gx.random.gamma` ends with.",
+    "distinct": "The distinct elements in order, and how often they occur: what `gx.unique_values` and `gx.unique_counts` need.",
+    "gamma_draw": "Gamma variates of a key, or their logarithms, by rejection: what `gx.random.gamma` draws with.",
+    "poisson_draw": "Poisson numbers of a key, by inversion or rejection: what `gx.random.poisson` draws with.",
 }
 
 

@@ -488,52 +488,32 @@ def gumbel(key: Key, shape: Shape = (), dtype: object = "float32") -> Tensor:
 
 # --- gamma, beta, dirichlet ------------------------------------------------------------------------------------------
 
-_TRIES = 7  # of Marsaglia and Tsang's method, which accepts at least 0.9816 of its candidates from a shape of 2 on
+def _gamma(name: str, key: Key, alpha: Tensor, log: bool) -> Tensor:
+    """Gamma variates in float64, or their logarithms: of small shapes most are too small for a float."""
+    return gx.ops.gamma_draw(_key(name, key), _one(alpha), shape=alpha.shape, over=0, log=log)
 
 
-def _log_gamma(key: Tensor, alpha: Tensor) -> Tensor:
-    """The logarithm of gamma variates, in float64: near 0 they are too small for a float.
-
-    G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables" (2000), for the shape alpha + 2; their factor
-    u^(1/alpha), twice, leads down from there. All candidates are judged; the first accepted one is made again from its number.
-    """
-    alpha = gx.where(alpha > 0, alpha, math.nan)
-    given = gx.stop_gradient(alpha)
-    d = given + 5 / 3
-    c = 1 / (3 * gx.sqrt(d))
-    counters, tries = _counters("gamma", alpha.shape) * 16, gx.arange(_TRIES)
-    accepted = _candidate(key, gx.expand_dims(counters, -1) + tries, gx.expand_dims(d, -1), gx.expand_dims(c, -1))[1]
-    first = gx.min(gx.where(accepted, tries, _TRIES), axis=-1)
-    log_v = _candidate(key, counters + first, d, c)[0]
-    words = _words(key, counters + 15, 4)
-    one, two = (gx.log(_open(pair, gx.float64)) for pair in (words[:2], words[2:]))
-    return gx.ops.gamma_pathwise(gx.log(d) + log_v + one / given + two / (given + 1), alpha)
-
-
-def _candidate(key: Tensor, numbers: Tensor, d: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """log(v) of a candidate d v, and whether it is accepted."""
-    words = _words(key, numbers, 4)
-    x = _normal(words[:2], gx.float64)
-    root = 1 + c * x
-    inside = root > 0
-    log_v = 3 * gx.log(gx.where(inside, root, 1))
-    bound = 0.5 * x * x + d * (1 - root * root * root + log_v)
-    return log_v, inside & (gx.log(_open(words[2:], gx.float64)) < bound)
+def _one(parameter: Tensor) -> Tensor:
+    """A parameter that is the same number for all elements as that number, with axes of one element; others as they are."""
+    given: Any = parameter
+    while given.op is gx.ops.broadcast_to:
+        (given,) = given.inputs
+    return gx.reshape(given, (1,) * parameter.ndim) if given.ndim == 0 else parameter
 
 
 def gamma(key: Key, alpha: TensorLike, shape: Shape | None = None) -> Tensor:
     """Numbers of the gamma distribution of shape alpha and scale 1.
 
     alpha: positive numbers, which broadcast to `shape` (by default their own shape); elsewhere NaN. float32 where alpha is,
-    else float64. Once in 1e12 a number is the eighth candidate, unjudged. The gradient for alpha holds fixed the probability
-    below each number; its relative error is at most 2e-7.
+    else float64. Once in 1e13 no candidate is accepted, and the last one is taken. The gradient for alpha holds fixed the
+    probability below each number; its relative error is at most 2e-7.
 
     >>> import graphc as gx
     >>> gx.random.gamma(gx.random.key(0), gx.constant([0.5, 5.0, 500.0])).eval().round(4)
-    array([5.300000e-03, 6.696300e+00, 5.231443e+02])
+    array([5.400000e-03, 7.125300e+00, 5.223913e+02])
     """
     (alpha,), made = _parameters("gamma", shape, alpha)
-    return gx.astype(gx.exp(_log_gamma(_key("gamma", key), alpha)), made)
+    return gx.astype(_gamma("gamma", key, alpha, log=False), made)
 
 
 def beta(key: Key, a: TensorLike, b: TensorLike, shape: Shape | None = None) -> Tensor:
@@ -544,10 +524,10 @@ def beta(key: Key, a: TensorLike, b: TensorLike, shape: Shape | None = None) -> 
 
     >>> import graphc as gx
     >>> gx.random.beta(gx.random.key(0), 2.0, 3.0, (2,)).eval().round(4)
-    array([0.0729, 0.6585])
+    array([0.0995, 0.6607])
     """
     (a, b), made = _parameters("beta", shape, a, b)
-    x, y = _log_gamma(_key("beta", key), gx.stack([a, b]))
+    x, y = _gamma("beta", key, gx.stack([a, b]), log=True)
     return gx.astype(gx.sigmoid(x - y), made)
 
 
@@ -559,29 +539,25 @@ def dirichlet(key: Key, alpha: TensorLike, shape: Shape | None = None) -> Tensor
 
     >>> import graphc as gx
     >>> gx.random.dirichlet(gx.random.key(0), gx.constant([1.0, 2.0, 3.0])).eval().round(3)
-    array([0.009, 0.351, 0.64 ])
+    array([0.01 , 0.409, 0.581])
     """
     alpha = gx.asarray(alpha)
     if not alpha.ndim:
         raise errors.ShapeError(f"dirichlet needs alpha with an axis, got {alpha.type}", where=errors.caller())
     whole = None if shape is None else (*_counters("dirichlet", shape).shape, alpha.shape[-1])
     (wide,), made = _parameters("dirichlet", whole, alpha)
-    return gx.astype(gx.nn.softmax(_log_gamma(_key("dirichlet", key), wide)), made)
+    return gx.astype(gx.nn.softmax(_gamma("dirichlet", key, wide, log=True)), made)
 
 
 # --- poisson ---------------------------------------------------------------------------------------------------------
 
-_SMALL_RATE = 34.0
-_POISSON_TRIES = 16  # of Hörmann's method, which accepts at least 0.822 of its candidates from there on: all fail once in 1e12
-
-
 def poisson(key: Key, rate: TensorLike, shape: Shape | None = None, dtype: object = "int64") -> Tensor:
     """How many events there are where `rate` are expected.
 
-    rate: numbers of at least 0, which broadcast to `shape` (by default their own shape); -1 elsewhere. Below a rate of 34 by
-    inversion; above by W. Hörmann's PTRS ("The transformed rejection method for generating Poisson random variables", 1993), of
-    whose candidates all 16 fail with probability 1e-12; then the result is the rate rounded. In float64: probabilities are off by
-    rate * 1e-16 of themselves, so it is for rates up to 1e10.
+    rate: numbers of at least 0, which broadcast to `shape` (by default their own shape); elsewhere, and from 2^62 on, -1.
+    Below 34 by inversion; above by W. Hörmann's PTRS ("The transformed rejection method for generating Poisson random
+    variables", 1993), of whose candidates all 16 fail with probability 1e-12; then the result is the rate rounded. In float64:
+    probabilities are off by rate * 1e-16 of themselves, so it is for rates up to 1e10.
 
     >>> import graphc as gx
     >>> gx.random.poisson(gx.random.key(0), gx.constant([0.5, 5.0, 500.0])).eval()
@@ -589,45 +565,8 @@ def poisson(key: Key, rate: TensorLike, shape: Shape | None = None, dtype: objec
     """
     made = _dtype("poisson", dtype, gx.ir.types.INTEGERS)
     (rate,), _ = _parameters("poisson", shape, rate)
-    rate, chosen = gx.stop_gradient(rate), _key("poisson", key)
-    counters = _counters("poisson", rate.shape) * 32
-    small = rate < _SMALL_RATE
-    few = gx.ops.poisson_quantile(_open(_words(chosen, counters, 2), gx.float64), gx.where(small, rate, 0))
-    many = _many(chosen, counters, gx.where(small, _SMALL_RATE, rate))
-    return gx.astype(gx.where(rate >= 0, gx.where(small, few, many), -1), made)
-
-
-def _many(key: Tensor, counters: Tensor, rate: Tensor) -> Tensor:
-    """Poisson numbers of a rate of at least 34."""
-    tries = gx.arange(_POISSON_TRIES)
-    accepted = _judged(key, gx.expand_dims(counters, -1) + tries, gx.expand_dims(rate, -1))[1]
-    first = gx.min(gx.where(accepted, tries, _POISSON_TRIES), axis=-1)
-    found = _judged(key, counters + first, rate)[0]
-    return gx.where(first < _POISSON_TRIES, found, gx.round(rate))
-
-
-def _judged(key: Tensor, numbers: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
-    """A candidate of PTRS, and whether it is accepted; names and constants are the paper's.
-
-    The logarithm of the factorial is Stirling's series, whose large terms are joined with those that they cancel.
-    """
-    words = _words(key, numbers, 3)
-    b = 0.931 + 2.53 * gx.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    u = _open(words[:2], gx.float64) - 0.5
-    v = _open(words[2:], gx.float64)
-    us = gx.maximum(0.5 - gx.abs(u), _WORD**2)
-    count = gx.floor((2 * a / us + b) * u + rate + 0.43)
-    quick = (us >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2))
-    possible = (count >= 0) & ((us >= 0.013) | (v <= us))
-    whole = gx.maximum(count, 1)  # Stirling's series is off by 8e-4 / whole^9, and whole numbers below 5 come once in 1e10
-    inverse = 1 / whole
-    square = inverse * inverse
-    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680))))
-    scale = gx.sqrt(2 * math.pi * whole) * inverse_alpha / (a / (us * us) + b)
-    exact = gx.log(v * scale) <= whole * gx.log(rate * inverse) + (whole - rate) - series
-    return count, quick | possible & exact
+    drawn = gx.ops.poisson_draw(_key("poisson", key), _one(gx.stop_gradient(rate)), shape=rate.shape, over=0)
+    return gx.astype(drawn, made)
 
 
 __all__ = [

@@ -15,6 +15,7 @@ import pytest
 from scipy import special, stats
 
 import graphc as gx
+from graphc.ops import sampling
 from graphc.ops.sampling import log_gamma_slope
 
 Array = np.ndarray[Any, Any]
@@ -122,6 +123,44 @@ def test_the_interpreter_draws_the_same(name: str) -> None:
     else:
         relative, absolute = (2e-5, 1e-6) if a.dtype == np.float32 else (1e-11, 1e-14)
         np.testing.assert_allclose(a, b, rtol=relative, atol=absolute)
+
+
+def test_each_element_has_its_own_parameter_and_its_own_way() -> None:
+    """Shapes and rates of every kind side by side, in blocks that are full and one that is not, on either backend."""
+    n = 777
+    kinds = [0.0, 0.3, 0.99, 1.0, 3.0, 33.9, 34.0, 1e3, 1e9, np.nan, -1.0, np.inf]
+    mixed = np.random.default_rng(0).permutation(np.resize(kinds, n))
+    k, x = gx.placeholder("k", (2,), "uint32"), gx.placeholder("x", ("n",), "float64")
+    outputs = [r.gamma(k, x), r.poisson(k, x)]
+    gammas, counts = gx.compile([k, x], outputs)(KEY, mixed)
+    wanted = gx.compile([k, x], outputs, backend="interpreter")(KEY, mixed)
+    np.testing.assert_allclose(gammas, wanted[0], rtol=1e-11)
+    np.testing.assert_array_equal(counts, wanted[1])
+    for value in (0.3, 3.0, 34.0):  # the same numbers as where all have one parameter
+        here = mixed == value
+        np.testing.assert_array_equal(gammas[here], draw(lambda k, v=value: r.gamma(k, v, (n,)))[here])  # type: ignore[misc]
+        np.testing.assert_array_equal(counts[here], draw(lambda k, v=value: r.poisson(k, v, (n,)))[here])  # type: ignore[misc]
+    assert (counts[~(mixed < np.inf) | (mixed < 0)] == -1).all()
+
+
+def test_several_keys_draw_what_each_draws_alone() -> None:
+    keys, shapes = r.split(r.key(3), 3).eval(), np.linspace(0.2, 40, 15).reshape(3, 5)
+    k, x = gx.placeholder("k", (3, 2), "uint32"), gx.placeholder("x", (3, 5), "float64")
+    one, y = gx.placeholder("one", (2,), "uint32"), gx.placeholder("y", (5,), "float64")
+    for make in (r.gamma, r.poisson, lambda k, x: r.gamma(k, 2.5, (5,)) + x):
+        together = gx.compile([k, x], gx.vmap(make)(k, x))(keys, shapes)
+        alone = gx.compile([one, y], make(one, y))
+        np.testing.assert_array_equal(together, [alone(a, b) for a, b in zip(keys, shapes, strict=True)])
+
+
+def test_the_formulas_for_models_draw_the_same() -> None:
+    k, x = gx.placeholder("k", (2,), "uint32"), gx.placeholder("x", ("n",), "float64")
+    drawn = [gx.ops.gamma_draw(k, x, shape=x.shape, over=0, log=log) for log in (False, True)]
+    drawn.append(gx.ops.poisson_draw(k, x, shape=x.shape, over=0))
+    written = [*(sampling.gamma_formula(k, x, x.shape, log) for log in (False, True)), sampling.poisson_formula(k, x, x.shape)]
+    made = gx.compile([k, x], drawn + written)(KEY, np.linspace(0.05, 80, 1000))
+    for a, b in zip(made[:3], made[3:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
 
 
 @pytest.mark.parametrize("name", DRAWS)

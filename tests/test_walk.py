@@ -230,7 +230,7 @@ def test_the_table_of_differences_holds_nothing_that_does_not_differ() -> None:
 
 BOUND = 1e-10  # of the difference, relative to the sum of the magnitudes of all that is added up on both sides
 TRANSPOSED = 1e-13  # of <Jv, u> and <v, J'u>, which are sums of the same products
-CUT = {"stop_gradient", "with_gradient", "gamma_pathwise"}  # whose gradient is a definition, not the calculus of their value
+CUT = {"stop_gradient", "with_gradient", "gamma_draw"}  # whose gradient is a definition, not the calculus of their value
 
 
 def float64_cases(op: Operation) -> Iterator[Case]:

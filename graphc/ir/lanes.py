@@ -32,9 +32,13 @@ def lanes_of(node: Node) -> Lanes | None:
     if not isinstance(lowering, Host) or lowering.lanes is None:
         return None
     lanes = lowering.lanes
-    types = [_inner(x.type, rank) for x, rank in zip(node.inputs, lanes.inner, strict=False)]
+    types = [
+        x.type if i in lanes.shared else _inner(x.type, rank)
+        for i, (x, rank) in enumerate(zip(node.inputs, lanes.inner, strict=False))
+    ]
     results = [_inner(kind, rank) for kind, rank in zip(_parts(node.type), lanes.inner[len(types) :], strict=True)]
-    if not all(isinstance(n, int) and n > 0 for kind in (*types, *results) for n in kind.shape):
+    own = [kind for i, kind in enumerate(types) if i not in lanes.shared]
+    if not all(isinstance(n, int) and n > 0 for kind in (*own, *results) for n in kind.shape):
         return None
     return lanes if lanes.fits(*types, **node.attrs) else None
 
@@ -53,10 +57,16 @@ class LaneCode(Scalars):
     def __init__(self, node: Node, lanes: Lanes, width: int, fused: bool, taken: Iterable[str]) -> None:
         given = [x.type for x in node.inputs]
         types = [*given, *_parts(node.type)]
-        rank = len(types[0].shape) - lanes.inner[0]
-        self.count = dims.product(types[0].shape[:rank])  # how many elements there are
+        rank = len(types[len(given)].shape) - lanes.inner[len(given)]
+        self.count = dims.product(types[len(given)].shape[:rank])  # how many elements there are
+
+        def shape(at: int, kind: TensorType) -> tuple[Size, ...]:
+            if at in lanes.shared:
+                return kind.shape
+            return (dims.product(kind.shape[:rank]), *_inner(kind, lanes.inner[at]).shape)
+
         self.params = [
-            Param(f"{letter}{i}", TensorType(kind.dtype, (self.count, *_inner(kind, lanes.inner[at]).shape)), mode)
+            Param(f"{letter}{i}", TensorType(kind.dtype, shape(at, kind)), mode)
             for at, (letter, i, mode, kind) in enumerate(
                 (*(("x", i, "in", kind) for i, kind in enumerate(given)),
                  *(("y", i, "out", kind) for i, kind in enumerate(_parts(node.type))))
@@ -64,10 +74,12 @@ class LaneCode(Scalars):
         ]  # fmt: skip
         if lanes.guard is not None:
             self.params.append(Param("bad", TensorType(t.bool_, (self.count,)), "out"))
-        self.types = {p.name: TensorType(p.type.dtype, p.type.shape[1:]) for p in self.params}
-        if isinstance(self.count, int):
+        whole = {f"x{i}" for i in lanes.shared}
+        self.types = {p.name: p.type if p.name in whole else TensorType(p.type.dtype, p.type.shape[1:]) for p in self.params}
+        self._counts = {p.name: p.type.shape[0] for p in self.params if p.name not in whole}
+        if isinstance(self.count, int) and lanes.vectors == 1:
             width = min(width, 1 << max(0, self.count - 1).bit_length())
-        self.width, self.fused = width, fused
+        self.width, self.fused, self.vectors = width, fused, lanes.vectors
         self.scratch: list[Scratch] = []
         self._taken, self._count = set(taken), 0
         self._bodies: list[list[Statement]] = [[]]
@@ -124,7 +136,16 @@ class LaneCode(Scalars):
 
     def given(self, operand: int, *index: Size) -> Value:
         """The element of an operand, for the element of this lane; of the last one, where there are no more."""
-        return self._load(f"x{operand}", (dims.minimum(self._element, dims.sub(self.count, 1)), *index))
+        return self.element(operand, self._element, *index)
+
+    def element(self, operand: int, place: Size, *index: Size) -> Value:
+        """The element of an operand, for the element at a place; for the last one, where there are no more."""
+        one = self._counts[f"x{operand}"] == 1
+        return self._load(f"x{operand}", (0 if one else dims.minimum(place, dims.sub(self.count, 1)), *index))
+
+    def whole(self, operand: int, *index: Size) -> Value:
+        """The element of an operand that is shared."""
+        return self._load(f"x{operand}", index)
 
     def give(self, result: int, value: Value, *index: Size) -> None:
         """Set the element of a result, for the element of this lane."""
@@ -151,6 +172,42 @@ class LaneCode(Scalars):
         """x - a * b, rounded once where the processor does that in one instruction."""
         return self.fma(-a, b, x) if self.fused else x - a * b
 
+    # --- what a block has once ---
+
+    def memory(self, dtype: DType, size: int = 1) -> str:
+        """A new array of the whole block, of one axis; of one element it is a register. What it holds is undefined."""
+        name = f"s{len(self.scratch)}"
+        self.scratch.append(Scratch(name, dtype, (size,)))
+        self.types[name] = TensorType(dtype, (size,))
+        return name
+
+    def read(self, array: str, *index: Size) -> Value:
+        """The element of any array of the block; the lane is the last index of a local one."""
+        return self._load(array, index or (0,))
+
+    def write(self, array: str, value: Value, *index: Size) -> None:
+        """Set an element of any array of the block."""
+        self._bodies[-1].append(Store(array, index or (0,), value.arg))
+
+    def deliver(self, result: int, value: Value, place: Size) -> None:
+        """Set the element of a result at a place."""
+        self._bodies[-1].append(Store(f"y{result}", (place,), value.arg))
+
+    @property
+    def first(self) -> Size:
+        """The place of the block's first element."""
+        return dims.mul(dims.symbol(self._block), self.width * self.vectors)
+
+    @property
+    def here(self) -> Size:
+        """How many elements the block has."""
+        return dims.minimum(dims.sub(self.count, self.first), self.width * self.vectors)
+
+    @property
+    def lane(self) -> Size:
+        """The number of a lane, within a loop over them."""
+        return dims.symbol(self._lane)
+
     def size(self, operand: int, axis: int) -> int:
         """The size of an inner axis of an operand."""
         return self._sizes(self.types[f"x{operand}"])[axis]
@@ -165,7 +222,8 @@ class LaneCode(Scalars):
     @property
     def parallel(self) -> Axis:
         """The loop over blocks of as many elements as there are lanes."""
-        return Axis(self._block, dims.floordiv(dims.add(self.count, self.width - 1), self.width))
+        block = self.width * self.vectors
+        return Axis(self._block, dims.floordiv(dims.add(self.count, block - 1), block))
 
     def emit(self, op: str, args: tuple[Arg, ...], dtype: DType, index: Size = 0) -> Arg:
         name = self._name()

@@ -126,7 +126,10 @@ class Lanes:
     writes what happens to an element, on a `LaneCode` (ir/lanes.py). fits(*inner types, **attrs) is asked where all inner sizes
     are numbers and none is 0. Where there is a `guard`, `write` says of each element whether it is refused (`k.refuse`), and that
     operation, called with all of these booleans and the `refusal`, raises where one is true. `width` is how many lanes there are
-    where they are not as many as a vector has: with 1 an element is computed alone, and its own loops become vectors.
+    where they are not as many as a vector has: with 1 an element is computed alone, and its own loops become vectors. A block
+    has the elements of `vectors` times as many lanes, for code that chooses which of them it takes together. Operands that are
+    `shared` have no leading axes: every element sees all of them, of any size. Another operand may have leading axes of one
+    element, which is then that of every one.
     """
 
     inner: tuple[int, ...]
@@ -135,6 +138,8 @@ class Lanes:
     guard: Operation | None = None
     refusal: str = ""
     width: int | None = None
+    vectors: int = 1
+    shared: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

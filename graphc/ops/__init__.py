@@ -64,7 +64,7 @@ from graphc.ops.pooling import max_pool
 from graphc.ops.random_bits import threefry
 from graphc.ops.rearranging import diff, repeat, roll, tile
 from graphc.ops.reductions import all, any, argmax, argmin, max, mean, min, prod, std, sum, var
-from graphc.ops.sampling import gamma_pathwise, poisson_quantile
+from graphc.ops.sampling import gamma_draw, gamma_formula, poisson_draw, poisson_formula
 from graphc.ops.scattering import segment_max, segment_min, segment_prod, segment_sum
 from graphc.ops.searching import compress, count_nonzero, extract, interp, nonzero, searchsorted
 from graphc.ops.sorting import (
@@ -111,9 +111,9 @@ __all__ = [
     "diag", "diag_indices", "diagonal", "diff", "digamma", "digitize", "divide", "dsplit", "dstack", "ediff1d", "einsum",
     "empty", "empty_like", "ensure_shape", "entr", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expand_dims", "expm1",
     "extract", "eye", "fake_quantize", "finfo", "flatnonzero", "flip", "fliplr", "flipud", "floor", "floor_divide", "fmax",
-    "fmin", "fmod", "full", "full_like", "gamma_pathwise", "gammainc", "gammaincc", "geomspace", "getitem", "greater",
-    "greater_equal", "hamming", "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack", "hypot",
-    "identity", "iinfo", "in_float32", "indices", "inner", "input_", "interp", "isclose", "isdtype", "isfinite", "isin",
+    "fmin", "fmod", "full", "full_like", "gamma_draw", "gamma_formula", "gammainc", "gammaincc", "geomspace", "getitem",
+    "greater", "greater_equal", "hamming", "hanning", "heaviside", "histogram", "histogram_bin_edges", "hsplit", "hstack",
+    "hypot", "identity", "iinfo", "in_float32", "indices", "inner", "input_", "interp", "isclose", "isdtype", "isfinite", "isin",
     "isinf", "isnan", "isneginf", "isposinf", "kl_div", "kron", "less", "less_equal", "lgamma", "linear_recurrence",
     "linspace", "listed", "log", "log1p", "log2", "log10", "log_ndtr", "logaddexp", "logcumsumexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "logspace", "matmul", "matrix_functions", "matrix_transpose", "max",
@@ -121,8 +121,8 @@ __all__ = [
     "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
     "nanquantile", "nanstd", "nansum", "nanvar", "ndtr", "ndtri", "negative", "nextafter", "nonzero", "normal_quantile",
     "normalize_axis", "normalize_integer", "not_equal", "numpy_function", "numpy_modules", "numpy_ufunc", "one_hot", "ones",
-    "ones_like", "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_quantile", "polygamma", "polyval",
-    "positive", "pow", "prod", "product", "promote_operands", "ptp", "put_add", "put_along_add", "quantile",
+    "ones_like", "outer", "pad", "percentile", "permute_dims", "placeholder", "poisson_draw", "poisson_formula", "polygamma",
+    "polyval", "positive", "pow", "prod", "product", "promote_operands", "ptp", "put_add", "put_along_add", "quantile",
     "quantize_linear", "rad2deg", "ravel_multi_index", "reciprocal", "rel_entr", "remainder", "repeat", "reshape",
     "result_type", "roll", "rot90", "round", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum",
     "select", "sigmoid", "sign", "signbit", "sin", "sinc", "sinh", "slice_", "slide", "sliding_window_view", "softplus",

@@ -37,7 +37,7 @@ def _threefry_type(key: TensorType, counter: TensorType, word: int) -> TensorTyp
     return TensorType(t.uint32, counter.shape + ((2,) if word == BOTH else ()))
 
 
-def _rounds(k0: Any, k1: Any, low: Any, high: Any) -> tuple[Any, Any]:
+def rounds(k0: Any, k1: Any, low: Any, high: Any) -> tuple[Any, Any]:
     """The cipher, on NumPy's uint32 or on scalar code: operators alone."""
     keys = (k0, k1, k0 ^ k1 ^ _PARITY)
     a, b = low + k0, high + k1
@@ -55,14 +55,14 @@ def _rounds(k0: Any, k1: Any, low: Any, high: Any) -> tuple[Any, Any]:
 def _threefry_reference(key: Array, counter: Array, word: int) -> Array:
     with np.errstate(over="ignore"):
         parts = (np.asarray(p, np.uint32) for p in (key[0], key[1], counter & 0xFFFFFFFF, (counter >> 32) & 0xFFFFFFFF))
-        found = _rounds(*parts)
+        found = rounds(*parts)
     return np.asarray(np.stack(found, axis=-1) if word == BOTH else found[word])
 
 
 def _threefry_body(k: Scalars, index: tuple[Size, ...], word: int) -> Value:
     counter = k.load(1, index[:-1] if word == BOTH else index)
     low, high = k.cast(counter, t.uint32), k.cast(counter >> 32, t.uint32)
-    found: tuple[Value, Value] = _rounds(k.load(0, (0,)), k.load(0, (1,)), low, high)
+    found: tuple[Value, Value] = rounds(k.load(0, (0,)), k.load(0, (1,)), low, high)
     return k.select(k.index(index[-1]) == 0, *found) if word == BOTH else found[word]
 
 
