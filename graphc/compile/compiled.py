@@ -445,7 +445,7 @@ class Compiled:
 
         program = self.program
         fused = next(stage for _, stage in self.stages if isinstance(stage, Program))
-        return explain(self.plan, fused, program)
+        return explain(self.plan, all_passes.overlap_collectives(fused), program)
 
     def export(
         self, folder: str | os.PathLike[str], *, language: str = "c", name: str | None = None, target: str | Target | None = None,

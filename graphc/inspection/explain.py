@@ -11,7 +11,7 @@ from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.html import html_table
 from graphc.ir.names import written
-from graphc.ir.program import Buffer, Call, Program
+from graphc.ir.program import Buffer, Call, Collective, Program
 from graphc.ir.text import names_of
 from graphc.ir.types import TensorType
 from graphc.passes.fusion.plan import Plan
@@ -149,11 +149,16 @@ def _cost(b: Boundary) -> int:
 
 
 def explain(plan: Plan, fused: Program, program: Program) -> Explanation:
-    """The boundaries of a program, and of those in it: of `fused` with its buffers planned, whose kernels are those of `plan`."""
+    """The boundaries of a program, and of those in it: of `fused` with its buffers planned, whose kernels are those of `plan`.
+
+    What is exchanged with other ranks is read as that starts; the wait for it reads nothing.
+    """
     nodes = {name: node for node, name in names_of(plan.graph).items()}
     names = [call.kernel.name for call in program.calls]  # planning keeps the order of calls, and adds copies at the end
     found = []
     for value, writer, reader in _crossings(fused):
+        if isinstance(called := fused.calls[reader].kernel, Collective) and called.waits:
+            continue
         node = nodes.get(value)
         rules = _rules(plan, node, fused.calls[reader]) if node is not None else (_PARTS,)
         found.append(_boundary(fused.buffers[value], (writer, reader), names, None if node is None else node.where, rules))

@@ -146,6 +146,24 @@ def test_ranks_do_not_change_to_native_code_at_different_calls() -> None:
     assert gx.compile([x], d.all_gather(x) * 1.5, lazy=True).answers == "llvm"
 
 
+def test_what_is_told_of_a_program_knows_exchanges() -> None:
+    x = gx.placeholder("x", (300, 300), "float32")
+    w = gx.variable(np.eye(300, dtype="float32"), name="w")
+    y = d.all_reduce(gx.tanh(x @ w))
+    f = gx.compile([x], [gx.sum(y * y), d.barrier(gx.exp(x))], updates={w: w - d.all_reduce(gx.grad(gx.sum(y * y), w))})
+    kernels = {kernel.name: kernel.kernel for kernel in f.kernels}
+    pairs = [(kernels[b.writer], kernels[b.reader]) for b in f.explain() if b.writer in kernels and b.reader in kernels]
+    exchanges = [(a, b) for a, b in pairs if isinstance(a, Collective) or isinstance(b, Collective)]
+    assert len(exchanges) >= 4
+    assert all(a.waits for a, _ in exchanges if isinstance(a, Collective))
+    assert not any(b.waits for _, b in exchanges if isinstance(b, Collective))
+    for a, b in pairs:
+        assert {p.type.size for p in a.outputs} & {p.type.size for p in b.inputs}
+    rows = {row.what for row in f.profile(np.ones((300, 300), "float32"))}
+    assert {"start of all_reduce", "wait for all_reduce", "start of barrier", "wait for barrier"} <= rows
+    assert "all_reduce" in f.to_dot()
+
+
 def test_equal_collectives_are_not_merged() -> None:
     x = gx.placeholder("x", (3,))
     f = gx.compile([x], d.all_gather(x) + d.all_gather(x))

@@ -141,11 +141,11 @@ class Scatter(Form):
 
 @dataclass(frozen=True)
 class Whole(Form):
-    """A loop, a choice or a routine of Python."""
+    """A loop, a choice, an exchange of ranks or a routine of Python."""
 
     name = "whole"
-    needs = Rule("operands", "a loop, a choice or a routine of Python needs whole arrays")
-    closed = Rule("final", "a loop, a choice or a routine of Python makes whole arrays")
+    needs = Rule("operands", "a loop, a choice, an exchange or a routine of Python needs whole arrays")
+    closed = Rule("final", "a loop, a choice, an exchange or a routine of Python makes whole arrays")
 
 
 @dataclass(frozen=True)

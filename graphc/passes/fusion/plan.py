@@ -155,7 +155,8 @@ class Plan:
         """Remember why nodes are apart from a cluster whose values they read."""
         for node in readers:
             for read in self.reads[node]:
-                if self.home.get(read.node) is cluster:
+                ordered = read.node is self.after.get(node) and all(i is not read.node for i in node.inputs)  # not for its value
+                if self.home.get(read.node) is cluster and not ordered:
                     known = self.refusals.get((read.node, node), ())
                     new = dict.fromkeys(rule for rule in rules if all(r.rule != rule for r in known))
                     self.refusals[read.node, node] = (*known, *(Refusal(rule, read.node, node) for rule in new))
