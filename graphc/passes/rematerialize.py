@@ -14,7 +14,8 @@ result is far larger than their operands, as the scores of attention, count as c
 
 Jain et al. 2020, "Checkmate", state the problem; the cut is that of the partitioner of PyTorch's AOTAutograd.
 
-Afterwards forward and gradient side have the same values; the gradient side may compute some a second time.
+Afterwards forward and gradient side have the same values; the gradient side may compute some a second time. So it is in the steps
+of a loop that hold a gradient, as those over the blocks of a batch.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from __future__ import annotations
 import networkx as nx
 from networkx.algorithms.flow import boykov_kolmogorov
 
-from graphc.ir.graph import Graph, Node, origin, substitute
-from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Whole
+from graphc.ir.graph import Graph, Node, origin, rebuild, substitute
+from graphc.ir.operation import VOCABULARY, Contraction, Pointwise, Project, Scan, Whole
 from graphc.ir.target import Target
 from graphc.passes.domains import core_shape
 from graphc.passes.fusion.cluster import Cluster, bytes_of
@@ -35,10 +36,28 @@ STORED = 0.25  # the weight of a byte that the forward side stores anyway
 
 
 def rematerialize(graph: Graph, target: Target | None = None) -> Graph:
-    """The graph with values computed again on its gradient side."""
+    """The graph with values computed again on its gradient side, and on those of steps that have one."""
+    graph = _in_steps(graph, target)
     if not any(n.gradient for n in graph.nodes):
         return graph
     return _Choice(graph, target).apply()
+
+
+def _in_steps(graph: Graph, target: Target | None) -> Graph:
+    """The graph with loops whose steps are chosen alike; of a loop in a gradient its own rule has chosen what is kept."""
+    if not graph.holds_graphs:
+        return graph
+
+    def changed(node: Node) -> Node:
+        if not isinstance(node.op.lowering, Scan) or node.gradient:
+            return node
+        body = rematerialize(node.attrs["body"], target)
+        if body is node.attrs["body"]:
+            return node
+        attrs = {**node.attrs, "body": body}
+        return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient, node.forward, node.number)
+
+    return rebuild(graph, changed)
 
 
 class _Choice:

@@ -94,7 +94,7 @@ def test_a_block_alone_has_no_negative_zeros_just_as_many_have_none() -> None:
     x = gx.placeholder("x", ("batch",))
     nodes = {}
     for first, last in ((0, 1), (1, 2)):
-        nodes.update(gx.compile([x], cut([gx.sum(-0.0 * x)], 2, first, last).nodes(), backend="interpreter")([1.0]))
+        nodes.update(gx.compile([x], cut([gx.max(-0.0 * x)], 2, first, last).nodes(), backend="interpreter")([1.0]))
     assert not any(np.signbit(v) for (v,) in nodes.values())
 
 
@@ -116,22 +116,26 @@ def test_the_gradient_in_blocks_is_that_of_the_batch_and_trains_as_it_does() -> 
 
 
 def test_blocks_take_the_memory_of_one() -> None:
+    """A step of a loop chooses as a program does what of the forward side is kept; the loop costs sums of gradients besides."""
     inputs, loss, variables, _ = gpt(Shape(layers=2, width=32, heads=2, time=32, vocabulary=11))
     arenas = []
-    for blocks in (1, 8):
-        total, found = gx.distributed.value_and_grad(loss, variables, blocks=blocks)
-        compiled = gx.compile(inputs, total, {v: v - 0.1 * g for v, g in zip(variables, found, strict=True)}, backend="program")
-        arenas.append(compiled.memory.at(batch=64).arena)
-    assert arenas[1] < arenas[0] / 4
+    for total, found in (
+        (loss, gx.grad(loss, variables)),
+        *(gx.distributed.value_and_grad(loss, variables, blocks=blocks) for blocks in (1, 8)),
+    ):
+        updates = {v: v - 0.1 * g for v, g in zip(variables, found, strict=True)}
+        arenas.append(gx.compile(inputs, total, updates, backend="program").memory.at(batch=64).arena)
+    assert arenas[1] < 1.1 * arenas[0] and arenas[2] < 0.2 * arenas[0]
 
 
 def test_every_block_draws_other_random_numbers() -> None:
-    x, w = gx.placeholder("x", ("batch",), "float64"), gx.variable(1.0, name="w")
+    x, w = gx.placeholder("x", ("batch", 4), "float64"), gx.variable(np.ones(4), name="w")
     stream = gx.random.Stream(3)
-    _, (g,) = gx.distributed.value_and_grad(gx.mean(w * x * gx.random.uniform(stream, x.shape, dtype="float64")), [w], blocks=4)
+    drawn = gx.random.uniform(stream, (), dtype="float64")
+    _, (g,) = gx.distributed.value_and_grad(gx.mean(x @ w) * drawn, [w], blocks=4)
     f = gx.compile([x], g, backend="interpreter")
-    drawn = np.array([[float(f(np.eye(4)[i])) for i in range(4)] for _ in range(2)])
-    assert len(np.unique(drawn)) == 8 and stream.value == 8
+    calls = np.concatenate([f(np.eye(4)) for _ in range(2)])  # one element of the gradient for each block
+    assert len(np.unique(calls)) == 8 and stream.value == 2
 
 
 def test_floats_of_16_bits_are_summed_in_float32() -> None:
