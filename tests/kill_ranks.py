@@ -85,7 +85,7 @@ def once(number: int, chance: random.Random, ranks: int, mpiexec: list[str], fol
     if not until(lambda: all((folder / f"{sign} {r}").exists() and (folder / f"pid {r}").read_text() for r in range(ranks)), 60):
         training.kill()
         return [f"the training does not begin:\n{output.read_text()}"]
-    time.sleep(chance.uniform(0, 0.5))
+    time.sleep(chance.uniform(0, 0.5 if early else 2))
     pids = [int((folder / f"pid {r}").read_text()) for r in range(ranks)]
     watched = all((folder / f"trains {r}").exists() for r in range(ranks))
     begun = time.monotonic()
@@ -136,8 +136,9 @@ def once(number: int, chance: random.Random, ranks: int, mpiexec: list[str], fol
     counts["checkpoints, all whole"] += len([p for p in folder.iterdir() if p.name.isdigit()])
     if last is not None and number % 10 == 0 and not wrong:
         more = folder / "more"
-        again = launch(mpiexec, ranks - 1, folder, last.step + 5, more)
-        if again.wait(60) != 0 or f"from {last.step} to {last.step + 5}: " not in more.read_text():
+        steps = 20 * (last.step // 20 + 1)
+        again = launch(mpiexec, ranks - 1, folder, steps, more)
+        if again.wait(60) != 0 or f"from {last.step} to {steps}: " not in more.read_text():
             wrong.append(f"does not go on: {more.read_text()}")
         counts["gone on with a rank fewer"] += 1
     times = f"{took:.2f} s, with mpiexec and guards {took_all:.2f} s"

@@ -17,6 +17,7 @@ Messages are lines of JSON. Rank to guard, and guard to hub with "rank" added:
     {"agree": text, "digest": hex}  all ranks must say the same, or ""
     {"lines": [...]}                the answer to {"show": text}: what the digest is of
     {"here": text}                  the answer to {"where": true}: the line at which the rank is
+    {"stopped": true}               guard to hub alone: the process is stopped, or (false) no more
     {"gone": text}                  guard to hub alone: the process is no more, and how it ended
 
 Hub to guards, and guard to rank:
@@ -102,6 +103,7 @@ class Rank:
         self.state, self.what, self.since = "running", "", time.monotonic()
         self.heard = self.since
         self.lines: list[str] | None = None
+        self.stopped = False
         self.gone: str | None = None
         self.told = False
         self.here: str | None = None
@@ -129,6 +131,10 @@ class Hub:
             rank.here, rank.asked = None, 0.0
         if "here" in message:
             rank.here = message["here"]
+        if "stopped" in message:
+            rank.stopped, rank.since = message["stopped"], now
+            if rank.stopped and rank.state == "busy":
+                rank.state = "running"
         if "lines" in message:
             rank.lines = message["lines"]
         if "told" in message:
@@ -270,7 +276,7 @@ class Guard:
         self.pids = {self.number: self.pid}
         self.fault: Message | None = None
         self.fault_at = self.gone_at = 0.0  # when
-        self.told = self.finished = False
+        self.told = self.finished = self.stopped = False
         self.beat = 0.0
         self.selector.register(self.rank.socket, selectors.EVENT_READ, self._of_rank)
         self._watch(self.number, self.pid)
@@ -430,6 +436,9 @@ class Guard:
         now = time.monotonic()
         if now - self.beat < BEAT:
             return
+        if (stopped := is_stopped(self.pid)) != self.stopped:
+            self.stopped = stopped
+            self._tell({"stopped": stopped})
         late = self.beat and now - self.beat > LOST  # this machine was asleep, or too busy: that is nobody else's fault
         self.beat = now
         for line in self._lines():

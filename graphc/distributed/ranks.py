@@ -36,7 +36,7 @@ def init(comm: Any = None, patience: float | None = None) -> World:
 
     Without it, ranks are the processes that `mpiexec` or `srun` has started, and a process that neither has started is alone.
     All processes of the communicator call it together, before they declare what they exchange. patience: the seconds that ranks
-    wait for one that neither compiles nor writes files; then it hangs, and all end with DistributedError. 7 where it is None, or
+    wait for one that neither compiles nor writes files; then it hangs, and all end with DistributedError. 6 where it is None, or
     what GRAPHC_PATIENCE in the environment says. Raises InputError where mpi4py is not installed, or `comm` is no
     intracommunicator.
 

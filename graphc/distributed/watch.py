@@ -33,7 +33,7 @@ from typing import Any
 
 from graphc.errors import PACKAGE, DistributedError, Where, caller
 
-PATIENCE = 7.0  # seconds that others wait for a rank that is neither compiling nor writing files
+PATIENCE = 6.0  # seconds that others wait for a rank that is neither compiling nor writing files
 SLICE = 0.05  # seconds between two looks at what the guard has said
 SOON = 1.0  # seconds of a wait after which it is told: most are over by then
 AGAIN = 0.4  # seconds after which it is told again: a wait that is over is not told of

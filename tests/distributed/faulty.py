@@ -82,6 +82,9 @@ def happen(what: str, watch: Watch) -> None:
             sys.exit()
         case "stops":
             os.kill(os.getpid(), signal.SIGSTOP)
+        case "stops while it compiles":
+            with watch.busy("compiling"):
+                os.kill(os.getpid(), signal.SIGSTOP)
         case "sleeps":
             time.sleep(1000)
         case "computes":

@@ -26,6 +26,7 @@ TOLD = {
     "exits": "rank 2 has finished its program while rank ",
     "finishes": "rank 2 has finished its program while rank ",
     "stops": "rank 2 hangs: its process is stopped (SIGSTOP), while rank ",
+    "stops while it compiles": "rank 2 hangs: its process is stopped (SIGSTOP), while rank ",
     "sleeps": "rank 2 hangs in faulty.py:{time.sleep(1000)}, while rank ",
     "computes": "rank 2 hangs in faulty.py:",
     "is interrupted": "rank 2 was interrupted (Ctrl-C)\n",
@@ -133,7 +134,7 @@ needs_mpi = pytest.mark.skipif(
 )  # fmt: skip
 ON_RANKS = {
     "dies": "rank 2 was killed by signal 9 (SIGKILL)\n",
-    "another graph": "rank 1 has another program than rank 0: line 12 is\n    %9 = tanh(%8) : f32[n]\n  and not\n    %9 = sin(",
+    "another graph": "rank 1 has another program than rank 0: line 21 is\n    %14 = tanh(%13) : f32[batch, 6]\n",
 }
 
 
@@ -161,5 +162,4 @@ def test_a_training_on_ranks_ends_with_an_error_and_goes_on_with_fewer(tmp_path:
     restarted = launch(folders["dies"], 2, 40, "nothing")
     more, _ = restarted.communicate(timeout=60)
     assert restarted.returncode == 0 and "from 20 to 40: " in more, more
-    ends = [float(text.split(": ")[-1]) for text in (said["nothing"], more)]
-    assert abs(ends[0] - ends[1]) < 1e-5
+    assert more.split(": ")[-1] == said["nothing"].split(": ")[-1], "the weights have other bits"
