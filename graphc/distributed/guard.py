@@ -49,7 +49,8 @@ OVER = 1.0  # the same, after the last has told its error
 LOST = 5.0  # seconds without a word, heartbeats included, after which a guard is taken for dead
 BEAT = 1.0  # seconds between heartbeats
 FINISHED = 2.0  # seconds that a rank may be waited for which has finished
-ANSWER = 0.5  # seconds that a rank has for an answer
+ANSWER = 0.5  # seconds that a rank has to say where it is
+LINES = 4.0  # seconds that it has to write down its graph
 WAITS = 2.0  # seconds after which a wait that is told of no more is over
 BUSY = 900.0  # seconds that a rank may compile, or write a file, while others wait
 
@@ -216,8 +217,10 @@ class Hub:
     def _tell_apart(self, first: int, number: int, since: float) -> None:
         """Two ranks differ in what all must have alike: say where, if they answer in time."""
         a, b = self.ranks[first].lines, self.ranks[number].lines
-        if (a is not None and b is not None) or time.monotonic() - since > ANSWER:
-            self.blame(number, f"has another program than rank {first}: {differing(a or [], b or [])}")
+        if a is not None and b is not None:
+            self.blame(number, f"has another program than rank {first}: {differing(a, b)}")
+        elif time.monotonic() - since > LINES:
+            self.blame(number, f"has another program than rank {first}")
 
 
 def differing(first: list[str], other: list[str]) -> str:
