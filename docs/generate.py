@@ -193,6 +193,7 @@ _INTERNAL = {  # operations that users reach under another name
     "threefry": "Random bits of a key and a counter: what `gx.random` draws with.",
     "distinct": "The distinct elements in order, and how often they occur: what `gx.unique_values` and `gx.unique_counts` need.",
     "gamma_draw": "Gamma variates of a key, or their logarithms, by rejection: what `gx.random.gamma` draws with.",
+    "searchsorted_open": "`searchsorted` in vectors whose size has a name, in lanes.",
     "poisson_draw": "Poisson numbers of a key, by inversion or rejection: what `gx.random.poisson` draws with.",
 }
 

@@ -233,6 +233,11 @@ class LaneCode(Scalars):
     # --- names ---
 
     @property
+    def place(self) -> Size:
+        """The place of the element of this lane; of the last one, where there are no more."""
+        return dims.minimum(self._element, dims.sub(self.count, 1))
+
+    @property
     def _element(self) -> Size:
         return dims.add(dims.mul(dims.symbol(self._block), self.width), dims.symbol(self._lane))
 

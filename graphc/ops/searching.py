@@ -8,12 +8,25 @@ import numpy as np
 
 from graphc import ops
 from graphc.errors import DTypeError, InputError, ShapeError, caller
+from graphc.ir import dims
 from graphc.ir import types as t
 from graphc.ir.dims import Size, product
-from graphc.ir.operation import Sample
+from graphc.ir.lanes import LaneCode
+from graphc.ir.operation import Lanes, Sample
 from graphc.ir.scalar import Scalars, Value
 from graphc.ir.types import TensorType
-from graphc.ops.declare import Op, comparison, normalize_axis, normalize_size, pointwise, promote_operands, to_float
+from graphc.ops.declare import (
+    Op,
+    Spread,
+    comparison,
+    host,
+    normalize_axis,
+    normalize_size,
+    pointwise,
+    promote_operands,
+    spread,
+    to_float,
+)  # fmt: skip
 from graphc.ops.tensor import Axis, Tensor, TensorLike, as_tensor
 
 Array = np.ndarray[Any, Any]
@@ -84,6 +97,74 @@ searchsorted_: Op = pointwise(
 )  # fmt: skip
 
 
+def _open_search_type(x: TensorType, v: TensorType, side: str, over: int) -> TensorType:
+    if x.rank != over + 1 or x.shape[:over] != v.shape[:over]:
+        raise ShapeError(f"searchsorted needs vectors to search in, got {x} for {v}")
+    if x.dtype != v.dtype:
+        raise DTypeError(f"searchsorted needs equal types, got {x} and {v}")
+    return TensorType(t.int64, v.shape)
+
+
+def _open_search_reference(x: Array, v: Array, side: str, over: int) -> Array:
+    if not over:
+        return _search_reference(x, v, side)
+    found = np.empty(v.shape, np.int64)
+    for at in np.ndindex(v.shape[:over]):
+        found[at] = _search_reference(x[at], v[at], side)
+    return found
+
+
+def _open_search_code(k: LaneCode, side: str, over: int) -> None:
+    """As many halvings as the size needs, for all lanes together."""
+    x = k.types["x0"]
+    n = x.shape[-1]
+    wide = x.dtype.arithmetic
+    v, base, left = k.local(wide), k.local(t.int64), k.memory(t.int64)
+    row = dims.floordiv(k.place, dims.floordiv(k.count, dims.product(x.shape[:over]))) if over else 0
+
+    def passed(at: Value) -> Value:
+        element = k.cast(k.whole(0, *((row,) if over else ()), k.as_index(at)), wide)
+        return _before(k, element, k.get(v)) if side == "left" else ~_before(k, k.get(v), element)
+
+    with k.lanes():
+        k.put(v, k.cast(k.given(1), wide))
+        k.put(base, k.const(0, t.int64))
+    k.write(left, k.index(n))
+    places = k.cast(k.index(n) - 1, t.float64)
+    exponent = (k.bitcast(places, t.int64) >> 52) - 1022  # bits of n - 1, as a float has them; of 0 and -1 none
+    steps = k.select(places > 0.0, exponent, 0)
+    with k.loop(k.as_index(steps)):
+        half = k.read(left) >> 1
+        with k.lanes():
+            at = k.get(base) + half
+            k.put(base, k.select(passed(at - 1), at, k.get(base)))
+        k.write(left, k.read(left) - half)
+    with k.loop(dims.minimum(n, 1)), k.lanes():
+        k.put(base, k.get(base) + k.cast(passed(k.get(base)), t.int64))
+    with k.elements():
+        k.give(0, k.get(base))
+
+
+def _open_search_every(size: Size, x: Spread, v: Spread, side: str, over: int) -> list[Spread]:
+    if x[1] or over:
+        return [(searchsorted_open_(spread(x, size), spread(v, size), side=side, over=over + 1), True)]
+    return [(searchsorted_open_(x[0], spread(v, size), side=side, over=0), True)]
+
+
+searchsorted_open_: Op = host(
+    "searchsorted_open", arity=2, infer=_open_search_type, reference=_open_search_reference, every=_open_search_every,
+    vjp=lambda g, y, x, v, side, over: (None, None),
+    lanes=Lanes((0, 0, 0), _open_search_code, lambda *types, **attrs: True, width=32, shared=(0,)),
+    samples=tuple(
+        Sample((x, v), {"side": side, "over": over}, domain=domain, prepare=lambda x, v: (np.sort(x, axis=-1), v))
+        for x, v, side, over, domain in (
+            ((7,), (3, 4), "left", 0, (-9, 9)), ((8,), (3, 4), "right", 0, (-9, 9)), ((0,), (3,), "left", 0, (-1, 1)),
+            ((1,), (), "right", 0, (0, 1)), ((5,), (0,), "left", 0, (-1, 1)), ((2, 5), (2, 3), "right", 1, (-9, 9)),
+        )
+    ),
+)  # fmt: skip
+
+
 def searchsorted(x1: TensorLike, x2: TensorLike, side: str = "left", sorter: TensorLike | None = None) -> Tensor:
     """Where elements of x2 would be put into the sorted vector x1 to keep it sorted, int64 in the shape of x2.
 
@@ -103,7 +184,9 @@ def searchsorted(x1: TensorLike, x2: TensorLike, side: str = "left", sorter: Ten
         if order.shape != x.shape:
             raise ShapeError(f"searchsorted needs a sorter of x1's shape, got {order.type} for {x.type}", where=caller())
         x = ops.take(x, order, axis=0)
-    return searchsorted_(x, v, side=side)
+    if isinstance(x.shape[0], int):
+        return searchsorted_(x, v, side=side)
+    return searchsorted_open_(x, v, side=side, over=0)
 
 
 def interp(

@@ -89,7 +89,7 @@ def test_functions_are_numpy_s(ours: Callable[..., Any], theirs: Callable[..., A
 @pytest.mark.parametrize("dtype", ["float32", "int16"])
 def test_searchsorted_is_numpy_s(size: Any, dtype: str) -> None:
     rng = np.random.default_rng(4)
-    for count in (0, 1, 5, 1000) if size == "n" else (size,):
+    for count in (0, 1, 2, 3, 4, 5, 8, 9, 1000) if size == "n" else (size,):
         sorted_ = np.sort(rng.integers(-20, 20, count).astype(dtype))
         wanted = rng.integers(-25, 25, (7, 30)).astype(dtype)
         if dtype == "float32":
@@ -105,6 +105,18 @@ def test_searchsorted_is_numpy_s(size: Any, dtype: str) -> None:
     shuffled[order] = np.sort(rng.integers(-20, 20, 9)).astype(dtype)
     got = gx.searchsorted(gx.constant(shuffled), gx.constant(wanted), sorter=order).eval()
     assert np.array_equal(got, np.searchsorted(shuffled, wanted, sorter=order))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searchsorted_in_a_row_of_its_own_for_each(side: str) -> None:
+    rng = np.random.default_rng(5)
+    rows, wanted = np.sort(rng.integers(0, 40, (3, 50)), -1), rng.integers(-2, 45, (3, 41))
+    x, v = gx.placeholder("x", (3, "m"), "int64"), gx.placeholder("v", (3, "n"), "int64")
+    each = gx.compile([x, v], gx.vmap(lambda a, b: gx.searchsorted(a, b, side=side))(x, v))(rows, wanted)
+    assert np.array_equal(each, [np.searchsorted(a, b, side) for a, b in zip(rows, wanted, strict=True)])
+    one = gx.placeholder("one", ("m",), "int64")
+    same = gx.compile([one, v], gx.vmap(lambda b: gx.searchsorted(one, b, side=side))(v))(rows[0], wanted)
+    assert np.array_equal(same, np.searchsorted(rows[0], wanted, side))
 
 
 def test_interp_and_its_gradient() -> None:

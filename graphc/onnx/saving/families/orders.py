@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import graphc as gx
 from graphc.ir import combines, dims
 from graphc.ir import types as t
 from graphc.ir.dims import Shape, Size
-from graphc.ir.graph import Node
-from graphc.ir.operation import Prefix
+from graphc.ir.graph import Graph, Node
+from graphc.ir.operation import VOCABULARY, Prefix
 from graphc.onnx.saving.families.loops import stepped
 from graphc.onnx.saving.families.reductions import some
 from graphc.onnx.saving.formulas import compared, select
-from graphc.onnx.saving.operators import given, lowered, saves, value_of
+from graphc.onnx.saving.operators import given, inlined, lowered, saves, value_of
 from graphc.onnx.saving.writing import Value, Writer, working
 
 # --- running reductions ----------------------------------------------------------------------------------------------
@@ -72,6 +73,16 @@ def sort(w: Writer, node: Node, axis: int) -> Value:
 def top_k(w: Writer, node: Node, k: int) -> Value:
     (x,) = node.inputs
     return order(w, value_of(w, x), x.type.rank - 1, w.ints([k]), largest=True)
+
+
+@saves("searchsorted_open")
+def searchsorted(w: Writer, node: Node, side: str, over: int) -> Value | None:
+    """As where sizes are known, by as many halvings as any size needs."""
+    if over:
+        return None
+    leaves = [gx.placeholder(f"x{i}", x.type.shape, x.type.dtype.arithmetic) for i, x in enumerate(node.inputs)]
+    values = [w.cast(value, leaf.dtype) for value, leaf in zip(given(w, node), leaves, strict=True)]
+    return inlined(w, Graph(leaves, [VOCABULARY["searchsorted"](*leaves, side=side)]), values)[0]
 
 
 # --- sets ------------------------------------------------------------------------------------------------------------
