@@ -259,6 +259,18 @@ def test_small_matrices_leave_as_kernels(tmp_path: Path) -> None:
     assert_same_bits(library([a], {}, {})[1][3:], inverse[3:])
 
 
+@needs_compiler
+def test_draws_by_rejection_and_searches_leave_as_kernels(tmp_path: Path) -> None:
+    k, x = gx.placeholder("k", (2,), "uint32"), gx.placeholder("x", ("n",), "float64")
+    v = gx.placeholder("v", ("m",), "float64")
+    draws = [gx.random.gamma(k, x), gx.random.poisson(k, x), gx.random.gamma(k, 0.5, (3,))]
+    f = gx.compile([k, x, v], [*draws, gx.searchsorted(x, v)])
+    library = written(f, tmp_path)
+    for n, m in ((300, 41), (0, 1), (1, 0)):
+        given = [np.array([7, 9], np.uint32), np.linspace(0.1, 90, n), np.linspace(-1, 95, m)]
+        assert_same_bits(library(given, {"n": n, "m": m}, {}), f(*given))
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
