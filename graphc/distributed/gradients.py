@@ -24,7 +24,7 @@ class Blocks:
         self, values: Sequence[Tensor], slots: Sequence[Tensor], given: Sequence[Tensor], blocks: int, first: int = 0,
         last: int | None = None, changes: Changes | None = None,
     ) -> None:  # fmt: skip
-        self.values, self.slots, self.blocks, self.first = list(values), list(slots), blocks, first
+        self.values, self.slots, self.given, self.blocks, self.first = list(values), list(slots), list(given), blocks, first
         self.last = blocks if last is None else last
         count = self.last - first
         reached = gx.ir.graph.topological(values)
@@ -36,9 +36,10 @@ class Blocks:
     def nodes(self) -> dict[tree.Node, list[Tensor]]:
         """The largest nodes of the tree that lie among the blocks that are here: see `blocks.py`."""
         types = [y.type for y in self.values]
-        return tree.sums(self._block, types, self.turns, self.first, self.last, self.blocks, self.shared)
+        return tree.sums(self.block, types, self.turns, self.first, self.last, self.blocks, self.shared)
 
-    def _block(self, number: Tensor, slices: list[Tensor], shared: list[Tensor]) -> list[Tensor]:
+    def block(self, number: Tensor, slices: Sequence[Tensor], shared: Sequence[Tensor]) -> list[Tensor]:
+        """The values of one block: of its number, what it has of each slot, and what all blocks share."""
         new: dict[Any, Any] = dict(zip(self.slots, slices, strict=True))
         new.update((v, change(number)) for v, change in self.changes.items())
         inside = dict(zip(self.shared, shared, strict=True))

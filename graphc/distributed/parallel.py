@@ -16,7 +16,7 @@ import graphc as gx
 from graphc import Tensor, Variable
 from graphc.distributed import blocks as tree
 from graphc.distributed.collectives import all_gather, all_reduce, all_to_all
-from graphc.distributed.gradients import Blocks, check_blocks, cut, wide
+from graphc.distributed.gradients import Blocks, check_blocks, cut
 from graphc.distributed.host import same_start
 from graphc.distributed.sharding import zero as sharded
 from graphc.distributed.vectors import apart, buckets, joined, number_of, segment, surrogate
@@ -107,12 +107,9 @@ def data_parallel(
     same_loss(loss, blocks if exact else 0)
     same_start(variables)
     found = gx.grad(loss, list(variables))
-    if exact:
-        blocks = check_share("data_parallel", blocks)
-        sums = totals(cut([loss, *found], blocks, *share(blocks), inputs))
-        values = [total / blocks for total in sums]
-    else:
-        values = _added_by_mpi([loss, *found])
+    blocks = check_share("data_parallel", blocks) if exact else world().size
+    here = cut([loss, *found], blocks, *share(blocks), inputs)
+    values = [total / blocks for total in (totals if exact else sums_by_mpi)(here)]
     total, *gradients = [gx.astype(y, x.dtype) for y, x in zip(values, [loss, *variables], strict=True)]
     function = sharded(optimizer) if zero else optimizer
     return total, dict(function(surrogate(variables, gradients), variables))
@@ -127,8 +124,8 @@ def same_loss(loss: Tensor, blocks: int) -> None:
         here.compare(Lines("", lambda: []), Lines(digest, lambda: lines))
 
 
-def _added_by_mpi(values: Sequence[Tensor]) -> list[Tensor]:
-    """The means over ranks: of the last value first, since that gradient is made first."""
-    return all_reduce(wide(values), "mean")  # type: ignore[no-any-return]
+def sums_by_mpi(here: Blocks) -> list[Tensor]:
+    """The sums over ranks of the one block that each has, in MPI's order."""
+    return list(all_reduce(here.block(gx.constant(here.first), here.given, here.shared)))
 
 

@@ -32,7 +32,7 @@ def fit(
     shuffle: bool = True, class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
     steps_per_epoch: int | None = None, validation_batch_size: int | None = None, validation_steps: int | None = None,
     validation_freq: int | Sequence[int] = 1, seed: int = 0, checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
-    find_nan: bool = False, distributed: bool = False,
+    find_nan: bool = False, distributed: bool | str = False,
 ) -> History:  # fmt: skip
     """Train a compiled model, epoch by epoch.
 
@@ -53,7 +53,8 @@ def fit(
     the same data: a rank computes its share of each batch, cut into blocks as `compile` says, and its share of a validation's
     batches. Losses, weights and figures have the same bits on all ranks, and on any number of them. Training begins with the
     weights of rank 0; rank 0 shows how far it is and writes checkpoints, in a folder that all ranks see, from which any number
-    of ranks goes on; callbacks that write files are called there alone.
+    of ranks goes on; callbacks that write files are called there alone. "fast": each rank computes its share at once, and MPI
+    adds: bits depend on the number of ranks, and `history.exact` is False.
     """
     epochs, initial_epoch = (
         gx.ops.normalize_integer("fit", name, n) for name, n in (("epochs", epochs), ("initial_epoch", initial_epoch))
@@ -78,7 +79,9 @@ def fit(
             )
         triple = (*validation_data, None)[:3] if isinstance(validation_data, tuple) else validation_data
         held_out = source(triple, validation_batch_size or batch_size, shuffle=False, steps=validation_steps)
-    blocks = model.programs.blocks_of(gx.ops.check_flag("fit", "distributed", distributed))
+    if not (isinstance(distributed, str) and distributed == "fast"):
+        gx.ops.check_flag("fit", "distributed", distributed)
+    blocks = model.programs.blocks_of(distributed)
     if distributed:
         check_share("fit", blocks)
     training, rest = _sources(
@@ -183,10 +186,12 @@ def _not_empty(name: str, given: Source | None) -> None:
 def evaluate(
     model: Model, x: Any = None, y: Any = None, *, batch_size: int | None = None, sample_weight: Any = None,
     steps: int | None = None, verbose: Any = 0, callbacks: Sequence[Callback] | Callback | None = None, return_dict: bool = True,
+    distributed: bool = False,
 ) -> Any:  # fmt: skip
     """The loss and the metrics on data, given as to `fit`: a dict that prints as a table.
 
     verbose: 1 to print it. return_dict: False for a list of the figures, or the loss alone where there are no others.
+    distributed: each rank looks at some of the batches, and all have the figures of all, to the bits of a process alone.
     """
     called = listed(callbacks)
     _targets_of("evaluate", x, y)
@@ -197,7 +202,7 @@ def evaluate(
         callback.model = model
     for method in written(called, "on_test_begin"):
         method()
-    found = score(model, given)
+    found = score(model, given, gx.ops.check_flag("evaluate", "distributed", distributed))
     for method in written(called, "on_test_end"):
         method(found)
     if verbose and verbose != "auto":

@@ -30,8 +30,11 @@ class Figures(dict[str, Any]):
 class History:
     """What every epoch gave: `history` has a list for the loss and for each metric, "val_..." on validation data.
 
-    epoch: the numbers of the epochs; places: for each figure those of the epochs that gave it.
+    epoch: the numbers of the epochs; places: for each figure those of the epochs that gave it. exact: whether other numbers of
+    ranks would give the same bits.
     """
+
+    exact = True
 
     def __init__(self) -> None:
         self.epoch: list[int] = []

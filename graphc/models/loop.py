@@ -34,7 +34,7 @@ class Loop:
     def __init__(
         self, model: Model, training: Source, held_out: Source | None, callbacks: list[Callback], shown: Progress, epochs: int,
         checkpoints: Checkpoints | None = None, find_nan: bool = False, validated: int | frozenset[int] = 1,
-        distributed: bool = False,
+        distributed: bool | str = False,
     ) -> None:  # fmt: skip
         self.model, self.training, self.held_out, self.callbacks = model, training, held_out, callbacks
         self.shown, self.epochs, self.checkpoints, self.find_nan = shown, epochs, checkpoints, find_nan
@@ -45,6 +45,7 @@ class Loop:
         self.logs: Logs = {}
         self.interrupts = Interrupts()
         self.distributed = distributed
+        self.history.exact = distributed != "fast" or size() == 1
         self.first = not distributed or rank() == 0  # whether this process writes files
         self._called = [c for c in callbacks if self.first or c.everywhere]
         self._told = sorted(self._called, key=lambda c: not written([c], "exchange"))  # the others see what these exchange
@@ -310,7 +311,7 @@ def steps_of(given: Source) -> int | None:
         return None
 
 
-def score(model: Model, given: Source, distributed: bool = False) -> dict[str, Any]:
+def score(model: Model, given: Source, distributed: bool | str = False) -> dict[str, Any]:
     """The loss and the metrics on a source, by metrics that begin anew and are put back."""
     programs = model.programs
     program = programs.test(given.example, given.gathered)

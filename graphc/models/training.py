@@ -18,9 +18,10 @@ import numpy as np
 import graphc as gx
 from graphc import Tensor, Variable
 from graphc.data.trees import form, leaves, mapped
+from graphc.distributed import size
 from graphc.distributed.blocks import added_up
 from graphc.distributed.gradients import Blocks, check_blocks, depending, wide
-from graphc.distributed.parallel import DEFAULT_BLOCKS, same_loss, share, totals
+from graphc.distributed.parallel import DEFAULT_BLOCKS, same_loss, share, sums_by_mpi, totals
 from graphc.layers import mask_of
 from graphc.layers.layer import calls, flat
 from graphc.layers.masks import give_mask, weights_of_steps
@@ -78,7 +79,7 @@ class Programs:
                 hint="clip and accumulate there, or give loss= and optimizer= instead of step=",
             )  # fmt: skip
         self.wanted_blocks = None if blocks is None else check_blocks("compile", blocks)
-        self.distributed = False  # whether what is compiled now trains on all ranks
+        self.distributed: bool | str = False  # whether what is compiled now trains on all ranks, "fast" where MPI adds
         if step is not None and self.blocks > 1:
             raise gx.errors.InputError(
                 "compile: a step of your own makes its gradients itself", where=gx.errors.caller(),
@@ -187,7 +188,9 @@ class Programs:
         """Into how many parts a batch is cut."""
         return self.blocks_of(self.distributed)
 
-    def blocks_of(self, distributed: bool) -> int:
+    def blocks_of(self, distributed: bool | str) -> int:
+        if distributed == "fast":
+            return size()
         return self.wanted_blocks or (DEFAULT_BLOCKS if distributed else 1)
 
     @property
@@ -282,7 +285,10 @@ class Programs:
         keys = {v: _key_of_block(v) for v in state if v not in moved and v.dtype == gx.uint32 and v.shape == (2,)}
         values = [loss, *gradients, *moved.values()]
         blocks = Blocks([*wide(values), *more], slots, given, self.blocks, *self.share, changes=keys)
-        sums = totals(blocks) if self.distributed else added_up(blocks.nodes(), 0, self.blocks)
+        if self.distributed:
+            sums = (sums_by_mpi if self.distributed == "fast" else totals)(blocks)
+        else:
+            sums = added_up(blocks.nodes(), 0, self.blocks)
         made = [gx.astype(total / self.blocks, x.dtype) for total, x in zip(sums, values, strict=False)]
         count = len(gradients)
         new = {**state, **dict(zip(moved, made[1 + count :], strict=True))}
