@@ -6,12 +6,14 @@ One interpreter runs a graph; the other, and native backends, run the program th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from graphc.backends.executable import Executable, Storage, Timing
 from graphc.backends.running import Running
 from graphc.errors import GraphError, InputError, caller
+from graphc.ir.graph import Graph
 from graphc.ir.target import HOST, MEASURED, Target
 
 
@@ -21,7 +23,8 @@ class Backend:
 
     `build` makes an Executable of a graph; if `native`, of a program and of the variables by the names of their buffers.
     `refuses` tells why it cannot run what is made for a target; it is empty where it can. If `keeps`, what is built tells where
-    its machine code is (`codes`), and `build` takes that from another process, with the program.
+    its machine code is (`codes`), and `build` takes that from another process, with the program. `ahead` is a context for when
+    a graph becomes a program and is built.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Backend:
     build: Callable[..., Executable]
     refuses: Callable[[Target], str] = lambda target: ""
     keeps: bool = False
+    ahead: Callable[[Graph, Target], AbstractContextManager[None]] = lambda graph, target: nullcontext()
 
 
 def _this_machine() -> Target:
@@ -53,9 +57,9 @@ def load_backend(name: str) -> Backend:
 
         return Backend(name, True, InterpretedProgram)
     if name == "llvm":
-        from graphc.backends.llvm import build, cannot_run
+        from graphc.backends.llvm import build, build_ahead, cannot_run
 
-        return Backend(name, True, build, cannot_run, keeps=True)
+        return Backend(name, True, build, cannot_run, keeps=True, ahead=build_ahead)
     if name == "numba":
         from graphc.backends import numba
 

@@ -132,17 +132,27 @@ class Compiled:
             compare(self._given, here)
 
     def _build_alone(self, chosen: Backend, told: Progress, only_kept: bool) -> None:
-        target, name = self.target, self._given.name
+        target = self.target
         key, known = self._look_up(target) if chosen.keeps and target else (None, None)
         if only_kept and not known:
             raise _NotKept
+        if known or target is None:
+            self._construct(chosen, told, known)
+        else:
+            with chosen.ahead(self.declared, target):
+                self._construct(chosen, told, known)
+        if key and target and not known:
+            kept.keep(key, self.declared, target, self.program, self.signature, self._executable)
+
+    def _construct(self, chosen: Backend, told: Progress, known: kept.Kept | None) -> None:
+        """Everything that a call needs."""
         self._made = None if known else self._change(told)
         self._kept = known.program if known else None
         program: Any = known.program if known else self.stages[-1][1]
         self.signature: Signature = known.signature if known else self._signature()
         if isinstance(self._given, Later):
             self._places = places_of_list(len(self.signature.outputs))
-        self._arguments = Arguments(name, self.signature)
+        self._arguments = Arguments(self._given.name, self.signature)
         changes = isinstance(self._given, Graph) and self._given.updates
         self._hold = STATE.write if changes else STATE.read if self.signature.variables else None
         told.at("machine code" if chosen.native else chosen.name)
@@ -152,8 +162,6 @@ class Compiled:
         self._again = self._executable.again
         self._into = getattr(self._executable, "into", _into_nothing)  # backends of users need not have it
         self._is_quick = self._is_single and self._hold is None and not self._arguments.takes("out")
-        if key and target and not known:
-            kept.keep(key, self.declared, target, program, self.signature, self._executable)
 
     def _look_up(self, target: Target) -> tuple[str | None, kept.Kept | None]:
         """The key under which the program is to be kept, if it is, and what is kept of it."""

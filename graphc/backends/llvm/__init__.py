@@ -7,6 +7,7 @@
     frontend.py      source to LLVM text
     objects.py       LLVM text to an object; a second process that does so too
     compile.py       what is compiled, and loaded
+    ahead.py         what is compiled while passes run
     cache.py         objects on disk
     runtime.py       a call and the walk over its table of kernels, in the words of kernels
     pool.py          worker threads
@@ -20,6 +21,7 @@
 from collections.abc import Mapping
 
 from graphc.backends.executable import Storage
+from graphc.backends.llvm.ahead import build_ahead
 from graphc.backends.llvm.compile import Codes
 from graphc.backends.llvm.executor import NativeProgram
 from graphc.backends.llvm.host import cannot_run
@@ -31,4 +33,4 @@ def build(program: Program, variables: Mapping[str, Storage], kept: Codes | None
     return NativeProgram(program, variables, kept=kept)
 
 
-__all__ = ["build", "cannot_run"]
+__all__ = ["build", "build_ahead", "cannot_run"]

@@ -105,6 +105,12 @@ def directory() -> Path | None:
     return path
 
 
+def has(key: str) -> bool:
+    """Whether there is an entry of a key."""
+    path = _place(key + _SUFFIX)
+    return path is not None and os.path.exists(path)
+
+
 def get(key: str) -> Entry | None:
     """The entry of a key, or None. A damaged entry is removed, with one warning."""
     path = _place(key + _SUFFIX)

@@ -10,8 +10,8 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -205,7 +205,7 @@ def _load(
     The values of `texts` write the LLVM text, with a prefix for the names of functions.
     """
     symbols = _library_keys(libraries, target)
-    writers = {key: partial(_without_prefix, libraries[symbol]) for key, symbol in symbols.items()} | dict(texts)
+    writers = library_texts(libraries, target) | dict(texts)
     entries = {key: cache.get(key) for key in writers if key not in _KNOWN}
     for key, code in _compile({key: writers[key] for key, entry in entries.items() if entry is None}, target).items():
         entries[key] = made = cache.Entry(_prefix(key), code)
@@ -232,6 +232,11 @@ def _library_keys(names: Iterable[str], target: Target) -> dict[str, str]:
     return {cache.key_of(f"library {name}", target): name for name in names}
 
 
+def library_texts(libraries: Mapping[str, Callable[[], str]], target: Target) -> dict[str, Callable[[str], str]]:
+    """What writes the LLVM text of each of these functions, by the keys of their objects."""
+    return {key: partial(_without_prefix, libraries[name]) for key, name in _library_keys(libraries, target).items()}
+
+
 def _without_prefix(write: Callable[[], str], prefix: str) -> str:
     return write()
 
@@ -242,37 +247,131 @@ def _prefix(key: str) -> str:
 
 def _compile(texts: Mapping[str, Callable[[str], str]], target: Target) -> dict[str, bytes]:
     """The object of each text; this process and the second one each take the next text when they are done with one."""
-    todo, done = deque(texts), {}
-    compile_here = partial(compile_text, cpu=target.cpu, features=target.features)
+    found = {key: _AHEAD.pop(key) for key in texts if key in _AHEAD}
+    texts = {key: write for key, write in texts.items() if key not in found}
+    beside = next((helper for helper in _HELPERS if helper.target == target), None)
+    if beside is not None:
+        return found | beside.compile(texts)
+    if len(texts) >= ASSISTED and _may_be_assisted():
+        with _helper(target) as helper:
+            return found | helper.compile(texts)
+    return found | {key: _compile_here(write(_prefix(key)), target) for key, write in texts.items()}
 
-    def work(compile_one: Callable[[str], bytes]) -> None:
-        while todo:
-            try:
-                key = todo.popleft()
-            except IndexError:  # the other was faster
-                return
-            try:
-                done[key] = compile_one(texts[key](_prefix(key)))
-            except Exception:
-                todo.append(key)
-                raise
 
-    def assist() -> None:
-        with suppress(Exception):  # what fails there is tried here, and fails here
-            work(assistant.compile_text)
+def _compile_here(text: str, target: Target) -> bytes:
+    return compile_text(text, target.cpu, target.features)
 
-    if len(todo) >= ASSISTED and _may_be_assisted():
+
+class Helper:
+    """A second process, and the texts that it and this one compile in turn; a thread of this one writes them for it.
+
+    todo   the keys of texts that nobody has taken yet
+    done   their objects
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.texts: dict[str, Callable[[str], str]] = {}
+        self.todo: deque[str] = deque()
+        self.done: dict[str, bytes] = {}
+        self.changed = threading.Condition()
+        self.is_open = True
         _fill_tables()
-        assistant = Assistant(target.cpu, target.features)
-        thread = threading.Thread(target=assist)
-        thread.start()
+        self.assistant = Assistant(target.cpu, target.features)
+        self.thread = threading.Thread(target=self._assist, name="graphc-helper", daemon=True)
+        self.thread.start()
+
+    def add(self, texts: Mapping[str, Callable[[str], str]]) -> None:
+        """Have the other process begin with these, where nobody has."""
+        with self.changed:
+            self.todo.extend(key for key in texts if key not in self.texts)
+            self.texts = dict(texts) | self.texts
+            self.changed.notify_all()
+
+    def compile(self, texts: Mapping[str, Callable[[str], str]]) -> dict[str, bytes]:
+        """The object of each text, by both processes."""
+        self.add(texts)
+        while True:
+            with self.changed:
+                key = next((key for key in self.todo if key in texts), None)
+                if key is not None:
+                    self.todo.remove(key)
+                elif all(key in self.done for key in texts):
+                    return {key: self.done[key] for key in texts}
+                else:
+                    self.changed.wait()
+                    continue
+            made = _compile_here(self.texts[key](_prefix(key)), self.target)
+            with self.changed:
+                self.done[key] = made
+
+    def close(self) -> None:
+        """End the other process, whatever it does."""
+        with self.changed:
+            self.is_open = False
+            self.changed.notify_all()
+        self.assistant.process.kill()
+        self.thread.join()
+        self.assistant.close()
+
+    def _assist(self) -> None:
+        """Have the other process take texts until there are no more; what fails there is left to this one, and fails here."""
+        while True:
+            with self.changed:
+                while self.is_open and not self.todo:
+                    self.changed.wait()
+                if not self.is_open:
+                    return
+                key = self.todo.popleft()
+            try:
+                made = self.assistant.compile_text(self.texts[key](_prefix(key)))
+            except Exception:
+                with self.changed:
+                    self.todo.append(key)
+                    self.is_open = False
+                    self.changed.notify_all()
+                return
+            with self.changed:
+                self.done[key] = made
+                self.changed.notify_all()
+
+
+_HELPERS: list[Helper] = []  # that compile while passes run
+_AHEAD: dict[str, bytes] = {}  # objects that nobody has asked for yet, where no cache keeps them
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_HELPERS.clear)
+
+
+@contextmanager
+def _helper(target: Target) -> Iterator[Helper]:
+    helper = Helper(target)
+    try:
+        yield helper
+    finally:
+        helper.close()
+
+
+@contextmanager
+def ahead(texts: Mapping[str, Callable[[str], str]], target: Target) -> Iterator[None]:
+    """Compile these on another processor meanwhile, where no process has: what they are needed for is not there yet."""
+    missing = {key: write for key, write in texts.items() if key not in _KNOWN and key not in _AHEAD and not cache.has(key)}
+    if not missing or _HELPERS or not _may_be_assisted():
+        yield
+        return
+    with _helper(target) as helper:
+        _HELPERS.append(helper)
+        helper.add(missing)
         try:
-            work(compile_here)
-            thread.join()
+            yield
         finally:
-            assistant.close()
-    work(compile_here)
-    return done
+            with suppress(ValueError):  # a forked child has none
+                _HELPERS.remove(helper)
+            with helper.changed:
+                unasked = {key: code for key, code in helper.done.items() if key in missing and key not in _KNOWN}
+            if cache.directory() is None:
+                _AHEAD.update(unasked)
+            for key, code in unasked.items():
+                cache.put(key, cache.Entry(_prefix(key), code))
 
 
 def _may_be_assisted() -> bool:

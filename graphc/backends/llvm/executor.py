@@ -508,6 +508,8 @@ class NativeProgram:
                     self.by_name[k.name] = CollectiveKernel(k.name, k)
                 case Steps():
                     self.by_name[k.name] = SteppedKernel(k.name, k)
+        if kept is None:
+            native_address(self.context.entry)  # while there is another process that may have it
 
     @property
     def kernels(self) -> list[AnyKernel]:

@@ -38,9 +38,14 @@ def native_address(name: str) -> int:
     return _functions()(name)
 
 
+def runtime_text() -> Text:
+    """The source of `runtime.py`, which all programs need."""
+    return Text(Path(runtime.__file__).read_text(), vars(runtime), host())
+
+
 @lru_cache(maxsize=1)
 def _functions() -> Callable[[str], int]:
-    return functions([Text(Path(runtime.__file__).read_text(), vars(runtime), host())])[0]
+    return functions([runtime_text()])[0]
 
 
 class Pool:
