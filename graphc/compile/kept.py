@@ -191,12 +191,11 @@ def _graphs(declared: Graph) -> Iterator[Graph]:
     while todo:
         graph = todo.pop()
         yield graph
-        for node in graph.nodes:
-            if node.attrs:
-                for inner in subgraphs(node):
-                    if id(inner) not in seen:
-                        seen.add(id(inner))
-                        todo.append(inner)
+        for node in graph.holders:
+            for inner in subgraphs(node):
+                if id(inner) not in seen:
+                    seen.add(id(inner))
+                    todo.append(inner)
 
 
 def _wheres(declared: Graph) -> Iterator[Where | None]:

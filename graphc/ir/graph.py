@@ -224,9 +224,14 @@ class Graph(Printed):
         return tuple(node for node in self.nodes if type(node.op.lowering) in _WHOLE and order_of(node) is not None)
 
     @cached_property
+    def holders(self) -> tuple[Node, ...]:
+        """The nodes that have graphs among their attributes."""
+        return tuple(node for node in self.nodes if node.attrs and _holds_graphs(node))
+
+    @property
     def holds_graphs(self) -> bool:
         """Whether a node of it has graphs among its attributes."""
-        return any(True for node in self.nodes if node.attrs for _ in subgraphs(node))
+        return bool(self.holders)
 
     @cached_property
     def variables(self) -> tuple[Node, ...]:
@@ -310,6 +315,14 @@ def subgraphs(node: Node, names: Iterable[str] | None = None) -> Iterator[Graph]
                     yield part
 
 
+def _holds_graphs(node: Node) -> bool:
+    """Whether `subgraphs` gives any; asked of every node of every graph, so it looks at types alone."""
+    for value in node.attrs.values():  # noqa: SIM110 (a generator takes longer)
+        if type(value) is Graph or (isinstance(value, tuple) and Graph in map(type, value)):
+            return True
+    return False
+
+
 def order_of(node: Node) -> int | None:
     """The number of a collective, or of the first one within a loop or a choice; None for all others."""
     if isinstance(node.op.lowering, Collective):
@@ -344,7 +357,7 @@ def within(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
         return change(value) if isinstance(value, Graph) else value
 
     def changed(node: Node) -> Node:
-        if not any(True for _ in subgraphs(node)):
+        if not _holds_graphs(node):
             return node
         attrs = {key: inside(value) for key, value in node.attrs.items()}
         return type(node)(node.op, node.inputs, attrs, node.type, node.where, node.gradient, node.forward, node.number)
@@ -354,7 +367,7 @@ def within(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
 
 def without_effects(graph: Graph) -> Graph:
     """The graph without nodes that are there for what else they do, inside loops too: for what is computed again."""
-    if not any(has_effect(n) or any(True for _ in subgraphs(n)) for n in graph.nodes):
+    if not any(has_effect(n) or _holds_graphs(n) for n in graph.nodes):
         return graph
     return rebuild(within(graph, without_effects), lambda node: node.inputs[0] if has_effect(node) else node)
 

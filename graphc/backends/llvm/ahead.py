@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from graphc.backends.llvm.compile import ahead, library_texts
 from graphc.backends.llvm.host import host
 from graphc.backends.llvm.pool import runtime_text
-from graphc.backends.llvm.tiles.library import native
 from graphc.ir.graph import Graph, subgraphs
 from graphc.ir.operation import Contraction
 from graphc.ir.target import Target
@@ -21,6 +20,8 @@ BACKWARDS = ("strip_columns", "last_columns", "pack_columns")  # and of its grad
 
 def build_ahead(graph: Graph, target: Target) -> AbstractContextManager[None]:
     """Have a second process compile what the program of a graph will need, until the context ends."""
+    from graphc.backends.llvm.tiles.library import native  # not needed where all code is kept
+
     tiles = [native(name, itemsize, target) for itemsize, names in _products(graph).items() for name in names]
     texts: dict[str, Callable[[str], str]] = {}
     if target == host():  # which the walk is made for, whatever kernels are
@@ -45,4 +46,4 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
     todo = [graph]
     while todo:
         yield (inner := todo.pop())
-        todo += [body for node in inner.nodes if node.attrs for body in subgraphs(node)]
+        todo += [body for node in inner.holders for body in subgraphs(node)]

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from llvmlite import binding, ir
@@ -24,10 +24,12 @@ from graphc.backends.llvm import cache
 from graphc.backends.llvm.host import host
 from graphc.backends.llvm.intrinsics import Intrinsic
 from graphc.backends.llvm.objects import Assistant, apart, compile_text, machine, optimised
-from graphc.backends.llvm.source import Source, print_source
 from graphc.backends.threads import available
 from graphc.ir.program import Kernel
 from graphc.ir.target import Target
+
+if TYPE_CHECKING:
+    from graphc.backends.llvm.source import Source
 
 T = TypeVar("T")
 ASSISTED = 4  # the number of texts from which on a second process helps to compile
@@ -169,6 +171,13 @@ def compile_kernels(
         CompiledKernel(kernel.name, kernel, code, address, compiler, target)
         for kernel, code, address in zip(kernels, codes, addresses, strict=True)
     ]
+
+
+def print_source(kernel: Kernel, target: Target) -> Source:
+    """The source of a kernel; what prints it is loaded with the first one, and so not by a process that finds all code kept."""
+    from graphc.backends.llvm import source
+
+    return source.print_source(kernel, target)
 
 
 def _anonymous(source: Source) -> str:

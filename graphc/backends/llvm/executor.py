@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.executable import Storage, Timing
-from graphc.backends.llvm import runtime, stopwatch
+from graphc.backends.llvm import runtime
 from graphc.backends.llvm.calls import address_of, by_ctypes
 from graphc.backends.llvm.collectives import CollectiveKernel, Collectives
 from graphc.backends.llvm.compile import Codes, CompiledKernel, Text, compile_kernels
@@ -557,6 +557,8 @@ class NativeProgram:
 
     def times(self, arrays: Sequence[Array], sizes: Mapping[str, int], key: Any) -> list[Timing]:
         """The time of each call; variables are not changed."""
+        from graphc.backends.llvm import stopwatch
+
         binding = self.bind(sizes, key)
         return stopwatch.times(self, binding, self.context(self, binding), arrays)
 

@@ -16,9 +16,12 @@ from test_golden import PROGRAMS
 
 import graphc as gx
 from graphc import backends
-from graphc.backends.llvm import compile, frontend, intrinsics, objects
+from graphc.backends.llvm import cache, compile, frontend, intrinsics, objects
+from graphc.backends.llvm.ahead import FORWARDS
 from graphc.backends.llvm.frontend import translate
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external, fixed
+from graphc.backends.llvm.pool import runtime_text
+from graphc.backends.llvm.tiles.library import native
 from graphc.ir import types as t
 from graphc.ir.target import Target, host
 
@@ -222,6 +225,76 @@ def test_what_cannot_be_compiled_is_an_error_of_this_process(monkeypatch):
     texts["key3"] = lambda prefix: "define nonsense"
     with pytest.raises(RuntimeError, match="parsing error"):
         compile._compile(texts, host())
+
+
+@pytest.fixture
+def helped(monkeypatch, own_cache):
+    """A machine of two processors that has compiled nothing; the processes that helped."""
+    made = []
+
+    class Assistant(objects.Assistant):
+        def __init__(self, *processor):
+            super().__init__(*processor)
+            made.append(self)
+
+    monkeypatch.setattr(compile, "Assistant", Assistant)
+    monkeypatch.setattr(compile, "available", lambda: 2)
+    monkeypatch.setattr(compile, "_KNOWN", {})
+    monkeypatch.setattr(compile, "_AHEAD", {})
+    monkeypatch.setenv("GRAPHC_COMPILERS", "2")
+    return made
+
+
+def wait_for(keys):
+    """Until the other process has compiled these."""
+    (helper,) = compile._HELPERS
+    with helper.changed:
+        assert helper.changed.wait_for(lambda: keys <= helper.done.keys(), timeout=120)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_is_compiled_ahead_is_there_for_who_asks_later(helped, monkeypatch, keeps):
+    monkeypatch.setenv("GRAPHC_CACHE", str(int(keeps)))
+    texts = {f"{i:064d}": lambda prefix: LLVM.format(prefix) for i in range(3)}
+    with compile.ahead(texts, host()):
+        wait_for(texts.keys())
+        one = next(iter(texts))
+        assert set(compile._compile({one: None}, host())) == {one}, "it is done, so nobody writes its text"
+    assert not compile._HELPERS and len(helped) == 1 and helped[0].process.poll() is not None
+    if keeps:
+        found = {key: cache.get(key).code for key in texts}
+    else:
+        found = compile._compile(dict.fromkeys(texts), host())
+        assert not compile._AHEAD
+    assert found == {key: objects.compile_text(LLVM.format(f"graphc_{key[:32]}_"), *HERE) for key in texts}
+    if keeps:
+        with compile.ahead(texts, host()):
+            assert not compile._HELPERS, "all is kept"
+
+
+def test_the_other_process_ends_where_a_pass_fails(helped):
+    texts = {f"{i:064d}": lambda prefix: LLVM.format(prefix) for i in range(100)}
+    with pytest.raises(ZeroDivisionError), compile.ahead(texts, host()):
+        raise ZeroDivisionError
+    assert not compile._HELPERS and helped[0].process.poll() is not None
+
+
+def test_tiles_and_the_walk_are_compiled_while_passes_run(helped, monkeypatch):
+    x = gx.placeholder("x", ("n", 40), "float32")
+    data = np.random.default_rng(0).normal(size=(50, 40)).astype("float32")
+    w = np.random.default_rng(1).normal(size=(40, 70)).astype("float32")
+    keys = set(compile._library_keys([native(name, 4, host()).symbol for name in FORWARDS], host()))
+
+    def waits(graph):
+        wait_for({runtime_text().key, *keys})
+        return graph
+
+    waits.version = "1"
+    f = gx.compile([x], gx.tanh(x @ w), passes=(*gx.passes.DEFAULT, waits))
+    assert len(helped) == 1 and helped[0].process.poll() is not None
+    monkeypatch.setenv("GRAPHC_COMPILERS", "1")
+    monkeypatch.setenv("GRAPHC_CACHE", "0")
+    assert f(data).tobytes() == gx.compile([x], gx.tanh(x @ w))(data).tobytes()
 
 
 def test_numba_is_not_imported_and_what_is_kept_is_not_translated(tmp_path):
