@@ -246,6 +246,10 @@ def library_texts(libraries: Mapping[str, Callable[[], str]], target: Target) ->
     return {key: partial(_without_prefix, libraries[name]) for key, name in _library_keys(libraries, target).items()}
 
 
+def _written(text: str, prefix: str) -> str:
+    return text
+
+
 def _without_prefix(write: Callable[[], str], prefix: str) -> str:
     return write()
 
@@ -369,8 +373,9 @@ def ahead(texts: Mapping[str, Callable[[str], str]], target: Target) -> Iterator
         return
     with _helper(target) as helper:
         _HELPERS.append(helper)
-        helper.add(missing)
         try:
+            for key, write in missing.items():  # here: two threads that write while passes run would wait for each other
+                helper.add({key: partial(_written, write(_prefix(key)))})
             yield
         finally:
             with suppress(ValueError):  # a forked child has none
