@@ -30,6 +30,19 @@ A contraction is told how many k make one run, which is added up in registers be
 
     contract m < 8, n < 8, k < 1000 {      =>      contract m < 8, n < 8, k < 1000 by 512 {
 
+The place of the largest element is looked for in two steps: the largest of each block, and then the first element that is as
+large, in the block that has it. NaN counts as the largest, where there is one:
+
+    %0 = init argmax : f32                 %b = init argmax : f32
+    for j < n {                            for t < (n+511)//512 {
+      %1 = load %x[i, j]           =>        %h = ... the largest of x[i, 512*t] ... in lanes
+      %0 = reduce argmax(%0, %1) at j        %m = reduce max(%m, %h)
+    }                                        %b = reduce argmax(%b, %h) at t
+                                           }
+                                           %p = init min : i32
+                                           for l < ... { ... %p = reduce min(%p, l where x[i, 512*%b+l] is %m) }
+                                           %0 = index(512*%b+%p)
+
 Afterwards a reduction is one step in the order of the loops, and code that runs statement by statement has the bits of every
 other that does. Sums of integers, the largest and the smallest are the same in any order and stay as they are, but in a loop
 that has lanes anyway. Combinations that a user declares are in lanes too, since they are associative and commutative.
@@ -37,13 +50,13 @@ that has lanes anyway. Combinations that a user declares are in lanes too, since
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.ir import dims
 from graphc.ir import program as ir
 from graphc.ir import types as t
-from graphc.ir.combines import ADD, MUL, PLAIN, SET
+from graphc.ir.combines import ADD, ARGMAX, MAX, MIN, MUL, PLAIN, SET
 from graphc.ir.dims import Size
 from graphc.ir.pieces import piece
 from graphc.ir.scalar import Arg, Const, Let, Ref
@@ -121,9 +134,14 @@ class _Splitter:
                 self.compensated[init.name] = _Compensated(
                     Ref(self.names.fresh(), init.dtype), Ref(self.names.fresh(), init.dtype)
                 )
+        searches = {s.name: loop for loop in statements if isinstance(loop, ir.Loop) for s in _searched(loop) if s.name in own}
         made: list[ir.Statement] = []
         for i, statement in enumerate(statements):
             match statement:
+                case ir.Init(name) if name in searches:
+                    pass
+                case ir.Loop() if any(statement is loop for loop in searches.values()):
+                    self.search(made, statement)
                 case ir.Init(name, dtype, combine) if name in self.compensated:
                     sums = self.compensated[name]
                     made += [ir.Init(sums.total.name, dtype, combine), ir.Init(sums.lost.name, dtype, combine)]
@@ -199,6 +217,65 @@ class _Splitter:
         lanes = FEW_LANES if _is_at_most(extent, LONG - 1) else LANES
         return _Strips(self, loop, extent, lanes).write()
 
+    def search(self, made: list[ir.Statement], loop: ir.Loop) -> None:
+        """The place of the largest or smallest element: the block that has it, then the first place in that."""
+        (reduce,) = _searched(loop)
+        dtype, extent = reduce.value.dtype, dims.sub(loop.stop, loop.start)
+        combine = MAX if reduce.combine == ARGMAX else MIN
+        if not dims.is_nonnegative(extent):
+            extent = dims.maximum(extent, 0)
+        one = _is_at_most(extent, BLOCK)
+        whole = dims.divisor(extent)
+        extent = self.named(made, extent)
+        best, here = Ref(self.names.fresh(), dtype), Ref(self.names.fresh(), dtype)
+        one_of = ir.Reduce(here.name, dtype, combine, reduce.value)
+        lanes = FEW_LANES if _is_at_most(extent, LONG - 1) else LANES
+        body = tuple(one_of if s is reduce else s for s in loop.body)
+        strips = _Strips(self, replace(loop, body=body), extent, lanes, [here.name])
+        strips.rest = whole % strips.lanes != 0
+        number, block = self.names.fresh(), Ref(self.names.fresh(), t.int64)
+        inside: list[ir.Statement] = []
+        first: Size = 0 if one else dims.mul(dims.symbol(number), BLOCK)
+        length = extent if one else BLOCK
+        if not one and whole % BLOCK:
+            length = self.named(inside, dims.minimum(dims.sub(extent, first), BLOCK))
+        inside.append(ir.Init(here.name, dtype, combine))
+        strips.block(inside, first, length)
+        if one:
+            made += inside
+            best, first = here, 0
+        else:
+            inside.append(ir.Reduce(best.name, dtype, combine, here))
+            inside.append(ir.Reduce(block.name, t.int64, reduce.combine, here, dims.symbol(number)))
+            made += [ir.Init(best.name, dtype, combine), ir.Init(block.name, dtype, reduce.combine)]
+            made.append(ir.Loop(number, dims.floordiv(dims.add(extent, BLOCK - 1), BLOCK), tuple(inside)))
+            first = self.named(made, dims.mul(dims.symbol(f"%{block.name}"), BLOCK))
+            length = self.named(made, dims.minimum(dims.sub(extent, first), BLOCK))
+        made += self.first_place(loop, reduce, best, first, length)
+
+    def first_place(self, loop: ir.Loop, reduce: ir.Reduce, best: Ref, first: Size, length: Size) -> list[ir.Statement]:
+        """The first place among `length` elements whose value is the best."""
+        small = t.int32 if best.dtype.itemsize <= 4 else t.int64
+        none = MIN.neutral(small)
+        lane, found = self.names.fresh(), Ref(self.names.fresh(), small)
+        at = dims.add(dims.add(loop.start, first), dims.symbol(lane))
+        inside = [_at(s, loop.var, at) for s in loop.body if s is not reduce]
+        hit = self.let(inside, "eq", (reduce.value, best), t.bool_)
+        if best.dtype.is_float:
+            odd = tuple(self.let(inside, "ne", (v, v), t.bool_) for v in (reduce.value, best))
+            hit = self.let(inside, "or", (hit, self.let(inside, "and", odd, t.bool_)), t.bool_)
+        place = Ref(self.names.fresh(), t.int64)
+        inside.append(Let(place.name, t.int64, "index", (), dims.symbol(lane)))
+        if small != t.int64:
+            place = self.let(inside, "cast", (place,), small)
+        inside.append(ir.Reduce(found.name, small, MIN, self.let(inside, "select", (hit, place, none), small)))
+        made: list[ir.Statement] = [ir.Init(found.name, small, MIN), ir.Loop(lane, length, tuple(inside))]
+        if small != t.int64:
+            found = self.let(made, "cast", (found,), t.int64)
+        total = dims.add(dims.add(loop.start, first), dims.symbol(f"%{found.name}"))
+        made.append(Let(reduce.name, t.int64, "index", (), total))
+        return made
+
     def one_by_one(self, loop: ir.Loop, found: list[ir.Reduce], own: Iterable[str]) -> list[ir.Statement]:
         """A short loop: each element after the other, into an accumulator of its own where more loops make one sum."""
         here = {
@@ -241,11 +318,11 @@ class _Splitter:
 class _Strips:
     """A loop whose elements go into lanes."""
 
-    def __init__(self, splitter: _Splitter, loop: ir.Loop, extent: Size, lanes: int) -> None:
+    def __init__(self, splitter: _Splitter, loop: ir.Loop, extent: Size, lanes: int, also: Sequence[str] = ()) -> None:
         self.splitter, self.loop, self.extent, self.lanes = splitter, loop, extent, lanes
         self.fresh = splitter.names.fresh
         self.rest = True  # whether some elements do not fill a strip, as far as is known
-        self.reduces = [s for s in loop.body if isinstance(s, ir.Reduce) and _fits_lanes(s)]
+        self.reduces = [s for s in loop.body if isinstance(s, ir.Reduce) and (_fits_lanes(s) or s.name in also)]
         self.scratch = [splitter.memory(s.dtype, lanes, i) for i, s in enumerate(self.reduces)]
 
     def write(self) -> list[ir.Statement]:
@@ -309,6 +386,17 @@ class _Strips:
                 continue
             made.append(ir.Join(value.name, s.dtype, s.combine, name))
             self.splitter.join(made, s, value)
+
+
+def _searched(loop: ir.Loop) -> list[ir.Reduce]:
+    """What finds a place in a loop that does nothing else and is worth blocks and lanes: one reduction, or none."""
+    found = [s for s in loop.body if isinstance(s, ir.Reduce)]
+    others = [s for s in loop.body if not isinstance(s, (Let, ir.Load, ir.Reduce))]
+    if len(found) != 1 or others or _is_at_most(dims.sub(loop.stop, loop.start), SHORT):
+        return []
+    (reduce,) = found
+    here = reduce.combine.positions and reduce.position == dims.symbol(loop.var)
+    return found if here and not reduce.value.dtype.is_bool else []
 
 
 def _at(statement: ir.Statement, var: str, place: Size) -> ir.Statement:

@@ -183,3 +183,43 @@ def test_sums_end_in_the_order_in_which_they_begin():
         totals = {s.args[2].name: s for s in kernel.body if isinstance(s, Let) and s.op == "select"}
         assert [name for name in begun if name in totals] == list(totals)
     assert any(len([s for s in kernel.body if isinstance(s, Let) and s.op == "select"]) > 4 for kernel in f.program.kernels)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint16"])
+def test_places_are_numpys(dtype):
+    """The first of the largest: in a block, in another, in the rest, of none but infinities, of NaN, of zeros of both signs."""
+    x, known = gx.placeholder("x", ("m", "n"), dtype), gx.placeholder("k", (6, 100), dtype)
+    made = [gx.argmax(x, axis=1), gx.argmin(x, axis=1), gx.argmax(x), gx.argmax(known, axis=1), gx.argmin(known, axis=1)]
+    for length in (1, 40, 512, 513, 1100):
+        a, k = (RNG.integers(0, 50, (6, n)).astype(dtype) for n in (length, 100))
+        a[1, length // 2 :] = a[1].max()
+        if a.dtype.kind == "f":
+            for rows in (a, k):
+                rows[2], rows[3], rows[4, ::2] = -np.inf, np.inf, -0.0
+                rows[5, rows.shape[1] * 2 // 3 :: 7] = np.nan
+        wanted = [a.argmax(1), a.argmin(1), a.argmax(), k.argmax(1), k.argmin(1)]
+        for backend in ("llvm", "program") if length in (40, 1100) else ("llvm",):
+            for found, want in zip(_places(dtype, backend, (x, known), made)(a, k), wanted, strict=True):
+                np.testing.assert_array_equal(found, want, f"{length} {backend}")
+
+
+_KEPT: dict[tuple[str, str], gx.Compiled] = {}
+
+
+def _places(dtype, backend, inputs, made):
+    if (dtype, backend) not in _KEPT:
+        _KEPT[dtype, backend] = gx.compile(list(inputs), made, backend=backend)
+    return _KEPT[dtype, backend]
+
+
+def test_places_in_a_long_array_are_numpys():
+    """Two kernels: chunks of 8,192, then the one that has the first of the largest."""
+    x = gx.placeholder("x", ("n",))
+    f = gx.compile([x], [gx.argmax(x), gx.argmin(x * 2)])
+    a = np.zeros(8192 * 3 + 700, "float32")
+    for at in (0, 511, 512, 8191, 8192, 8192 * 2 + 600, 8192 * 3 + 699):
+        a[:] = 0
+        a[at] = 1
+        assert f(a) == [at, a.argmin()]
+        a[at] = a[at // 2] = np.nan
+        assert f(a) == [at // 2, at // 2]

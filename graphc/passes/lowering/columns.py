@@ -15,12 +15,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from graphc.ir import dims
-from graphc.ir.combines import ADD
+from graphc.ir.combines import ADD, ARGMAX
 from graphc.ir.dims import Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Loop, Param, Reduce, Store
 from graphc.ir.scalar import Arg, Const, Ref
-from graphc.ir.types import TensorType, bool_
+from graphc.ir.types import TensorType, bool_, int64
 from graphc.passes.domains import core_shape
 from graphc.passes.lowering.scope import KernelWriter, Scope
 
@@ -56,13 +56,16 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
     nodes = [n for n in writer.cluster.nodes if plan.work[n].is_reduction]
     node = nodes[0]
     work = plan.work[node]
-    lane = None if work.positions else plan.lane(node)
+    lane = plan.lane(node)
     names = writer.loop_names(len(work.domain))
     index = tuple(dims.symbol(v) for v in names)
     free = tuple(index[a] for a in work.free)
     axes = [Axis(names[a], work.domain[a]) for a in work.free if a != lane]
     inner = [Axis(names[a], work.domain[a]) for a in work.reduced]
-    if lane is None:
+    if work.positions and lane is not None and len(inner) == 1 and not node.inputs[0].type.dtype.is_bool:
+        return [_lower_places(writer, node, lane, axes, inner[0])]
+    if work.positions or lane is None:
+        axes = [Axis(names[a], work.domain[a]) for a in work.free]
         row = Scope(writer, None, {a.var: a.extent for a in axes})
         dtype = node.inputs[0].type.dtype if work.positions else node.type.dtype
         acc = Ref(writer.fresh(), node.type.dtype)
@@ -79,6 +82,49 @@ def lower_columns(writer: KernelWriter, parts: Mapping[Node, Param] = NO_PARTS) 
         return [_lower_lanes(writer, nodes, lane, axes, inner, parts)]
     blocks, whole = _lower_blocks(KernelWriter(plan, writer.cluster, writer.crossing, writer.names), nodes, lane, axes, inner[0])
     return [blocks, _lower_lanes(writer, nodes, lane, axes, inner, whole, rest=True)]
+
+
+def _lower_places(writer: KernelWriter, node: Node, lane: int, axes: list[Axis], rows: Axis) -> Call:
+    """The places of the largest or smallest elements over rows for neighbouring lanes: of each the value and the row so far."""
+    work = writer.plan.work[node]
+    names = writer.loop_names(len(work.domain))
+    index = tuple(dims.symbol(v) for v in names)
+    width, dtype = work.domain[lane], node.inputs[0].type.dtype
+    size = min(WIDE, max(1, width)) if isinstance(width, int) else WIDE
+    best, place = writer.new_scratch(dtype, (size,)), writer.new_scratch(int64, (size,))
+    t = writer.loop("t")
+    start = dims.mul(dims.symbol(t), WIDE)
+    tiles = Axis(t, dims.floordiv(dims.add(width, WIDE - 1), WIDE))
+    body = Scope(writer, None, {a.var: a.extent for a in (*axes, tiles)})
+    here = (dims.sub(index[lane], start),)
+    better = "gt" if work.combine == ARGMAX else "lt"
+
+    def lanes(scope: Scope, write: Callable[[Scope], None]) -> None:
+        into = Scope(writer, scope, {names[lane]: width})
+        write(into)
+        scope.body.append(Loop(names[lane], dims.minimum(width, dims.add(start, WIDE)), tuple(into.body), start))
+
+    def clear(scope: Scope) -> None:
+        scope.body += [Store(best, here, work.combine.neutral(dtype)), Store(place, here, Const(0, int64))]
+
+    def compare(scope: Scope) -> None:
+        """NaN counts as the largest and as the smallest; the first of equals stays."""
+        value, old, row = scope.compute(node, index), scope.load(best, dtype, here), scope.load(place, int64, here)
+        take = scope.let(better, (value, old), bool_)
+        if dtype.is_float:
+            first_nan = scope.let("and", (scope.let("ne", (value, value), bool_), scope.let("eq", (old, old), bool_)), bool_)
+            take = scope.let("or", (take, first_nan), bool_)
+        this = scope.let("index", (), int64, index[work.reduced[0]])
+        scope.body.append(Store(best, here, scope.let("select", (take, value, old), dtype)))
+        scope.body.append(Store(place, here, scope.let("select", (take, this, row), int64)))
+
+    def finish(scope: Scope) -> None:
+        epilogue(writer, scope, {node: scope.load(place, int64, here)}, tuple(index[a] for a in work.free))
+
+    lanes(body, clear)
+    body.loops([rows], lambda scope: lanes(scope, compare))
+    lanes(body, finish)
+    return writer.call([*axes, tiles], body.body)
 
 
 def _goes_by_blocks(axes: list[Axis], inner: list[Axis], width: Size) -> bool:

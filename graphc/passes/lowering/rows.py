@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from graphc.ir import dims
+from graphc.ir.combines import ARGMAX, MAX, MIN, Combine
 from graphc.ir.dims import Shape, Size
 from graphc.ir.graph import Node
 from graphc.ir.program import Accumulate, Axis, Call, Init, Kernel, Load, Loop, Param, Reduce, Statement, Store
 from graphc.ir.scalar import Arg, Let, Ref
-from graphc.ir.types import TensorType
+from graphc.ir.types import TensorType, int64
 from graphc.passes.domains import core_shape, full_index
 from graphc.passes.fusion import forms
 from graphc.passes.fusion.cluster import Cluster
@@ -26,6 +27,7 @@ from graphc.passes.lowering.scope import KernelWriter, Scope
 from graphc.passes.trace import EXPENSIVE
 
 CHUNK = 8192  # elements of a total that one thread adds up: part of the order of summation, so the same for all targets
+SEARCHED = 1 << 16  # elements up to which one thread looks for a place: a second kernel would cost more than it saves
 HEAVY = 2 * EXPENSIVE  # the weight of code per row from which on vectors over rows pay
 
 
@@ -215,11 +217,59 @@ def lower_rows(writer: KernelWriter) -> list[Call]:
         return _lower_totals(writer, rows)
     if rows.prefix > 0 and all(len(writer.plan.work[n].domain) == rows.prefix for n in writer.cluster.nodes):
         return [_lower_flat(writer, rows)]
+    if _is_long_search(writer):
+        return _lower_search(writer)
     names = writer.loop_names(rows.prefix)
     axes = [Axis(v, n) for v, n in zip(names, rows.outer, strict=True)]
     row = Scope(writer, None, {a.var: a.extent for a in axes})
     rows.write(row, tuple(dims.symbol(v) for v in names), no_total)
     return [writer.call(axes, row.body)]
+
+
+def _is_long_search(writer: KernelWriter) -> bool:
+    """Whether a cluster does nothing but look for a place among so many elements that threads share it."""
+    (node, *others), plan = writer.cluster.nodes, writer.plan
+    work = plan.work.get(node)
+    if others or work is None or not work.positions or len(work.domain) != 1 or node.inputs[0].type.dtype.is_bool:
+        return False
+    return not (isinstance(work.domain[0], int) and work.domain[0] <= SEARCHED)
+
+
+def _lower_search(writer: KernelWriter) -> list[Call]:
+    """The largest or smallest element of each chunk; then the first chunk that has the best of them, and the place in it."""
+    (node,) = writer.cluster.nodes
+    work, dtype = writer.plan.work[node], node.inputs[0].type.dtype
+    size, combine = work.domain[0], MAX if work.combine == ARGMAX else MIN
+    count = dims.floordiv(dims.add(size, CHUNK - 1), CHUNK)
+    part = Param("p0", TensorType(dtype, (count,)), "out")
+    name = f"{writer.names[node]}.part"
+    first = KernelWriter(writer.plan, writer.cluster, writer.crossing, writer.names)
+    t, (i,) = writer.loop("t"), writer.loop_names(1)
+
+    def chunk(scope: Scope, acc: Ref, how: Combine, start: Size, positions: bool) -> None:
+        stop = dims.minimum(size, dims.add(start, CHUNK))
+        inside = Scope(scope.writer, scope, {i: size})
+        value = inside.compute(node, (dims.symbol(i),))
+        scope.body.append(Init(acc.name, dtype, how))
+        inside.body.append(Reduce(acc.name, acc.dtype, how, value, dims.symbol(i) if positions else None))
+        scope.body.append(Loop(i, stop, tuple(inside.body), start))
+
+    body = Scope(first, None, {t: count})
+    best = Ref(first.fresh(), dtype)
+    chunk(body, best, combine, dims.mul(dims.symbol(t), CHUNK), positions=False)
+    body.body.append(Store(part.name, (dims.symbol(t),), best))
+    calls = [first.call([Axis(t, count)], body.body, {part: name})]
+
+    body = Scope(writer)
+    which, start, place = (Ref(writer.fresh(), int64) for _ in range(3))
+    body.body.append(Init(which.name, dtype, work.combine))
+    inside = Scope(writer, body, {t: count})
+    inside.body.append(Reduce(which.name, int64, work.combine, inside.load(part.name, dtype, (dims.symbol(t),)), dims.symbol(t)))
+    body.body.append(Loop(t, count, tuple(inside.body)))
+    body.body.append(Let(start.name, int64, "index", (), dims.mul(dims.symbol(f"%{which.name}"), CHUNK)))
+    chunk(body, place, work.combine, dims.symbol(f"%{start.name}"), positions=True)
+    body.store(node, (), place)
+    return [*calls, writer.call([], body.body, {replace(part, mode="in"): name})]
 
 
 def _lower_flat(writer: KernelWriter, rows: Rows) -> Call:

@@ -72,3 +72,14 @@ def test_a_square_of_a_difference_is_not_stored():
     x = gx.placeholder("x", ("m", "n"))
     program = gx.compile([x], gx.var(x, axis=0)).program
     assert [b.name for b in program.buffers.values() if str(b.type) == "f32[m, n]"] == ["x"]
+
+
+def test_places_down_the_columns_are_numpys():
+    x = gx.placeholder("x", ("m", "n"))
+    native, interpreted = (gx.compile([x], [gx.argmax(x, axis=0), gx.argmin(x, axis=0)], backend=b) for b in ("llvm", "program"))
+    a = RNG.integers(-3, 4, (70, 40)).astype("float32")
+    a[:, 3], a[:, 4], a[5, 7], a[5:9, 8] = -np.inf, np.inf, np.nan, np.nan
+    a[::2, 9], a[1::2, 9] = -0.0, 0.0
+    for f in (native, interpreted):
+        for found, wanted in zip(f(a), (a.argmax(0), a.argmin(0)), strict=True):
+            np.testing.assert_array_equal(found, wanted)
