@@ -319,7 +319,7 @@ def test_python_is_named_where_the_time_goes() -> None:
     f = gx.compile([X], gx.debug.print(X + 1, "x") * 2)
     assert "print, by Python" in [row.what for row in f.profile([1.0])]
     assert any("by Python" in row for row in f.program._repr_html_().splitlines())
-    rule = "a loop, a choice or a routine of Python {} whole arrays"
+    rule = "a loop, a choice, an exchange or a routine of Python {} whole arrays"
     assert [b.rules[0] for b in f.explain()] == [rule.format("needs"), rule.format("makes")]
 
 
