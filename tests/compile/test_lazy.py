@@ -26,7 +26,7 @@ class Gate:
         self.opened, self.error = threading.Event(), error
 
     def __call__(self, graph: gx.ir.Graph) -> gx.ir.Graph:
-        assert self.opened.wait(60)
+        assert self.opened.wait(300)
         if self.error:
             raise self.error
         return graph
@@ -37,7 +37,7 @@ class Gate:
     def open(self, f: gx.Compiled) -> None:
         """Have native code: the next call finds it."""
         self.opened.set()
-        f._thread.join(60)
+        f._thread.join(300)
 
 
 def test_the_interpreter_answers_until_native_code_is_there():
@@ -149,7 +149,7 @@ def test_a_program_that_nobody_has_any_longer_is_not_compiled():
     gc.collect()
     assert gone() is None
     gate.opened.set()
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
 
 
