@@ -139,6 +139,14 @@ def _goes_by_blocks(axes: list[Axis], inner: list[Axis], width: Size) -> bool:
     return outer == 1 and not (isinstance(width, int) and count * width <= SMALL)
 
 
+def _has_many(axes: list[Axis], width: Size) -> bool:
+    """Whether there are wide tiles for all threads. Of other axes, a size that only a call knows is taken for a large one."""
+    outer = dims.product(a.extent for a in axes)
+    if not isinstance(outer, int):
+        return True
+    return outer >= PARALLEL or (isinstance(width, int) and outer * width >= PARALLEL * WIDE)
+
+
 def _lower_blocks(
     writer: KernelWriter, nodes: list[Node], lane: int, axes: list[Axis], rows: Axis
 ) -> tuple[Call, dict[Node, Param]]:
@@ -209,7 +217,7 @@ def _lower_lanes(
     free = tuple(index[a] for a in work.free)
     width = work.domain[lane]
     many = len(nodes) >= MANY and len(inner) > 1 and not parts
-    most = WIDE if rest or (isinstance(width, int) and width >= PARALLEL * WIDE) else TILE
+    most = WIDE if rest or (not many and _has_many(axes, width)) else TILE
     size = min(most, max(1, width)) if isinstance(width, int) else most
     tile = size if many else most
     tiles = dims.floordiv(dims.add(width, tile - 1), tile)
