@@ -375,24 +375,26 @@ def real(figures: Figures) -> str:
     for name, n, measured, simulated, exchanges in compared(figures):
         times = [f"{1e3 * seconds:.2f} ms" for seconds in (measured, simulated)]
         rows.append([name, str(n), *times, f"{100 * (simulated / measured - 1):+.0f} %", percent(exchanges)])
-    return table(rows)
+    return table(rows) if len(rows) > 1 else "Not measured."
 
 
 def compared(figures: Figures) -> list[tuple[str, int, float, float, float]]:
     """Network, ranks, measured and simulated seconds of a step, and the share of exchanges in the simulated ones.
 
     Ranks of one thread share the machine's processors, and what they exchange in shared memory their processors copy: nothing
-    overlaps. Each gradient is summed by itself. alpha and beta are those of sums of as many ranks, measured alone.
+    overlaps. Each gradient is summed by itself. Kernels, alpha and beta are measured in the same launch: the step without
+    exchanges, and sums.
     """
-    m, found = figures["machine"], []
+    found = []
     for row in figures.get("real", []):
         network = Network(row["network"], "images", tuple(Layer(**x) for x in row["layers"]), 64, 0)
-        for n in (2, 4):
-            link = shared_memory(m[f"sums_{n}"], n)
-            host = Host("", min(1.0, m["cores"] / n), 1, math.inf)
-            seconds, spans = step(network, 64, n, link, host, 0.0, bucket=1, polled=False, spread=0.0)
+        took, _ = step(network, 1, 1, Link("", 0, 1, 0), Host("", 1, 1, math.inf), 0.0)
+        for n, measured in row["ranks"].items():
+            link = shared_memory(measured["sums"], int(n))
+            host = Host("", took / measured["alone"], 1, math.inf)
+            seconds, spans = step(network, 1, int(n), link, host, 0.0, bucket=1, polled=False, spread=0.0)
             exchanges = sum(s.stop - s.start for s in spans if s.lane == "network")
-            found.append((row["network"], n, row["seconds"][str(n)], seconds, exchanges / seconds))
+            found.append((row["network"], int(n), measured["seconds"], seconds, exchanges / seconds))
     return found
 
 

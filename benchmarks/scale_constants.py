@@ -63,13 +63,19 @@ def rank() -> None:
                 comm.Send(x, other)
 
         messages.append((size, timed(there_and_back, max(5, min(500, (1 << 23) // size))) / 2))
-    sums: list[tuple[int, float]] = []
-    for size in SUMS:
-        a, b = np.zeros(size // 4, np.float32), np.zeros(size // 4, np.float32)
-        count = max(3, min(200, (1 << 23) // size))
-        sums.append((size, timed(lambda a=a, b=b: comm.Allreduce(a, b), count)))  # type: ignore[misc]
+    sums = _sums(comm)
     if comm.rank == 0:
         print(json.dumps({"messages": messages, "sums": sums}))
+
+
+def _sums(comm: Any) -> list[tuple[int, float]]:
+    """The seconds of sums of all ranks, by bytes."""
+    found = []
+    for size in SUMS:
+        a, b = np.zeros(size // 4, np.float32), np.zeros(size // 4, np.float32)
+        count = max(2, min(50, (1 << 23) // size))
+        found.append((size, timed(lambda a=a, b=b: comm.Allreduce(a, b), count)))  # type: ignore[misc]
+    return found
 
 
 def between_ranks() -> Figures:
@@ -157,7 +163,7 @@ def network(name: str) -> tuple[list[Any], Any, list[Any], tuple[Any, ...], int]
 
 
 def layers_of(name: str) -> tuple[list[Figures], float]:
-    """Each layer's bytes and seconds, forward and backward, of an image; and the operations a second of all."""
+    """Each layer's bytes and seconds of an image, of which a third is the forward pass's; and the operations a second of all."""
     import graphc as gx
 
     inputs, loss, variables, given, first = network(name)
@@ -168,26 +174,38 @@ def layers_of(name: str) -> tuple[list[Figures], float]:
     rows = [r for r in step.profile(*given).rows if r.where is not None]
     lines = [r.where.line for r in rows if r.where is not None]
     last = len(variables) - 1
-    middle = next(i for i, line in enumerate(lines) if line > first + last and first + last in lines[:i])  # the loss
-    layers = [{"name": f"layer {i}", "bytes": 4 * v.value.size, "forward": 0.0, "backward": 0.0} for i, v in enumerate(variables)]
-    scale = whole / sum(r.seconds for r in rows) / IMAGES  # kernels timed alone, and the whole step, differ a little
-    for i, (row, line) in enumerate(zip(rows, lines, strict=True)):
-        place = line - first if first <= line <= first + last else last  # the loss, and updates
-        layers[place]["forward" if i < middle else "backward"] += scale * row.seconds
+    seconds = [0.0] * len(variables)
+    for row, line in zip(rows, lines, strict=True):  # the loss and updates are the last layer's
+        seconds[line - first if first <= line <= first + last else last] += row.seconds
+    scale = whole / sum(seconds) / IMAGES  # kernels timed alone, and the whole step, differ a little
+    layers = [
+        {"name": f"layer {i}", "bytes": 4 * v.value.size, **_thirds(scale * x)}
+        for i, (v, x) in enumerate(zip(variables, seconds, strict=True))
+    ]
     return layers, sum(r.flops for r in rows) / whole
 
 
 def train(name: str) -> None:
-    """What a rank does: a training step with the gradients' mean over all ranks; rank 0 prints the seconds."""
+    """What a rank does: a training step with the gradients' mean over all ranks, the same with those of its own, in turns, and
+    sums of all ranks; rank 0 prints the seconds."""
     import graphc as gx
 
     inputs, loss, variables, given, _ = network(name)
-    gradients = [gx.distributed.all_reduce(g, "mean") for g in reversed(gx.grad(loss, variables))]
-    updates = {v: v - 0.001 * g for v, g in zip(reversed(variables), gradients, strict=True)}
-    step = gx.compile(inputs, loss, updates=updates, progress=False)
-    seconds = timed(lambda: step(*given), 5, turns=9)
+    own = list(reversed(gx.grad(loss, variables)))
+    steps = {}
+    for title, gradients in (("alone", own), ("seconds", [gx.distributed.all_reduce(g, "mean") for g in own])):
+        updates = {v: v - 0.001 * g for v, g in zip(reversed(variables), gradients, strict=True)}
+        steps[title] = gx.compile(inputs, loss, updates=updates, progress=False)
+    found = {title: float("inf") for title in steps}
+    for _ in range(6):
+        for title, step in steps.items():
+            gx.distributed.barrier(0.0).eval()
+            found[title] = min(found[title], timed(lambda step=step: step(*given), 2, turns=1))  # type: ignore[misc]
+    from mpi4py import MPI
+
+    sums = _sums(MPI.COMM_WORLD)
     if gx.distributed.rank() == 0:
-        print(json.dumps(seconds))
+        print(json.dumps({**found, "sums": sums}))
 
 
 def on_ranks(n: int, *arguments: str) -> Any:
@@ -245,14 +263,11 @@ def measure(shape: dict[str, int]) -> Figures:
 
 
 def real() -> list[Figures]:
-    """Steps of 1, 2 and 4 ranks of one thread, and what the layers take in one thread."""
-    import graphc as gx
-
-    gx.set_num_threads(1)
+    """Steps of 2 and 4 ranks of one thread, with exchanges and without, and sums of as many; what layers there are."""
     found = []
     for name in ("cnn", "mlp"):
         layers, _ = layers_of(name)
-        found.append({"network": name, "layers": layers, "seconds": {n: on_ranks(n, name) for n in (1, 2, 4)}})
+        found.append({"network": name, "layers": layers, "ranks": {n: on_ranks(n, name) for n in (2, 4)}})
     return found
 
 
