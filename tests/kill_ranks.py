@@ -112,7 +112,9 @@ def once(number: int, chance: random.Random, ranks: int, mpiexec: list[str], fol
         unnamed = "" if what == signal.SIGSTOP else f"rank {victim} died"
         for rank in range(ranks):
             if rank != victim:
-                lines = [x for x in said.splitlines() if x.startswith((f"[{rank}]", f"[1,{rank}]")) and "DistributedError: " in x]
+                label = f"[{rank}] "  # MPICH writes it within a line too, where a line comes in pieces
+                own = [x.replace(label, "") for x in said.splitlines() if x.startswith((label, f"[1,{rank}]"))]
+                lines = [x for x in own if "DistributedError: " in x]
                 if any(name in x for x in lines):
                     counts["rank and cause told"] += 1
                 elif unnamed and any(unnamed in x for x in lines):
