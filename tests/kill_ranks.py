@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -64,6 +65,15 @@ def guards(folder: Path) -> list[int]:
     return found
 
 
+def by_rank(said: str) -> dict[int, str]:
+    """What each rank said. Launchers label what comes at once, which may be part of a line, and in the line of another rank."""
+    texts: dict[int, str] = {}
+    parts = re.split(r"\[(?:1,)?(\d+)\](?:<std\w+>:)? ?", said)
+    for rank, text in zip(parts[1::2], parts[2::2], strict=True):
+        texts[int(rank)] = texts.get(int(rank), "") + text
+    return texts
+
+
 def until(is_so: object, seconds: float) -> bool:
     assert callable(is_so)
     stop = time.monotonic() + seconds
@@ -110,14 +120,13 @@ def once(number: int, chance: random.Random, ranks: int, mpiexec: list[str], fol
         killed = f"rank {victim} was killed by signal {int(what)} ({what.name})"
         name = f"rank {victim} hangs" if what == signal.SIGSTOP else killed
         unnamed = "" if what == signal.SIGSTOP else f"rank {victim} died"
+        texts = by_rank(said)
         for rank in range(ranks):
             if rank != victim:
-                label = f"[{rank}] "  # MPICH writes it within a line too, where a line comes in pieces
-                own = [x.replace(label, "") for x in said.splitlines() if x.startswith((label, f"[1,{rank}]"))]
-                lines = [x for x in own if "DistributedError: " in x]
-                if any(name in x for x in lines):
+                told = texts.get(rank, "")
+                if f"DistributedError: {name}" in told:
                     counts["rank and cause told"] += 1
-                elif unnamed and any(unnamed in x for x in lines):
+                elif unnamed and f"DistributedError: {unnamed}" in told:
                     counts["rank told, its signal not known"] += 1
                 else:
                     wrong.append(f"rank {rank} did not say: {name}")

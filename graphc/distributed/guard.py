@@ -493,7 +493,7 @@ class Guard:
 
 def speak(number: int, fault: Message) -> None:
     """Say for a rank why it ended."""
-    text = f"graphc.errors.DistributedError: rank {fault['rank']} {fault['cause']}\n  rank {number} was ended by the launcher\n"
+    text = f"\ngraphc.errors.DistributedError: rank {fault['rank']} {fault['cause']}\n  rank {number} was ended by the launcher\n"
     with contextlib.suppress(OSError):
         os.write(2, text.encode())
 
