@@ -8,7 +8,8 @@
 
 Arrays are scratch whose last axis is the lane, so that what happens to one element of an array is one vector's work. Values live
 within one loop over lanes; what a loop stores into an array it loads from there at no other place, or the loop is no vectors.
-Lanes behind the last element compute the last element once more, and give nothing.
+Lanes behind the last element compute the last element once more, and give nothing. A block may have more elements than lanes, and
+arrays of its own (`memory`), with which code chooses what goes into lanes together: ops/sampling.py.
 """
 
 from __future__ import annotations
