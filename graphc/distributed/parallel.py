@@ -100,8 +100,8 @@ def data_parallel(
     >>> x, w = gx.placeholder("x", ("batch",), "float64"), gx.variable(3.0, name="w")
     >>> loss, updates = gx.distributed.data_parallel(gx.mean(x * w * w), [w], gx.optim.sgd, blocks=2)
     >>> step = gx.compile([x], loss, updates)
-    >>> step([1.0, 2.0, 3.0, 4.0]), w.value.round(6)
-    (array(22.5), array(2.85))
+    >>> step([1.0, 2.0, 3.0, 4.0]), round(w.value.item(), 6)
+    (array(22.5), 2.85)
     """
     variables = gx.ops.listed("data_parallel", "variables", variables)
     same_loss(loss, blocks if exact else 0)
