@@ -218,6 +218,21 @@ kernel k4(%x0: f32[4], %x1: f32[4]) -> %y0: f32[4] {
 }
 """.strip()
 
+def test_a_start_waits_for_readers_of_what_it_writes_over() -> None:
+    calls = "  %a = k4(%x, %x)\n  %y = k4(%a, %a)\n  %a = k0(%x)\n  %a = k1(%x, %a)\n  %b = k4(%a, %a)\n  return %y, %b\n}"
+    head, tail = PROGRAM.split("  %a = k0(%x)")[0], PROGRAM.split("  return %y\n}")[1]
+    program = parse((head + calls + tail).replace("temporary %b", "output %b"))
+    x = np.arange(4, dtype="float32")
+    for found in (program, gx.passes.overlap_collectives(program)):
+        assert [y.tolist() for y in evaluate_program(verify_program(found), [x], {})[0]] == [[0, 4, 8, 12], [0, 2, 4, 6]]
+
+
+def test_the_last_of_a_list_goes_first() -> None:
+    x, y = gx.placeholder("x", (3,)), gx.placeholder("y", (3,))
+    first, last = d.all_reduce([x, y])
+    assert last.attrs["order"] < first.attrs["order"] and last.attrs["group"] == first.attrs["group"]
+
+
 WRONG = (
     ("  %a = k1(%x, %a)\n", "", "k2: it has %a, which collective 0 makes and nothing has waited for"),
     ("  %b = k3(%a, %b)\n", "", "k4: it has %b, which collective 1 makes and nothing has waited for"),
