@@ -231,6 +231,7 @@ def test_the_last_of_a_list_goes_first() -> None:
     x, y = gx.placeholder("x", (3,)), gx.placeholder("y", (3,))
     first, last = d.all_reduce([x, y])
     assert last.attrs["order"] < first.attrs["order"] and last.attrs["group"] == first.attrs["group"]
+    assert first.inputs[0] is x and last.inputs[0] is y
 
 
 WRONG = (
