@@ -37,7 +37,7 @@ def test_every_example_is_tested() -> None:
         "bert", "conjugate_gradients", "custom_backend", "custom_layer", "custom_op", "custom_pass", "custom_rule", "detection",
         "file_type", "fine_tuning", "generation", "image_classification", "k_means", "linear_regression", "neural_ode",
         "python_backend", "read_text", "rnn", "run", "search", "segmentation", "similar_sentences", "speech",
-        "text_classification", "time_series", "translation", "two_spirals",
+        "tensor_parallel", "text_classification", "time_series", "translation", "two_spirals",
     }  # fmt: skip
 
 
@@ -128,6 +128,13 @@ def test_k_means_finds_every_centre(backend: str) -> None:
 def test_conjugate_gradients_solve_poisson_s_equation(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("conjugate_gradients").main(backend) < 1e-12
     assert "120 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("backend", "steps", "right"), [("interpreter", 20, 0.3), ("llvm", 60, 0.99)])
+def test_a_block_that_may_be_divided_says_words_backwards(backend: str, steps: int, right: float) -> None:
+    """On one rank; tests/distributed has two."""
+    reached, _ = load("tensor_parallel").main(steps, backend=backend)
+    assert reached[0][1] < 0.2 and reached[-1][1] > right
 
 
 @pytest.mark.parametrize(("backend", "rounds", "better"), [("interpreter", 30, 0.9), ("llvm", 300, 0.5)])

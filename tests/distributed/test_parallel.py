@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,17 @@ def test_what_no_part_of_a_weight_tells_is_not_divided() -> None:
     w = gx.variable([1.0], name="w")
     with pytest.raises(gx.errors.InputError, match="zero: a rank has a part of the gradients, and clip_norm limits"):
         gx.distributed.zero(gx.optim.adam)(gx.sum(w), [w], clip_norm=1.0)
+
+
+@needs_mpi
+def test_layers_divided_by_columns_and_rows_have_the_gradients_of_one_rank() -> None:
+    """Two sums forward, for the two pairs of layers, and one backward for each place where divided layers begin."""
+    ran = launched("tensor_on_ranks.py", 2)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found["exchanges"] == "5 all_reduce, 1 all_gather, 0 reduce_scatter"
+    assert found["loss"] < 1e-13 and found["gradients"] < 1e-14 and found["weights"] < 1e-9
+    assert found["of exchanges alone"] > 0.01, "without the functions around them gradients are not the loss's"
+    assert found["of the sum of losses"] < 1e-14, "but those of the sum of all ranks' losses"
+    assert found["learned"] > 0.5
+    assert "each of 2 ranks has 5448 of 9872 weights" in ran.stdout
