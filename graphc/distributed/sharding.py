@@ -104,14 +104,25 @@ def is_part(v: Variable) -> bool:
 
 def all_of(v: Variable) -> Array:
     """What all ranks have of a segment's state, in one vector; every rank asks for it."""
-    return gathered(v.value).reshape(-1)[: _COUNTS[id(v.owner)]]
+    return gathered(v.value).reshape(-1)[: count_of(v)]
 
 
-def own_of(v: Variable, whole: Array) -> Array:
-    """This rank's segment of what `all_of` gave, on any number of ranks."""
-    length = v.value.shape[0]
+def count_of(v: Variable) -> int:
+    """The number of elements that all ranks have together of a segment's state."""
+    return _COUNTS[id(v.owner)]
+
+
+def part_of(v: Variable) -> Array:
+    """What this rank has of a segment's state, without the elements that only fill it up."""
+    value = v.value
+    return value[: max(0, count_of(v) - world().rank * len(value))]
+
+
+def own_of(v: Variable, whole: Any) -> Array:
+    """This rank's segment of all elements, on any number of ranks; a slice of `whole` is an array."""
+    length = number_of(v.shape[0])
     start = world().rank * length
-    found = np.zeros(length, whole.dtype)
+    found = np.zeros(length, v.dtype.numpy)
     mine = whole[start : start + length]
     found[: len(mine)] = mine
     return found
@@ -119,4 +130,4 @@ def own_of(v: Variable, whole: Array) -> Array:
 
 def shape_of_all(v: Variable) -> tuple[Any, ...]:
     """The shape of what all ranks have of a variable."""
-    return (_COUNTS[id(v.owner)],) if is_part(v) else v.shape
+    return (count_of(v),) if is_part(v) else v.shape

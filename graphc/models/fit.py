@@ -52,9 +52,9 @@ def fit(
     looked at, and taken by itself. distributed: train on all ranks of `gx.distributed`, each of which makes the same call with
     the same data: a rank computes its share of each batch, cut into blocks as `compile` says, and its share of a validation's
     batches. Losses, weights and figures have the same bits on all ranks, and on any number of them. Training begins with the
-    weights of rank 0; rank 0 shows how far it is and writes checkpoints, in a folder that all ranks see, from which any number
-    of ranks goes on; callbacks that write files are called there alone. "fast": each rank computes its share at once, and MPI
-    adds: bits depend on the number of ranks, and `history.exact` is False.
+    weights of rank 0; rank 0 shows how far it is, and callbacks that write files are called there alone. Each rank writes a part
+    of a checkpoint, in a folder that all ranks see, from which any number of ranks goes on. "fast": each rank computes its share
+    at once, and MPI adds: bits depend on the number of ranks, and `history.exact` is False.
     """
     epochs, initial_epoch = (
         gx.ops.normalize_integer("fit", name, n) for name, n in (("epochs", epochs), ("initial_epoch", initial_epoch))

@@ -13,7 +13,7 @@ import graphc as gx
 from graphc.data.source import Source
 from graphc.distributed import rank, size
 from graphc.distributed.host import any_of, from_first, in_order, same_start
-from graphc.distributed.sharding import all_of, is_part, own_of, shape_of_all
+from graphc.distributed.sharding import all_of, count_of, is_part, own_of, part_of, shape_of_all
 from graphc.models.callbacks import Callback, Logs, written
 from graphc.models.checkpoint import Checkpoint, Checkpoints, read
 from graphc.models.finite import watched
@@ -79,7 +79,7 @@ class Loop:
             self.interrupts.check()
         except KeyboardInterrupt:
             self.interrupts.close()
-            self._save()
+            self._save(together=False)  # another rank may be a step ahead
             again = "the same call goes on" if self.checkpoints else f"fit(..., initial_epoch={self.epoch}) goes on"
             self.shown.say(f"stopped in epoch {self.epoch + 1} after {self.batch} steps; the model is whole: {again}")
             self.model.stop_training = True
@@ -212,21 +212,29 @@ class Loop:
 
     # --- checkpoints ---
 
-    def _save(self) -> None:
+    def _save(self, together: bool = True) -> None:
+        """Write a checkpoint. together: whether all ranks are here, and each writes its part."""
         if self.checkpoints is None:
             return
-        arrays = self._whole_arrays()
-        if not self.first:
+        together = together and bool(self.distributed) and size() > 1
+        arrays = self._arrays() if together else self._whole_arrays()
+        if not self.first and not together:
             return
-        states = []
-        for i, callback in enumerate(self.callbacks):
+        states, more = [], {}
+        for i, callback in enumerate(self.callbacks if self.first else ()):
             state = dict(callback.get_state())
             for name in [name for name, value in state.items() if isinstance(value, np.ndarray)]:
-                arrays[f"callbacks/{i}/{name}"] = gx.variable(state.pop(name))
+                more[f"callbacks/{i}/{name}"] = gx.variable(state.pop(name))
             states.append(state)
         position = {"epoch": self.epoch, "batch": self.batch, "step": self.step, "stepped": self.stepped}
         history = {"epoch_list": self.history.epoch, "history": self.history.history, "places": self.history.places}
-        self.checkpoints.save(self.step, {**position, **history, "callbacks": states}, arrays)
+        whole = {**position, **history, "callbacks": states}
+        if not together:
+            self.checkpoints.save(self.step, whole, {**arrays, **more})
+            return
+        alike = {name: v for name, v in arrays.items() if not is_part(v)}
+        divided = {name: (part_of(v), count_of(v)) for name, v in arrays.items() if is_part(v)}
+        self.checkpoints.save_by_ranks(self.step, whole, alike, divided, more)
 
     def _resume(self) -> None:
         """Go on from the last checkpoint, if there is one."""
@@ -239,7 +247,7 @@ class Loop:
         if found is None:
             return
         programs = self.model.programs
-        kept = gx.load(found.arrays)
+        kept = found.load()
         for i, (callback, own_state) in enumerate(zip(self.callbacks, found.state["callbacks"], strict=False)):
             prefix = f"callbacks/{i}/"
             more = {name.removeprefix(prefix): value for name, value in kept.items() if name.startswith(prefix)}
@@ -290,7 +298,7 @@ class Loop:
         yield from ((one, 1) for one in kept)
 
 
-def check(found: Checkpoint, arrays: dict[str, Array], shapes: dict[str, tuple[Any, ...]]) -> None:
+def check(found: Checkpoint, arrays: dict[str, Any], shapes: dict[str, tuple[Any, ...]]) -> None:
     """Refuse a checkpoint of another training, before anything is changed."""
     missing, more = [n for n in shapes if n not in arrays], [n for n in arrays if n not in shapes]
     other = [n for n, shape in shapes.items() if n in arrays and arrays[n].shape != shape]

@@ -133,7 +133,7 @@ needs_mpi = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py and mpiexec"
 )  # fmt: skip
 ON_RANKS = {
-    "dies": "rank 2 was killed by signal 9 (SIGKILL)\n",
+    "dies writing": "rank 2 was killed by signal 9 (SIGKILL)\n",
     "another graph": "rank 1 has another program than rank 0: line 21 is\n    %14 = tanh(%13) : f32[batch, 6]\n",
 }
 
@@ -148,18 +148,18 @@ def launch(folder: Path, ranks: int, steps: int, what: str) -> subprocess.Popen[
 
 @needs_mpi
 def test_a_training_on_ranks_ends_with_an_error_and_goes_on_with_fewer(tmp_path: Path) -> None:
-    """Three trainings at once, to take the time of one: one whose third rank dies, one with two graphs, and one that nothing
-    happens to. The first goes on with two ranks."""
+    """Three trainings at once, to take the time of one: one whose third rank dies as it writes its part of a checkpoint, one with
+    two graphs, and one that nothing happens to. The first goes on with two ranks from the checkpoint before."""
     folders = {what: tmp_path / what for what in (*ON_RANKS, "nothing")}
     for folder in folders.values():
         folder.mkdir()
-    running = {what: launch(folder, 3 if what == "dies" else 2, 40, what) for what, folder in folders.items()}
+    running = {what: launch(folder, 3 if what == "dies writing" else 2, 40, what) for what, folder in folders.items()}
     said = {what: process.communicate(timeout=60)[0] for what, process in running.items()}
     for what, text in ON_RANKS.items():  # twice: a rank that is ended while it tells is spoken for by its guard too
         assert running[what].returncode != 0
         assert said[what].count(f"graphc.errors.DistributedError: {text}") >= 2, said[what]
     assert running["nothing"].returncode == 0 and "from 0 to 40: " in said["nothing"], said["nothing"]
-    restarted = launch(folders["dies"], 2, 40, "nothing")
+    restarted = launch(folders["dies writing"], 2, 40, "nothing")
     more, _ = restarted.communicate(timeout=60)
     assert restarted.returncode == 0 and "from 20 to 40: " in more, more
     assert more.split(": ")[-1] == said["nothing"].split(": ")[-1], "the weights have other bits"

@@ -18,16 +18,27 @@ from graphc.ir import world as worlds
 
 
 @needs_mpi
-def test_three_ranks_train_to_the_bits_of_one_and_one_goes_on_from_their_checkpoint(tmp_path: Path) -> None:
-    """Five blocks, of which ranks have one, two and two; weights, losses, figures, early stopping."""
+def test_three_ranks_train_to_the_bits_of_one_and_others_go_on_from_their_checkpoint(tmp_path: Path) -> None:
+    """Five blocks, of which ranks have one, two and two; weights, losses, figures, early stopping. Each rank writes a part."""
     ran = launched("training_on_ranks.py", 3, FOLDER=str(tmp_path / "three"))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.strip() == text(str(tmp_path / "one"))
+    for folder in (tmp_path / "three", tmp_path / "three-divided"):
+        files = sorted((folder / "000000000006").iterdir())
+        own = [f"arrays-{i}-of-00003.safetensors" for i in ("00001", "00002", "00003")]
+        assert [file.name for file in files] == [*own, "arrays.safetensors.index.json", "state.json"]
+        names = [name for file in own for name in gx.load(folder / "000000000006" / file)]
+        assert len(names) == len(set(names)) == len(gx.load(folder / "000000000006" / "arrays.safetensors.index.json"))
+        sizes = [sum(a.nbytes for a in gx.load(folder / "000000000006" / file).values()) for file in own]
+        assert max(sizes) < 0.6 * sum(sizes), sizes
+    assert [file.name for file in sorted((tmp_path / "one" / "000000000006").iterdir())] == ["arrays.safetensors", "state.json"]
+    reached = json.loads((tmp_path / "three" / "reached.json").read_text(encoding="utf-8"))
     (three, more), (one, more_of_one) = (fitted(str(tmp_path / name), 3) for name in ("three", "one"))
     assert hashed({k: v.value for k, v in three.state.items()}) == hashed({k: v.value for k, v in one.state.items()})
     assert more == more_of_one
     divided, more_of_divided = fitted(str(tmp_path / "three-divided"), 3, divided=True)
     assert weights(divided) == weights(three) and more_of_divided == more, "three ranks' parts of the state are the one's"
+    assert reached == 3 * [json.dumps([[weights(three), more], [weights(divided), more]])], "two ranks and one go on as three"
 
 
 def test_shares_have_every_block_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """A training on ranks of MPI, for the tests of faults: mpiexec -n 3 python training_rank.py FOLDER STEPS WHAT
 
-WHAT happens to the last rank after step 25: "nothing", "raises", "dies", "hangs"; or it has "another graph". A checkpoint is
-written into FOLDER every ten steps; a training goes on from the last. At the end rank 0 prints the step it began with, the last
-one, and a hash of the weights.
+WHAT happens to the last rank after step 25: "nothing", "raises", "dies", "hangs"; or it "dies writing" the next checkpoint, when
+its part is on the disk and no other rank knows; or it has "another graph". A checkpoint is written into FOLDER every ten steps;
+a training goes on from the last. At the end rank 0 prints the step it began with, the last one, and a hash of the weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import hashlib  # noqa: E402
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
-from graphc.models.checkpoint import Checkpoints  # noqa: E402
+from graphc.models import checkpoint  # noqa: E402
 
 folder, steps, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 EPOCH = 20  # steps
@@ -49,6 +49,8 @@ class Fault(gx.models.Callback):
                     raise ValueError("the disk is full")
                 case "dies":
                     os.kill(os.getpid(), signal.SIGKILL)
+                case "dies writing":
+                    checkpoint.checksum = lambda path: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment, return-value]
                 case "hangs":
                     time.sleep(1000)
 
@@ -60,7 +62,7 @@ with gx.layers.seeded(0):
         gx.layers.Dense(6, "tanh" if what == "another graph" and last else "relu", input_shape=(8,)), gx.layers.Dense(3),
     ])  # fmt: skip
 model.compile("adam", gx.models.losses.SparseCategoricalCrossentropy(from_logits=True), blocks=6)
-checkpoints = Checkpoints(folder, every=10)
+checkpoints = checkpoint.Checkpoints(folder, every=10)
 found = checkpoints.latest()
 begun = 0 if found is None else found.step
 (folder / f"trains {world.rank}").touch()

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 
 import graphc as gx
 from graphc import layers, models
+from graphc.models import checkpoint
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 8)).astype("float32")
@@ -289,6 +292,122 @@ def test_processes_killed_while_writing_lose_the_unfinished_checkpoint_alone(tmp
         nursery.stdin.close()
     print(f"{number} kills, {unfinished} of them in a write that was not finished; {last} checkpoints were written")
     assert unfinished > TIMES // 10
+
+
+@pytest.fixture()
+def three(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], Any]], list[Any]]:
+    """Runs a function on three ranks, each a thread: what it gives or raises on each."""
+    mine, meet, held = threading.local(), threading.Barrier(3), [None] * 3
+
+    def exchanged(value: Any) -> list[Any]:
+        held[mine.rank] = value
+        meet.wait(20)
+        found = list(held)
+        meet.wait(20)
+        return found
+
+    monkeypatch.setattr(checkpoint, "rank", lambda: mine.rank)
+    monkeypatch.setattr(checkpoint, "size", lambda: 3)
+    monkeypatch.setattr(checkpoint, "gathered", lambda rows: np.stack(exchanged(rows)))
+    monkeypatch.setattr(checkpoint, "from_first", lambda value: exchanged(value)[0])
+
+    def run(function: Callable[[int], Any]) -> list[Any]:
+        found: list[Any] = [None] * 3
+
+        def one(rank: int) -> None:
+            mine.rank = rank
+            try:
+                found[rank] = function(rank)
+            except Exception as error:
+                found[rank] = error
+
+        threads = [threading.Thread(target=one, args=(rank,)) for rank in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    return run
+
+
+COUNTS = {"seven": 7, "two": 2, "nine": 9}  # two: the third rank has nothing of it
+
+
+def written_by(kept: models.Checkpoints, step: int) -> Callable[[int], None]:
+    """Writes what a rank has of a checkpoint whose arrays say the step."""
+    alike = {name: gx.variable(np.full(shape, step, np.float32)) for name, shape in {"a": (30,), "b": (4, 5), "c": ()}.items()}
+
+    def write(rank: int) -> None:
+        divided = {}
+        for name, count in COUNTS.items():
+            length = -(-count // 3)
+            whole = step + np.arange(count, dtype=np.float32)
+            divided[name] = whole[rank * length : (rank + 1) * length], count
+        more = {"callbacks/0/best": gx.variable(np.float32(step))} if rank == 0 else {}
+        kept.save_by_ranks(step, {"step": step} if rank == 0 else {}, alike, divided, more)
+
+    return write
+
+
+def test_what_ranks_write_together_any_number_reads(tmp_path: Path, three: Any) -> None:
+    kept = models.Checkpoints(tmp_path)
+    assert three(written_by(kept, 1)) == three(written_by(kept, 2)) == [None] * 3
+    found = kept.latest()
+    assert found is not None and found.step == 2 and found.state == {"step": 2}
+    arrays = found.load()
+    assert set(arrays) == {"a", "b", "c", "callbacks/0/best", *COUNTS}
+    assert all((arrays[name] == 2).all() for name in ("a", "b", "c", "callbacks/0/best"))
+    assert {name: arrays[name].shape for name in ("b", *COUNTS)} == {"b": (4, 5), "seven": (7,), "two": (2,), "nine": (9,)}
+    for name, count in COUNTS.items():
+        for ranks in range(1, 12):
+            length = -(-count // ranks)
+            parts = [arrays[name][rank * length : (rank + 1) * length] for rank in range(ranks)]
+            assert np.concatenate(parts).tolist() == [2 + i for i in range(count)], (name, ranks)
+    files = sorted(found.path.iterdir())
+    assert [file.name.partition("-of")[0] for file in files] == [
+        "arrays-00001", "arrays-00002", "arrays-00003", "arrays.safetensors.index.json", "state.json",
+    ]  # fmt: skip
+    for file in files:  # each of them is missed, and one that changed is seen
+        content = bytearray(file.read_bytes())
+        for broken in (None, content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]):
+            file.unlink()
+            if broken is not None:
+                file.write_bytes(broken)
+            with pytest.warns(gx.errors.GraphWarning, match="is not whole"):
+                older = kept.latest()
+            assert older is not None and older.step == 1
+            file.write_bytes(content)
+    assert kept.latest() == found
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_a_rank_that_cannot_write_its_part_leaves_the_checkpoints_there_were(
+    tmp_path: Path, three: Any, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = models.Checkpoints(tmp_path)
+    three(written_by(kept, 1))
+    real = gx.save
+
+    def full(path: Path, variables: Any) -> None:
+        if f"{failing + 1:05d}-of" in path.name:
+            raise OSError(28, "No space left on device")
+        real(path, variables)
+
+    monkeypatch.setattr(gx, "save", full)
+    found = three(written_by(kept, 2))
+    assert isinstance(found.pop(failing), OSError)
+    text = f"rank {failing} could not write its part of a checkpoint"
+    assert [(type(error), error.message) for error in found] == [(gx.errors.DistributedError, text)] * 2
+    assert [p.name for p in tmp_path.iterdir()] == ["000000000001"]
+
+
+def test_ranks_have_about_as_much_to_write() -> None:
+    sizes = {f"layer{i}": n for i, n in enumerate((40, 4, 100, 30, 30, 4, 60, 0))}
+    found = checkpoint.shared_out(sizes, 3)
+    held = [sum(sizes[name] for name in sizes if found[name] == rank) for rank in range(3)]
+    assert sorted(held) == [78, 90, 100]
+    assert checkpoint.shared_out(dict(reversed(sizes.items())), 3) == found
 
 
 class Pair(models.Model):
