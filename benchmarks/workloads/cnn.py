@@ -76,14 +76,19 @@ def _flops(layers: Layers, batch: int, size: int) -> float:
 def _graphc(layers: Layers, x: Array, t: Array, p: Parameters, backend: str = "llvm") -> Run:
     v = {name: gx.variable(a, name=name) for name, a in p.items()}
     sx, st = gx.placeholder("x", ("batch", *x.shape[1:]), "float32"), gx.placeholder("t", ("batch",), "int64")
-    h: gx.Tensor = sx
+    return graphc_step([sx, st], cross_entropy(layers, v, sx, st), list(v.values()), (x, t), backend, momentum=True)
+
+
+def cross_entropy(layers: Layers, v: Mapping[str, gx.Tensor], x: gx.Tensor, t: gx.Tensor) -> gx.Tensor:
+    """The mean loss of the images x [batch, size, size, 3] of the classes t [batch]."""
+    h = x
     conv = partial(gx.nn.conv, layout="NHWC", padding="same")
     for i, (_, stride, depthwise) in enumerate(layers):
         if depthwise:
             h = conv(h, v[f"d{i}"], stride=stride, groups=int(h.shape[-1]))  # type: ignore[arg-type]
         h = gx.nn.relu(conv(h, v[f"w{i}"], v[f"b{i}"], stride=1 if depthwise else stride))
     scores = gx.nn.global_avg_pool(h, layout="NHWC") @ v["w"] + v["b"]
-    return graphc_step([sx, st], gx.nn.cross_entropy(scores, st), list(v.values()), (x, t), backend, momentum=True)
+    return gx.nn.cross_entropy(scores, t)
 
 
 def _jax(layers: Layers, x: Array, t: Array, p: Parameters) -> Run:
@@ -108,6 +113,11 @@ def _jax(layers: Layers, x: Array, t: Array, p: Parameters) -> Run:
 
 
 def _torch(layers: Layers, x: Array, t: Array, p: Parameters, compiled: bool = False) -> Run:
+    return torch_step(torch_cross_entropy(layers), p, (x, t), compiled, momentum=True)
+
+
+def torch_cross_entropy(layers: Layers) -> Callable[..., Any]:
+    """(parameters, x, t) -> the mean loss, by torch."""
     import torch
     import torch.nn.functional as F
 
@@ -128,7 +138,7 @@ def _torch(layers: Layers, x: Array, t: Array, p: Parameters, compiled: bool = F
             h = torch.relu(conv(h, p[f"w{i}"], 1 if depthwise else stride) + p[f"b{i}"].view(1, -1, 1, 1))
         return F.cross_entropy(h.mean((2, 3)) @ p["w"] + p["b"], t)
 
-    return torch_step(loss, p, (x, t), compiled, momentum=True)
+    return loss
 
 
 # --- one input channel -----------------------------------------------------------------------------------------------
