@@ -224,7 +224,7 @@ class _Splitter:
         combine = MAX if reduce.combine == ARGMAX else MIN
         if not dims.is_nonnegative(extent):
             extent = dims.maximum(extent, 0)
-        one = _is_at_most(extent, BLOCK)
+        one, some = _is_at_most(extent, BLOCK), isinstance(extent, int) and extent > 0
         whole = dims.divisor(extent)
         extent = self.named(made, extent)
         best, here = Ref(self.names.fresh(), dtype), Ref(self.names.fresh(), dtype)
@@ -251,10 +251,12 @@ class _Splitter:
             made.append(ir.Loop(number, dims.floordiv(dims.add(extent, BLOCK - 1), BLOCK), tuple(inside)))
             first = self.named(made, dims.mul(dims.symbol(f"%{block.name}"), BLOCK))
             length = self.named(made, dims.minimum(dims.sub(extent, first), BLOCK))
-        made += self.first_place(loop, reduce, best, first, length)
+        made += self.first_place(loop, reduce, best, first, length, some)
 
-    def first_place(self, loop: ir.Loop, reduce: ir.Reduce, best: Ref, first: Size, length: Size) -> list[ir.Statement]:
-        """The first place among `length` elements whose value is the best."""
+    def first_place(
+        self, loop: ir.Loop, reduce: ir.Reduce, best: Ref, first: Size, length: Size, some: bool
+    ) -> list[ir.Statement]:
+        """The first place among `length` elements whose value is the best; 0 where there may be none, which is not `some`."""
         small = t.int32 if best.dtype.itemsize <= 4 else t.int64
         none = MIN.neutral(small)
         lane, found = self.names.fresh(), Ref(self.names.fresh(), small)
@@ -272,7 +274,10 @@ class _Splitter:
         made: list[ir.Statement] = [ir.Init(found.name, small, MIN), ir.Loop(lane, length, tuple(inside))]
         if small != t.int64:
             found = self.let(made, "cast", (found,), t.int64)
-        total = dims.add(dims.add(loop.start, first), dims.symbol(f"%{found.name}"))
+        place_in: Size = dims.symbol(f"%{found.name}")
+        if not some:
+            place_in = dims.minimum(place_in, dims.maximum(dims.sub(length, 1), 0))
+        total = dims.add(dims.add(loop.start, first), place_in)
         made.append(Let(reduce.name, t.int64, "index", (), total))
         return made
 

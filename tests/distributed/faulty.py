@@ -91,6 +91,7 @@ def happen(what: str, watch: Watch) -> None:
             while True:
                 pass
         case "is interrupted":
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have had ignored
             signal.raise_signal(signal.SIGINT)
         case "compiles":
             with watch.busy("compiling"):

@@ -13,27 +13,26 @@ import sys
 import time
 from pathlib import Path
 
-started = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK") or "0"
-Path(sys.argv[1], f"pid {started}").write_text(str(os.getpid()))  # before anything else: ranks are killed at any time
+if __name__ == "__main__":
+    started = os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK") or "0"
+    Path(sys.argv[1], f"pid {started}").write_text(str(os.getpid()))  # before anything else: ranks are killed at any time
 
-import hashlib  # noqa: E402
+import hashlib
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import graphc as gx  # noqa: E402
-from graphc.models import checkpoint  # noqa: E402
+import graphc as gx
+from graphc.models import checkpoint
 
-folder, steps, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 EPOCH = 20  # steps
-
-world = gx.distributed.init(patience=float(os.environ.get("PATIENCE", "2")))
-last = world.rank == world.size - 1
 
 
 class Fault(gx.models.Callback):
     """What happens."""
 
-    count = 0
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what, self.count = what, 0
 
     def get_state(self) -> dict[str, int]:
         return {"count": self.count}
@@ -43,8 +42,8 @@ class Fault(gx.models.Callback):
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         self.count += 1
-        if last and self.count == 25:
-            match what:
+        if self.count == 25:
+            match self.what:
                 case "raises":
                     raise ValueError("the disk is full")
                 case "dies":
@@ -55,18 +54,27 @@ class Fault(gx.models.Callback):
                     time.sleep(1000)
 
 
-rng = np.random.default_rng(0)
-x, y = rng.standard_normal((12 * EPOCH, 8)).astype("float32"), rng.integers(0, 3, 12 * EPOCH)
-with gx.layers.seeded(0):
-    model = gx.models.Sequential([
-        gx.layers.Dense(6, "tanh" if what == "another graph" and last else "relu", input_shape=(8,)), gx.layers.Dense(3),
-    ])  # fmt: skip
-model.compile("adam", gx.models.losses.SparseCategoricalCrossentropy(from_logits=True), blocks=6)
-checkpoints = checkpoint.Checkpoints(folder, every=10)
-found = checkpoints.latest()
-begun = 0 if found is None else found.step
-(folder / f"trains {world.rank}").touch()
-model.fit(x, y, batch_size=12, epochs=steps // EPOCH, distributed=True, checkpoints=checkpoints, callbacks=[Fault()], verbose=0)
-if world.rank == 0:
-    weights = hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
-    print(f"from {begun} to {steps}: {weights}")
+def main() -> None:
+    folder, steps, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    world = gx.distributed.init(patience=float(os.environ.get("PATIENCE", "2")))
+    mine = what if world.rank == world.size - 1 else "nothing"
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((12 * EPOCH, 8)).astype("float32"), rng.integers(0, 3, 12 * EPOCH)
+    with gx.layers.seeded(0):
+        model = gx.models.Sequential([
+            gx.layers.Dense(6, "tanh" if mine == "another graph" else "relu", input_shape=(8,)), gx.layers.Dense(3),
+        ])  # fmt: skip
+    model.compile("adam", gx.models.losses.SparseCategoricalCrossentropy(from_logits=True), blocks=6)
+    checkpoints = checkpoint.Checkpoints(folder, every=10)
+    found = checkpoints.latest()
+    begun = 0 if found is None else found.step
+    (folder / f"trains {world.rank}").touch()
+    epochs = steps // EPOCH
+    model.fit(x, y, batch_size=12, epochs=epochs, distributed=True, checkpoints=checkpoints, callbacks=[Fault(mine)], verbose=0)
+    if world.rank == 0:
+        weights = hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
+        print(f"from {begun} to {steps}: {weights}")
+
+
+if __name__ == "__main__":
+    main()
