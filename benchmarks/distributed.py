@@ -44,6 +44,8 @@ WAYS = {
     "torch, threads": (False, "torch"), "torch, DistributedDataParallel": (True, "ddp"),
 }  # fmt: skip
 
+RATIOS = ("torch over graphc", "threads over ranks", "same bits over fast", "overhead")
+
 
 # --- what a rank does ----------------------------------------------------------------------------------------------------
 
@@ -208,6 +210,17 @@ def judged(network: str, figures: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def table(figures: dict[str, Any]) -> str:
+    """The table of docs/scale.md."""
+    lines = ["| | " + " | ".join(f"{row['network']}, batch {row['batch']}" for row in figures["rows"]) + " |"]
+    lines.append("| --- |" + " ---: |" * len(figures["rows"]))
+    for way in WAYS:
+        lines.append(f"| {way} | " + " | ".join(f"{1e3 * row['seconds'][way]:.2f} ms" for row in figures["rows"]) + " |")
+    for name in RATIOS:
+        lines.append(f"| {name} | " + " | ".join(f"{row[name]:.2f}" for row in figures["rows"]) + " |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Ranks against threads, and against torch's ranks.")
     parser.add_argument("--json", type=Path)
@@ -236,7 +249,7 @@ def main() -> int:
         print(f"\n{network}, batch {row['batch']}, {given.ranks} ranks of one thread or one of {given.ranks}")
         for way, seconds in row["seconds"].items():
             print(f"  {way:32s} {1e3 * seconds:8.2f} ms   loss {row['values'].get(way, float('nan')):.6f}")
-        for name in ("torch over graphc", "threads over ranks", "same bits over fast", "overhead"):
+        for name in RATIOS:
             print(f"  {name:32s} {row[name]:8.3f}")
     if given.json is not None:
         figures = {"ranks": given.ranks, "blocks": given.blocks, "rows": rows}

@@ -5,7 +5,8 @@
     docs/*.svg             the README's pictures (where graphviz's `dot` is installed)
     README.md              its block `bench`, from docs/bench.json
     docs/performance.md    its blocks `peers`, `short` and `growth`, from docs/peers.json, and `training`, from docs/training.json
-    docs/scale.md          its blocks `constants`, `collectives`, `goal`, `weak`, `strong` and `real`, from docs/scale.json
+    docs/scale.md          its blocks `constants`, `collectives`, `goal`, `weak`, `strong` and `real`, from docs/scale.json, and
+                           `threads`, from docs/distributed.json
     docs/compression.md    its blocks `conditions`, `digits` and `fashion`, from docs/compression.json
     docs/add-an-op.md      its block `diff`, against the files as they are now
     docs/inspection.md          its blocks `program`, `plan`, `explain`, `memory`, `loop` and `found`
@@ -47,7 +48,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 import graphc as gx  # noqa: E402
-from benchmarks import compression, onnx_models, report, scale, training  # noqa: E402
+from benchmarks import compression, distributed, onnx_models, report, scale, training  # noqa: E402
 from graphc.ir import operation as o  # noqa: E402
 from graphc.ir.dot import render_svg  # noqa: E402
 from graphc.ir.types import TupleType  # noqa: E402
@@ -663,12 +664,12 @@ def performance() -> str:
 
 
 def many_ranks() -> str:
-    """The text of docs/scale.md, its tables from what `benchmarks/scale.py` measured and computes."""
+    """The text of docs/scale.md, its tables from what `benchmarks/scale.py` and `benchmarks/distributed.py` measured."""
     figures = json.loads((DOCS / "scale.json").read_text(encoding="utf-8"))
     text = (DOCS / "scale.md").read_text(encoding="utf-8")
     for name, block in scale.BLOCKS.items():
         text = fill(text, name, block(figures))
-    return text
+    return fill(text, "threads", distributed.table(json.loads((DOCS / "distributed.json").read_text(encoding="utf-8"))))
 
 
 def smaller_models() -> str:
