@@ -22,15 +22,15 @@ from graphc import advice
 from graphc.distributed.collectives import (
     all_gather, all_reduce, all_to_all, barrier, broadcast, receive, reduce, reduce_scatter, send,
 )  # fmt: skip
-from graphc.distributed.gradients import value_and_grad
+from graphc.distributed.gradients import blocks_within, value_and_grad
 from graphc.distributed.parallel import data_parallel
 from graphc.distributed.ranks import busy, init, rank, size
 from graphc.distributed.sharding import zero
 from graphc.errors import DistributedError
 
 __all__ = [
-    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "broadcast", "busy", "data_parallel", "init", "rank",
-    "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad", "zero",
+    "DistributedError", "all_gather", "all_reduce", "all_to_all", "barrier", "blocks_within", "broadcast", "busy",
+    "data_parallel", "init", "rank", "receive", "reduce", "reduce_scatter", "send", "size", "value_and_grad", "zero",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # to a type checker the module has the names it has

@@ -74,6 +74,45 @@ def value_and_grad(
     return gx.astype(total, loss.dtype), [gx.astype(g, v.dtype) for g, v in zip(gradients, variables, strict=True)]
 
 
+def blocks_within(
+    memory: int, loss: Tensor, variables: Sequence[Variable], batch: int, inputs: Sequence[Tensor] | None = None
+) -> int:
+    """The fewest blocks, doubled from 1 on, with which loss and gradients of a batch need an arena of at most so many bytes.
+
+    memory: bytes. batch: how many samples a call has; blocks divide it. loss, variables and inputs as in `value_and_grad`, for
+    which the answer is. Each number that is tried runs the passes, and compiles no code. The arena holds temporaries, the sum of
+    gradients too; `compiled.memory` has what variables and arguments take beside.
+
+    Raises InputError where no number of blocks is enough; it says what the smallest arena is.
+
+    >>> import numpy as np, graphc as gx
+    >>> x, w = gx.placeholder("x", ("batch", 100), "float32"), gx.variable(np.ones((100, 100), "float32"))
+    >>> loss = gx.mean(gx.tanh(gx.tanh(x @ w) @ w))
+    >>> [gx.distributed.blocks_within(size, loss, [w], batch=256) for size in (600_000, 350_000)]
+    [1, 4]
+    """
+    least: tuple[int, int] | None = None
+    blocks = 1
+    while batch % blocks == 0:
+        total, found = value_and_grad(loss, variables, blocks, inputs)
+        reached = gx.ir.graph.topological([total, *found])
+        leaves = [n for n in reached if isinstance(n, Tensor) and isinstance(n.op.lowering, gx.ir.operation.Input)]
+        program = gx.compile(leaves, [total, *found], backend="program", progress=False)
+        _, name = _of_the_batch([loss], inputs)
+        arena = program.memory.at(**{str(name): batch}).arena
+        assert isinstance(arena, int), arena
+        if arena <= memory:
+            return blocks
+        if least is None or arena < least[1]:
+            least = blocks, arena
+        blocks *= 2
+    tried = "" if least is None else f": the smallest arena, of {least[0]} blocks, takes {least[1]:,}"
+    raise gx.errors.InputError(
+        f"blocks_within: no number of blocks needs at most {memory:,} bytes{tried}", where=gx.errors.caller(),
+        hint="a batch that powers of two divide; gx.checkpoint inside the model",
+    )  # fmt: skip
+
+
 def cut(values: Sequence[Tensor], blocks: int, first: int, last: int, inputs: Sequence[Tensor] | None = None) -> Blocks:
     """Values that are written for a whole batch, block by block, those of 16 bits as float32: what sums are computed in."""
     values = wide(values)

@@ -127,5 +127,3 @@ def same_loss(loss: Tensor, blocks: int) -> None:
 def sums_by_mpi(here: Blocks) -> list[Tensor]:
     """The sums over ranks of the one block that each has, in MPI's order."""
     return list(all_reduce(here.block(gx.constant(here.first), here.given, here.shared)))
-
-

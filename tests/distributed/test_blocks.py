@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -126,6 +127,23 @@ def test_blocks_take_the_memory_of_one() -> None:
         updates = {v: v - 0.1 * g for v, g in zip(variables, found, strict=True)}
         arenas.append(gx.compile(inputs, total, updates, backend="program").memory.at(batch=64).arena)
     assert arenas[1] < 1.1 * arenas[0] and arenas[2] < 0.2 * arenas[0]
+
+
+def test_as_many_blocks_as_a_limit_of_memory_takes() -> None:
+    inputs, loss, variables, _ = gpt(Shape(layers=1, width=16, heads=2, time=16, vocabulary=11))
+
+    def arena(blocks: int) -> int:
+        total, found = gx.distributed.value_and_grad(loss, variables, blocks)
+        made = gx.compile(inputs, [total, *found], backend="program").memory.at(batch=16).arena
+        assert isinstance(made, int)
+        return made
+
+    two, four = arena(2), arena(4)
+    assert four < two
+    within = functools.partial(gx.distributed.blocks_within, loss=loss, variables=variables, batch=16)
+    assert (within(two), within(two - 1), within(four)) == (2, 4, 4)
+    with pytest.raises(gx.errors.InputError, match=r"needs at most 10 bytes: the smallest arena, of \d+ blocks"):
+        within(10)
 
 
 def test_every_block_draws_other_random_numbers() -> None:
