@@ -222,7 +222,7 @@ def together(work: Callable[[], T]) -> T:
         raise
     fine = gathered(np.array([True]))[:, 0]
     if not fine.all():
-        raise gx.errors.DistributedError(f"rank {int(fine.argmin())} could not write its part of a checkpoint")
+        raise gx.errors.DistributedError(f"rank {int(np.argmin(fine))} could not write its part of a checkpoint")
     return found
 
 

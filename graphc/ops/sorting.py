@@ -142,7 +142,7 @@ def _order(x: Array) -> Array:
     order: Array | None = None
     for both in digits:
         for digit in (both.astype(np.uint16), (both >> np.uint32(16)).astype(np.uint16)):
-            if digit.min() == digit.max():
+            if np.min(digit) == np.max(digit):
                 continue
             order = np.argsort(digit, kind="stable") if order is None else order[np.argsort(digit[order], kind="stable")]
     return np.arange(len(x)) if order is None else order

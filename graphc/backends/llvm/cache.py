@@ -202,7 +202,7 @@ def _bytes(array: Array) -> Array:
 def _sums(data: Array) -> bytes:
     """A digest of the sums of all pages, which a change of any page changes."""
     whole = data.nbytes // _PAGE * _PAGE
-    sums = np.add.reduce(data[:whole].view(np.uint64).reshape(-1, _PAGE // 8), axis=1)
+    sums = np.sum(data[:whole].view(np.uint64).reshape(-1, _PAGE // 8), axis=1)
     return hashlib.sha256(sums.tobytes() + data[whole:].tobytes()).digest()
 
 
