@@ -164,13 +164,16 @@ def compiled():
 called()
 signal.signal(signal.SIGALRM, signal.default_int_handler)  # what Ctrl-C does
 end, interrupts = time.monotonic() + 6, 0
-while time.monotonic() < end and interrupts < 400:
+def until_interrupted():
     short = [lambda: writes(small), lambda: reads(small), lambda: count.value]
     run = random.choice([*short, *short, *short, lambda: reads(large), called, compiled, compiled, compiled])
+    signal.setitimer(signal.ITIMER_REAL, (0.001 if run in short else 0.02) * (0.2 + random.random()), 0.5)
+    while time.monotonic() < end:
+        run()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+while time.monotonic() < end and interrupts < 400:
     try:
-        signal.setitimer(signal.ITIMER_REAL, (0.001 if run in short else 0.02) * (0.2 + random.random()), 0.5)
-        while time.monotonic() < end:
-            run()
+        until_interrupted()  # a function: Python looks for signals where a loop jumps back, which may lie outside of a try
     except KeyboardInterrupt:
         interrupts += 1
 signal.setitimer(signal.ITIMER_REAL, 0)

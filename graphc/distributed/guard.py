@@ -206,7 +206,9 @@ class Hub:
         said[number] = message
         others = [n for n, other in said.items() if "" not in (other["digest"], message["digest"])]
         apart = [n for n in others if said[n]["digest"] != message["digest"]]
-        if apart and self.differ is None:
+        if self.differ is not None:  # whoever comes later hears of it, and of no agreement
+            return
+        if apart:
             first, second = sorted((min(apart), number))
             self.differ = first, second, time.monotonic()
             self.news += [(n, {"show": message["agree"]}) for n in (first, second)]

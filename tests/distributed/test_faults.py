@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -56,6 +57,16 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return folder, json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_nobody_agrees_where_one_differs(order: tuple[int, ...]) -> None:
+    """Whoever tells its digest first."""
+    hub = Hub(3, 2.0)
+    for rank in order:
+        hub.hear(rank, {"agree": "graphs 1", "digest": "other" if rank == 2 else "same"})
+    assert hub.differ is not None and 2 in hub.differ[:2]
+    assert not any("agreed" in message for _, message in hub.news)
+
+
 @pytest.mark.parametrize("what", TOLD)
 def test_all_others_end_with_an_error_that_names_rank_and_cause(what: str, ended: Ended) -> None:
     folder, codes = ended
@@ -65,6 +76,7 @@ def test_all_others_end_with_an_error_that_names_rank_and_cause(what: str, ended
         text = start + line_of(rest.partition("}")[0]) + rest.partition("}")[2]
     for rank in range(SIZE - 1):
         said = (folder / f"{what}.{rank}").read_text(encoding="utf-8")
+        said = said.replace("than rank 1:", "than rank 0:")  # whichever was compared first
         assert "graphc.errors.DistributedError: " in said and text in said, said
         assert codes[what][str(rank)][0] == 1
         assert said.count("DistributedError: ") == 1, "an error is told once"
