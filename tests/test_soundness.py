@@ -175,6 +175,7 @@ while time.monotonic() < end and interrupts < 400:
     try:
         until_interrupted()  # a function: Python looks for signals where a loop jumps back, which may lie outside of a try
     except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         interrupts += 1
 signal.setitimer(signal.ITIMER_REAL, 0)
 def check():

@@ -5,7 +5,8 @@ of another call or none.
 
 Every thread that reads has a lock of its own, and holds that alone; a writer holds the locks of all readers. An interrupt
 (Ctrl-C) may come between any two steps of Python code and must leave nothing held: so locks are only taken by `with`
-statements on the interpreter's own locks, between whose taking and whose body no interrupt comes.
+statements on the interpreter's own locks, between whose taking and whose body no interrupt comes. Within them stands no loop and
+no comprehension: from Python 3.12 on its jumps back, where interrupts come too, lie outside of what `with` guards.
 """
 
 from __future__ import annotations
@@ -40,8 +41,13 @@ class State(threading.local):
         """`run(argument)` while nobody else reads or writes."""
         own = self.own
         with self.writing:
-            others = [lock for r in self.readers if (lock := r()) is not None and lock is not own]
+            others = _others(self.readers, own)
             return _within(others, run, argument) if others else run(argument)
+
+
+def _others(readers: Sequence[ref[Any]], own: Any) -> list[Any]:
+    """The locks of the other threads that there are."""
+    return [lock for r in readers if (lock := r()) is not None and lock is not own]
 
 
 def _within(locks: Sequence[Any], run: Callable[[Any], Result], argument: Any) -> Result:
