@@ -39,9 +39,16 @@ def _numpy(count: int) -> Run:
 def _jax(count: int) -> Run:
     import jax
 
+    return _by_keys(lambda key: jax.random.normal(key, (count,)))
+
+
+def _by_keys(draw: Callable[[Any], Any]) -> Run:
+    """What jax draws by a key, another key at each call."""
+    import jax
+
     def step(key: Any) -> tuple[Any, Any]:
         key, here = jax.random.split(key)
-        return key, jax.random.normal(here, (count,))
+        return key, draw(here)
 
     f, key = jax.jit(step), jax.random.key(0)
 
@@ -86,18 +93,7 @@ def _draws_numpy(name: str, parameter: float, count: int) -> Run:
 def _draws_jax(name: str, parameter: float, count: int) -> Run:
     import jax
 
-    def step(key: Any) -> tuple[Any, Any]:
-        key, here = jax.random.split(key)
-        return key, getattr(jax.random, name)(here, parameter, (count,))
-
-    f, key = jax.jit(step), jax.random.key(0)
-
-    def call() -> Array:
-        nonlocal key
-        key, result = f(key)
-        return jax.block_until_ready(result)  # type: ignore[no-any-return]
-
-    return _quantiles(call)
+    return _by_keys(lambda key: getattr(jax.random, name)(key, parameter, (count,)))
 
 
 def _draws_torch(name: str, parameter: float, count: int) -> Run:
