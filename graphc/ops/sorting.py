@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from _thread import start_new_thread
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -66,23 +67,30 @@ def _sort(out: Array, x: Array, axis: int, threads: int = 1) -> None:
 
 
 def _sort_each(parts: list[Array], threads: int) -> None:
-    """Every part sorted by whichever thread is free first; this one waits for no thread that has not begun.
+    _do_each([part.sort for part in parts], threads)
+
+
+def _do_each(jobs: Sequence[Callable[[], None]], threads: int) -> None:
+    """Every job done by whichever thread is free first; this one waits for no thread that has not begun.
 
     Interrupted, it leaves no thread at work on memory that the next call uses.
     """
-    todo = deque(parts)
+    todo = deque(jobs)
     begun: list[SimpleQueue[BaseException | None]] = []  # one for each thread: who begins late must not be taken for who works
 
-    def sort() -> None:
-        with suppress(IndexError):
-            while True:
-                todo.popleft().sort()
+    def work() -> None:
+        while True:
+            try:
+                job = todo.popleft()
+            except IndexError:
+                return
+            job()
 
     def help_out() -> None:
         ended: SimpleQueue[BaseException | None] = SimpleQueue()
         begun.append(ended)
         try:
-            sort()
+            work()
         except BaseException as error:
             ended.put(error)
         else:
@@ -91,7 +99,7 @@ def _sort_each(parts: list[Array], threads: int) -> None:
     try:
         for _ in range(threads - 1):
             start_new_thread(help_out, ())
-        sort()
+        work()
     finally:
         todo.clear()
         errors = [ended.get() for ended in begun.copy()]
@@ -235,38 +243,66 @@ def _largest(x: Array, k: int) -> Array:
 _BLOCK = 1 << 21  # elements that are looked through at once
 
 
-def _top_k(out: Array, x: Array, k: int) -> None:
+def _top_k(out: Array, x: Array, k: int, threads: int = 1) -> None:
     """Of each row at least k elements are as large as the k-th largest of the maxima of its parts: few more are sorted."""
     n = x.shape[-1]
     if n < 64 or 8 * k > n or not out.size:
         out[...] = _largest(x, k)
         return
     rows, places = x.reshape(-1, n), out.reshape(-1, k)
-    step = max(1, _BLOCK // n)
-    for first in range(0, len(rows), step):
-        _top_of_rows(places[first : first + step], rows[first : first + step], k)
+    parts = min(threads, rows.size // _PART, len(rows))
+    step = min(max(1, _BLOCK // n), -(-len(rows) // max(parts, 1)))
+    firsts = range(0, len(rows), step)
+    jobs = [partial(_top_of_rows, places[first : first + step], rows[first : first + step], k) for first in firsts]
+    _do_each(jobs, max(parts, 1))
 
 
 def _top_of_rows(out: Array, rows: Array, k: int) -> None:
-    n = rows.shape[1]
-    parts = min(n // 2, max(32 * k, 256))  # part j holds the elements j, j + parts, j + 2 * parts, ...
-    maxima = rows[:, : n // parts * parts].reshape(len(rows), -1, parts).max(axis=1)
-    maxima.partition(parts - k, axis=-1)
-    least = maxima[:, parts - k, np.newaxis]
-    chosen = rows >= least
-    if rows.dtype.kind not in "biu" and (np.isnan(maxima[:, parts - k :]).any() or np.isnan(rows[:, n // parts * parts :]).any()):
-        chosen |= np.isnan(rows)
-    counts = np.count_nonzero(chosen, axis=1)
-    for at in np.flatnonzero(counts > 4 * k + 64):  # many are equal, or lie so that few parts have them
-        chosen[at] = _at_most(chosen[at], rows[at], k)
-        counts[at] = k
-    found = np.flatnonzero(chosen)
-    order = found[_largest(rows.reshape(-1)[found], len(found))]
-    row = order // n
-    by_row = np.argsort(row, kind="stable")
-    begin = np.cumsum(counts) - counts
-    taken = by_row[begin[:, np.newaxis] + np.arange(k)]
-    np.subtract(order[taken], n * row[taken], out=out)
+    """Part j of a row holds the elements j, j + parts, j + 2 * parts, ...; the last few of a row are in none."""
+    count, n = rows.shape
+    parts = min(n // 2, max(32 * k, 256))
+    whole = n // parts * parts
+    maxima = rows[:, :whole].reshape(count, -1, parts).max(axis=1)
+    least = np.partition(maxima, parts - k, axis=-1)[:, parts - k]
+    row, part = np.divmod(np.flatnonzero(_as_large(maxima, least[:, np.newaxis])), parts)
+    begin = np.searchsorted(row, np.arange(count + 1))
+    many = np.flatnonzero(np.diff(begin) > 4 * k + 64)  # many are equal, or NaN
+    if len(many):
+        for at in many:
+            out[at] = _places_of_largest(rows[at], least[at], k)
+        kept = np.ones(count, np.bool_)
+        kept[many] = False
+        if kept.any():
+            few: Array = np.empty((count - len(many), k), np.int64)
+            _top_of_rows(few, rows[kept], k)
+            out[kept] = few
+        return
+    flat = rows.reshape(-1)
+    inside = (row * n + part)[:, np.newaxis] + np.arange(0, whole, parts)
+    hit = _as_large(flat[inside], least[row][:, np.newaxis])
+    behind = np.flatnonzero(_as_large(rows[:, whole:], least[:, np.newaxis]))
+    beyond = behind // max(n - whole, 1) * whole + behind + whole
+    found = np.concatenate([inside[hit], beyond])
+    found.sort()
+    order = found[_largest(flat[found], len(found))]
+    in_row = order // n
+    by_row = np.argsort(in_row, kind="stable")
+    first = np.searchsorted(found, np.arange(count) * n)
+    taken = by_row[first[:, np.newaxis] + np.arange(k)]
+    np.subtract(order[taken], n * in_row[taken], out=out)
+
+
+def _as_large(x: Array, least: Array) -> Array:
+    """Which elements are at least as large as some, NaN being the largest."""
+    hit: Array = x >= least
+    return hit if x.dtype.kind in "biu" else hit | np.isnan(x)
+
+
+def _places_of_largest(row: Array, least: Any, k: int) -> Array:
+    """The places of the k largest of a row, all of which are at least as large as `least`."""
+    places = np.flatnonzero(_at_most(_as_large(row, least), row, k))
+    found: Array = places[_largest(row[places], k)]
+    return found
 
 
 def _at_most(chosen: Array, row: Array, k: int) -> Array:
@@ -293,8 +329,8 @@ def _top_k_every(size: Size, x: Spread, k: int) -> list[Spread]:
 
 
 top_k_ = host(
-    "top_k", infer=_top_k_type, reference=lambda x, k: _largest(x, k), into=_top_k, vjp=_no_gradient, requires=_enough,
-    samples=(Sample(((7,),), {"k": 3}), Sample(((2, 5),), {"k": 5}), Sample(((2, 5),), {"k": 0})),
+    "top_k", infer=_top_k_type, reference=lambda x, k: _largest(x, k), into=_top_k, threaded=True, vjp=_no_gradient,
+    requires=_enough, samples=(Sample(((7,),), {"k": 3}), Sample(((2, 5),), {"k": 5}), Sample(((2, 5),), {"k": 0})),
     every=_top_k_every,
 )  # fmt: skip
 

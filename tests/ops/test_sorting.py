@@ -142,6 +142,23 @@ def test_what_compiled_programs_call_gives_what_references_give(dtype: str, n: i
                 assert [w.tobytes() for w in wants] == [out.tobytes() for out in outs]  # signs of zeros and NaN too
 
 
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+@pytest.mark.parametrize("n", [320, 777])  # 777 elements leave some that are in no part of a row
+def test_top_k_of_rows_on_threads(dtype: str, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "_PART", 500)
+    rng = np.random.default_rng(n)
+    a = rng.permuted(np.tile(np.arange(n) % 256 - 128, (40, 1)), axis=1).astype(dtype)
+    a[3], a[5, 7:], a[8, -1] = 1, 2, 127  # rows whose largest elements are many
+    if dtype == "float32":
+        a[9, ::2], a[11, 300], a[12, -3:], a[13, :12] = np.nan, np.nan, np.nan, [np.nan, np.inf, -0.0] * 4
+    for k in (1, 10):
+        want = sorting._largest(a, k)
+        for threads in (1, 2, 3, 64):
+            out = np.empty((40, k), np.int64)
+            sorting._top_k(out, a, k, threads)
+            np.testing.assert_array_equal(out, want)
+
+
 def test_top_k_along_another_axis_and_its_gradient() -> None:
     x = gx.placeholder("x", (3, 2), "float64")
     values, places = gx.top_k(x, 2, axis=0)
