@@ -28,14 +28,15 @@ TILE = 128  # lanes of a column reduction in scratch: several vectors on every t
 WIDE = 512  # the same where there are enough tiles for all threads: rows are read in longer pieces
 STRIP = 4096  # lanes of a block of rows whose sum a thread makes: the sums stay in every first-level cache
 TOGETHER = 4  # rows that are added to each sum while it is in a register
+SHORT, MEDIUM = 256, 2048  # lanes of rows of 1 to 8 kB: one after the other, memory is read in its order, which it is fastest in
 LIGHT = 6  # the weight of code that may be written so often
 MANY = 4  # how many sums get a register each, on every target
 STRIPS = 2  # vectors side by side up to which each runs down the rows by itself; with more, accesses are too far apart
 FEW = 4  # blocks of rows that are unrolled where there are many sums
 BLOCK = 64  # rows added up before their sum joins the compensated total: an order of adding up, the same for all targets
 PARALLEL = 16  # tiles that suffice for any number of cores
-SMALL = 1 << 18  # elements up to which one kernel adds them all up: a second one would cost more than it saves
-USUAL = 512  # the number of rows that is assumed where only a call knows it
+SMALL = 1 << 16  # elements up to which one kernel adds them all up: a second one would cost more than it saves
+USUAL = 128  # the number of rows that is assumed where only a call knows it
 NO_PARTS: Mapping[Node, Param] = MappingProxyType({})
 
 
@@ -160,7 +161,8 @@ def _lower_blocks(
     start = dims.mul(dims.symbol(t), STRIP)
     shape = (blocks.stop, *(work.domain[a] for a in work.free))
     parts = {n: Param(f"p{i}", TensorType(dtype, shape), "out") for i, n in enumerate(nodes)}
-    together = TOGETHER if sum(map(writer.plan.weight.__getitem__, nodes)) <= LIGHT else 1
+    in_order = isinstance(width, int) and SHORT <= width < MEDIUM
+    together = TOGETHER if not in_order and sum(map(writer.plan.weight.__getitem__, nodes)) <= LIGHT else 1
     groups = BLOCK // together
     before = dims.mul(dims.symbol(u), groups)
     group = Axis(g, dims.add(before, groups), before)

@@ -67,6 +67,25 @@ def test_strips_meet_where_rows_are_long():
     np.testing.assert_array_equal(gx.compile([p], gx.sum(p, axis=0))(x), by_blocks(x))
 
 
+@pytest.mark.parametrize("width", [columns.SHORT - 1, columns.SHORT, columns.MEDIUM - 1, columns.MEDIUM])
+def test_rows_of_medium_length_are_read_one_after_the_other(width):
+    x = RNG.normal(size=(300, width)).astype("float32")
+    p = gx.placeholder("x", x.shape)
+    f = gx.compile([p], gx.sum(p, axis=0))
+    loads = str(f.program).split("kernel k1")[0].count("load %x0")
+    assert loads == (1 if columns.SHORT <= width < columns.MEDIUM else columns.TOGETHER)
+    np.testing.assert_array_equal(f(x), by_blocks(x))
+
+
+def test_a_row_times_a_matrix_of_a_quarter_million_goes_by_blocks():
+    """One kernel reads pieces of rows: of weights that no cache holds, half as fast as whole rows in their order."""
+    a, b = gx.placeholder("a", (1, 512)), gx.placeholder("b", (512, 512))
+    f = gx.compile([a, b], a @ b)
+    assert len(f.program.calls) == 2
+    x, w = RNG.normal(size=(1, 512)).astype("float32"), RNG.normal(size=(512, 512)).astype("float32")
+    np.testing.assert_array_equal(f(x, w)[0], by_blocks(x.T * w))
+
+
 def test_a_square_of_a_difference_is_not_stored():
     """What a sum down the columns reads twice is still its own alone."""
     x = gx.placeholder("x", ("m", "n"))
