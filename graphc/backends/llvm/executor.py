@@ -17,7 +17,7 @@ from graphc.backends.llvm.calls import address_of, by_ctypes
 from graphc.backends.llvm.collectives import CollectiveKernel, Collectives
 from graphc.backends.llvm.compile import Codes, CompiledKernel, Text, compile_kernels
 from graphc.backends.llvm.host_call import PythonKernel, row_of
-from graphc.backends.llvm.pool import Pool, native_address, pool, walker
+from graphc.backends.llvm.pool import Pool, lines, native_address, pool, walker
 from graphc.ir import dims
 from graphc.ir.program import Buffer, Call, Called, Collective, HostCall, Kernel, Program, Steps, cost
 from graphc.ir.world import world
@@ -166,7 +166,8 @@ class Binding:
         )
         self.scratch_bytes = 0
         self.rows = [self._row(native, call) for call in program.calls]
-        self.parallel = any(row.most > 1 for row in self.rows)
+        self.most = max((row.most for row in self.rows), default=1)
+        self.parallel = self.most > 1
         self.free: list[Context] = []
 
     def _row(self, native: NativeProgram, call: Call) -> Row:
@@ -185,7 +186,7 @@ class Table:
     """The rows of calls, and the words that they point to."""
 
     def __init__(self, rows: Sequence[Row], env: Mapping[str, int], failed: Callable[[BaseException], None]) -> None:
-        self.rows = np.zeros((sum(row.rows for row in rows), runtime.ROW_BYTES // 8), np.int64)
+        self.rows = lines(sum(row.rows for row in rows), runtime.ROW_BYTES // 8)
         self.pointers = np.zeros(max(1, sum(row.pointers for row in rows)), np.int64)
         self.calls: list[tuple[slice, slice]] = []  # for each call its rows, and its pointers
         self.kept: list[Any] = []  # what the rows refer to
@@ -321,6 +322,7 @@ class Context:
         self.states = States(native, places)
         self.job[runtime.TABLE], self.job[runtime.CALLS] = self.table.rows.ctypes.data, len(self.table.rows)
         self.job[runtime.SCRATCH] = scratch
+        self.job[runtime.MOST] = binding.most
         self.job[runtime.FRAME] = id(self.frame)
         if self.table.collectives is not None and self.table.collectives.world.comm is not None:
             self.job[runtime.SHARED] = self.table.collectives.shared.ctypes.data

@@ -1,7 +1,8 @@
 """The worker threads: Python threads parked in native code without the GIL.
 
 They watch for a job for a while, then sleep on a semaphore. One job runs on them at a time; a second caller runs its own job
-alone meanwhile, with the same results. What they run is `runtime.py`.
+alone meanwhile, with the same results. With its caller, a job is run by no more threads than there were processors when the pool
+was made, since a thread without one only keeps others waiting. What they run is `runtime.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from graphc.backends.llvm import runtime
 from graphc.backends.llvm.compile import Text, functions
 from graphc.backends.llvm.host import host
 from graphc.backends.llvm.objects import apart
-from graphc.backends.threads import get_num_threads
+from graphc.backends.threads import available, get_num_threads
 from graphc.errors import GraphWarning
 
 
@@ -48,11 +49,19 @@ def _functions() -> Callable[[str], int]:
     return functions([runtime_text()])[0]
 
 
+def lines(rows: int, words: int) -> np.ndarray[Any, Any]:
+    """Rows of words that are zero, of which the first begins at the start of a cache line."""
+    memory = np.zeros(8 * (rows * words + 8), np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + 8 * rows * words].view(np.int64).reshape(rows, words)
+
+
 class Pool:
     """The worker threads of a process."""
 
     def __init__(self, workers: int) -> None:
-        self.state = np.zeros(runtime.STATE_WORDS, np.int64)
+        self.state = lines(1, runtime.STATE_WORDS)[0]
+        self.state[runtime.WORKERS], self.state[runtime.AT_ONCE] = workers, min(workers, available() - 1)
         self.state_at = self.state.ctypes.data
         self._semaphore = ctypes.c_void_p(self.state_at + 8 * runtime.SEMAPHORE)
         self._libc = ctypes.CDLL(None)
@@ -61,7 +70,7 @@ class Pool:
         self.scratch_bytes = 0
         self._growing = threading.Lock()
         self._scratch: list[np.ndarray[Any, Any]] = []  # what a running job may still use is kept
-        self.places = np.zeros((workers, 8), np.int64)
+        self.places = lines(workers, 8)
         self.places[:, runtime.WORKER_END] = runtime.FRONT
         self.places[::2, runtime.WORKER_END] = runtime.BACK  # the caller's thread claims from the front
         self.threads = [threading.Thread(target=self._work, args=(i,), daemon=True, name=f"graphc-{i}") for i in range(workers)]

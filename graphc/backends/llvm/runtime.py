@@ -6,6 +6,9 @@ number of threads makes progress, a single one too, and that wait is the only sy
 threads claim tiles from the front and half from the back, so that a thread mostly reads in the next call what it wrote itself and
 still has in its cache.
 
+Of more workers than there are processors, only as many take part in a job as have one: a job has seats, and who finds them taken
+sleeps. A thread that has to wait for a processor would keep a tile, or its place in a queue, from all the others.
+
 A loop of steps is the rows between two marker rows, at which each thread counts its own turns:
 
     begin             sets the pointers of the rows below, and copies what carries begin with
@@ -57,11 +60,11 @@ WORKER_SCRATCH, WORKER_END = 0, 1
 
 # Words of a job: table, calls, scratch, state of the pool or 0, and for `call`: the Python list [arguments, results, other
 # results, the caller's], the rows of its arguments and results, those of the memories of variables, and the variables whose two
-# memories change places in the end; each with how many there are; whether a call has failed, so that none follows; and the words
-# that its collectives share, or 0.
+# memories change places in the end; each with how many there are; whether a call has failed, so that none follows; the words
+# that its collectives share, or 0; and the number of tiles of the call that has most.
 TABLE, CALLS, SCRATCH, POOL, FRAME, INPUTS, INPUT_COUNT, OUTPUTS, OUTPUT_COUNT = 0, 1, 2, 3, 4, 5, 6, 7, 8
-STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED, SHARED = 9, 10, 11, 12, 13, 14
-JOB_WORDS = 15
+STATES, STATE_COUNT, EXCHANGES, EXCHANGE_COUNT, FAILED, SHARED, MOST = 9, 10, 11, 12, 13, 14, 15
+JOB_WORDS = 16
 
 # Words of the row of an array: its class, its data type (an object's address each), rank, where its shape and the flags it must
 # have stand, a first and a last place for places that its data's address is written to, and its bytes.
@@ -80,8 +83,10 @@ HALF = 0xFFFFFFFF  # these words hold 32 bits that matter: the count of referenc
 
 RAN, RAN_OTHER, NO_RESULT, OTHER_ARGUMENTS = 0, 1, 2, 3  # what `call` gives
 
-# Words of the pool's state, a cache line each.
-SEQUENCE, JOB, BUSY, INSIDE, OPEN, ASLEEP, STOP, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 56
+# Words of the pool's state, a cache line each but for three that are seldom written: whether workers are to end, how many there
+# are, and how many of them may work at once. INSIDE counts who has a seat or looks for one, SEATS those of the job (none between
+# jobs), ASLEEP who sleeps and is not being woken.
+SEQUENCE, JOB, BUSY, INSIDE, SEATS, ASLEEP, STOP, WORKERS, AT_ONCE, SEMAPHORE = 0, 8, 16, 24, 32, 40, 48, 49, 50, 56
 STATE_WORDS = 72  # a sem_t takes the last 16
 # Times to wait are the system's, not a processor's: what waking a thread costs, about.
 SPINS = 20_000  # how often a worker looks for work before it sleeps: about half a millisecond
@@ -104,7 +109,7 @@ CLOCK_EVERY = 64  # how often a wait tests between two looks at the clock
 memcpy = external("memcpy", int64, int64, int64, int64)
 memset = external("memset", int64, int64, int64, int64)
 clock_gettime = external("clock_gettime", int32, int64, int64)
-sem_wait = external("sem_wait", int32, int64)
+sem_wait = external("sem_wait", int64, int64)  # its int is the lower half
 sem_post = external("sem_post", int32, int64)
 sched_yield = external("sched_yield", int32)
 
@@ -293,9 +298,17 @@ def jump(row: Word, counters: Word) -> Word:
 
 
 def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word, shared: Word) -> None:
-    """Run tiles of a call until none is left, and wait until all are done."""
+    """Run tiles of a call until none is left, and wait until all are done.
+
+    What does not change is read once, and what is done is counted here until nothing is left: the row's cache line goes from
+    processor to processor once for each claim, and once for each thread.
+    """
+    code = read(row, CODE)
+    pointers = read(row, POINTERS)
+    sizes = read(row, SIZES)
     extent = read(row, EXTENT)
     tile = read(row, TILE)
+    finished = 0
     left = 1
     while left != 0:
         now = read(row, CLAIMED)
@@ -309,12 +322,12 @@ def share(row: Word, turn: Word, tiles: Word, scratch: Word, end: Word, shared: 
                     lo = (tiles - 1 - iand(udiv(claimed, BACK), COUNT)) * tile
                 if shared != 0:
                     poll(shared)
-                run_kernel(read(row, CODE), read(row, POINTERS), read(row, SIZES), lo, minimum(extent, lo + tile), scratch)
-                finished = 0
-                while finished == 0:
-                    now = read(row, DONE)
-                    if compare_exchange(row, DONE, now, maximum(now, turn) + 1) == now:
-                        finished = 1
+                run_kernel(code, pointers, sizes, lo, minimum(extent, lo + tile), scratch)
+                finished += 1
+    while finished > 0:
+        now = read(row, DONE)
+        if compare_exchange(row, DONE, now, maximum(now, turn) + finished) == now:
+            finished = 0
     spins = 0
     while read(row, DONE) < turn + tiles:
         pause()
@@ -377,7 +390,8 @@ def advance(pointers: Word, sizes: Word, lo: Word, hi: Word, scratch: Word) -> N
 
 def lead(state: Word, job: Word) -> None:
     """Run a job with the workers' help, or alone while they are busy with another."""
-    if exchange(state, BUSY, 1) != 0:
+    seats = minimum(read(state, AT_ONCE), read(job, MOST) - 1)
+    if seats < 1 or exchange(state, BUSY, 1) != 0:
         run_alone(job)
         return
     table = read(job, TABLE)
@@ -386,12 +400,11 @@ def lead(state: Word, job: Word) -> None:
         write(table + call * ROW_BYTES, CLAIMED, 0)
         write(table + call * ROW_BYTES, DONE, 0)
     write(state, JOB, job)
-    write(state, OPEN, 1)
+    write(state, SEATS, seats)
     add(state, SEQUENCE, 1)
-    for _ in range(read(state, ASLEEP)):
-        sem_post(state + 8 * SEMAPHORE)
+    wake(state)
     walk(job, read(job, SCRATCH), FRONT)
-    write(state, OPEN, 0)
+    write(state, SEATS, 0)
     spins = 0
     while read(state, INSIDE) != 0:
         pause()
@@ -399,6 +412,36 @@ def lead(state: Word, job: Word) -> None:
         if spins > YIELD:
             sched_yield()
     write(state, BUSY, 0)
+
+
+def awake(state: Word) -> Word:
+    """How many workers do not sleep."""
+    return read(state, WORKERS) - read(state, ASLEEP)
+
+
+def wake(state: Word) -> None:
+    """Wake two workers, if seats are free for them. They wake others: one alone would take some microseconds for each."""
+    posted = 0
+    asleep = read(state, ASLEEP)
+    while posted < 2 and asleep > 0 and read(state, WORKERS) - asleep < read(state, SEATS):
+        if compare_exchange(state, ASLEEP, asleep, asleep - 1) == asleep:
+            sem_post(state + 8 * SEMAPHORE)
+            posted += 1
+        asleep = read(state, ASLEEP)
+
+
+def sleep(state: Word, last: Word) -> None:
+    """Sleep until there is another job than the last one. Whoever wakes a worker takes it off those that are asleep."""
+    add(state, ASLEEP, 1)
+    if read(state, SEQUENCE) != last or read(state, STOP) != 0:
+        asleep = read(state, ASLEEP)
+        while asleep > 0:  # else all that are asleep are being woken, this worker too
+            if compare_exchange(state, ASLEEP, asleep, asleep - 1) == asleep:
+                return
+            asleep = read(state, ASLEEP)
+    while iand(sem_wait(state + 8 * SEMAPHORE), HALF) != 0:  # a signal ended it
+        pause()
+    wake(state)
 
 
 def work(state: Word, worker: Word) -> None:
@@ -409,17 +452,19 @@ def work(state: Word, worker: Word) -> None:
         while read(state, SEQUENCE) == last and read(state, STOP) == 0:
             pause()
             spins += 1
-            if spins > SPINS:
-                add(state, ASLEEP, 1)
-                if read(state, SEQUENCE) == last and read(state, STOP) == 0:
-                    sem_wait(state + 8 * SEMAPHORE)
-                add(state, ASLEEP, -1)
+            if spins > SPINS or awake(state) > read(state, AT_ONCE):
+                sleep(state, last)
                 spins = 0
         last = read(state, SEQUENCE)
-        add(state, INSIDE, 1)
-        if read(state, OPEN) != 0:
-            job = read(state, JOB)
-            walk(job, read(worker, WORKER_SCRATCH), read(worker, WORKER_END))
+        seat = add(state, INSIDE, 1)
+        seats = read(state, SEATS)
+        if seat < seats:
+            end = read(worker, WORKER_END)
+            if seats < read(state, WORKERS):  # any worker may have got it
+                end = BACK
+                if iand(seat, 1) != 0:
+                    end = FRONT
+            walk(read(state, JOB), read(worker, WORKER_SCRATCH), end)
         add(state, INSIDE, -1)
 
 

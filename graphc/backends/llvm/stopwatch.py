@@ -18,8 +18,7 @@ import numpy as np
 from graphc.backends.executable import Timing
 from graphc.backends.llvm import runtime
 from graphc.backends.llvm.collectives import CollectiveKernel
-from graphc.backends.llvm.pool import walker
-from graphc.backends.threads import get_num_threads
+from graphc.backends.llvm.pool import lines, walker
 from graphc.ir import dims
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _variables_kept(run: NativeProgram) -> Iterator[None]:
 
 def _each(run: NativeProgram, binding: Binding, context: Context) -> Iterator[Timing]:
     watch = _Watch(context)
-    threads = get_num_threads() if context.job[runtime.POOL] else 1
+    threads = 1 if context.pool is None else 1 + int(context.pool.state[runtime.AT_ONCE])
     for row, (rows, pointers) in zip(binding.rows, context.table.calls, strict=True):
         if isinstance(row.kernel, CollectiveKernel):  # nobody starts alone what others have to
             yield Timing(0.0, 0.0, 1)
@@ -83,10 +82,11 @@ class _Job:
     """Rows of a table, so many times; run as the program's own calls are: by the pool, if it uses one."""
 
     def __init__(self, context: Context, rows: Array, repeats: int) -> None:
-        self.table = np.tile(rows, (repeats, 1))
+        self.table = lines(len(rows) * repeats, runtime.ROW_BYTES // 8)
+        self.table[:] = np.tile(rows, (repeats, 1))
         self.words = np.zeros(runtime.JOB_WORDS, np.int64)
         self.words[runtime.TABLE], self.words[runtime.CALLS] = self.table.ctypes.data, len(self.table)
-        self.words[runtime.SCRATCH] = context.job[runtime.SCRATCH]
+        self.words[runtime.SCRATCH], self.words[runtime.MOST] = context.job[runtime.SCRATCH], context.job[runtime.MOST]
         state = int(context.job[runtime.POOL])
         self.code = walker("lead" if state else "run_alone")
         self.arguments = (state, self.words.ctypes.data) if state else (self.words.ctypes.data,)
