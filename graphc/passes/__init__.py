@@ -23,6 +23,7 @@ from graphc.passes.fold_quantized import fold_quantized
 from graphc.passes.fuse import fuse
 from graphc.passes.fusion import parse  # noqa: F401  it registers how plans are read
 from graphc.passes.fusion.plan import Plan
+from graphc.passes.gather_functions import gather_functions
 from graphc.passes.hoist_invariants import hoist_invariants
 from graphc.passes.infer_shapes import infer_shapes, specialize
 from graphc.passes.join_collectives import join_collectives
@@ -68,6 +69,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     plan_buffers,   # before the others, which may cut a loop in two: it sees what one loop reads and writes
     split_reductions,  # before expand_math, which writes what users declare as combinations
     bound_masks,    # after split_reductions: the order of sums is that of all elements, masked or not
+    gather_functions,  # before expand_math: a function is one statement still
     expand_math,
     split_loops,
     unroll_remainders,  # after split_loops: a part that is left may alternate
@@ -77,8 +79,8 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
 
 __all__ = [
     "DEFAULT", "FUSION", "LOWERING", "Pass", "Plan", "bound_masks", "differentiate", "eliminate_common", "eliminate_dead",
-    "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "hoist_invariants", "infer_shapes",
-    "join_collectives", "join_rows", "lay_out_constants", "merge_loops", "overlap_collectives", "plan_buffers",
-    "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize", "split_loops",
-    "split_reductions", "unroll_remainders", "widen",
+    "expand_composites", "expand_math", "fold_constants", "fold_quantized", "fuse", "gather_functions", "hoist_invariants",
+    "infer_shapes", "join_collectives", "join_rows", "lay_out_constants", "merge_loops", "overlap_collectives",
+    "plan_buffers", "plan_kernels", "prune_loops", "rematerialize", "rules", "simplify", "simplify_fast", "specialize",
+    "split_loops", "split_reductions", "unroll_remainders", "widen",
 ]  # fmt: skip

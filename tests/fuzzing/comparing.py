@@ -32,6 +32,7 @@ from graphc.passes.lowering import partition_carries
 
 STATEMENTS = 4000  # elements in all of a graph's values, up to which its program is run statement by statement
 SPLIT_LOOPS = import_module("graphc.passes.split_loops")  # the name in the package is the pass, not its file
+GATHER_FUNCTIONS = import_module("graphc.passes.gather_functions")
 LAY_OUT_CONSTANTS = import_module("graphc.passes.lay_out_constants")
 LEAST_ROWS = LAY_OUT_CONSTANTS.least_rows
 
@@ -123,6 +124,7 @@ def native(cases: Sequence[Case], backend: str) -> list[tuple[list[Array], list[
     small = cases[0].index // 8 % 2  # whether what is done with large arrays alone is done with these
     partition_carries.ROWS, partition_carries.ELEMENTS = (1, 1) if small else (8, 512)
     SPLIT_LOOPS.VECTORS = 0 if small else 4
+    GATHER_FUNCTIONS.FEW, GATHER_FUNCTIONS.LONG = (1, 0) if small else (4, 256)
     LAY_OUT_CONSTANTS.least_rows = (lambda target: 1) if small else LEAST_ROWS
 
     def compiled() -> gx.Compiled:
