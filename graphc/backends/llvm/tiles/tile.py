@@ -23,6 +23,7 @@ from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, word
 from graphc.ir.target import Target
 
 PLACED = ("apart", "beside")  # ways to read the left operand through places
+FAR = 32  # how many k ahead a left operand is fetched whose k lie a stride apart: the processor sees no order in pages' distances
 
 _ARGUMENTS = "pipiipiiiii"  # a, stride, b, step, distance, c, row of c, panels, count, whether c is added to, what is fetched
 
@@ -63,6 +64,11 @@ def write_tile(
     sums = {spot: build.phi(vector) for spot in spots}
     panel_row = [w.read(at_k, v * lanes) for v in range(vectors)]
     w.prefetch(w.near(at_k, ahead))
+    if way == "columns":
+        far = w.at(a_k, build.mul(stride, word(FAR)))
+        w.prefetch(far)
+        if rows > 1:
+            w.prefetch(w.at(far, rows - 1))  # they may lie across two lines
     new = {}
     along = way in ("columns", "beside")  # neighbours lie along the rows
     place = a_k
