@@ -86,6 +86,8 @@ class _Counter:
                 total += self.statement(statement, env)
             return total
         first, *rest = axes
+        if not dims.names(first.start, first.stop) <= env.keys():  # one turn: how many there are is data
+            return self.nest(rest, body, {**env, first.var: 0})
         start, stop = dims.evaluate(first.start, env), dims.evaluate(first.stop, env)
         turns = max(0, stop - start)
         bounds = frozenset().union(*(dims.names(a.start, a.stop) for a in rest), _bounds(tuple(body)))

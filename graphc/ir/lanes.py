@@ -150,7 +150,8 @@ class LaneCode(Scalars):
 
     def give(self, result: int, value: Value, *index: Size) -> None:
         """Set the element of a result, for the element of this lane."""
-        self._bodies[-1].append(Store(f"y{result}", (self._element, *index), value.arg))
+        place = 0 if self.count == 1 else self._element  # then no code depends on how large an element is
+        self._bodies[-1].append(Store(f"y{result}", (place, *index), value.arg))
 
     def refuse(self, bad: Value) -> None:
         """Whether the element of this lane is one that the guard refuses."""

@@ -209,10 +209,11 @@ class Composite:
     """What expand(*inputs, **attrs) builds of other operations.
 
     An operation of this kind is one for the sake of its gradient: its own rule may be better than what follows from its parts.
-    Where it is `partial`, there is a routine among those, which may raise.
+    One with several results builds a tuple of them, or something else that has several. Where it is `partial`, there is a
+    routine among those, which may raise.
     """
 
-    expand: Callable[..., Node]
+    expand: Callable[..., Node | tuple[Node, ...]]
     partial: bool = False
 
 

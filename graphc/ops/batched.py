@@ -195,7 +195,9 @@ def _expand(*xs: Tensor, of: str, leading: Over, **attrs: Any) -> Node:
     one, given = _unwrapped(xs, of, leading, attrs)
     assert isinstance(one.op.lowering, Composite)
     size = _sizes([x.shape for x in xs], leading)[0]
-    (made,) = vectorize([one.op.lowering.expand(*given, **one.attrs)], given, size)
+    made_of = one.op.lowering.expand(*given, **one.attrs)
+    assert isinstance(made_of, Node), f"{of} has several results, and no rule for a leading axis"
+    (made,) = vectorize([made_of], given, size)
     return spread(made, size)
 
 

@@ -39,15 +39,15 @@ LEAST = 192  # rows from which on blocks are faster than LAPACK alone
 
 
 @dataclass(frozen=True)
-class _Lower:
+class Lower:
     """A lower triangle by blocks: one with its inverse, or two and what stands below the first."""
 
     rows: int
     whole: Tensor | None = None
     inverse: Tensor | None = None
-    first: _Lower | None = None
+    first: Lower | None = None
     below: Tensor | None = None
-    last: _Lower | None = None
+    last: Lower | None = None
     refused: Tensor | None = None
 
 
@@ -201,41 +201,41 @@ middle_: Op = host(
 )  # fmt: skip
 
 
-def _flipped(x: Tensor) -> Tensor:
+def flipped(x: Tensor) -> Tensor:
     return ops.matrix_transpose(x)
 
 
-def _solved(lower: _Lower, b: Tensor, transposed: bool = False) -> Tensor:
+def solved(lower: Lower, b: Tensor, transposed: bool = False) -> Tensor:
     """The x of L x = b, or of L^T x = b."""
     if lower.inverse is not None:
-        return (_flipped(lower.inverse) if transposed else lower.inverse) @ b
+        return (flipped(lower.inverse) if transposed else lower.inverse) @ b
     assert lower.first is not None and lower.last is not None and lower.below is not None
     h = lower.first.rows
     top, rest = b[..., :h, :], b[..., h:, :]
     if transposed:
-        last = _solved(lower.last, rest, True)
-        return ops.concat([_solved(lower.first, top - _flipped(lower.below) @ last, True), last], -2)
-    first = _solved(lower.first, top)
-    return ops.concat([first, _solved(lower.last, rest - lower.below @ first)], -2)
+        last = solved(lower.last, rest, True)
+        return ops.concat([solved(lower.first, top - flipped(lower.below) @ last, True), last], -2)
+    first = solved(lower.first, top)
+    return ops.concat([first, solved(lower.last, rest - lower.below @ first)], -2)
 
 
-def _triangle(a: Tensor, unit_diagonal: bool) -> _Lower:
+def _triangle(a: Tensor, unit_diagonal: bool) -> Lower:
     """A lower triangle that is given."""
     n = a.shape[-1]
     assert isinstance(n, int)
     if n <= BLOCK:
         inverse, bad = results(inverse_(a, unit_diagonal=unit_diagonal))
-        return _Lower(n, None, inverse, refused=bad)
+        return Lower(n, None, inverse, refused=bad)
     h = _half(n)
     first, last = _triangle(a[..., :h, :h], unit_diagonal), _triangle(a[..., h:, h:], unit_diagonal)
     assert first.refused is not None and last.refused is not None
-    return _Lower(n, None, None, first, a[..., h:, :h], last, first.refused | last.refused)
+    return Lower(n, None, None, first, a[..., h:, :h], last, first.refused | last.refused)
 
 
 def solve_triangular(a: Tensor, b: Tensor, lower: bool, transposed: bool, unit_diagonal: bool) -> Tensor:
     """The x of a x = b, or of a^T x = b, where a is a triangle; one with a zero on its diagonal is refused."""
-    triangle = _triangle(a if lower else _flipped(a), unit_diagonal)
-    x = _solved(triangle, b, transposed == lower)
+    triangle = _triangle(a if lower else flipped(a), unit_diagonal)
+    x = solved(triangle, b, transposed == lower)
     if unit_diagonal:
         return x
     assert triangle.refused is not None
@@ -244,7 +244,7 @@ def solve_triangular(a: Tensor, b: Tensor, lower: bool, transposed: bool, unit_d
     return ops.where(refused, ops.full((), np.nan, a.dtype), x)
 
 
-def _factored(a: Tensor, update: Tensor | None = None) -> _Lower:
+def _factored(a: Tensor, update: Tensor | None = None) -> Lower:
     """The factor of (a + a^T) / 2, less a product of `update` by its transpose.
 
     The sum is made block by block, where a block is used, and so is the product where it is large: half of it is above the
@@ -254,20 +254,20 @@ def _factored(a: Tensor, update: Tensor | None = None) -> _Lower:
     assert isinstance(n, int)
     if n <= BLOCK:
         whole, inverse, bad = results(factor_(middle_(a, a)))
-        return _Lower(n, whole, inverse, refused=bad)
+        return Lower(n, whole, inverse, refused=bad)
     h = _half(n)
     top, side, corner = a[..., :h, :h], middle_(a[..., :h, h:], a[..., h:, :h]), a[..., h:, h:]
     if update is not None:
         upper, lower = update[..., :h, :], update[..., h:, :]
-        top, side, corner = top - upper @ _flipped(upper), side - upper @ _flipped(lower), corner - lower @ _flipped(lower)
+        top, side, corner = top - upper @ flipped(upper), side - upper @ flipped(lower), corner - lower @ flipped(lower)
     first = _factored(top)
-    below = _flipped(_solved(first, side))
-    last = _factored(corner, below) if n - h >= SPLIT else _factored(corner - below @ _flipped(below))
+    below = flipped(solved(first, side))
+    last = _factored(corner, below) if n - h >= SPLIT else _factored(corner - below @ flipped(below))
     assert first.refused is not None and last.refused is not None
-    return _Lower(n, None, None, first, below, last, first.refused | last.refused)
+    return Lower(n, None, None, first, below, last, first.refused | last.refused)
 
 
-def _dense(lower: _Lower, above: Tensor) -> Tensor:
+def _dense(lower: Lower, above: Tensor) -> Tensor:
     """The triangle as a matrix, with a number for each matrix above it."""
     if lower.whole is not None:
         return lower.whole
@@ -288,4 +288,6 @@ def cholesky(a: Tensor) -> Tensor:
     return _dense(lower, ops.expand_dims(above, (-2, -1)))
 
 
-__all__ = ["BLOCK", "LEAST", "cholesky", "is_large", "is_wide", "solve_triangular"]
+__all__ = [
+    "BLOCK", "LEAST", "SQUARE", "Lower", "cholesky", "flipped", "inverse_", "is_large", "is_wide", "solve_triangular", "solved",
+]  # fmt: skip

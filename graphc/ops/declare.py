@@ -498,7 +498,7 @@ def composite(
     *,
     infer: Callable[..., TensorType],
     reference: Callable[..., Any],
-    expand: Callable[..., Node],
+    expand: Callable[..., Node | tuple[Node, ...]],
     vjp: Callable[..., tuple[Node | None, ...]],
     samples: tuple[Sample, ...],
     requires: Callable[..., list[Requirement]] | None = None,

@@ -1,12 +1,12 @@
-"""Operations on whole matrices by LAPACK, and their gradients. What users call is in matrix_functions.py.
+"""Operations on whole matrices, by LAPACK where nothing else is, and their gradients. What users call is in matrix_functions.py.
 
 The rules follow Giles 2008 ("An extended collection of matrix derivative results for forward and reverse mode algorithmic
 differentiation", Oxford NA-08/01), Seeger et al. 2017 ("Auto-differentiating linear algebra", arXiv:1710.08717) for Cholesky, QR,
 eigenvectors and singular vectors, and Golub and Pereyra 1973 (SIAM J. Numer. Anal. 10) for the pseudoinverse. They are made of
 the same operations, so their own gradients are right too.
 
-Everything runs on one thread: see lapack.py. An operation on a symmetric matrix reads its lower triangle, and its gradient
-lies there.
+What is LAPACK's runs on one thread: see lapack.py. Large matrices go by blocks, on all: blocked.py, elimination.py. An operation
+on a symmetric matrix reads its lower triangle, and its gradient lies there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops import blocked, lapack, small_matrices
+from graphc.ops import blocked, elimination, lapack, small_matrices
 from graphc.ops.declare import Op, Spread, composite, host, results, with_leading_axis
 from graphc.ops.tensor import Tensor
 
@@ -41,15 +41,15 @@ def _matrices(name: str, **declaration: Any) -> Op:
     return op
 
 
-def _chosen(name: str, *, like: Op, otherwise: Callable[..., Tensor], **declaration: Any) -> Op:
+def _chosen(name: str, *, like: Op, otherwise: Callable[..., Tensor | tuple[Tensor, ...]], **declaration: Any) -> Op:
     """An operation with the value and the gradient of another one, which computes it where matrices are small."""
 
     def every(size: Size, *operands: Spread, **attrs: Any) -> list[Spread]:
         return with_leading_axis(op, size, operands, attrs)
 
-    def expand(*operands: Tensor, **attrs: Any) -> Tensor:
+    def expand(*operands: Tensor, **attrs: Any) -> Tensor | tuple[Tensor, ...]:
         small = small_matrices.is_small(*(x.type for x in operands))
-        made: Tensor = (like if small else otherwise)(*operands, **attrs)
+        made: Tensor | tuple[Tensor, ...] = (like if small else otherwise)(*operands, **attrs)
         return made
 
     assert like.vjp is not None
@@ -331,9 +331,19 @@ small_solve_: Op = _matrices(
     vjp=_whole_solve_vjp, lanes=small_matrices.solve,
     samples=tuple(Sample(shapes, {"transposed": turn}, prepare=_dominant) for shapes in _SYSTEMS for turn in (False, True)),
 )  # fmt: skip
+
+
+
+def _solve_by_size(a: Tensor, b: Tensor, transposed: bool) -> Tensor:
+    if blocked.is_large(a.type):
+        return elimination.solve(a, b, transposed)
+    made: Tensor = solve_(a, *results(lu_(a)), b, transposed=transposed)
+    return made
+
+
 solve_with: Op = _chosen(
     "solve", infer=lambda a, b, transposed: _system("solve", a, b), like=small_solve_,
-    otherwise=lambda a, b, transposed: solve_(a, *results(lu_(a)), b, transposed=transposed),
+    otherwise=_solve_by_size,
     samples=tuple(
         Sample(shapes, {"transposed": turn}, prepare=_dominant)
         for shapes in (*_SYSTEMS, ((0, 0), (0, 2)), ((2, 2), (2, 0)), ((20, 20), (20, 1))) for turn in (False, True)
@@ -391,7 +401,7 @@ small_det_: Op = _matrices(
 )  # fmt: skip
 whole_det_: Op = _chosen(
     "det", infer=lambda a: _vector_type("det", a), like=small_det_, samples=(*_SQUARE, *_prepared(_dominant, (20, 20))),
-    otherwise=lambda a: det_(a, *results(lu_(a))),
+    otherwise=lambda a: elimination.det(a) if blocked.is_large(a.type) else det_(a, *results(lu_(a))),
 )  # fmt: skip
 
 
@@ -428,6 +438,27 @@ def _cofactors(out: Array, a: Array, packed: Array, rows: Array) -> None:
             place[...] = np.rint(np.linalg.det(u) * np.linalg.det(v)) * ((u * others) @ v)
 
 
+def _where_singular(out: Array, a: Array, made: Array, singular: Array) -> None:
+    np.copyto(out, made)
+    if singular.any():
+        chosen = a[singular]
+        found = np.empty_like(chosen)
+        _cofactors(found, chosen, *lu_.reference(chosen))
+        out[singular] = found
+
+
+cofactors_of_singular_: Op = _matrices(
+    "cofactors_of_singular", arity=3, into=_where_singular, infer=lambda a, made, singular: a,
+    samples=(Sample(((2, 3, 3), (2, 3, 3), (2,)), dtypes=("float64", "float64", "bool")),),
+)  # fmt: skip
+
+
+def _cofactors_by_size(a: Tensor) -> Tensor:
+    large = blocked.is_large(a.type)
+    made: Tensor = cofactors_of_singular_(a, *elimination.cofactors(a)) if large else factored_cofactors_(a, *results(lu_(a)))
+    return made
+
+
 def _factored_cofactors_vjp(g: Tensor, y: Tensor, a: Tensor, packed: Tensor, rows: Tensor) -> Rule:
     return *_cofactors_vjp(g, y, a), None, None
 
@@ -452,7 +483,7 @@ small_cofactors_: Op = _matrices(
 )  # fmt: skip
 cofactors_: Op = _chosen(
     "cofactors", infer=_single("cofactors"), like=small_cofactors_, samples=(*_SQUARE, *_prepared(_dominant, (20, 20))),
-    otherwise=lambda a: factored_cofactors_(a, *results(lu_(a))),
+    otherwise=_cofactors_by_size,
 )  # fmt: skip
 
 
@@ -466,7 +497,8 @@ small_slogdet_: Op = _matrices(
 )  # fmt: skip
 slogdet_: Op = _chosen(
     "slogdet", infer=lambda a: TupleType((_vector_type("slogdet", a),) * 2), like=small_slogdet_,
-    samples=(*_SQUARE, *_prepared(_dominant, (20, 20))), otherwise=lambda a: factored_slogdet_(a, *results(lu_(a))),
+    samples=(*_SQUARE, *_prepared(_dominant, (20, 20))),
+    otherwise=lambda a: elimination.slogdet(a) if blocked.is_large(a.type) else factored_slogdet_(a, *results(lu_(a))),
 )  # fmt: skip
 
 

@@ -260,6 +260,7 @@ class _Bounder:
     def loop(self, s: Loop) -> tuple[list[Statement], Idle]:
         axis = self.within(Axis(s.var, s.stop, s.start))
         body, idle = self.body(s.body)
+        idle = _in_sight(idle, s.body)
         made = None if self.is_vectors(s, idle) else self.cut(axis, idle)
         outer = self.outward(axis, idle)
         del self.values.axes[s.var]
@@ -281,7 +282,7 @@ class _Bounder:
                 self.within(axis)
             self.body(block.body)
             zero: Idle = {(region,): () for region, number in values.of(block.value).items() if number.value == 0}
-            made = self.cut(values.axes[s.k.var], zero, own)
+            made = self.cut(values.axes[s.k.var], _in_sight(zero, block.body), own)
             factors.append(made)
             for axis in own:
                 del values.axes[axis.var]
@@ -289,6 +290,7 @@ class _Bounder:
         values.forget(s.result)
         values.vars[s.result] = frozenset((m.var, n.var))
         epilogue, idle = self.body(s.epilogue)
+        idle = _in_sight(idle, s.epilogue)
         found = s if epilogue == s.epilogue else replace(s, epilogue=epilogue)
         fills: list[Statement] = []
         ways = [(made, axis) for axis in (m, n) if (made := self.cut(axis, idle, (m, n))) is not None]
@@ -367,6 +369,14 @@ class _Bounder:
             if len(every) == len(regions) and every not in found:
                 found[every] = (Loop(axis.var, axis.stop, rest, axis.start),) if rest else ()
         return None if idle is None else found
+
+
+def _in_sight(idle: Idle, body: Sequence[Statement]) -> Idle:
+    """The regions without those of values that a loop's own body makes: its bounds do not see them."""
+    if not any(name.startswith("%") for regions in idle or {} for name in dims.names(*regions)):
+        return idle
+    own = {f"%{s.name}" for s in ir.statements_of(tuple(body)) if isinstance(s, (Let, ir.Load, ir.Init, ir.Join))}
+    return {regions: rest for regions, rest in (idle or {}).items() if not dims.names(*regions) & own}
 
 
 def _together(one: Idle, other: Idle) -> Idle:

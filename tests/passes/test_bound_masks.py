@@ -145,3 +145,13 @@ def test_bounding_again_changes_nothing() -> None:
     for build in MASKS.values():
         program = gx.compile(inputs, build(*inputs), backend="program").program
         assert str(bound_masks(program)) == str(program)
+
+
+def test_rows_of_a_diagonal_in_an_order_that_is_data() -> None:
+    """Where the zeros of a row lie that a loop's own body finds, its bounds do not see."""
+    x, order = gx.placeholder("x", (200,), "float64"), gx.placeholder("order", (2, 50), "int64")
+    whole = gx.where(gx.equal(gx.expand_dims(gx.arange(200), 1), gx.arange(200)), x, 0.0)
+    rows = gx.take_along_axis(gx.broadcast_to(whole, (2, 200, 200)), gx.expand_dims(order, -1), -2)
+    f = gx.compile([x, order], [whole, rows])
+    places = np.random.default_rng(0).permutation(200)[:100].reshape(2, 50)
+    np.testing.assert_array_equal(f(np.arange(1.0, 201), places)[1], np.diag(np.arange(1.0, 201))[places])

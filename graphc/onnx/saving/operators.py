@@ -163,13 +163,15 @@ def printed(w: Writer, node: Node, **attrs: object) -> Value:
 
 
 @lowered(Composite)
-def composite(w: Writer, node: Node) -> Value:
+def composite(w: Writer, node: Node) -> tuple[Value, ...]:
     """By what computes it; floats of 16 bits in float32, rounded once."""
     lowering = node.op.lowering
     assert isinstance(lowering, Composite)
     leaves = [gx.placeholder(f"x{i}", x.type.shape, x.type.dtype.arithmetic) for i, x in enumerate(node.inputs)]
     values = [w.cast(value, leaf.dtype) for value, leaf in zip(given(w, node), leaves, strict=True)]
-    return w.cast(inlined(w, Graph(leaves, [lowering.expand(*leaves, **node.attrs)]), values)[0], node.type.dtype)
+    made = lowering.expand(*leaves, **node.attrs)
+    found = inlined(w, Graph(leaves, list(made) if isinstance(made, tuple) else [made]), values)
+    return tuple(w.cast(value, kind.dtype) for value, kind in zip(found, parts_of(node.type), strict=True))
 
 
 def inlined(w: Writer, graph: Graph, values: Sequence[Value], sizes: Mapping[str, Value] | None = None) -> list[Value]:
