@@ -86,9 +86,7 @@ class _Counter:
                 total += self.statement(statement, env)
             return total
         first, *rest = axes
-        if not dims.names(first.start, first.stop) <= env.keys():  # one turn: how many there are is data
-            return self.nest(rest, body, {**env, first.var: 0})
-        start, stop = dims.evaluate(first.start, env), dims.evaluate(first.stop, env)
+        start, stop = ir.most_turns(first, env)
         turns = max(0, stop - start)
         bounds = frozenset().union(*(dims.names(a.start, a.stop) for a in rest), _bounds(tuple(body)))
         if first.var not in bounds or not turns:
@@ -110,7 +108,7 @@ class _Counter:
                 return self.nest((ir.Axis(var, stop, start),), body, env)
             case ir.Contract(m=m, n=n, k=k, left=left, right=right, epilogue=epilogue):
                 product = 2 if statement.dtype.is_float else 0
-                rows, columns, steps = (max(0, dims.evaluate(a.extent, env)) for a in (m, n, k))
+                rows, columns, steps = (max(0, high - low) for low, high in (ir.most_turns(a, env) for a in (m, n, k)))
                 return (
                     product * rows * columns * steps + self.nest((m, k), left.body, env) + self.nest((k, n), right.body, env)
                     + self.nest((m, n), epilogue, env)

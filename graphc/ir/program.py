@@ -49,6 +49,7 @@ from graphc.ir.target import Target, host
 from graphc.ir.types import DType, TensorType
 
 Index = tuple[Size, ...]
+_MANY = 1 << 32  # more than loops that sizes bound have turns
 RUN = 512  # the longest run of a contraction's k: what one chain adds up before its sum joins the result
 
 
@@ -556,8 +557,21 @@ def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Sta
     return tuple(result)
 
 
+def most_turns(axis: Axis, env: Mapping[str, int]) -> tuple[int, int]:
+    """The start and the stop of a loop. Where data bounds it, those of the most turns that it may take; of one, where no size says
+    how many these are."""
+    data = dims.names(axis.start, axis.stop) - env.keys()
+    found: list[tuple[int, int]] = []
+    for value in (0, _MANY, 2 * _MANY) if data else (0,):
+        known = {**env, **dict.fromkeys(data, value)}
+        found.append((dims.evaluate(axis.start, known), dims.evaluate(axis.stop, known)))
+    if data and found[1] != found[2]:
+        return found[0][0], found[0][0] + 1
+    return max(found, key=lambda ends: ends[1] - ends[0])
+
+
 def cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
-    """How many statements a body executes, roughly: loops whose ends are data count once."""
+    """How many statements a body executes, roughly: as many as data may ask for; loops that only data bounds count once."""
     total = 0.0
     env = dict(env)
     for statement in body:
@@ -566,11 +580,11 @@ def cost(body: Sequence[Statement], env: Mapping[str, int]) -> float:
                 env[f"%{name}"] = dims.evaluate(size, env)
                 total += 1
             case Loop(var, stop, inner, start):
-                low = dims.evaluate(start, {**env, var: 0}) if dims.names(start) <= env.keys() else 0
-                bound = dict.fromkeys(dims.names(stop) - env.keys(), 0)
-                total += max(1, dims.evaluate(stop, {**env, **bound}) - low) * cost(inner, {**env, var: low})
+                low, high = most_turns(Axis(var, stop, start), env)
+                total += max(1, high - low) * cost(inner, {**env, var: low})
             case Contract(m=m, n=n, k=k):
-                total += prod(max(1, dims.evaluate(a.extent, env)) for a in (m, n, k)) / 2
+                ends = (most_turns(a, env) for a in (m, n, k))
+                total += prod(max(1, high - low) for low, high in ends) / 2
             case While() | Branch():
                 total += sum(cost(inner, env) for inner in bodies(statement))
             case _:

@@ -22,22 +22,25 @@ Sums keep their order, in which zeros are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from itertools import count
 
 from graphc.ir import dims
 from graphc.ir import program as ir
 from graphc.ir.combines import PLAIN
-from graphc.ir.dims import Size
+from graphc.ir.dims import Shape, Size
 from graphc.ir.program import Axis, Kernel, Loop, Program, Statement, Store
-from graphc.ir.scalar import Const, Let, Ref
+from graphc.ir.scalar import Const, Let, Ref, literal
 from graphc.passes.bounds import unread
+from graphc.passes.bounds.lengths import Lengths, buffers_of, written_out
 from graphc.passes.bounds.regions import cut, direction, least, share
 from graphc.passes.bounds.unread import Regions
 from graphc.passes.bounds.values import NOTHING, Known, Values, both
 
 Idle = Mapping[Regions, tuple[Statement, ...]] | None  # what is left to do where regions hold; None: nothing, anywhere
 LANES = 64  # elements of a loop in blocks up to which it stays whole: it is vectors
+_ALWAYS_THERE = frozenset(("input", "variable", "constant"))  # buffers that any kernel may read, until they are written
 _ROUNDS = 3  # how often a stage is read to find what its own memory holds
 COMPARED = frozenset(("ge", "gt", "le", "lt", "eq", "ne"))
 
@@ -51,6 +54,7 @@ def bound_masks(program: Program) -> Program:
 def _bounded(program: Program) -> Program:
     known: dict[str, Known] = {}
     finite: set[str] = set()
+    lengths = Lengths()
     calls = []
     done: dict[object, tuple[Kernel, dict[str, Known], set[str]]] = {}
     for call in program.calls:
@@ -61,26 +65,67 @@ def _bounded(program: Program) -> Program:
             of = dict(zip((p.name for p in kernel.params), call.buffers, strict=True))
             alike = {p.name for p in kernel.params if p.type == program.buffers[of[p.name]].type}  # else places are other ones
             read = [p.name for p in kernel.params if p.mode == "in" and of[p.name] in known]
-            memory = {name: known[of[name]] for name in read if name in alike}
+            shared = _shared(call, program)
+            there = {b for b, _ in shared.values()} | {b.name for b in program.buffers.values() if b.role in _ALWAYS_THERE}
+            memory = {
+                name: {region: value for region, value in known[of[name]].items() if lengths.buffers(region) <= there}
+                for name in read if name in alike
+            }  # fmt: skip
             sure = frozenset(p.name for p in kernel.params if p.mode == "in" and of[p.name] in finite)
             written = {of[p.name] for p in kernel.params if p.mode != "in"}
-            known = {b: k for b, k in known.items() if b not in written}
+            known = _still(known, written, lengths)
             finite -= written
             if memory or _asks(kernel):
-                key = id(kernel), tuple((n, tuple(k.items())) for n, k in memory.items()), sure
+                integers = tuple((n, b) for n, (b, _) in shared.items() if not program.buffers[b].type.dtype.is_float)
+                key = id(kernel), tuple((n, tuple(k.items())) for n, k in memory.items()), sure, integers
                 if key not in done:
-                    done[key] = _Bounder(kernel, memory, sure).result()
+                    done[key] = _Bounder(kernel, memory, sure, lengths, shared).result()
                 kernel, results, more = done[key]
                 known |= {of[name]: found for name, found in results.items() if found and name in alike}
                 finite |= {of[name] for name in more}
             call = replace(call, kernel=kernel)
             written = set()
-        known = {b: k for b, k in known.items() if b not in written}
+        known = _still(known, written, lengths)
         finite -= written
         calls.append(call)
     if all(new.kernel is old.kernel for new, old in zip(calls, program.calls, strict=True)):
         return program
-    return _without_unread(replace(program, calls=tuple(calls)), program)
+    found = _without_unread(replace(program, calls=tuple(calls)), program, lengths)
+    return replace(found, calls=tuple(_written_out(call, program, lengths) for call in found.calls))
+
+
+def _shared(call: ir.Call, program: Program) -> dict[str, tuple[str, Shape]]:
+    """The parameters of a call that are only read: the program's buffer of each, and its shape."""
+    return {
+        p.name: (b, p.type.shape)
+        for p, b in zip(call.kernel.params, call.buffers, strict=True)
+        if p.mode == "in" and p.type == program.buffers[b].type
+    }
+
+
+def _still(known: Mapping[str, Known], written: Set[str], lengths: Lengths) -> dict[str, Known]:
+    """What is known when some buffers have been written."""
+    found = {}
+    for b, k in known.items():
+        if b not in written:
+            found[b] = {region: value for region, value in k.items() if not lengths.buffers(region) & written}
+    return found
+
+
+def _written_out(call: ir.Call, program: Program, lengths: Lengths) -> ir.Call:
+    """The call of a kernel that loads the numbers in its bounds: of parameters that it had, and of others."""
+    kernel = call.kernel
+    if not isinstance(kernel, Kernel) or not (asked := buffers_of(kernel, lengths)):
+        return call
+    names = {b: name for name, (b, _) in _shared(call, program).items()}
+    more = [b for b in asked if b not in names]
+    taken = {p.name for p in kernel.params} | {s.name for s in kernel.scratch}
+    free = (name for i in count() if (name := f"x{i}") not in taken)
+    added = [ir.Param(next(free), program.buffers[b].type, "in") for b in more]
+    names |= {b: p.name for b, p in zip(more, added, strict=True)}
+    at = len(kernel.inputs)
+    kernel = replace(kernel, params=(*kernel.params[:at], *added, *kernel.params[at:]))
+    return replace(call, kernel=written_out(kernel, lengths, names), buffers=(*call.buffers[:at], *more, *call.buffers[at:]))
 
 
 def _asks(kernel: Kernel) -> bool:
@@ -88,14 +133,15 @@ def _asks(kernel: Kernel) -> bool:
     places: set[str] = set()
     for s in ir.statements_of(kernel.body):
         if isinstance(s, Let):
-            if s.op == "index":
-                places.add(s.name)
-            elif s.op in COMPARED and any(isinstance(a, Ref) and a.name in places for a in s.args):
+            of_places = any(isinstance(a, Ref) and a.name in places for a in s.args)
+            if s.op in COMPARED and of_places:
                 return True
+            if s.op == "index" or of_places:
+                places.add(s.name)
     return False
 
 
-def _without_unread(program: Program, before: Program) -> Program:
+def _without_unread(program: Program, before: Program, lengths: Lengths) -> Program:
     """The program without loops that store what nothing reads into temporaries and scratch."""
     given = {id(call.kernel) for call in before.calls}
     changed = {id(c.kernel): c.kernel for c in program.calls if isinstance(c.kernel, Kernel) and id(c.kernel) not in given}
@@ -108,7 +154,7 @@ def _without_unread(program: Program, before: Program) -> Program:
     sought = {b for b in sought if program.buffers[b].role == "temporary"}
     sought -= {*program.outputs, *(source for _, source in program.updates)}
     writers: dict[str, int] = {}
-    reads: dict[str, list[tuple[Kernel, tuple[unread.Span, ...]]]] = {b: [] for b in sought}
+    reads: dict[str, list[unread.Reading]] = {b: [] for b in sought}
     for call in program.calls:
         own = {p.name: b for p, b in zip(call.kernel.params, call.buffers, strict=True) if b in sought}
         kernel = call.kernel
@@ -120,8 +166,8 @@ def _without_unread(program: Program, before: Program) -> Program:
             elif p.mode == "out":
                 writers[own[p.name]] = writers.get(own[p.name], 0) + 1
         if own and isinstance(kernel, Kernel):
-            for name, places in unread.spans(kernel, own).items():
-                reads[own[name]] += ((kernel, place) for place in places)
+            for name, places in unread.readings(kernel, own, lengths).items():
+                reads[own[name]] += places
     calls = []
     for call in program.calls:
         found = changed.get(id(call.kernel))
@@ -131,7 +177,8 @@ def _without_unread(program: Program, before: Program) -> Program:
                 for p, b in zip(found.params, call.buffers, strict=True)
                 if p.mode == "out" and b in sought and writers[b] == 1
             }
-            call = replace(call, kernel=_Bounder(found, {}, (), {n: r for n, r in results.items() if r}).result()[0])
+            trimmed = _Bounder(found, {}, (), lengths, _shared(call, program), {n: r for n, r in results.items() if r})
+            call = replace(call, kernel=trimmed.result()[0])
         calls.append(call)
     return replace(program, calls=tuple(calls))
 
@@ -140,11 +187,12 @@ class _Bounder:
     """Writes the body of one kernel anew."""
 
     def __init__(
-        self, kernel: Kernel, memory: Mapping[str, Known], finite: Iterable[str],
-        results: Mapping[str, list[Regions]] | None = None,
+        self, kernel: Kernel, memory: Mapping[str, Known], finite: Iterable[str], lengths: Lengths,
+        shared: Mapping[str, tuple[str, Shape]], results: Mapping[str, list[Regions]] | None = None,
     ) -> None:  # fmt: skip
         self.kernel = kernel
-        self.values = Values(kernel.parallel, memory)
+        self.lengths = lengths
+        self.values = Values(kernel.parallel, memory, lengths, shared)
         self.values.finite_memory |= set(finite)
         self.own = {s.name for s in kernel.scratch}
         self.shared = {p.name for p in kernel.params if p.mode == "inout"}
@@ -249,7 +297,7 @@ class _Bounder:
                 idle |= {(region,): (Store(buffer, index, number),) for region, number in self.values.of(value).items()}
         places: dict[str, Size] = {f"#{i}": at for i, at in enumerate(index)}
         for regions in self.unread.get(buffer, ()) if buffer in self.own or isinstance(value, Const) else ():
-            idle[tuple(dims.substitute(r, places) for r in regions)] = ()
+            idle[tuple(self.lengths.moved(r, places) for r in regions)] = ()
         return idle
 
     def neutral(self, neutral: Const | None, s: ir.Reduce | ir.Accumulate) -> Idle:
@@ -277,18 +325,24 @@ class _Bounder:
     def contract(self, s: ir.Contract) -> list[Statement]:
         values = self.values
         factors = []
+        nothing: dict[Size, Const] = {}
         for block, own in ((s.left, (s.m, s.k)), (s.right, (s.k, s.n))):
             for axis in own:
                 self.within(axis)
             self.body(block.body)
-            zero: Idle = {(region,): () for region, number in values.of(block.value).items() if number.value == 0}
+            zero: dict[Regions, tuple[Statement, ...]] = {
+                (region,): () for region, number in values.of(block.value).items() if number.value == 0
+            }
             made = self.cut(values.axes[s.k.var], _in_sight(zero, block.body), own)
             factors.append(made)
+            number = Const(literal(0, s.dtype), s.dtype)
+            nothing |= {region: number for (region,) in zero if s.k.var not in dims.names(region)}
             for axis in own:
                 del values.axes[axis.var]
         m, n = self.within(s.m), self.within(s.n)
         values.forget(s.result)
         values.vars[s.result] = frozenset((m.var, n.var))
+        values.known[s.result] = nothing  # rows and columns of zeros
         epilogue, idle = self.body(s.epilogue)
         idle = _in_sight(idle, s.epilogue)
         found = s if epilogue == s.epilogue else replace(s, epilogue=epilogue)
@@ -303,6 +357,7 @@ class _Bounder:
         for cuts in factors:
             if cuts is not None:
                 k = self.common(found.k, cuts[0])
+                self.lengths.keep(k, found.k, cuts[0])
                 counted = k.start == s.k.start or s.run is None or _in_one_run(s.k, s.run)
                 found = replace(found, k=k, origin=s.origin if counted or s.origin is not None else s.k.start)
         if found is not s:
@@ -334,6 +389,7 @@ class _Bounder:
                 fills.append(Loop(axis.var, found.stop, rest, made.stop))
             elif rest:
                 fills.append(Loop(axis.var, made.start, rest, found.start))
+            self.lengths.keep(made, found, leaves=[e for e in every if e is not None])
             found = made
         return None if found is axis else (found, fills)
 

@@ -10,6 +10,7 @@ import pytest
 
 import graphc as gx
 from graphc.ir.dims import names
+from graphc.ir.parser import parse_program
 from graphc.ir.program import Contract, statements_of
 from graphc.passes.bound_masks import bound_masks
 
@@ -155,3 +156,133 @@ def test_rows_of_a_diagonal_in_an_order_that_is_data() -> None:
     f = gx.compile([x, order], [whole, rows])
     places = np.random.default_rng(0).permutation(200)[:100].reshape(2, 50)
     np.testing.assert_array_equal(f(np.arange(1.0, 201), places)[1], np.diag(np.arange(1.0, 201))[places])
+
+
+# --- bounds that are data ----------------------------------------------------------------------------------------------
+
+
+def _within(lengths: Any, time: Any) -> Any:
+    return gx.arange(time) < gx.expand_dims(lengths, -1)
+
+
+def _padded_attention(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    y = gx.nn.attention(q, k, v, mask=gx.expand_dims(_within(lengths, q.shape[-2]), -2))
+    return [y, *gx.vjp(y, [q, k, v], g)]
+
+
+def _padded_causal(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    y = gx.nn.attention(q, k, v, causal=True, mask=gx.expand_dims(_within(lengths, q.shape[-2]), -2))
+    return [y, *gx.vjp(y, [q, k, v], g)]
+
+
+def _positions(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    i, j = _places(q)
+    return [gx.nn.attention(q, k, v, mask=i + gx.expand_dims(lengths, (-1, -2)) >= j)]
+
+
+def _rows(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    there = gx.expand_dims(_within(lengths, q.shape[-2]), -1)
+    return [gx.where(there, q, 0) @ gx.matrix_transpose(k[:, :3]), gx.matrix_transpose(gx.where(there, q, 0)) @ v]
+
+
+def _over_time(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    there = gx.expand_dims(_within(lengths, q.shape[-2]), -1)
+    total = gx.sum(gx.where(there, q, 0), axis=1)
+    return [total, total / gx.expand_dims(gx.astype(lengths, q.dtype), -1), gx.max(gx.where(there, k, -np.inf), axis=1)]
+
+
+def _softmax_of_lengths(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    there = gx.expand_dims(_within(lengths, q.shape[-2]), -2)
+    return [gx.nn.softmax(gx.where(there, _square(q, k), -np.inf)) @ v]  # no number where a length is 0
+
+
+def _padded_before(q: Any, k: Any, v: Any, g: Any, lengths: Any) -> list[Any]:
+    masked = gx.arange(q.shape[-2]) <= gx.expand_dims(lengths, -1)
+    return [gx.where(gx.expand_dims(masked, -2), 0, _square(q, k)) @ v]
+
+
+LENGTHS: dict[str, Make] = {
+    "attention": _padded_attention,
+    "causal attention": _padded_causal,
+    "attention from a position on": _positions,
+    "products of rows": _rows,
+    "sums, means, maxima over time": _over_time,
+    "softmax": _softmax_of_lengths,
+    "padding before": _padded_before,
+    "lengths that are computed": lambda q, k, v, g, n: _padded_attention(q, k, v, g, gx.minimum(2 * n - 1, 77)),
+    "one length for all": lambda q, k, v, g, n: _padded_attention(q, k, v, g, gx.expand_dims(n[0], -1)),
+}
+DRAWN = ([0, 1], [31, 32], [33, 500], [-5, 64], [2**63 - 1, -(2**63)], [100, 3])
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_lengths_leave_the_bits_of_all_the_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [*_inputs("time"), gx.placeholder("lengths", (2,), "int64")]
+    outputs = LENGTHS[name](*inputs)
+    bounded = gx.compile(inputs, outputs)
+    reference = gx.compile(inputs, outputs, backend="interpreter")
+    _without_the_pass(monkeypatch)
+    whole = gx.compile(inputs, outputs)
+    assert str(bounded.program) != str(whole.program)
+    for time in (1, 33, 64, 130):
+        for drawn in DRAWN:
+            values = [*_draw(time), np.array(drawn)]
+            for got, all_of_it, want in zip(bounded(*values), whole(*values), reference(*values), strict=True):
+                assert got.tobytes() == all_of_it.tobytes(), (time, drawn)
+                np.testing.assert_allclose(got, want, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32"])
+@pytest.mark.parametrize("places", ["int32", "int64"])
+def test_integers_of_fewer_bits(dtype: str, places: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, lengths = gx.placeholder("x", (4, 100, 3), "float32"), gx.placeholder("lengths", (4,), dtype)
+    there = gx.arange(100, dtype=places) < gx.expand_dims(lengths, -1)
+    y = gx.sum(gx.where(gx.expand_dims(there, -1), x, 0), axis=1)
+    bounded = gx.compile([x, lengths], y)
+    _without_the_pass(monkeypatch)
+    whole = gx.compile([x, lengths], y)
+    assert str(bounded.program) != str(whole.program)
+    values = np.random.default_rng(0).normal(size=(4, 100, 3)).astype("float32")
+    for drawn in ([0, 1, 64, 127], [-128, -1, 100, 99]):
+        n = np.array(drawn, dtype)
+        assert bounded(values, n).tobytes() == whole(values, n).tobytes()
+
+
+def _padded(time: Any, outputs: Make = _padded_attention) -> tuple[list[Any], list[Any]]:
+    inputs = [*_inputs(time), gx.placeholder("lengths", (2,), "int64")]
+    return inputs, outputs(*inputs)
+
+
+def test_every_product_of_padded_attention_has_a_bound_that_is_data() -> None:
+    program = gx.compile(*_padded(512), backend="program").program
+    products = [s for kernel in program.kernels for s in statements_of(kernel.body) if isinstance(s, Contract)]
+    assert len(products) == 7
+    for product in products:
+        bounds = names(*(end for a in (product.m, product.n, product.k) for end in (a.start, a.stop)))
+        assert any(n.startswith("%") for n in bounds), str(product)
+
+
+def test_statement_by_statement_lengths_leave_nothing_unwritten() -> None:
+    inputs, outputs = _padded(40)
+    given = [*_draw(40), np.array([0, 7])]
+    found = gx.compile(inputs, outputs, backend="program")(*given)
+    for got, want in zip(found, gx.compile(inputs, outputs)(*given), strict=True):
+        np.testing.assert_allclose(got, want, 1e-5, 1e-5)
+
+
+def test_a_kernel_that_reads_no_lengths_gets_them() -> None:
+    inputs, outputs = _padded(512)
+    program = gx.compile(inputs, outputs, backend="program").program
+    assert program.calls[-1].buffers[:-1][-1] == "lengths"  # the product of rows after a kernel that masked them
+    assert [p.mode for p in program.calls[-1].kernel.params] == ["in"] * 3 + ["out"]
+
+
+def test_bounding_lengths_again_changes_nothing() -> None:
+    for build in LENGTHS.values():
+        program = gx.compile(*_padded(256, build), backend="program").program
+        assert str(bound_masks(program)) == str(program)
+
+
+def test_programs_with_lengths_parse_back() -> None:
+    text = str(gx.compile(*_padded(96), backend="program").program)
+    assert str(parse_program(text)) == text

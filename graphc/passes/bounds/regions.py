@@ -14,10 +14,12 @@ from itertools import product
 from graphc.ir import dims
 from graphc.ir.dims import FloorDiv, Max0, Size
 from graphc.ir.program import Axis
+from graphc.passes.bounds.lengths import TILE
 
 USUAL = 512  # what a size is taken for that only a call knows
 SAMPLES = 8  # values of a parallel loop at which a bound is looked at
 WORTH = 0.9  # the share of a loop that may be left
+_MANY = 1 << 40  # tiles, more than there are
 
 Axes = Mapping[str, Axis]  # outer loops first
 
@@ -147,6 +149,10 @@ def share(made: Axis, whole: Axis, parallel: Axes) -> float:
     names = dims.names(made.start, made.stop, whole.start, whole.stop)
     own = [a for a in parallel.values() if a.var in names]
     sizes = dict.fromkeys(names | dims.names(*(n for a in own for n in (a.start, a.stop))), USUAL)
+    data = [n for n in names if n.startswith("%")]
+    if data:  # nobody knows: as if a third were left, so that a bound of a place and a number counts too
+        all_of_it = dims.evaluate(whole.extent, {**sizes, **dict.fromkeys(data, _MANY), **dict.fromkeys((a.var for a in own), 0)})
+        sizes |= dict.fromkeys(data, max(0, all_of_it // (3 * TILE) - 1))
     steps = []
     for a in own:
         start, stop = dims.evaluate(a.start, sizes), max(1, dims.evaluate(a.stop, sizes))

@@ -13,10 +13,12 @@ from graphc.ir import dims
 from graphc.ir import program as ir
 from graphc.ir.dims import Size
 from graphc.ir.scalar import Let
+from graphc.passes.bounds.lengths import Lengths
 from graphc.passes.bounds.regions import Axes, axis, least, most
 
 Regions = tuple[Size, ...]  # regions that hold together
 Span = tuple[Size | None, Size | None]  # the first index along an axis, and the last; by the parallel loops
+Reading = tuple[Size, ...]  # regions, of each of which one load reads nothing
 _MOST = 8  # ways in which the reads of one buffer are combined
 
 
@@ -76,9 +78,34 @@ def of_scratch(places: Sequence[tuple[Span, ...]]) -> list[Regions]:
     return found
 
 
-def of_results(reads: Sequence[tuple[ir.Kernel, tuple[Span, ...]]]) -> list[Regions]:
-    """What is not read of a buffer, given what kernels read."""
-    ways = [_by_tiles(kernel, place) for kernel, place in dict.fromkeys(reads)]
+def readings(kernel: ir.Kernel, buffers: Container[str], lengths: Lengths) -> dict[str, list[Reading]]:
+    """For each load of some buffers, which regions it leaves."""
+    found: dict[str, list[Reading]] = {}
+    places = spans(kernel, buffers)
+    for load, axes in _loads(kernel.body, {a.var: a for a in kernel.parallel}, {}):
+        if load.buffer in buffers:
+            own = found.setdefault(load.buffer, [])
+            place = places[load.buffer][len(own)]
+            own.append((*_by_tiles(kernel, place), *_by_numbers(load.index, axes, lengths)))
+    return found
+
+
+def _by_numbers(index: ir.Index, axes: Axes, lengths: Lengths) -> list[Size]:
+    """The regions that a load leaves by the numbers in the bounds of the loops around it."""
+    back: dict[str, Size] = {str(at): axis(q) for q, at in enumerate(index) if str(at) in axes}
+    found = []
+    for a in axes.values():
+        for region in lengths.left_by(a):
+            if a.var in back:
+                made = lengths.moved(region, back)
+                if not (dims.names(made) | lengths.places(made)) & axes.keys():
+                    found.append(made)
+    return found
+
+
+def of_results(reads: Sequence[Reading]) -> list[Regions]:
+    """What is not read of a buffer, given what each load leaves."""
+    ways = list(dict.fromkeys(reads))
     if not ways or not all(ways):
         return []
     return [tuple(dict.fromkeys(regions)) for regions in islice(product(*ways), _MOST)]

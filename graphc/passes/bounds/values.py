@@ -20,23 +20,30 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
-from graphc.ir.dims import Size
+from graphc.ir.dims import Shape, Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.program import Axis, Load
 from graphc.ir.scalar import Arg, Const, Let, Ref, literal
-from graphc.ir.types import bool_, int64
+from graphc.ir.types import bool_, int32, int64
+from graphc.passes.bounds.lengths import Lengths, Number, Read
 from graphc.passes.bounds.regions import axis, least
 
 Known = Mapping[Size, Const]  # what a value is where a region holds, region by region
 NOTHING: Known = {}
+_SHORT = 1 << 31
 _MOST = 8  # regions of one value that are looked at
 
 
 class Values:
     """What is known of the scalars and of the memory of a kernel, at the place that has been reached."""
 
-    def __init__(self, parallel: Sequence[Axis], memory: Mapping[str, Known]) -> None:
+    def __init__(
+        self, parallel: Sequence[Axis], memory: Mapping[str, Known], lengths: Lengths, shared: Mapping[str, tuple[str, Shape]]
+    ) -> None:  # fmt: skip
+        self.lengths = lengths
+        self.shared = shared  # parameters that are only read: the program's buffer and its shape
+        self.numbers: dict[str, Number] = {}  # values that depend on the parallel loops alone
         self.axes: dict[str, Axis] = {a.var: a for a in parallel}  # the loops around, outer ones first
         self.parallel = frozenset(self.axes)
         self.ranges = {a.var: a.stop for a in parallel if a.start == 0}
@@ -84,7 +91,10 @@ class Values:
             self.vars[name] = self._vars_of(self.sizes[name])
             return
         self.vars[name] = self.depends(*args)
-        size = self._size_of(let)
+        number = self.lengths.made(let.op, let.dtype, [self._number(a) for a in args])
+        if number is not None:
+            self.number(name, number)
+        size = self._size_of(let) if number is None else self.sizes.get(name)
         if size is not None:
             self.sizes[name] = size
         elif let.dtype == bool_ and len(args) == 2 and (made := self._compared(let)):
@@ -105,7 +115,8 @@ class Values:
         self.forget(name)
         index = tuple(map(self.size, load.index))
         places: dict[str, Size] = {f"#{i}": at for i, at in enumerate(index)}
-        found = {dims.substitute(region, places): value for region, value in self.memory.get(buffer, NOTHING).items()}
+        moved = {self.lengths.moved(region, places): value for region, value in self.memory.get(buffer, NOTHING).items()}
+        found = {region: value for region, value in moved.items() if self._is_outside(self.lengths.places(region))}
         if guard is None:
             if buffer in self.finite_memory:
                 self.finite.add(name)
@@ -116,6 +127,10 @@ class Values:
                     found[region] = Const(literal(0, load.dtype), load.dtype)
         self.known[name] = found
         self.vars[name] = self._vars_of(*index) | (frozenset() if guard is None else self.depends(guard))
+        if guard is None and buffer in self.shared and self._is_outside(dims.names(*index)):
+            source, shape = self.shared[buffer]
+            if all(self._within(at, n) for at, n in zip(index, shape, strict=True)):
+                self.number(name, Read(load.dtype, source, index))
 
     def stored(self, index: Sequence[Size], value: Arg, own: bool) -> Known:
         """What memory holds where a value is stored, in its own coordinates; `own` memory is that of one turn of the parallel
@@ -123,7 +138,18 @@ class Values:
         index = tuple(map(self.size, index))
         inner = self.axes.keys() - (self.parallel if own else frozenset())
         found: dict[Size, Const] = {}
+        back: dict[str, Size] = {} if own else {str(at): axis(q) for q, at in enumerate(index)}
         for region, number in self.of(value).items():
+            if self.lengths.of(region):  # a bound that is data is one of a coordinate
+                if not own and self.lengths.places(region) & self.axes.keys() - back.keys():
+                    continue
+                region = self.lengths.moved(region, {v: a for v, a in back.items() if v in self.lengths.places(region)})
+                for q, at in enumerate(index):
+                    for sign in (1, -1):
+                        rest = dims.sub(region, dims.mul(at, sign))
+                        if dims.names(at) and not dims.names(rest) & inner:
+                            found[dims.add(dims.mul(axis(q), sign), rest)] = number
+                continue
             for q in range(len(index)):
                 for p in range(len(index)):
                     rest = dims.sub(region, dims.sub(index[q], index[p]))
@@ -135,20 +161,41 @@ class Values:
 
     def forget(self, name: str) -> None:
         """What was known of another value of this name: loops that follow each other may call theirs alike."""
-        for known in (self.known, self.sizes, self.asked, self.vars):
+        for known in (self.known, self.sizes, self.asked, self.vars, self.numbers):
             known.pop(name, None)
         self.finite.discard(name)
 
+    def number(self, name: str, number: Number) -> None:
+        """A value that depends on the parallel loops alone; integers have names in sizes."""
+        self.numbers[name] = number
+        if number.dtype.kind == "i":
+            self.sizes[name] = self.lengths.size(number)
+
+    def _number(self, arg: Arg) -> Number | None:
+        return arg if isinstance(arg, Const) else self.numbers.get(arg.name)
+
+    def _is_outside(self, names: frozenset[str]) -> bool:
+        """Whether what has these names is known before the loops within the parallel ones."""
+        inner = self.axes.keys() - self.parallel
+        return not any(n in inner or n[0] in "%#" for n in names)
+
+    def _within(self, at: Size, extent: Size) -> bool:
+        """Whether a place is one of an axis."""
+        beyond = dims.sub(dims.sub(extent, 1), at)
+        return dims.is_nonnegative(at, self.ranges) and dims.is_nonnegative(beyond, self.ranges)
+
     def _vars_of(self, *sizes: Size) -> frozenset[str]:
         names = dims.names(*sizes)
-        own = frozenset(names & self.axes.keys())
+        own = frozenset((names | self.lengths.places(*sizes)) & self.axes.keys())
         return own.union(*(self.vars.get(n[1:], frozenset()) for n in names if n.startswith("%")))
 
     def _size_of(self, let: Let) -> Size | None:
-        """An int64 value as a size, where it is made of others."""
+        """An int64 value as a size, where it is made of others; a place of 32 bits, where no sum wraps around, is one too."""
+        given = [self._place(a) for a in let.args]
+        if let.op == "cast" and let.dtype == int32 and given[0] is not None and not self.lengths.of(given[0]):
+            return given[0] if let.args[0].dtype == int64 and self._is_short(given[0]) else None
         if let.dtype != int64 or not let.args:
             return None
-        given = [self._place(a) for a in let.args]
         match let.op, given:
             case "add", [int() | dims.Dim() as a, int() | dims.Dim() as b]:
                 return dims.add(a, b)
@@ -162,7 +209,7 @@ class Values:
 
     def _place(self, arg: Arg) -> Size | None:
         if isinstance(arg, Const):
-            return int(arg.value) if arg.dtype == int64 else None
+            return int(arg.value) if arg.dtype.is_integer else None
         return self.sizes.get(arg.name)
 
     def _compared(self, let: Let) -> Known:
@@ -170,10 +217,14 @@ class Values:
         a, b = map(self._place, let.args)
         if a is None or b is None:
             return NOTHING
+        alone = all(self._number(x) or not self.lengths.of(size) for x, size in zip(let.args, (a, b), strict=True))
+        return self._bounded(self._regions(let.op, a, b), alone)
+
+    def _regions(self, op: str, a: Size, b: Size) -> Known:
         over, under = dims.sub(a, b), dims.sub(b, a)
         beyond, below = dims.sub(over, 1), dims.sub(under, 1)
         yes, no = Const(True, bool_), Const(False, bool_)
-        match let.op:
+        match op:
             case "ge":
                 return {over: yes, below: no}
             case "gt":
@@ -187,6 +238,24 @@ class Values:
             case "ne":
                 return {beyond: yes, below: yes}
         return NOTHING
+
+    def _bounded(self, regions: Known, exact: bool) -> Known:
+        """Regions in which numbers are those of tiles."""
+        found = {}
+        for region, value in regions.items():
+            made = self.lengths.bound(region, exact, self._is_nonnegative)
+            if made is not None:
+                found[made] = value
+        return found
+
+    def _is_nonnegative(self, size: Size) -> bool:
+        low = least(size, self.axes, ())
+        return low is not None and dims.is_nonnegative(low)
+
+    def _is_short(self, size: Size) -> bool:
+        """Whether a size is known to have 32 bits."""
+        low, high = least(size, self.axes, ()), least(dims.mul(size, -1), self.axes, ())
+        return isinstance(low, int) and isinstance(high, int) and low >= -_SHORT and high > -_SHORT
 
     def _value(self, let: Let, region: Size) -> Const | None:
         """What an operation gives where a region holds."""
