@@ -555,11 +555,16 @@ def _max0(a: Size, ranges: Ranges) -> Size:
                 if is_nonnegative(mul(rest, -1), ranges):
                     return _max0(add(inner, rest), ranges)
     common = gcd(*(factor for _, factor in a.terms))
-    if common > 1 and any(n.startswith("%") for n in names(a)):  # numbers of tiles: loops over elements and over tiles agree
+    if common > 1 and _has_data(a):  # numbers of tiles: bounds of loops over elements and over tiles agree
         return mul(_max0(_make({m: factor // common for m, factor in a.terms}), ranges), common)
     if a.terms[0][1] < 0:  # one canonical sign: max(-e, 0) = max(e, 0) - e
         return add(_max0(mul(a, -1), ranges), a)
     return _make({(Max0(a),): 1})
+
+
+def _has_data(a: Size) -> bool:
+    """Whether a kernel's values are among the names of an index expression."""
+    return any(n.startswith("%") for n in names(a))
 
 
 def as_written(atom: Atom) -> Size:
@@ -578,7 +583,7 @@ def is_nonnegative(a: Size, ranges: Ranges = NO_RANGES) -> bool:
             case (Max0(inner),), -1:
                 rest = add(a, _make({monomial: 1}))
                 return is_nonnegative(rest, ranges) and is_nonnegative(sub(rest, inner), ranges)
-            case (Max0(inner),), int(times) if times > 0 and any(n.startswith("%") for n in names(inner)):  # r + max(e, 0) >= r + e
+            case (Max0(inner),), int(times) if times > 0 and _has_data(inner):  # r + max(e, 0) >= r + e
                 rest = sub(a, _make({monomial: times}))
                 if is_nonnegative(add(rest, mul(inner, times)), ranges):
                     return True

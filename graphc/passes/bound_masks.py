@@ -105,7 +105,7 @@ def _shared(call: ir.Call, program: Program) -> dict[str, tuple[str, Shape]]:
 
 def _still(known: Mapping[str, Known], written: Set[str], lengths: Lengths) -> dict[str, Known]:
     """What is known when some buffers have been written."""
-    found = {}
+    found: dict[str, Known] = {}
     for b, k in known.items():
         if b not in written:
             found[b] = {region: value for region, value in k.items() if not lengths.buffers(region) & written}
@@ -351,8 +351,10 @@ class _Bounder:
         if ways:  # the one that leaves less: the other would cut off the same
             (kept, rest), axis = min(ways, key=lambda way: self.share(way[0][0], way[1]))
             found = replace(found, m=kept) if axis is m else replace(found, n=kept)
-            outer = m if axis is n else n
-            fills += [Loop(outer.var, outer.stop, tuple(rest), outer.start)] if rest else []
+            if axis is n:
+                fills += [Loop(m.var, m.stop, tuple(rest), m.start)] if rest else []
+            else:  # rows stay the outer loop
+                fills += [replace(f, body=(Loop(n.var, n.stop, f.body, n.start),)) for f in rest]
         del values.axes[m.var], values.axes[n.var]
         for cuts in factors:
             if cuts is not None:
@@ -369,14 +371,14 @@ class _Bounder:
         axis = self.values.axes[axis.var] = self.values.resolved(axis)
         return axis
 
-    def cut(self, axis: Axis, idle: Idle, together: Sequence[Axis] = ()) -> tuple[Axis, list[Statement]] | None:
+    def cut(self, axis: Axis, idle: Idle, together: Sequence[Axis] = ()) -> tuple[Axis, list[Loop]] | None:
         """A loop without the turns in which nothing is left to do but stores of numbers, and the loops of those stores. The axes
         of a contraction go `together`: the bounds of one do not have the other's variable."""
         values = self.values
         keep = values.parallel | {axis.var}
         parallel = {v: a for v, a in values.axes.items() if v in values.parallel}
         found: Axis = axis
-        fills: list[Statement] = []
+        fills: list[Loop] = []
         for regions, rest in (idle or {}).items():
             around = {v: a for v, a in self.beside(axis, regions).items() if all(v != t.var for t in together)}
             every = [least(region, values.axes, keep | around.keys()) for region in regions]

@@ -104,6 +104,19 @@ def test_products_of_triangles_count_runs_from_where_k_would_start(blocked: bool
 
 @needs_compiler
 @pytest.mark.parametrize("blocked", [True, False], ids=["tiles", "small"])
+def test_lengths_bound_loops_and_products(blocked: bool, tmp_path: Path) -> None:
+    q, g = (gx.placeholder(name, (3, "time", 8), "float32") for name in "qg")
+    lengths = gx.placeholder("lengths", (3,), "int64")
+    y = gx.nn.attention(q, q, q, mask=gx.arange(q.shape[1]) < gx.expand_dims(lengths, (1, 2)))
+    f = gx.compile([q, g, lengths], [y, *gx.vjp(y, [q], g)], name="padded")
+    library = written(f, tmp_path, blocked=blocked)
+    for time, drawn in ((100, [0, 33, 1000]), (64, [-(2**63), 64, 1])):
+        values = [*np.random.default_rng(time).normal(size=(2, 3, time, 8)).astype("float32"), np.array(drawn)]
+        assert_same_bits(library(values, {"time": time}, state_of(f, library)), f(*values))
+
+
+@needs_compiler
+@pytest.mark.parametrize("blocked", [True, False], ids=["tiles", "small"])
 def test_a_quantised_model_has_int8_weights_and_the_same_bits(blocked: bool, tmp_path: Path) -> None:
     with gx.layers.seeded(1):
         model = gx.models.Sequential([

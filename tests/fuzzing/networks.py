@@ -134,14 +134,25 @@ def sighted(s: Network, rows: Any, columns: Any) -> gx.Tensor:
     ])()  # fmt: skip
 
 
+def in_length(s: Network, rows: Any, columns: Any, batch: Any) -> gx.Tensor:
+    """Which columns, or rows, are within lengths that are data: one for all, for each sample, or for each row."""
+    i, j = gx.arange(rows)[:, None], gx.arange(columns)
+    shape = s.one([(), (*batch, 1, 1), (*batch, 1, 1), (*batch, 1, 1), (rows, 1)])
+    n = s.leaf(*shape, dtype=s.one(["int64", "int32"])) * s.one([1, 8, 33])
+    return s.one([
+        lambda: j < n, lambda: j < n, lambda: (j < n) & (i < n), lambda: i < n, lambda: j >= n, lambda: i + n >= j,
+        lambda: (i >= j) & (n > j), lambda: j <= gx.minimum(n, 40),
+    ])()  # fmt: skip
+
+
 def masked(s: Network) -> gx.Tensor:
     """Rows of which a mask leaves some, before what reads them: products, softmax, sums, maxima."""
     x = s.pick("f", rank=2)
     if s.chance(0.6):
         x = x @ gx.matrix_transpose(s.like(x))
     m, n = x.shape[-2:]
-    low = gx.where(sighted(s, m, n), x, -math.inf)
-    y = gx.where(sighted(s, m, n), x, 0.0)
+    mask = in_length(s, m, n, x.shape[:-2]) if s.chance(0.4) else sighted(s, m, n)
+    low, y = gx.where(mask, x, -math.inf), gx.where(mask, x, 0.0)
     return s.one([
         lambda: y @ s.leaf(n, s.edge(17)), lambda: gx.matrix_transpose(y) @ s.leaf(m, s.edge(17)), lambda: s.leaf(3, m) @ y,
         lambda: gx.nn.softmax(low), lambda: gx.nn.softmax(low) @ s.leaf(n, s.edge(17)), lambda: gx.nn.logsumexp(low, -1),
@@ -171,7 +182,8 @@ def attended(s: Network) -> gx.Tensor:
         lambda: None, lambda: None, lambda: s.leaf(own, n, dtype="bool"), lambda: s.leaf(n, dtype="bool"),
         lambda: s.leaf(*q.shape[:-2], 1, n, dtype="bool"), lambda: gx.abs(gx.arange(own)[:, None] - gx.arange(n)) < 5,
         lambda: s.leaf(own, n), lambda: gx.where(s.leaf(own, n, dtype="bool"), s.leaf(n), -math.inf),
-        lambda: sighted(s, own, n), lambda: sighted(s, own, n),
+        lambda: sighted(s, own, n), lambda: sighted(s, own, n), lambda: in_length(s, own, n, q.shape[:-2]),
+        lambda: in_length(s, own, n, (*q.shape[:1], *(1 for _ in q.shape[1:-2]))),
     ])()  # fmt: skip
     if s.chance(0.2):  # scores with something added, and wanted by themselves
         scores = q @ gx.matrix_transpose(k) * 0.3 + s.leaf(own, n)

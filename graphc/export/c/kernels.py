@@ -94,7 +94,7 @@ class Printer:
         """The most that an extent is, whatever the loops around have come to."""
         found = [dims.upper(bound, self.ranges) for bound in _bounds(extent)]
         own = self.ranges.keys()
-        return min(found, key=lambda size: (len(dims.names(size) & own), len(dims.names(size))))
+        return min(found, key=lambda size: (_has_data(size), len(dims.names(size) & own), len(dims.names(size))))
 
     def use(self, function: str) -> str:
         self.calls.add(function)
@@ -399,17 +399,25 @@ def _bounds(size: Size) -> list[Size]:
     """Bounds of a size from above, in which nothing is a maximum: -max(a, 0) is neither more than 0 nor than -a."""
     if isinstance(size, int):
         return [size]
-    found: list[Size] = [0]
-    for monomial, factor in size.terms:
+    for monomial, factor in sorted(size.terms, key=lambda term: term[1]):  # first those that are taken away
         match monomial:
-            case (dims.Max0(inner),) if factor < 0:
-                choices = [0, dims.mul(inner, factor)]
             case (dims.Max0(inner),):
-                choices = [dims.mul(dims.maximum(bound, 0), factor) for bound in _bounds(inner)]
-            case _:
-                choices = [dims.mul(dims.product(map(dims.as_written, monomial)), factor)]
-        found = [dims.add(a, b) for a in found for b in choices]
-    return found
+                rest = dims.sub(size, dims.mul(dims.as_written(dims.Max0(inner)), factor))
+                if factor < 0:
+                    return [*_bounds(rest), *_bounds(dims.add(rest, dims.mul(inner, factor)))]
+                tops = [dims.mul(dims.maximum(bound, 0), factor) for bound in _bounds(inner)]
+                return [dims.add(a, b) for a in _bounds(rest) for b in tops]
+    found: Size = 0
+    for monomial, factor in size.terms:
+        term = dims.mul(dims.product(map(dims.as_written, monomial)), factor)
+        if factor > 0 or not _has_data(term):  # numbers of tiles are not negative
+            found = dims.add(found, term)
+    return [found]
+
+
+def _has_data(size: Size) -> bool:
+    """Whether a size has values in it: where a kernel loads what bounds its loops."""
+    return any(n.startswith("%") for n in dims.names(size))
 
 
 def is_local(scratch: Scratch) -> bool:

@@ -80,9 +80,9 @@ def _stops(axis: Axis) -> list[Size]:
     for stop in found:
         for monomial, factor in () if isinstance(stop, int) else stop.terms:
             match monomial, factor:
-                case (Max0(beyond),), -1:  # a - max(b, 0) is the least of a and a - b
-                    whole = dims.add(stop, dims.as_written(Max0(beyond)))
-                    found += [whole, dims.sub(whole, beyond)]
+                case (Max0(beyond),), int(times) if times < 0:  # a - max(b, 0) is the least of a and a - b
+                    whole = dims.sub(stop, dims.mul(dims.as_written(Max0(beyond)), times))
+                    found += [whole, dims.add(whole, dims.mul(beyond, times))]
                 case (Max0(inner),), 1 if axis.start == 0 and stop == dims.as_written(Max0(inner)):  # where it runs at all
                     found.append(inner)
     return found
