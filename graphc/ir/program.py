@@ -558,8 +558,8 @@ def rewrite(body: tuple[Statement, ...], change: Callable[[Statement], tuple[Sta
 
 
 def most_turns(axis: Axis, env: Mapping[str, int]) -> tuple[int, int]:
-    """The start and the stop of a loop. Where data bounds it, those of the most turns that it may take; of one, where no size says
-    how many these are."""
+    """The start and the stop of a loop. Where data bounds it, those of the most turns that it may take; those of one turn, where
+    no size says how many these are."""
     data = dims.names(axis.start, axis.stop) - env.keys()
     found: list[tuple[int, int]] = []
     for value in (0, _MANY, 2 * _MANY) if data else (0,):

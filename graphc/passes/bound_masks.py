@@ -330,13 +330,12 @@ class _Bounder:
             for axis in own:
                 self.within(axis)
             self.body(block.body)
-            zero: dict[Regions, tuple[Statement, ...]] = {
-                (region,): () for region, number in values.of(block.value).items() if number.value == 0
-            }
-            made = self.cut(values.axes[s.k.var], _in_sight(zero, block.body), own)
+            zeros: Idle = {(region,): () for region, number in values.of(block.value).items() if number.value == 0}
+            zero = _in_sight(zeros, block.body)
+            made = self.cut(values.axes[s.k.var], zero, own)
             factors.append(made)
             number = Const(literal(0, s.dtype), s.dtype)
-            nothing |= {region: number for (region,) in zero if s.k.var not in dims.names(region)}
+            nothing |= {region: number for (region,) in zero or {} if s.k.var not in dims.names(region)}
             for axis in own:
                 del values.axes[axis.var]
         m, n = self.within(s.m), self.within(s.n)
