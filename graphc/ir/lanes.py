@@ -114,8 +114,7 @@ class LaneCode(Scalars):
     def elements(self) -> Iterator[None]:
         """For every lane that has an element: what `give` needs."""
         left = dims.sub(self.count, dims.mul(dims.symbol(self._block), self.width))
-        even = isinstance(self.count, int) and self.count % self.width == 0
-        with self._over_lanes(self.width if even else dims.minimum(left, self.width)):
+        with self._over_lanes(self.width if self._even else dims.minimum(left, self.width)):
             yield
 
     @contextmanager
@@ -142,7 +141,9 @@ class LaneCode(Scalars):
     def element(self, operand: int, place: Size, *index: Size) -> Value:
         """The element of an operand, for the element at a place; for the last one, where there are no more."""
         one = self._counts[f"x{operand}"] == 1
-        return self._load(f"x{operand}", (0 if one else dims.minimum(place, dims.sub(self.count, 1)), *index))
+        if not (self._even and place == self._element):
+            place = dims.minimum(place, dims.sub(self.count, 1))
+        return self._load(f"x{operand}", (0 if one else place, *index))
 
     def whole(self, operand: int, *index: Size) -> Value:
         """The element of an operand that is shared."""
@@ -238,6 +239,11 @@ class LaneCode(Scalars):
     def place(self) -> Size:
         """The place of the element of this lane; of the last one, where there are no more."""
         return dims.minimum(self._element, dims.sub(self.count, 1))
+
+    @property
+    def _even(self) -> bool:
+        """Whether every lane has an element."""
+        return isinstance(self.count, int) and self.count % self.width == 0
 
     @property
     def _element(self) -> Size:

@@ -72,13 +72,13 @@ def _cholesky(k: LaneCode) -> None:
         with k.loop(n, j) as i, k.lanes():
             k.put(a, k.get(below, i), i, j)
     with k.elements():
-        tame = k.get(wild) == 0.0
-        k.refuse(~k.get(good) & tame)
-        with k.loop(n) as i:
-            with k.loop(dims.add(i, 1)) as j:
-                k.give(0, k.select(tame, k.get(a, i, j), float("nan")), i, j)
-            with k.loop(n, dims.add(i, 1)) as j:
-                k.give(0, k.select(tame, k.const(0.0, dtype), float("nan")), i, j)
+        k.refuse(~k.get(good) & (k.get(wild) == 0.0))
+    with k.loop(n) as i:
+        with k.loop(dims.add(i, 1)) as j, k.lanes():
+            k.put(a, k.select(k.get(wild) == 0.0, k.get(a, i, j), float("nan")), i, j)
+        with k.loop(n, dims.add(i, 1)) as j, k.lanes():
+            k.put(a, k.select(k.get(wild) == 0.0, k.const(0.0, dtype), float("nan")), i, j)
+    k.hand(0, a)
 
 
 cholesky = Lanes((2, 2), _cholesky, is_small, refused_, "cholesky raised LinAlgError: the matrix is not positive definite")
@@ -210,31 +210,34 @@ def _bring(k: LaneCode, array: str, row: tuple[Size, ...], step: int, place: Val
 
 def _beside(k: LaneCode, transposed: bool, right: int) -> str:
     """The matrix, or its transpose, with room for columns behind it."""
-    n = k.size(0, 0)
+    n, given = k.size(0, 0), k.fetch(0)
+    if not transposed and not right:
+        return given
     a = k.local(k.types["x0"].dtype, n, n + right)
-    with k.lanes(), k.loop(n) as i, k.loop(n) as j:
-        k.put(a, k.given(0, i, j), *((j, i) if transposed else (i, j)))
+    with k.loop(n) as i, k.loop(n) as j, k.lanes():
+        k.put(a, k.get(given, i, j), *((j, i) if transposed else (i, j)))
     return a
 
 
 def _back(k: LaneCode, a: str, right: int) -> None:
     """Solve the system of an upper triangle with the columns behind it, and give them."""
     n = k.size(0, 0)
+    found = k.local(k.types[a].dtype, n, right)
     for row in reversed(range(n)):
         with k.loop(n + right, n) as j, k.lanes():
             x = k.get(a, row, j)
             for r in range(row + 1, n):
-                x = k.less_product(x, k.get(a, row, r), k.get(a, r, j))
-            k.put(a, x / k.get(a, row, row), row, j)
-    with k.elements(), k.loop(n) as i, k.loop(right) as j:
-        k.give(0, k.get(a, i, dims.add(j, n)), i, j)
+                x = k.less_product(x, k.get(a, row, r), k.get(found, r, dims.sub(j, n)))
+            k.put(found, x / k.get(a, row, row), row, dims.sub(j, n))
+    k.hand(0, found)
 
 
 def _solve(k: LaneCode, transposed: bool) -> None:
     n, m = k.size(0, 0), k.size(1, 1)
     a = _beside(k, transposed, m)
-    with k.lanes(), k.loop(n) as i, k.loop(m) as j:
-        k.put(a, k.given(1, i, j), i, dims.add(j, n))
+    b = k.fetch(1)
+    with k.loop(n) as i, k.loop(m) as j, k.lanes():
+        k.put(a, k.get(b, i, j), i, dims.add(j, n))
     _, singular = _eliminated(k, a, m)
     with k.elements():
         k.refuse(k.get(singular))

@@ -3,6 +3,7 @@
     host.py          this machine as a target
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
+    exchange.py      copies with exchanged axes
     source.py        a kernel as Python source
     frontend.py      source to LLVM text
     objects.py       LLVM text to an object; a second process that does so too

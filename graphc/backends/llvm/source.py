@@ -27,6 +27,7 @@ import numpy as np
 
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.contraction import print_contract
+from graphc.backends.llvm.exchange import exchange_of, print_exchange
 from graphc.ir import dims
 from graphc.ir import program as ir
 from graphc.ir import types as t
@@ -46,7 +47,7 @@ MASKED = 4  # bytes of an element from which on a load or a store of some lanes 
 
 _TAKEN = re.compile(  # names that the source gives to other things
     r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here|lane|stop)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
-    r"strip.*|(lay_out|pack_|last_)\w*|run|point|filled|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
+    r"strip.*|(lay_out|pack_|last_|exchange_|deal_|collect_)\w*|run|point|filled|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
 
@@ -308,6 +309,19 @@ class Printer:
             self.line(depth, f"{v} = {self.combine(reduce.combine, v, x, init.dtype)}")
 
     def loop(self, loop: ir.Loop, depth: int) -> None:
+        exchange = exchange_of(self, loop)
+        if exchange is None:
+            self.turned_loop(loop, depth)
+            return
+        if not exchange.held:
+            print_exchange(self, exchange, depth)
+            return
+        self.line(depth, f"if {' and '.join(f'{self.size(size)} <= 0' for size in exchange.held)}:")
+        print_exchange(self, exchange, depth + 1)
+        self.line(depth, "else:")
+        self.turned_loop(loop, depth + 1)
+
+    def turned_loop(self, loop: ir.Loop, depth: int) -> None:
         lanes = any(isinstance(s, (ir.Store, ir.Accumulate)) and s.buffer in self.joined for s in loop.body)
         if self.is_vector(loop):
             self.turns(loop, loop.start, loop.stop, depth, self.use("lanes", range))

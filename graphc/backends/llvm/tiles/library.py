@@ -11,6 +11,9 @@
     lay_out                       panels that the caller fills
     pack_piece                    fills one panel, for some of its k
     turn                          results with rows and columns exchanged
+    deal_3, deal_5, ...           as many short rows as a vector has lanes, with rows and columns exchanged
+    collect_3, ...                the same, back
+    exchange                      the same of any memory: nothing beyond the last row and column is read
 
 A right operand may be floats of 16 bits: functions that read it are also there for such a source.
 """
@@ -46,6 +49,9 @@ _WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
     "pack_columns": (pack.ARGUMENTS, pack.write_pack_columns),
     "pack_piece": (pack.ARGUMENTS, partial(pack.write_pack_columns, alone=True)),
     "turn": (pack.TURN_ARGUMENTS, pack.write_turn),
+    "exchange": (pack.TURN_ARGUMENTS, pack.write_exchange),
+    **{f"deal_{n}": (pack.DEAL_ARGUMENTS, partial(pack.write_deal, count=n)) for n in pack.DEALT},
+    **{f"collect_{n}": (pack.COLLECT_ARGUMENTS, partial(pack.write_deal, count=n, back=True)) for n in pack.DEALT},
     "point": (pack.POINT_ARGUMENTS, pack.write_point),
     "lay_out": (pack.LAY_OUT_ARGUMENTS, pack.write_lay_out),
 }

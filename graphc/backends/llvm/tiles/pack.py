@@ -12,6 +12,8 @@ Where the source has 16 bits, copies have 32. What stays in place is widened ane
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -28,6 +30,9 @@ ARGUMENTS = "siiiip"  # the operand, its stride, the number of k, of columns, of
 PLACES_ARGUMENTS = "ptiip"  # the operand, the places of its k, the number of k, of columns, the memory of the panels
 LAY_OUT_ARGUMENTS = "iip"  # the number of k, of columns, the memory of the panels
 TURN_ARGUMENTS = "piiipi"  # results, their row, the number of rows, of columns, where they go, the distance of columns there
+DEAL_ARGUMENTS = "ppi"  # vectors, where their rows go, the distance of rows there
+COLLECT_ARGUMENTS = "pip"  # rows, their distance, where the vectors go
+DEALT = (3, 5, 7, 9)  # lengths: the lanes of so many vectors are chosen faster than squares are transposed
 POINT_ARGUMENTS = "piip"  # the first panel, the distance between panels, the number of whole ones, the memory of the header
 
 
@@ -212,6 +217,88 @@ def write_turn(module: ir.Module, target: Target, itemsize: int, name: str) -> N
         w.loop("edge", whole, rows, word(lanes), edge)
 
     w.loop("group", word(0), columns, word(lanes), group)
+    build.ret_void()
+
+
+def write_exchange(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
+    """Element [m, n] at m*row + n goes to n*distance + m, and no other memory is touched."""
+    w = TileWriter(module, target, itemsize, name, TURN_ARGUMENTS)
+    source, row, rows, columns, target, distance = w.args
+    build, lanes = w.build, w.lanes
+
+    def group(n: Any) -> None:
+        """One vector of columns."""
+        given, there, rest = w.at(source, n), w.at(target, build.mul(n, distance)), build.sub(columns, n)
+        whole = build.select(build.icmp_signed(">=", rest, word(lanes)), build.and_(rows, word(-lanes)), word(0))
+        read = w.below(rest)
+
+        def square(m: Any) -> None:
+            place = w.at(given, build.mul(m, row))
+            lines = []
+            for _ in range(lanes):
+                lines.append(w.load(place))
+                place = w.at(place, row)
+            place = w.at(there, m)
+            for line in _transposed(w, lines):
+                w.store(line, place)
+                place = w.at(place, distance)
+
+        def edge(m: Any) -> None:
+            place = w.at(given, build.mul(m, row))
+            here = build.sub(rows, m)
+            written = w.below(here)
+            lines = []
+            for i in range(lanes):  # beyond the last row that one is read again
+                lines.append(w.read_masked(place, read))
+                place = w.at(place, build.select(build.icmp_signed(">", here, word(i + 1)), row, word(0)))
+            place = w.at(there, m)
+            for i, line in enumerate(_transposed(w, lines)):
+                at = w.at(place, build.mul(distance, word(i)))
+                store = partial(w.store_masked, line, at, written)
+                w.when("line", build.icmp_signed(">", rest, word(i)), store)
+
+        w.loop("square", word(0), whole, word(lanes), square)
+        w.loop("edge", whole, rows, word(lanes), edge)
+
+    w.loop("group", word(0), columns, word(lanes), group)
+    build.ret_void()
+
+
+def write_deal(module: ir.Module, target: Target, itemsize: int, name: str, count: int, back: bool = False) -> None:
+    """Element i*count + j of so many vectors goes to j*row + i, or comes `back` from there; count is odd.
+
+    No two elements of a row lie in the same lane, so a row is the lanes of its own out of every vector, put in order.
+    """
+    w = TileWriter(module, target, itemsize, name, COLLECT_ARGUMENTS if back else DEAL_ARGUMENTS)
+    build, lanes = w.build, w.lanes
+    source, *row, there = w.args if back else (w.args[0], w.args[2], w.args[1])
+
+    def shuffled(a: Any, b: Any, lane: list[int]) -> Any:
+        return build.shuffle_vector(a, b, ir.Constant(ir.VectorType(HALF, lanes), lane))
+
+    def blended(vectors: list[Any], number: Callable[[int], int]) -> Any:
+        """In each lane that of the vector with a number."""
+        made = vectors[0]
+        for v, vector in enumerate(vectors[1:], 1):
+            made = shuffled(made, vector, [i + lanes * (number(i) == v) for i in range(lanes)])
+        return made
+
+    places = [[(count * i + j) % lanes for i in range(lanes)] for j in range(count)]
+    at = there if not back else source
+    rows = []
+    for _ in range(count):
+        rows.append(at)
+        at = w.at(at, row[0])
+    if back:
+        lines = [w.load(at) for at in rows]
+        lines = [shuffled(line, line, [p.index(i) for i in range(lanes)]) for line, p in zip(lines, places, strict=True)]
+        for v in range(count):
+            w.store(blended(lines, lambda i, v=v: (v * lanes + i) % count), there, v * lanes)  # type: ignore[misc]
+    else:
+        vectors = [w.load(source, v * lanes) for v in range(count)]
+        for j, at in enumerate(rows):
+            made = blended(vectors, lambda i, j=j: (count * places[j].index(i) + j) // lanes)  # type: ignore[misc]
+            w.store(shuffled(made, made, places[j]), at)
     build.ret_void()
 
 
