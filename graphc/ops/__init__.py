@@ -17,7 +17,8 @@
     custom.py                                    gradients by rules of the user's
     storage.py       what of 16 bits is computed in float32
     sorting.py       decompositions.py           whole arrays, by NumPy and LAPACK (lapack.py)
-    blocked.py       elimination.py              factors of large matrices by blocks; small_matrices.py: of many small ones
+    blocked.py       elimination.py              factors of large matrices by blocks: Cholesky's and triangles, LU
+    reflections.py   small_matrices.py           QR by blocks; factors of many small matrices
     matrix_functions.py                          what is made of decompositions
     convolution.py   pooling.py                  windows of images
     quantizing.py                                integers of 8 bits that stand for floats

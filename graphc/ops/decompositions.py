@@ -5,8 +5,8 @@ differentiation", Oxford NA-08/01), Seeger et al. 2017 ("Auto-differentiating li
 eigenvectors and singular vectors, and Golub and Pereyra 1973 (SIAM J. Numer. Anal. 10) for the pseudoinverse. They are made of
 the same operations, so their own gradients are right too.
 
-What is LAPACK's runs on one thread: see lapack.py. Large matrices go by blocks, on all: blocked.py, elimination.py. An operation
-on a symmetric matrix reads its lower triangle, and its gradient lies there.
+What is LAPACK's runs on one thread: see lapack.py. Large matrices go by blocks, on all: blocked.py, elimination.py,
+reflections.py. An operation on a symmetric matrix reads its lower triangle, and its gradient lies there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from graphc.ir import types as t
 from graphc.ir.dims import Size
 from graphc.ir.operation import Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops import blocked, elimination, lapack, small_matrices
+from graphc.ops import blocked, elimination, lapack, reflections, small_matrices
 from graphc.ops.declare import Op, Spread, composite, host, results, with_leading_axis
 from graphc.ops.tensor import Tensor
 
@@ -44,13 +44,19 @@ def _matrices(name: str, **declaration: Any) -> Op:
 def _chosen(name: str, *, like: Op, otherwise: Callable[..., Tensor | tuple[Tensor, ...]], **declaration: Any) -> Op:
     """An operation with the value and the gradient of another one, which computes it where matrices are small."""
 
-    def every(size: Size, *operands: Spread, **attrs: Any) -> list[Spread]:
-        return with_leading_axis(op, size, operands, attrs)
-
     def expand(*operands: Tensor, **attrs: Any) -> Tensor | tuple[Tensor, ...]:
         small = small_matrices.is_small(*(x.type for x in operands))
         made: Tensor | tuple[Tensor, ...] = (like if small else otherwise)(*operands, **attrs)
         return made
+
+    return _by_size(name, like=like, expand=expand, **declaration)
+
+
+def _by_size(name: str, *, like: Op, expand: Callable[..., Tensor | tuple[Tensor, ...]], **declaration: Any) -> Op:
+    """An operation with the value and the gradient of another one, and what computes it."""
+
+    def every(size: Size, *operands: Spread, **attrs: Any) -> list[Spread]:
+        return with_leading_axis(op, size, operands, attrs)
 
     assert like.vjp is not None
     op = composite(name, reference=like.reference, expand=expand, vjp=like.vjp, every=every, partial=True, **declaration)
@@ -560,13 +566,23 @@ def _tall_qr(gq: Tensor, gr: Tensor, q: Tensor, r: Tensor) -> Tensor:
     return flip_axes(solved)
 
 
-qr_: Op = _matrices(
-    "qr", infer=_qr_type, reference=_on_one_thread(np.linalg.qr), vjp=_qr_vjp,
+direct_qr_: Op = _matrices(
+    "qr_lapack", infer=_qr_type, reference=_on_one_thread(np.linalg.qr), vjp=_qr_vjp,
     samples=(
         *_prepared(_apart, (3, 3), (5, 3), (2, 3, 3), (3, 5), (0, 0), (3, 0), (1, 1), mode="reduced"),
         *_prepared(_apart, (3, 3), (3, 4), mode="complete"),
     ),
 )  # fmt: skip
+
+
+def _qr_by_size(x: Tensor, mode: str) -> Tensor | tuple[Tensor, ...]:
+    if reflections.is_large(x.type) and (mode == "reduced" or dims.is_nonnegative(dims.sub(x.shape[-1], x.shape[-2]))):
+        return reflections.qr(x)
+    made: Tensor = direct_qr_(x, mode=mode)
+    return made
+
+
+qr_: Op = _by_size("qr", like=direct_qr_, expand=_qr_by_size, infer=_qr_type, samples=direct_qr_.samples)
 
 
 # --- eigenvalues of symmetric matrices -------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ take a matrix in the last two axes, after those of a batch; float32 and float64 
 float64. A symbolic matrix is square where both axes have one name. What only the numbers can show, such as a singular matrix, is
 a GraphError of the call. A decomposition of a matrix with NaN or infinity is NaN.
 
-Where its size is a number, a matrix of at most 16 rows, or of 192 and more, is factored by kernels on all threads (cholesky,
-solve, inv, det, slogdet); the rest is LAPACK's, on one thread: another version of it may round otherwise. So results have the
-same bits whatever the number of threads. Gradients exist to every order (see decompositions.py); second derivatives need singular
-values or eigenvalues that differ, as the derivatives of their vectors do.
+Where its size is a number, a matrix of at most 16 rows (but not by qr), or of 192 and more, is factored by kernels on all
+threads: by cholesky, qr, solve, inv, det, slogdet. The rest is LAPACK's, on one thread: another version of it may round
+otherwise. So results have the same bits whatever the number of threads. Gradients exist to every order (see decompositions.py);
+second derivatives need singular values or eigenvalues that differ, as the derivatives of their vectors do.
 """
 
 from __future__ import annotations
