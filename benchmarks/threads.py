@@ -79,36 +79,40 @@ class Program:
         return binding  # type: ignore[no-any-return]
 
 
-def times(program: Program, counts: Sequence[int], seconds: float) -> dict[int, float]:
-    """The median seconds of a call on each number of threads."""
+def times(program: Program, counts: Sequence[int], seconds: float) -> tuple[dict[int, float], float]:
+    """The median seconds of a call on each number of threads; and the processors that two threads had on average, who never sleep
+    between calls: clearly less than two where other processes used the machine."""
     samples: dict[int, list[float]] = {n: [] for n in counts}
+    had = took = 0.0
     for _ in range(TURNS):
         for n in counts:
             gx.set_num_threads(n)
             end = time.perf_counter() + WARM
             while time.perf_counter() < end:
                 program.call()
-            end = time.perf_counter() + seconds / TURNS
-            while time.perf_counter() < end or len(samples[n]) < 2:
+            start, used = time.perf_counter(), time.process_time()
+            while time.perf_counter() < start + seconds / TURNS or len(samples[n]) < 2:
                 begin = time.perf_counter()
                 program.call()
                 samples[n].append(time.perf_counter() - begin)
-    return {n: statistics.median(s) for n, s in samples.items()}
+            if n == 2:
+                had, took = had + time.process_time() - used, took + time.perf_counter() - start
+    return {n: statistics.median(s) for n, s in samples.items()}, had / took
 
 
 def measured(programs: Iterator[Program], counts: Sequence[int], seconds: float, at_most: float) -> bool:
     """Print the tables; whether no number of threads took longer than so many times what two take."""
     found = {p.name: times(p, counts, seconds) for p in programs}
     print(f"Threads on {available()} processors: time over that of 2 threads\n")
-    _head(["workload", "2 threads", *(str(n) for n in counts if n != 2)])
-    for name, t in found.items():
-        _row([name, f"{1e3 * t[2]:.3g} ms", *(f"{t[n] / t[2]:.2f}" for n in counts if n != 2)])
+    _head(["workload", "2 threads", "processors they had", *(str(n) for n in counts if n != 2)])
+    for name, (t, had) in found.items():
+        _row([name, f"{1e3 * t[2]:.3g} ms", f"{had:.2f}", *(f"{t[n] / t[2]:.2f}" for n in counts if n != 2)])
     own = [n for n in counts if n <= available()]
     print("\nEfficiency: time of one thread over that of n, over n\n")
     _head(["workload", "1 thread", *map(str, own[1:])])
-    for name, t in found.items():
+    for name, (t, _) in found.items():
         _row([name, f"{1e3 * t[1]:.3g} ms", *(f"{t[1] / t[n] / n:.2f}" for n in own[1:])])
-    slow = [f"{name}: {n} threads take {t[n] / t[2]:.2f} times as long as 2" for name, t in found.items() for n in counts
+    slow = [f"{name}: {n} threads take {t[n] / t[2]:.2f} times as long as 2" for name, (t, _) in found.items() for n in counts
             if n > 2 and t[n] > at_most * t[2]]  # fmt: skip
     print(*slow, sep="\n", file=sys.stderr, end="\n" if slow else "")
     return not slow
