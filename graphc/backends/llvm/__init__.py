@@ -4,6 +4,7 @@
     intrinsics.py    the instructions that generated source calls
     contraction.py   the register tile and blocking of matrix products
     exchange.py      copies with exchanged axes
+    extremes.py      the largest of floats by their bits
     source.py        a kernel as Python source
     frontend.py      source to LLVM text
     objects.py       LLVM text to an object; a second process that does so too

@@ -28,6 +28,7 @@ import numpy as np
 from graphc.backends.llvm import intrinsics
 from graphc.backends.llvm.contraction import print_contract
 from graphc.backends.llvm.exchange import exchange_of, print_exchange
+from graphc.backends.llvm.extremes import extremes_of, print_end, print_start, print_turn
 from graphc.ir import dims
 from graphc.ir import program as ir
 from graphc.ir import types as t
@@ -46,7 +47,7 @@ VECTORS = 4  # as many times may more statements be written
 MASKED = 4  # bytes of an element from which on a load or a store of some lanes of a vector is one instruction
 
 _TAKEN = re.compile(  # names that the source gives to other things
-    r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here|lane|stop)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
+    r"range|lanes|lo|hi|sizes|pointers|scratch|inf|nan|tile.*|[mnk]_stop|k_start|(row|column|step|panel|tail)0|\w+_(piece|step|here|lane|stop|signed|most|least)|(rows|columns|steps|strips|parts|panel|panels|results|packed)(_f\d+)?|"
     r"strip.*|(lay_out|pack_|last_|exchange_|deal_|collect_)\w*|run|point|filled|top|bottom|wide|row|first|forward|(load|store|bits_|join)\w*|(bf|[vxypsfiub])\d+.*|"
     + "|".join(n for n in dir(intrinsics) if not n.startswith("_"))
 )
@@ -108,6 +109,7 @@ class Printer:
         self.cells = _cells(kernel)
         self.scope = {name: i for i, name in enumerate(n for n in self.shapes if n not in self.cells)}
         self.combines: dict[str, ir.Init] = {}
+        self.bitwise: set[int] = set()  # the reductions that go by bits
         self.reserve = 0
 
     def line(self, depth: int, text: str) -> None:
@@ -218,6 +220,8 @@ class Printer:
                     self.line(depth, self.store(buffer, index, self.combine(combine, old, self.arg(value), self.dtypes[buffer])))
                 case ir.Init():
                     self.init(statement, depth)
+                case ir.Reduce() if id(statement) in self.bitwise:
+                    print_turn(self, statement, depth)
                 case ir.Reduce():
                     self.reduce(statement, depth)
                 case ir.Loop():
@@ -326,7 +330,13 @@ class Printer:
         if self.is_vector(loop):
             self.turns(loop, loop.start, loop.stop, depth, self.use("lanes", range))
         elif not lanes:
+            extremes = extremes_of(self, loop)
+            for reduce in extremes:
+                print_start(self, reduce, depth)
+            self.bitwise.update(map(id, extremes))
             self.turns(loop, loop.start, loop.stop, depth, "range")
+            for reduce in extremes:
+                print_end(self, reduce, depth)
         elif vectors := self.vectors(loop):
             self.masked(loop, vectors, depth)
         else:
