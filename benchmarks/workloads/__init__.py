@@ -23,6 +23,7 @@ from benchmarks.workloads.reductions import reduction
 from benchmarks.workloads.rows import layer_norm, softmax
 from benchmarks.workloads.searching import argsort, searchsorted, top_k, unique
 from benchmarks.workloads.simulations import bodies, heat
+from benchmarks.workloads.transposes import transpose
 from benchmarks.workloads.u_net import u_net
 
 _COMPILERS = ("graphc", "jax", "torch.compile")
@@ -39,6 +40,7 @@ ROWS = (
     Row(softmax(4096, 512), 1.5),
     Row(layer_norm(4096, 512), 1.5),
     *(Row(reduction(what, along), 1.5) for what in ("sum", "max", "var", "argmax") for along in ("rows", "columns", "all")),
+    Row(transpose(2048, 2048), 1),
     Row(normal_numbers(10_000_000), 2),
     Row(draws("gamma", 2.5, 1_000_000), 1),
     Row(draws("poisson", 3.0, 1_000_000), 1),
@@ -105,5 +107,5 @@ __all__ = [
     "cumulative_sum", "draws", "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov",
     "matmul", "minilm", "mlp", "newton", "next_token", "normal_numbers", "one_channel", "reduction", "resnet", "ring",
     "scalar_call", "scatter_add", "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp",
-    "top_k", "u_net", "unique",
+    "top_k", "transpose", "u_net", "unique",
 ]  # fmt: skip

@@ -233,7 +233,7 @@ class Compiled:
         >>> import graphc as gx
         >>> x = gx.placeholder("x", ("n",), "float64")
         >>> [name for name, _ in gx.compile([x], gx.exp(x)).stages][-3:]
-        ['unroll_remainders', 'join_rows', 'lay_out_constants']
+        ['join_rows', 'tile_transposes', 'lay_out_constants']
         """
         if self._made is None:
             with collector_at_rest():

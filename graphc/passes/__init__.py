@@ -39,6 +39,7 @@ from graphc.passes.rules import rules
 from graphc.passes.simplify import simplify, simplify_fast
 from graphc.passes.split_loops import split_loops
 from graphc.passes.split_reductions import split_reductions
+from graphc.passes.tile_transposes import tile_transposes
 from graphc.passes.unroll_remainders import unroll_remainders
 from graphc.passes.widen import widen
 
@@ -74,6 +75,7 @@ LOWERING: tuple[Callable[[Any], Graph | Plan | Program], ...] = (
     split_loops,
     unroll_remainders,  # after split_loops: a part that is left may alternate
     join_rows,      # after split_loops: rows of which no element asks where it lies
+    tile_transposes,  # after join_rows, which sees rows that are neighbours
     lay_out_constants,  # last: how a product's operands lie is known when nothing changes its code any more
 )  # fmt: skip
 

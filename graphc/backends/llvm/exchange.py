@@ -60,7 +60,7 @@ def exchange_of(printer: Printer, loop: Loop) -> Exchange | None:
         return None
     if any(l.start != 0 for l in (loop, *inner)) or {buffer, target} & (printer.cells | printer.joined):
         return None
-    if not isinstance(count, int) or (isinstance(loop.stop, int) and loop.stop < least) or (count < least and count not in DEALT):
+    if (isinstance(loop.stop, int) and loop.stop < least) or (isinstance(count, int) and count < least and count not in DEALT):
         return None
     given, held = _unheld(dims.ravel(index, printer.shapes[buffer]), loop.var)
     written = dims.ravel(place, printer.shapes[target])
