@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from graphc.backends.llvm import intrinsics
 from graphc.ir import types as t
 from graphc.ir.combines import MAX, MIN
-from graphc.ir.program import Loop, Reduce
-from graphc.ir.scalar import Const
+from graphc.ir.program import Accumulate, Load, Loop, Reduce, Statement, Store
+from graphc.ir.scalar import Arg, Const, Let, Ref
 from graphc.ir.types import DType
 
 if TYPE_CHECKING:
@@ -37,7 +37,22 @@ def extremes_of(printer: Printer, loop: Loop) -> list[Reduce]:
         return []
     if isinstance(loop.start, int) and isinstance(loop.stop, int) and loop.stop - loop.start <= FEW:
         return []
-    return [s for s in loop.body if isinstance(s, Reduce) and s.combine in (MAX, MIN) and s.dtype == t.float32]
+    if not all(isinstance(s, (Let, Load, Store, Accumulate, Reduce)) for s in loop.body):
+        return []
+    read = {a.name for s in loop.body for a in _operands(s) if isinstance(a, Ref)}
+    found = [s for s in loop.body if isinstance(s, Reduce) and s.combine in (MAX, MIN) and s.dtype == t.float32]
+    return [s for s in found if s.name not in read]  # what is read in the loop must be whole at every turn
+
+
+def _operands(statement: Statement) -> tuple[Arg, ...]:
+    match statement:
+        case Let(args=args):
+            return args
+        case Load(guard=Ref() as guard):
+            return (guard,)
+        case Store(value=value) | Accumulate(value=value) | Reduce(value=value):
+            return (value,)
+    return ()
 
 
 def _bits(printer: Printer, dtype: DType, value: str) -> str:

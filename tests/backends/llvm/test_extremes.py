@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import graphc as gx
+from graphc.backends.llvm.source import print_source
+from graphc.ir.parser import parse_program
+from graphc.ir.target import TARGETS
 
 RNG = np.random.default_rng(3)
 
@@ -63,6 +66,40 @@ def test_rows_of_any_length(programs, n):
     x = (RNG.normal(size=(9, n)) * 3 - RNG.integers(-4, 5, (9, 1))).astype("float32")
     for found, wanted in zip(programs["llvm", "n"](x), (x.max(1), x.min(1)), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("n", [1, 20, 60, 513, 1100])
+def test_what_a_loop_reads_as_it_goes_is_whole_at_every_turn(n):
+    """The place of the largest block of a row needs the largest of each block as the loop over blocks goes."""
+    x = gx.placeholder("x", ("m", "n"))
+    f = gx.compile([x], [gx.argmax(x, axis=1), gx.argmin(x, axis=1), gx.max(x, axis=1)])
+    a = RNG.normal(size=(30, n)).astype("float32")
+    for found, wanted in zip(f(a), (a.argmax(1), a.argmin(1), a.max(1)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_largest_element_so_far_is_none_of_these():
+    """An accumulator that the loop itself reads, and one that starts within it."""
+    text = """program f {
+  input %x: f32[40, 50]
+  output %y: f32[40, 50]
+  %y = k0(%x)
+  return %y
+}
+
+kernel k0(%x0: f32[40, 50]) -> %y0: f32[40, 50] {
+  parallel i < 40 {
+    %0 = init max : f32
+    for j < 50 {
+      %1 = load %x0[i, j]
+      %0 = reduce max(%0, %1)
+      store %y0[i, j], %0
+    }
+  }
+}
+"""
+    kernel = next(iter(parse_program(text).kernels))
+    assert "_signed" not in print_source(kernel, TARGETS["x86-64-v4"]).text
 
 
 def test_only_where_it_is_worth_it():
