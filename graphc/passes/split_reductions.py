@@ -35,7 +35,7 @@ large, in the block that has it. NaN counts as the largest, where there is one:
 
     %0 = init argmax : f32                 %b = init argmax : f32
     for j < n {                            for t < (n+511)//512 {
-      %1 = load %x[i, j]           =>        %h = ... the largest of x[i, 512*t] ... in lanes
+      %1 = load %x[i, j]           =>        %h = ... the largest of x[i, 512*t] ...
       %0 = reduce argmax(%0, %1) at j        %m = reduce max(%m, %h)
     }                                        %b = reduce argmax(%b, %h) at t
                                            }
@@ -50,7 +50,7 @@ that has lanes anyway. Combinations that a user declares are in lanes too, since
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from graphc.ir import dims
@@ -228,11 +228,6 @@ class _Splitter:
         whole = dims.divisor(extent)
         extent = self.named(made, extent)
         best, here = Ref(self.names.fresh(), dtype), Ref(self.names.fresh(), dtype)
-        one_of = ir.Reduce(here.name, dtype, combine, reduce.value)
-        lanes = FEW_LANES if _is_at_most(extent, LONG - 1) else LANES
-        body = tuple(one_of if s is reduce else s for s in loop.body)
-        strips = _Strips(self, replace(loop, body=body), extent, lanes, [here.name])
-        strips.rest = whole % strips.lanes != 0
         number, block = self.names.fresh(), Ref(self.names.fresh(), t.int64)
         inside: list[ir.Statement] = []
         first: Size = 0 if one else dims.mul(dims.symbol(number), BLOCK)
@@ -240,7 +235,11 @@ class _Splitter:
         if not one and whole % BLOCK:
             length = self.named(inside, dims.minimum(dims.sub(extent, first), BLOCK))
         inside.append(ir.Init(here.name, dtype, combine))
-        strips.block(inside, first, length)
+        step = self.names.fresh()
+        at = dims.add(dims.add(loop.start, first), dims.symbol(step))
+        largest = ir.Reduce(here.name, dtype, combine, reduce.value)
+        of_block = [largest if s is reduce else _at(s, loop.var, at) for s in loop.body]
+        inside.append(ir.Loop(step, length, tuple(of_block)))
         if one:
             made += inside
             best, first = here, 0
@@ -323,11 +322,11 @@ class _Splitter:
 class _Strips:
     """A loop whose elements go into lanes."""
 
-    def __init__(self, splitter: _Splitter, loop: ir.Loop, extent: Size, lanes: int, also: Sequence[str] = ()) -> None:
+    def __init__(self, splitter: _Splitter, loop: ir.Loop, extent: Size, lanes: int) -> None:
         self.splitter, self.loop, self.extent, self.lanes = splitter, loop, extent, lanes
         self.fresh = splitter.names.fresh
         self.rest = True  # whether some elements do not fill a strip, as far as is known
-        self.reduces = [s for s in loop.body if isinstance(s, ir.Reduce) and (_fits_lanes(s) or s.name in also)]
+        self.reduces = [s for s in loop.body if isinstance(s, ir.Reduce) and _fits_lanes(s)]
         self.scratch = [splitter.memory(s.dtype, lanes, i) for i, s in enumerate(self.reduces)]
 
     def write(self) -> list[ir.Statement]:
