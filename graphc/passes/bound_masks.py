@@ -22,6 +22,7 @@ Sums keep their order, in which zeros are left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import count
@@ -129,7 +130,9 @@ def _written_out(call: ir.Call, program: Program, lengths: Lengths) -> ir.Call:
 
 
 def _asks(kernel: Kernel) -> bool:
-    """Whether a kernel compares places."""
+    """Whether a kernel compares places, or reads booleans or integers, which may be asked."""
+    if any(p.mode == "in" and not p.type.dtype.is_float for p in kernel.params):
+        return True
     places: set[str] = set()
     for s in ir.statements_of(kernel.body):
         if isinstance(s, Let):
@@ -168,12 +171,15 @@ def _without_unread(program: Program, before: Program, lengths: Lengths) -> Prog
         if own and isinstance(kernel, Kernel):
             for name, places in unread.readings(kernel, own, lengths).items():
                 reads[own[name]] += places
+    writes = Counter(b for c in program.calls for p, b in zip(c.kernel.params, c.buffers, strict=True) if p.mode != "in")
+    for_good = {b.name for b in program.buffers.values() if b.role in _ALWAYS_THERE and not writes[b.name]}
     calls = []
     for call in program.calls:
         found = changed.get(id(call.kernel))
         if found is not None:
+            there = for_good | {b for b, _ in _shared(call, program).values() if writes[b] <= 1}
             results = {
-                p.name: unread.of_results(reads[b])
+                p.name: [regions for regions in unread.of_results(reads[b]) if lengths.buffers(*regions) <= there]
                 for p, b in zip(found.params, call.buffers, strict=True)
                 if p.mode == "out" and b in sought and writers[b] == 1
             }
@@ -209,7 +215,7 @@ class _Bounder:
         """The kernel, what its results hold, and which of them are finite."""
         body: list[Statement] = []
         memory, sure = self.values.memory, self.values.finite_memory
-        for stage in self.kernel.body:
+        for before_it, stage in zip((None, *self.kernel.body), self.kernel.body, strict=False):
             written = {s.buffer for s in ir.statements_of((stage,)) if isinstance(s, (Store, ir.Accumulate))}
             before = {b: memory[b] for b in written if b in memory}
             firm = {b: b in sure for b in written if b in before}
@@ -227,6 +233,8 @@ class _Bounder:
                 memory |= now
                 sure |= certain
             body += made
+            if isinstance(before_it, ir.Init) and isinstance(stage, Loop) and made == [stage]:
+                self.values.greatest(before_it.name, stage)
         made_by = {p.name for p in self.kernel.params if p.mode == "out"}
         known = {name: memory[name] for name in made_by if name in memory}
         kernel = replace(self.kernel, body=tuple(body)) if self.changed else self.kernel
@@ -263,7 +271,9 @@ class _Bounder:
             case ir.Accumulate(buffer=buffer, combine=combine, value=value):
                 self.held[buffer], self.finite[buffer] = NOTHING, False
                 return [s], self.neutral(combine.neutral(value.dtype) if combine in PLAIN else None, s)
-            case ir.Reduce(dtype=dtype, combine=combine):
+            case ir.Reduce(name=name, dtype=dtype, combine=combine):
+                self.values.numbers.pop(name, None)
+                self.values.sizes.pop(name, None)
                 return [s], self.neutral(combine.neutral(dtype) if combine in PLAIN else None, s)
             case ir.Init(name=name):
                 self.values.forget(name)
@@ -376,6 +386,7 @@ class _Bounder:
         values = self.values
         keep = values.parallel | {axis.var}
         parallel = {v: a for v, a in values.axes.items() if v in values.parallel}
+        blocks = {v: values.axes[v] for v in dims.names(axis.start, axis.stop) & values.axes.keys() if v not in parallel}
         found: Axis = axis
         fills: list[Loop] = []
         for regions, rest in (idle or {}).items():
@@ -383,7 +394,7 @@ class _Bounder:
             every = [least(region, values.axes, keep | around.keys()) for region in regions]
             if None in every:
                 continue
-            made = cut(found, [e for e in every if e is not None], parallel | around)
+            made = cut(found, [e for e in every if e is not None], parallel | around | blocks)
             if made is None:
                 continue
             if rest and made.start == found.start:

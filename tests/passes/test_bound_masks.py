@@ -286,3 +286,41 @@ def test_bounding_lengths_again_changes_nothing() -> None:
 def test_programs_with_lengths_parse_back() -> None:
     text = str(gx.compile(*_padded(96), backend="program").program)
     assert str(parse_program(text)) == text
+
+
+ASKED: dict[str, Make] = {
+    "attention": lambda q, k, v, g, m: [
+        y := gx.nn.attention(q, k, v, mask=gx.expand_dims(m != 0, -2)), *gx.vjp(y, [q, k, v], g)
+    ],
+    "what is not there": lambda q, k, v, g, m: [gx.nn.softmax(gx.where(gx.expand_dims(m == 0, -2), -np.inf, _square(q, k))) @ v],
+    "rows": lambda q, k, v, g, m: [gx.where(gx.expand_dims(m != 0, -1), q, 0) @ gx.matrix_transpose(k[:, :3])],
+    "over time": lambda q, k, v, g, m: [gx.sum(gx.where(gx.expand_dims(m > 0, -1), q, 0), axis=1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int32"])
+@pytest.mark.parametrize("name", ASKED)
+def test_booleans_end_where_the_last_one_is(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [*_inputs("time"), gx.placeholder("m", (2, "time"), dtype)]
+    outputs = ASKED[name](*inputs[:4], gx.astype(inputs[4], "int32") if dtype == "bool" else inputs[4])
+    bounded = gx.compile(inputs, outputs)
+    _without_the_pass(monkeypatch)
+    whole = gx.compile(inputs, outputs)
+    assert str(bounded.program) != str(whole.program)
+    for time in (1, 40, 64, 130):
+        for last in ((0, 1), (1, time), (33, time // 2), (time, 32)):
+            m = (np.arange(time) < np.array(last)[:, None]).astype(dtype)
+            m[1, time // 3] = 0  # a gap is asked for
+            values = [*_draw(time), m]
+            for got, want in zip(bounded(*values), whole(*values), strict=True):
+                assert got.tobytes() == want.tobytes(), (time, last)
+
+
+def test_the_mask_of_a_layer_bounds_its_products() -> None:
+    tokens = gx.layers.Input(("time",), dtype="int64")
+    x = gx.layers.Embedding(10, 8, mask_zero=True)(tokens)
+    y = gx.layers.MultiHeadAttention(2, 8)(x, x)
+    program = gx.compile([tokens], y, backend="program").program
+    bounds = [names(s.m.stop, s.n.stop, s.k.stop) for k in program.kernels for s in statements_of(k.body) if isinstance(s, Contract)]
+    assert sum(any(n.startswith("%") for n in found) for found in bounds) == 2  # of scores, and of shares with values
+    assert str(bound_masks(program)) == str(program)

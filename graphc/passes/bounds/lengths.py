@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from graphc.ir import dims
 from graphc.ir import program as ir
+from graphc.ir.combines import MAX
 from graphc.ir.dims import Size
 from graphc.ir.program import Index, Load, Statement
 from graphc.ir.scalar import Arg, Const, Let, Ref
@@ -48,11 +49,37 @@ class Made:
     count: int = field(default=1, compare=False)  # of its operations
 
 
-Number = Read | Made | Const
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a column's element lies."""
+
+    dtype: DType = int64
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Greatest:
+    """The greatest value of a column, whose elements are read at place `AT` of one axis."""
+
+    column: Number
+    extent: Size
+    dtype: DType = int64
+    count: int = field(default=1, compare=False)
+
+
+Number = Read | Made | Place | Greatest | Const
+AT = "#at"  # the place of a column's element
 
 
 def made(op: str, dtype: DType, *args: Number) -> Made:
     return Made(dtype, op, args, 1 + sum(a.count for a in args if not isinstance(a, Const)))
+
+
+def beyond_last(column: Number, extent: Size, value: bool) -> Greatest:
+    """The place after the last one at which a column of booleans has a value; 0 where there is none."""
+    after = made("add", int64, Place(), integer(1))
+    ways = (after, integer(0)) if value else (integer(0), after)
+    return Greatest(made("select", int64, column, *ways), extent)
 
 
 def integer(value: int) -> Const:
@@ -92,7 +119,8 @@ class Lengths:
 
     def places(self, *sizes: Size) -> frozenset[str]:
         """The names on which the numbers in sizes depend."""
-        return frozenset().union(*(dims.names(*r.index) for name in self.of(*sizes) for r in reads(self.numbers[name])))
+        found = (dims.names(*r.index) for name in self.of(*sizes) for r in reads(self.numbers[name]))
+        return frozenset().union(*found) - {AT}
 
     def buffers(self, *sizes: Size) -> set[str]:
         """What the numbers in sizes are read from."""
@@ -144,6 +172,8 @@ def reads(number: Number) -> list[Read]:
                 found.append(read)
             case Made(args=args):
                 todo += args
+            case Greatest(column=column):
+                todo.append(column)
     return found
 
 
@@ -153,6 +183,8 @@ def _moved(number: Number, places: Mapping[str, Size]) -> Number:
             return replace(number, index=tuple(dims.substitute(at, places) for at in index))
         case Made(args=args):
             return replace(number, args=tuple(_moved(a, places) for a in args))
+        case Greatest(column=column):
+            return replace(number, column=_moved(column, places))
     return number
 
 
@@ -199,23 +231,37 @@ def written_out(kernel: ir.Kernel, lengths: Lengths, buffers: Mapping[str, str])
     fresh = FreshNames(kernel)
     head: list[Statement] = []
     found: dict[Number, Arg] = {}
-
-    def write(number: Number) -> Arg:
-        if isinstance(number, Const):
-            return number
-        if number not in found:
-            args = tuple(write(a) for a in number.args) if isinstance(number, Made) else ()
-            name = fresh.fresh()
-            match number:
-                case Read(dtype, buffer, index):
-                    head.append(Load(name, dtype, buffers[buffer], index))
-                case Made(dtype, op):
-                    head.append(Let(name, dtype, op, args))
-            found[number] = Ref(name, number.dtype)
-        return found[number]
-
-    env: dict[str, Size] = {name: dims.symbol(str(write(lengths.numbers[name]))) for name in names}
+    env: dict[str, Size] = {}
+    for name in names:
+        env[name] = dims.symbol(str(_write(lengths.numbers[name], head, found, fresh, buffers)))
     return replace(kernel, body=(*head, *_renamed(kernel.body, env)))
+
+
+def _write(
+    number: Number, body: list[Statement], found: dict[Number, Arg], fresh: FreshNames, buffers: Mapping[str, str], at: str = ""
+) -> Arg:  # fmt: skip
+    """Write the code of a number; `at` is the loop variable that goes through a column."""
+    if isinstance(number, Const):
+        return number
+    if number in found:
+        return found[number]
+    args = [_write(a, body, found, fresh, buffers, at) for a in number.args] if isinstance(number, Made) else []
+    name = fresh.fresh()
+    match number:
+        case Read(dtype, buffer, index):
+            place = {AT: dims.symbol(at)}
+            body.append(Load(name, dtype, buffers[buffer], tuple(dims.substitute(i, place) for i in index)))
+        case Made(dtype, op):
+            body.append(Let(name, dtype, op, tuple(args)))
+        case Place(dtype):
+            body.append(Let(name, dtype, "index", (), dims.symbol(at)))
+        case Greatest(column, extent, dtype):
+            var, inner = fresh.fresh(), list[Statement]()
+            value = _write(column, inner, {}, fresh, buffers, var)
+            inner.append(ir.Reduce(name, dtype, MAX, value))
+            body += (ir.Init(name, dtype, MAX), ir.Loop(var, extent, tuple(inner)))
+    found[number] = Ref(name, number.dtype)
+    return found[number]
 
 
 def _sizes(s: Statement) -> tuple[Size, ...]:

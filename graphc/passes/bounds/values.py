@@ -20,16 +20,18 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
+from graphc.ir.combines import MAX
 from graphc.ir.dims import Shape, Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
-from graphc.ir.program import Axis, Load
+from graphc.ir.program import Axis, Load, Loop, Reduce
 from graphc.ir.scalar import Arg, Const, Let, Ref, literal
-from graphc.ir.types import bool_, int32, int64
-from graphc.passes.bounds.lengths import Lengths, Number, Read
+from graphc.ir.types import DType, bool_, int32, int64
+from graphc.passes.bounds.lengths import AT, Greatest, Lengths, Number, Place, Read, beyond_last, integer, made
 from graphc.passes.bounds.regions import axis, least
 
 Known = Mapping[Size, Const]  # what a value is where a region holds, region by region
+Column = tuple[Number, Size, Size]  # its element at `AT`, the place in the kernel, and how many there are
 NOTHING: Known = {}
 _SHORT = 1 << 31
 _MOST = 8  # regions of one value that are looked at
@@ -44,6 +46,7 @@ class Values:
         self.lengths = lengths
         self.shared = shared  # parameters that are only read: the program's buffer and its shape
         self.numbers: dict[str, Number] = {}  # values that depend on the parallel loops alone
+        self.columns: dict[str, Column] = {}  # values that depend on one more place
         self.axes: dict[str, Axis] = {a.var: a for a in parallel}  # the loops around, outer ones first
         self.parallel = frozenset(self.axes)
         self.ranges = {a.var: a.stop for a in parallel if a.start == 0}
@@ -97,13 +100,15 @@ class Values:
         size = self._size_of(let) if number is None else self.sizes.get(name)
         if size is not None:
             self.sizes[name] = size
-        elif let.dtype == bool_ and len(args) == 2 and (made := self._compared(let)):
-            self.known[name] = made
+        elif let.dtype == bool_ and len(args) == 2 and (compared := self._compared(let)):
+            self.known[name] = compared
         else:
             regions = dict.fromkeys(region for a in args for region in self.of(a))
             found = {region: value for region in list(regions)[:_MOST] if (value := self._value(let, region)) is not None}
             if found:
                 self.known[name] = found
+        if number is None:
+            self._column(let)
         match let.op, args:
             case "isfinite", (Ref(asked),):
                 self.asked[name] = asked
@@ -127,10 +132,8 @@ class Values:
                     found[region] = Const(literal(0, load.dtype), load.dtype)
         self.known[name] = found
         self.vars[name] = self._vars_of(*index) | (frozenset() if guard is None else self.depends(guard))
-        if guard is None and buffer in self.shared and self._is_outside(dims.names(*index)):
-            source, shape = self.shared[buffer]
-            if all(self._within(at, n) for at, n in zip(index, shape, strict=True)):
-                self.number(name, Read(load.dtype, source, index))
+        if guard is None and buffer in self.shared:
+            self._read(name, load.dtype, index, *self.shared[buffer])
 
     def stored(self, index: Sequence[Size], value: Arg, own: bool) -> Known:
         """What memory holds where a value is stored, in its own coordinates; `own` memory is that of one turn of the parallel
@@ -161,7 +164,7 @@ class Values:
 
     def forget(self, name: str) -> None:
         """What was known of another value of this name: loops that follow each other may call theirs alike."""
-        for known in (self.known, self.sizes, self.asked, self.vars, self.numbers):
+        for known in (self.known, self.sizes, self.asked, self.vars, self.numbers, self.columns):
             known.pop(name, None)
         self.finite.discard(name)
 
@@ -170,6 +173,57 @@ class Values:
         self.numbers[name] = number
         if number.dtype.kind == "i":
             self.sizes[name] = self.lengths.size(number)
+
+    def _read(self, name: str, dtype: DType, index: Sequence[Size], buffer: str, shape: Shape) -> None:
+        """An element of memory that nothing writes: a number, or one of a column."""
+        if dtype.is_float:
+            return
+        inside = [q for q, at in enumerate(index) if not self._is_outside(dims.names(at))]
+        if not all(q in inside or self._within(at, n) for q, (at, n) in enumerate(zip(index, shape, strict=True))):
+            return
+        if not inside:
+            self.number(name, Read(dtype, buffer, tuple(index)))
+        elif len(inside) == 1 and not any(n[0] in "%#" for n in dims.names(index[inside[0]])):
+            (q,) = inside
+            at = tuple(dims.symbol(AT) if i == q else place for i, place in enumerate(index))
+            self.column(name, (Read(dtype, buffer, at), index[q], shape[q]))
+
+    def column(self, name: str, column: Column) -> None:
+        """A value that depends on the parallel loops and one more place. Of booleans that a loop within asks again and again, the
+        last one is looked for before: behind it all are alike."""
+        self.columns[name] = column
+        element, place, extent = column
+        if element.dtype == bool_ and self.axes.keys() - self.parallel - dims.names(place):
+            for value in (True, False):
+                region = dims.sub(place, self.lengths.size(beyond_last(element, extent, value)))
+                bound = self.lengths.bound(region, True, self._is_nonnegative)
+                if bound is not None:
+                    self.known[name] = {**self.of(Ref(name, bool_)), bound: Const(not value, bool_)}
+
+    def _column(self, let: Let) -> None:
+        """An operation on numbers and on values of one column."""
+        own = [self.columns[a.name] for a in let.args if isinstance(a, Ref) and a.name in self.columns]
+        if own and all(c[1:] == own[0][1:] for c in own):
+            element = self.lengths.made(let.op, let.dtype, [self._element(a, own[0][1]) for a in let.args])
+            if element is not None:
+                self.column(let.name, (element, *own[0][1:]))
+
+    def _element(self, arg: Arg, place: Size) -> Number | None:
+        """What an operand is in a column."""
+        if isinstance(arg, Ref) and arg.name in self.columns:
+            return self.columns[arg.name][0]
+        beyond = dims.sub(self.sizes[arg.name], place) if isinstance(arg, Ref) and arg.name in self.sizes else None
+        if isinstance(beyond, int):
+            return made("add", int64, Place(), integer(beyond)) if beyond else Place()
+        return self._number(arg)
+
+    def greatest(self, name: str, loop: Loop) -> None:
+        """A loop through a column before all others, which leaves its greatest value."""
+        match loop.body[-1]:
+            case Reduce(of, dtype, combine, Ref(value)) if of == name and combine == MAX and dtype == int64:
+                found = self.columns.get(value)
+                if found is not None and found[1] == dims.symbol(loop.var) and found[2] == loop.stop and loop.start == 0:
+                    self.number(name, Greatest(found[0], loop.stop))
 
     def _number(self, arg: Arg) -> Number | None:
         return arg if isinstance(arg, Const) else self.numbers.get(arg.name)
@@ -243,9 +297,9 @@ class Values:
         """Regions in which numbers are those of tiles."""
         found = {}
         for region, value in regions.items():
-            made = self.lengths.bound(region, exact, self._is_nonnegative)
-            if made is not None:
-                found[made] = value
+            bound = self.lengths.bound(region, exact, self._is_nonnegative)
+            if bound is not None:
+                found[bound] = value
         return found
 
     def _is_nonnegative(self, size: Size) -> bool:
