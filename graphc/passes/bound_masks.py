@@ -317,7 +317,9 @@ class _Bounder:
 
     def loop(self, s: Loop) -> tuple[list[Statement], Idle]:
         axis = self.within(Axis(s.var, s.stop, s.start))
+        around, self.values.around_loops = self.values.around_loops, any(map(ir.bodies, s.body))
         body, idle = self.body(s.body)
+        self.values.around_loops = around
         idle = _in_sight(idle, s.body)
         made = None if self.is_vectors(s, idle) else self.cut(axis, idle)
         outer = self.outward(axis, idle)

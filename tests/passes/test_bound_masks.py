@@ -324,3 +324,29 @@ def test_the_mask_of_a_layer_bounds_its_products() -> None:
     bounds = [names(s.m.stop, s.n.stop, s.k.stop) for k in program.kernels for s in statements_of(k.body) if isinstance(s, Contract)]
     assert sum(any(n.startswith("%") for n in found) for found in bounds) == 2  # of scores, and of shares with values
     assert str(bound_masks(program)) == str(program)
+
+
+def test_products_of_padded_rows_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, lengths = gx.placeholder("x", (2, 512, 8), "float32"), gx.placeholder("lengths", (2,), "int32")
+    first, second = (gx.variable(rng.normal(size=(8, 8)).astype("float32"), name=name) for name in "ab")
+    there = gx.expand_dims(_within(lengths, 512), -1)
+    y = gx.where(there, gx.nn.relu(gx.where(there, x, 0) @ first), 0) @ second
+    bounded = gx.compile([x, lengths], y)
+    products = [s for k in bounded.program.kernels for s in statements_of(k.body) if isinstance(s, Contract)]
+    assert sum(any(n.startswith("%") for n in names(s.m.stop)) for s in products) == 2
+    _without_the_pass(monkeypatch)
+    whole = gx.compile([x, lengths], y)
+    values = rng.normal(size=(2, 512, 8)).astype("float32")
+    for drawn in ([0, 100], [512, 1], [600, -1]):
+        n = np.array(drawn, "int32")
+        assert bounded(values, n).tobytes() == whole(values, n).tobytes()
+
+
+@pytest.mark.parametrize("name", ["attention", "over time"])
+def test_numba_has_the_same_bits(name: str) -> None:
+    inputs = [*_inputs(70), gx.placeholder("m", (2, 70), "bool")]
+    outputs = ASKED[name](*inputs[:4], gx.astype(inputs[4], "int32"))
+    values = [*_draw(70), np.arange(70) < np.array([[0], [33]])]
+    for got, want in zip(gx.compile(inputs, outputs, backend="numba")(*values), gx.compile(inputs, outputs)(*values), strict=True):
+        assert got.tobytes() == want.tobytes()

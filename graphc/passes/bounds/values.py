@@ -21,7 +21,7 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.ir.combines import MAX
-from graphc.ir.dims import Shape, Size
+from graphc.ir.dims import Dim, Shape, Size
 from graphc.ir.operation import VOCABULARY
 from graphc.ir.primitives import PRIMITIVES
 from graphc.ir.program import Axis, Load, Loop, Reduce
@@ -49,6 +49,7 @@ class Values:
         self.columns: dict[str, Column] = {}  # values that depend on one more place
         self.axes: dict[str, Axis] = {a.var: a for a in parallel}  # the loops around, outer ones first
         self.parallel = frozenset(self.axes)
+        self.around_loops = False  # whether the innermost loop is around others
         self.ranges = {a.var: a.stop for a in parallel if a.start == 0}
         self.memory = dict(memory)
         self.finite_memory: set[str] = set()
@@ -63,7 +64,24 @@ class Values:
     def size(self, size: Size) -> Size:
         """A size with what is known of the values in it."""
         names = [n for n in dims.names(size) if n[1:] in self.sizes and n.startswith("%")]
-        return dims.substitute(size, {n: self.sizes[n[1:]] for n in names}) if names else size
+        size = dims.substitute(size, {n: self.sizes[n[1:]] for n in names}) if names else size
+        return self._in_one_piece(size) if dims.names(size) & self.axes.keys() else size
+
+    def _in_one_piece(self, size: Size) -> Size:
+        """A size in which v//n is a number of the parallel loops, where it is one for all of a loop: a tile lies in one sample."""
+        total: Size = 0
+        for monomial, factor in () if isinstance(size, int) else size.terms:
+            parts: list[Size] = []
+            for atom in monomial:
+                part = dims.as_written(atom)
+                match atom:
+                    case dims.FloorDiv(Dim(terms=(((str(var),), 1),)), int(by)) if var in self.axes and var not in self.parallel:
+                        axis = self.axes[var]
+                        first, last = (dims.floordiv(end, by, self.ranges) for end in (axis.start, dims.sub(axis.stop, 1)))
+                        part = first if first == last else part
+                parts.append(part)
+            total = dims.add(total, dims.mul(dims.product(parts), factor))
+        return total
 
     def resolved(self, axis: Axis) -> Axis:
         """An axis with what is known of the values in its bounds, and simplified by the ranges of the parallel loops."""
@@ -146,11 +164,11 @@ class Values:
             if self.lengths.of(region):  # a bound that is data is one of a coordinate
                 if not own and self.lengths.places(region) & self.axes.keys() - back.keys():
                     continue
-                region = self.lengths.moved(region, {v: a for v, a in back.items() if v in self.lengths.places(region)})
                 for q, at in enumerate(index):
                     for sign in (1, -1):
                         rest = dims.sub(region, dims.mul(at, sign))
                         if dims.names(at) and not dims.names(rest) & inner:
+                            rest = rest if own else self.lengths.moved(rest, back)
                             found[dims.add(dims.mul(axis(q), sign), rest)] = number
                 continue
             for q in range(len(index)):
@@ -189,11 +207,11 @@ class Values:
             self.column(name, (Read(dtype, buffer, at), index[q], shape[q]))
 
     def column(self, name: str, column: Column) -> None:
-        """A value that depends on the parallel loops and one more place. Of booleans that a loop within asks again and again, the
-        last one is looked for before: behind it all are alike."""
+        """A value that depends on the parallel loops and one more place. Of booleans that decide about loops, or are
+        asked again and again, the last one is looked for before: behind it all are alike."""
         self.columns[name] = column
         element, place, extent = column
-        if element.dtype == bool_ and self.axes.keys() - self.parallel - dims.names(place):
+        if element.dtype == bool_ and (self.around_loops or self.axes.keys() - self.parallel - dims.names(place)):
             for value in (True, False):
                 region = dims.sub(place, self.lengths.size(beyond_last(element, extent, value)))
                 bound = self.lengths.bound(region, True, self._is_nonnegative)
