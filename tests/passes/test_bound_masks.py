@@ -321,7 +321,8 @@ def test_the_mask_of_a_layer_bounds_its_products() -> None:
     x = gx.layers.Embedding(10, 8, mask_zero=True)(tokens)
     y = gx.layers.MultiHeadAttention(2, 8)(x, x)
     program = gx.compile([tokens], y, backend="program").program
-    bounds = [names(s.m.stop, s.n.stop, s.k.stop) for k in program.kernels for s in statements_of(k.body) if isinstance(s, Contract)]
+    products = [s for k in program.kernels for s in statements_of(k.body) if isinstance(s, Contract)]
+    bounds = [names(s.m.stop, s.n.stop, s.k.stop) for s in products]
     assert sum(any(n.startswith("%") for n in found) for found in bounds) == 2  # of scores, and of shares with values
     assert str(bound_masks(program)) == str(program)
 
@@ -348,5 +349,6 @@ def test_numba_has_the_same_bits(name: str) -> None:
     inputs = [*_inputs(70), gx.placeholder("m", (2, 70), "bool")]
     outputs = ASKED[name](*inputs[:4], gx.astype(inputs[4], "int32"))
     values = [*_draw(70), np.arange(70) < np.array([[0], [33]])]
-    for got, want in zip(gx.compile(inputs, outputs, backend="numba")(*values), gx.compile(inputs, outputs)(*values), strict=True):
+    found = gx.compile(inputs, outputs, backend="numba")(*values)
+    for got, want in zip(found, gx.compile(inputs, outputs)(*values), strict=True):
         assert got.tobytes() == want.tobytes()

@@ -68,7 +68,7 @@ class Values:
         return self._in_one_piece(size) if dims.names(size) & self.axes.keys() else size
 
     def _in_one_piece(self, size: Size) -> Size:
-        """A size in which v//n is a number of the parallel loops, where it is one for all of a loop: a tile lies in one sample."""
+        """A size in which v//n is a number of the parallel loops, where a loop has one of it: a tile lies in a sample."""
         total: Size = 0
         for monomial, factor in () if isinstance(size, int) else size.terms:
             parts: list[Size] = []
