@@ -26,11 +26,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from llvmlite import ir
-
 from graphc.backends.llvm.intrinsics import Intrinsic, Pointer, external
 from graphc.backends.llvm.objects import FINISHED
 from graphc.backends.llvm.tiles import pack, strip
+from graphc.backends.llvm.tiles.text import Module
 from graphc.backends.llvm.tiles.tile import PLACED
 from graphc.ir import types as t
 from graphc.ir.target import Target
@@ -87,7 +86,7 @@ def native(name: str, itemsize: int, target: Target, source: str = "") -> TileFu
     symbol = f"graphc_{name}{source and '_'}{source}_f{itemsize * 8}_{label(target)}"
 
     def text() -> str:
-        module = ir.Module(symbol)
+        module = Module()
         write(module, target, itemsize, symbol, **({"source": source} if source else {}))
         return FINISHED + str(module)
 

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from llvmlite import ir
-
-from graphc.backends.llvm.tiles.writing import HALF, POINTER, WORD, TileWriter, word
+from graphc.backends.llvm.tiles.text import HALF, POINTER, WORD, Module, vector_of
+from graphc.backends.llvm.tiles.writing import TileWriter, word
 from graphc.ir.layout import tallest
 from graphc.ir.target import Target
 
@@ -43,15 +42,13 @@ def few(source: str, target: Target) -> int:
 
 def _write_header(w: TileWriter, place: Any, whole: Any, step: Any, distance: Any, last: Any, narrow: bool = False) -> None:
     for i, value in enumerate((whole, step, distance, last, word(int(narrow)))):
-        w.build.store(value, w.build.gep(place, [word(i)], source_etype=WORD))
+        w.build.store(value, w.build.gep(place, word(i), WORD))
 
 
 def read_header(w: TileWriter, place: Any) -> tuple[Any, Any, Any, Any, Any]:
     """The first whole panel, the distance of its rows, the distance of panels, the last panel, whether the first is narrow."""
     kinds = (POINTER, WORD, WORD, POINTER, WORD)
-    first, step, distance, last, narrow = (
-        w.build.load(w.build.gep(place, [word(i)], source_etype=WORD), typ=kind) for i, kind in enumerate(kinds)
-    )
+    first, step, distance, last, narrow = (w.build.load(w.build.gep(place, word(i), WORD), kind) for i, kind in enumerate(kinds))
     return first, step, distance, last, narrow
 
 
@@ -65,14 +62,14 @@ def _panels(w: TileWriter, count: Any, columns: Any, place: Any) -> tuple[Any, A
     return whole, first, last
 
 
-def write_lay_out(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
+def write_lay_out(module: Module, target: Target, itemsize: int, name: str) -> None:
     """The header alone, for panels that others fill."""
     w = TileWriter(module, target, itemsize, name, LAY_OUT_ARGUMENTS)
     _panels(w, *w.args)
     w.build.ret_void()
 
 
-def write_point(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
+def write_point(module: Module, target: Target, itemsize: int, name: str) -> None:
     """The header alone, for panels of two vectors that lie elsewhere; so has the last one, whatever its columns."""
     w = TileWriter(module, target, itemsize, name, POINT_ARGUMENTS)
     first, distance, whole, place = w.args
@@ -81,7 +78,7 @@ def write_point(module: ir.Module, target: Target, itemsize: int, name: str) -> 
 
 
 def write_pack_rows(
-    module: ir.Module, target: Target, itemsize: int, name: str, source: str = "", placed: bool = False
+    module: Module, target: Target, itemsize: int, name: str, source: str = "", placed: bool = False
 ) -> None:  # fmt: skip
     """Neighbours in memory lie along the columns: element [k, n] at k*stride + n, or, `placed`, at places[k] + n."""
     w = TileWriter(module, target, itemsize, name, PLACES_ARGUMENTS if placed else ARGUMENTS, source)
@@ -104,7 +101,7 @@ def write_pack_rows(
     masks = [w.below(rest), w.below(build.sub(rest, word(lanes)))]
 
     def row(k: Any) -> None:
-        given = w.near(b, build.load(build.gep(places, [k], source_etype=WORD), typ=WORD) if placed else build.mul(k, stride))
+        given = w.near(b, build.load(build.gep(places, k, WORD), WORD) if placed else build.mul(k, stride))
         here = w.at(first, build.mul(k, word(width)))
 
         def panel(n: Any) -> None:
@@ -127,9 +124,7 @@ def write_pack_rows(
     build.ret_void()
 
 
-def write_pack_columns(
-    module: ir.Module, target: Target, itemsize: int, name: str, source: str = "", alone: bool = False
-) -> None:
+def write_pack_columns(module: Module, target: Target, itemsize: int, name: str, source: str = "", alone: bool = False) -> None:
     """Neighbours in memory lie along k: element [k, n] at n*stride + k. Squares of lanes x lanes are transposed in registers.
 
     `alone` writes no header: the memory given is that of some rows of one panel.
@@ -179,19 +174,19 @@ def write_pack_columns(
     build.ret_void()
 
 
-def write_turn(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
+def write_turn(module: Module, target: Target, itemsize: int, name: str) -> None:
     """Results with rows and columns exchanged: element [m, n] at m*row + n goes to n*distance + m.
 
     Squares of lanes x lanes are transposed in registers. Of the results whole squares are read, also beyond the last row and
     column; what is stored are the elements alone.
     """
     w = TileWriter(module, target, itemsize, name, TURN_ARGUMENTS)
-    source, row, rows, columns, target, distance = w.args
+    source, row, rows, columns, made, distance = w.args
     build, lanes = w.build, w.lanes
 
     def group(n: Any) -> None:
         """One vector of columns."""
-        given, there, rest = w.at(source, n), w.at(target, build.mul(n, distance)), build.sub(columns, n)
+        given, there, rest = w.at(source, n), w.at(made, build.mul(n, distance)), build.sub(columns, n)
         whole = build.select(build.icmp_signed(">=", rest, word(lanes)), build.and_(rows, word(-lanes)), word(0))
 
         def square(m: Any, mask: Any) -> None:
@@ -220,15 +215,15 @@ def write_turn(module: ir.Module, target: Target, itemsize: int, name: str) -> N
     build.ret_void()
 
 
-def write_exchange(module: ir.Module, target: Target, itemsize: int, name: str) -> None:
+def write_exchange(module: Module, target: Target, itemsize: int, name: str) -> None:
     """Element [m, n] at m*row + n goes to n*distance + m, and no other memory is touched."""
     w = TileWriter(module, target, itemsize, name, TURN_ARGUMENTS)
-    source, row, rows, columns, target, distance = w.args
+    source, row, rows, columns, made, distance = w.args
     build, lanes = w.build, w.lanes
 
     def group(n: Any) -> None:
         """One vector of columns."""
-        given, there, rest = w.at(source, n), w.at(target, build.mul(n, distance)), build.sub(columns, n)
+        given, there, rest = w.at(source, n), w.at(made, build.mul(n, distance)), build.sub(columns, n)
         whole = build.select(build.icmp_signed(">=", rest, word(lanes)), build.and_(rows, word(-lanes)), word(0))
         read = w.below(rest)
 
@@ -264,7 +259,7 @@ def write_exchange(module: ir.Module, target: Target, itemsize: int, name: str) 
     build.ret_void()
 
 
-def write_deal(module: ir.Module, target: Target, itemsize: int, name: str, count: int, back: bool = False) -> None:
+def write_deal(module: Module, target: Target, itemsize: int, name: str, count: int, back: bool = False) -> None:
     """Element i*count + j of so many vectors goes to j*row + i, or comes `back` from there; count is odd.
 
     No two elements of a row lie in the same lane, so a row is the lanes of its own out of every vector, put in order.
@@ -274,7 +269,7 @@ def write_deal(module: ir.Module, target: Target, itemsize: int, name: str, coun
     source, *row, there = w.args if back else (w.args[0], w.args[2], w.args[1])
 
     def shuffled(a: Any, b: Any, lane: list[int]) -> Any:
-        return build.shuffle_vector(a, b, ir.Constant(ir.VectorType(HALF, lanes), lane))
+        return build.shuffle_vector(a, b, vector_of(HALF, lanes)(lane))
 
     def blended(vectors: list[Any], number: Callable[[int], int]) -> Any:
         """In each lane that of the vector with a number."""
@@ -313,8 +308,8 @@ def _transposed(w: TileWriter, lines: list[Any]) -> list[Any]:
         for r in range(lanes):
             if not r & distance:
                 pair = lines[r], lines[r + distance]
-                changed[r] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), upper))
-                changed[r + distance] = w.build.shuffle_vector(*pair, ir.Constant(ir.VectorType(HALF, lanes), lower))
+                changed[r] = w.build.shuffle_vector(*pair, vector_of(HALF, lanes)(upper))
+                changed[r + distance] = w.build.shuffle_vector(*pair, vector_of(HALF, lanes)(lower))
         lines = changed
         distance //= 2
     return lines

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
 from graphc.backends.llvm.tiles.pack import read_header
+from graphc.backends.llvm.tiles.text import POINTER, WORD, Module, Type, Value
 from graphc.backends.llvm.tiles.tile import PLACED, write_tile
 from graphc.backends.llvm.tiles.tile import arguments as tile_arguments
-from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, signature, word
+from graphc.backends.llvm.tiles.writing import TileWriter, signature, word
 from graphc.ir.layout import tallest, widest
 from graphc.ir.target import Target
 
@@ -30,7 +29,7 @@ def arguments(way: str) -> str:
 
 
 def write_strip(
-    module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
+    module: Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
 ) -> None:  # fmt: skip
     """The panels of two vectors; where the header says so, whole ones are of the source's type."""
     heights = range(1, tallest(target) + 1)
@@ -40,7 +39,7 @@ def write_strip(
     _, a, stride, panels_at, columns, count, c, row, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     b, step, distance, last, narrow = read_header(w, panels_at)
-    kind = signature(tile_arguments(way)).as_pointer()
+    kind = signature(tile_arguments(way)).pointer
     two = whole = _table(w, "two", [tiles[r, 2] for r in heights], POINTER, kind)
     wide = _table(w, "wide", [tiles[r, widest(target, r)] for r in heights], POINTER, kind)
     if source:
@@ -68,7 +67,7 @@ def write_strip(
 
 
 def write_last(
-    module: ir.Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
+    module: Module, target: Target, itemsize: int, name: str, way: str, source: str = "", number: str = ""
 ) -> None:  # fmt: skip
     """The last panel, if it has one vector."""
     tiles = [write_tile(module, target, itemsize, way, rows, 1, number=number) for rows in range(1, tallest(target) + 1)]
@@ -76,7 +75,7 @@ def write_last(
     _, a, stride, panels_at, columns, count, _, _, last_c, last_row, more, ahead, *places = w.args
     build, lanes = w.build, w.lanes
     *_, last, _ = read_header(w, panels_at)
-    one = _table(w, "one", tiles, POINTER, signature(tile_arguments(way)).as_pointer())
+    one = _table(w, "one", tiles, POINTER, signature(tile_arguments(way)).pointer)
     rest = build.and_(columns, word(2 * lanes - 1))
     narrow = build.and_(build.icmp_signed(">", rest, word(0)), build.icmp_signed("<=", rest, word(lanes)))
     ends = build.zext(narrow, WORD)
@@ -84,10 +83,7 @@ def write_last(
     build.ret_void()
 
 
-def _table(w: TileWriter, name: str, items: list[Any], each: Any, kind: Any) -> Any:
+def _table(w: TileWriter, name: str, items: list[Any], each: Type, kind: Type) -> Value:
     """What a table of heights holds for this strip's."""
-    array = ir.GlobalVariable(w.module, ir.ArrayType(each, len(items)), name)
-    array.initializer = ir.Constant(array.value_type, items)
-    array.global_constant, array.linkage = True, "internal"
-    place = w.build.gep(array, [w.build.sub(w.args[0], word(1))], source_etype=each)
-    return w.build.load(place, typ=kind)
+    table = w.module.table(name, each, items)
+    return w.build.load(w.build.gep(table, w.build.sub(w.args[0], word(1)), each), kind)

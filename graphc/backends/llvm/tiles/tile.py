@@ -17,9 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from llvmlite import ir
-
-from graphc.backends.llvm.tiles.writing import POINTER, WORD, TileWriter, word
+from graphc.backends.llvm.tiles.text import POINTER, WORD, Module
+from graphc.backends.llvm.tiles.writing import TileWriter, word
 from graphc.ir.target import Target
 
 PLACED = ("apart", "beside")  # ways to read the left operand through places
@@ -34,11 +33,11 @@ def arguments(way: str) -> str:
 
 
 def write_tile(
-    module: ir.Module, target: Target, itemsize: int, way: str, rows: int, vectors: int, source: str = "", number: str = ""
+    module: Module, target: Target, itemsize: int, way: str, rows: int, vectors: int, source: str = "", number: str = ""
 ) -> Any:  # fmt: skip
     """The function of one tile in a module, whose right operand is of the source's type, and whose elements are such numbers."""
     w = TileWriter(module, target, itemsize, f"tile_{way}_{rows}x{vectors}{source}", arguments(way), source, number)
-    w.function.linkage = "internal"
+    w.function.internal = True
     a, stride, b, step, distance, c, row, panels, count, more, ahead, *places = w.args
     build, vector, lanes = w.build, w.vector, w.lanes
     spots = [(i, v) for i in range(rows) for v in range(vectors)]
@@ -73,7 +72,7 @@ def write_tile(
     along = way in ("columns", "beside")  # neighbours lie along the rows
     place = a_k
     if places:
-        place = w.at(a_k, build.load(build.gep(places[0], [k], source_etype=WORD), typ=WORD))
+        place = w.at(a_k, build.load(build.gep(places[0], k, WORD), WORD))
     for i in range(rows):
         value = w.load_spread(place, i if along else 0)
         for v in range(vectors):
