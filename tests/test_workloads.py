@@ -62,6 +62,7 @@ from benchmarks.workloads import (
     sort,
     tanh_exp,
     top_k,
+    transpose,
     u_net,
     unique,
 )  # fmt: skip
@@ -295,6 +296,7 @@ PURE: list[tuple[Workload, Callable[..., list[Array]]]] = [
     (black_scholes(40), formula_black_scholes),
     (softmax(6, 7), formula_softmax),
     (layer_norm(6, 8), formula_layer_norm),
+    (transpose(5, 7), lambda x, y: [x + y.T]),
     (normal_numbers(100_000), lambda: [np.array([NormalDist().inv_cdf(p) for p in np.linspace(0.001, 0.999, 101)])]),
     (matmul(5, 7, 3), lambda a, b: [a @ b]),
     (layer(5, 6, 7), lambda a, w, b: [gelu(a @ w + b)]),
