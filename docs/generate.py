@@ -177,14 +177,19 @@ _INTERNAL = {  # operations that users reach under another name
     "scatter_multiply": "Elements multiplied into x at places of several axes: `x.at[...].multiply`, `segment_prod`.",
     "scatter_set": "x with other elements at places of several axes: `x.at[...].set`; the last one for a place stands.",
     "cofactors": "The matrix of cofactors: the gradient of `linalg.det`.",
-    "lu": "LU factors with row exchanges by LAPACK: what systems and determinants of large matrices begin with.",
+    "lu": "LU factors with row exchanges by LAPACK: what systems and determinants of matrices of a size with a name begin with.",
+    "lu_panel": "LU factors of a panel of at most 128 columns with row exchanges, the order of rows and its sign, by one kernel.",
+    "places": "Where each number stands in an order.",
+    "cofactors_of_singular": "Cofactors that are given, and of singular matrices those by singular values.",
+    "qr_panel": "Reflections of a panel of at most 128 columns, what they leave of it, and T, by one kernel.",
+    "qr_lapack": "`qr` by LAPACK.",
     "cholesky_block": "L of x = L L^T, its inverse, and whether there is none: of a block of at most 128 rows, by one kernel.",
     "triangle_block": "The inverse of a lower triangle of at most 128 rows, by one kernel, and whether there is none.",
     "solve_triangular_lapack": "`solve_triangular` by LAPACK, and of matrices of at most 16 rows in lanes of vectors.",
     "middle": "(x + y^T) / 2, read by squares.",
     "cholesky_lapack": "The lower triangle L of x = L L^T by LAPACK, of which the lower triangle is read.",
     **{
-        f"{name}_factored": f"`{name}` of large matrices, from `lu`; the gradient goes to the matrix."
+        f"{name}_factored": f"`{name}` of matrices of more than 16 rows, from `lu`; the gradient goes to the matrix."
         for name in ("cofactors", "det", "slogdet", "solve")
     },
     **{

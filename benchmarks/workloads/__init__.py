@@ -10,7 +10,7 @@ from benchmarks.workloads.cnn import cnn, one_channel, resnet, separable
 from benchmarks.workloads.formulas import scalar_call, tanh_exp
 from benchmarks.workloads.generation import next_token
 from benchmarks.workloads.gpt import Shape, gpt
-from benchmarks.workloads.libraries import cholesky, small_matrices, solve, sort
+from benchmarks.workloads.libraries import factors, small_matrices, solve, sort
 from benchmarks.workloads.limits import BANDWIDTH, PEAK
 from benchmarks.workloads.logistic import logistic
 from benchmarks.workloads.loops import lorenz, lstm, lyapunov, newton, ring
@@ -86,11 +86,9 @@ ROWS = (
     Row(top_k(10_000, 10, rows=256), 1.0),
     Row(unique(1_000_000, 1_000), 1.0),
     Row(searchsorted(1_000_000, 100_000), 1.0),
-    Row(cholesky(256), 1),
-    Row(cholesky(512), 1),
-    Row(cholesky(2048), 1),
+    *(Row(factors(what, size), 1) for what in ("cholesky", "slogdet", "qr") for size in (256, 512, 2048)),
     *(Row(small_matrices(what, size), 5) for what in ("det", "inv", "cholesky") for size in (3, 16)),
-    Row(solve(512), 0.95),
+    *(Row(solve(size), 1) for size in (256, 512, 2048)),
     Row(mlp(128), 1, "cold", at_most=1.0, only=_COMPILERS),
     Row(gpt(1), 1, "cold", at_most=3.0, only=_COMPILERS),
     Row(mlp(128), 1, "warm", at_most=0.1, only=_COMPILERS),
@@ -103,9 +101,9 @@ ROWS = (
 )
 
 __all__ = [
-    "BANDWIDTH", "PEAK", "ROWS", "Shape", "argsort", "attention", "black_scholes", "bodies", "chain", "cholesky", "cnn",
-    "cumulative_sum", "draws", "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov",
-    "matmul", "minilm", "mlp", "newton", "next_token", "normal_numbers", "one_channel", "reduction", "resnet", "ring",
-    "scalar_call", "scatter_add", "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp",
-    "top_k", "transpose", "u_net", "unique",
+    "BANDWIDTH", "PEAK", "ROWS", "Shape", "argsort", "attention", "black_scholes", "bodies", "chain", "cnn", "cumulative_sum",
+    "draws", "factors", "gather", "gpt", "heat", "layer", "layer_norm", "logistic", "lorenz", "lstm", "lyapunov", "matmul",
+    "minilm", "mlp", "newton", "next_token", "normal_numbers", "one_channel", "reduction", "resnet", "ring", "scalar_call",
+    "scatter_add", "searchsorted", "separable", "small_matrices", "softmax", "solve", "sort", "tanh_exp", "top_k", "transpose",
+    "u_net", "unique",
 ]  # fmt: skip

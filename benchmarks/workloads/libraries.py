@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -44,35 +45,41 @@ def _definite(size: int) -> Array:
     return made
 
 
-def cholesky(size: int) -> Workload:
+def factors(what: str, size: int) -> Workload:
+    """Cholesky's factor, Q and R, or what is told by LU: the sign and the logarithm of the determinant's magnitude."""
+    operations = {"cholesky": 1 / 3, "qr": 8 / 3, "slogdet": 2 / 3}  # of LAPACK's ways, times the cube of the size
     return Workload(
-        f"cholesky, {size} x {size}", lambda: (_definite(size),),
+        f"{what}, {size} x {size}", lambda: (_definite(size) if what == "cholesky" else normal((size, size)),),
         {
-            "graphc": _cholesky_graphc, "numpy": lambda x: pure(lambda: np.linalg.cholesky(x)), "jax": _cholesky_jax,
-            "torch": _cholesky_torch,
+            "graphc": partial(_factors_graphc, what), "numpy": lambda x: pure(lambda: _several(getattr(np.linalg, what)(x))),
+            "jax": partial(_factors_jax, what), "torch": partial(_factors_torch, what),
         },
-        tolerance=1e-5, flops=size**3 / 3,
+        tolerance=1e-5 if what == "cholesky" else 1e-3, flops=operations[what] * size**3,
     )  # fmt: skip
 
 
-def _cholesky_graphc(x: Array, backend: str = "llvm") -> Run:
+def _several(made: Any) -> Any:
+    return list(made) if isinstance(made, tuple) else made
+
+
+def _factors_graphc(what: str, x: Array, backend: str = "llvm") -> Run:
     sx = gx.placeholder("x", x.shape, "float32")
-    f = gx.compile([sx], gx.linalg.cholesky(sx), backend=backend)
+    f = gx.compile([sx], _several(getattr(gx.linalg, what)(sx)), backend=backend)
     return pure(lambda: f(x))
 
 
-def _cholesky_jax(x: Array) -> Run:
+def _factors_jax(what: str, x: Array) -> Run:
     import jax
 
-    f, a = jax.jit(jax.numpy.linalg.cholesky), jax.numpy.asarray(x)
+    f, a = jax.jit(lambda x: _several(getattr(jax.numpy.linalg, what)(x))), jax.numpy.asarray(x)
     return pure(lambda: jax.block_until_ready(f(a)))
 
 
-def _cholesky_torch(x: Array) -> Run:
+def _factors_torch(what: str, x: Array) -> Run:
     import torch
 
     a = torch.from_numpy(x)
-    return pure(lambda: torch.linalg.cholesky(a))
+    return pure(lambda: _several(getattr(torch.linalg, what)(a)))
 
 
 def small_matrices(what: str, size: int, count: int = 100_000) -> Workload:

@@ -4,8 +4,8 @@
     [A21  A22] = [L21  L22] [      L22^T]      L21 = A21 L11^-T
                                                L22 L22^T = A22 - L21 L21^T
 
-Each half goes by halves again, down to blocks of `BLOCK` rows, which one kernel factors and inverts: a system of such a block
-is a product with its inverse. Nearly all of the work is in products, which run on all threads in an order that does not
+Each half goes by halves again, down to blocks of 32 to `BLOCK` rows, which one kernel factors and inverts: a system of such a
+block is a product with its inverse. Nearly all of the work is in products, which run on all threads in an order that does not
 depend on how many there are. Sizes must be numbers, so that blocks are. A product with a block's inverse has an error of the
 order of that block's condition, which is no worse than the matrix's (Higham 2002, "Accuracy and Stability of Numerical
 Algorithms", 14.3).
@@ -32,6 +32,7 @@ from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 BLOCK = 128  # rows of a block on the diagonal: with its inverse 128 kB, which a core keeps in its second cache
+WIDTHS, FEW = (32, 64, BLOCK), 8  # rows of a block of the factor, and how many blocks there are at most before they get larger
 SPLIT = 512  # rows from which on a product's half above the diagonal is left out, at the price of a kernel more
 SQUARE = 8  # rows and columns: as many lines of the cache as its first level has room for where they lie 4 kB apart
 VECTOR = 16  # elements of the longest vector of float32
@@ -63,9 +64,15 @@ def is_wide(b: TensorType) -> bool:
     return isinstance(m, int) and m >= BLOCK // 2
 
 
-def _half(n: int) -> int:
+def width_of(a: Tensor, most: int) -> int:
+    """Of how many columns blocks are: so few that there are at most so many blocks, for each comes with kernels to compile."""
+    n = min(size for size in a.shape[-2:] if isinstance(size, int))
+    return next((width for width in WIDTHS if n <= most * width), BLOCK)
+
+
+def _half(n: int, block: int) -> int:
     """The rows of the first half, whole blocks."""
-    return (n // 2 + BLOCK - 1) // BLOCK * BLOCK
+    return (n // 2 + block - 1) // block * block
 
 
 def _factor(a: Array) -> tuple[Array, Array, Array]:
@@ -226,7 +233,7 @@ def _triangle(a: Tensor, unit_diagonal: bool) -> Lower:
     if n <= BLOCK:
         inverse, bad = results(inverse_(a, unit_diagonal=unit_diagonal))
         return Lower(n, None, inverse, refused=bad)
-    h = _half(n)
+    h = _half(n, BLOCK)
     first, last = _triangle(a[..., :h, :h], unit_diagonal), _triangle(a[..., h:, h:], unit_diagonal)
     assert first.refused is not None and last.refused is not None
     return Lower(n, None, None, first, a[..., h:, :h], last, first.refused | last.refused)
@@ -244,7 +251,7 @@ def solve_triangular(a: Tensor, b: Tensor, lower: bool, transposed: bool, unit_d
     return ops.where(refused, ops.full((), np.nan, a.dtype), x)
 
 
-def _factored(a: Tensor, update: Tensor | None = None) -> Lower:
+def _factored(a: Tensor, block: int, update: Tensor | None = None) -> Lower:
     """The factor of (a + a^T) / 2, less a product of `update` by its transpose.
 
     The sum is made block by block, where a block is used, and so is the product where it is large: half of it is above the
@@ -252,17 +259,17 @@ def _factored(a: Tensor, update: Tensor | None = None) -> Lower:
     """
     n = a.shape[-1]
     assert isinstance(n, int)
-    if n <= BLOCK:
+    if n <= block:
         whole, inverse, bad = results(factor_(middle_(a, a)))
         return Lower(n, whole, inverse, refused=bad)
-    h = _half(n)
+    h = _half(n, block)
     top, side, corner = a[..., :h, :h], middle_(a[..., :h, h:], a[..., h:, :h]), a[..., h:, h:]
     if update is not None:
         upper, lower = update[..., :h, :], update[..., h:, :]
         top, side, corner = top - upper @ flipped(upper), side - upper @ flipped(lower), corner - lower @ flipped(lower)
-    first = _factored(top)
+    first = _factored(top, block)
     below = flipped(solved(first, side))
-    last = _factored(corner, below) if n - h >= SPLIT else _factored(corner - below @ flipped(below))
+    last = _factored(corner, block, below) if n - h >= SPLIT else _factored(corner - below @ flipped(below), block)
     assert first.refused is not None and last.refused is not None
     return Lower(n, None, None, first, below, last, first.refused | last.refused)
 
@@ -281,7 +288,7 @@ def cholesky(a: Tensor) -> Tensor:
     """The lower triangle of (a + a^T) / 2; NaN where a matrix is not finite, and what else has none is refused."""
     wild = ops.any(ops.logical_not(ops.isfinite(a)), axis=(-2, -1))
     nan = ops.full((), np.nan, a.dtype)
-    lower = _factored(ops.where(ops.expand_dims(wild, (-2, -1)), nan, a))
+    lower = _factored(ops.where(ops.expand_dims(wild, (-2, -1)), nan, a), width_of(a, FEW))
     assert lower.refused is not None
     refused = refused_(lower.refused & ~wild, refusal="cholesky raised LinAlgError: the matrix is not positive definite")
     above = ops.where(wild | refused, nan, ops.zeros((), a.dtype))
@@ -289,5 +296,6 @@ def cholesky(a: Tensor) -> Tensor:
 
 
 __all__ = [
-    "BLOCK", "LEAST", "SQUARE", "Lower", "cholesky", "flipped", "inverse_", "is_large", "is_wide", "solve_triangular", "solved",
+    "BLOCK", "FEW", "LEAST", "SQUARE", "Lower", "cholesky", "flipped", "inverse_", "is_large", "is_wide", "solve_triangular",
+    "solved", "width_of",
 ]  # fmt: skip

@@ -24,13 +24,12 @@ from graphc.ir.dims import Size
 from graphc.ir.lanes import LaneCode
 from graphc.ir.operation import Lanes, Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.blocked import BLOCK, SQUARE, Lower, flipped, inverse_, solved
+from graphc.ops.blocked import BLOCK, FEW, SQUARE, Lower, flipped, inverse_, solved, width_of
 from graphc.ops.declare import Op, host, results
 from graphc.ops.small_matrices import refused_
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-WIDTH, MANY = 64, 1024  # columns of a panel, and of how many on a panel has twice as many: half as many kernels to compile
 PIECE = 16  # columns of a panel that are eliminated one by one, before the others hear of them
 RUN = 32  # rows that a loop takes at once: four vectors of 8 float32
 
@@ -257,7 +256,7 @@ def _eliminated(a: Tensor, room: int, width: int) -> _Factors:
 def _factors(a: Tensor) -> _Factors:
     n = a.shape[-1]
     assert isinstance(n, int)
-    return _eliminated(a, n, WIDTH if n < MANY else 2 * WIDTH)
+    return _eliminated(a, n, width_of(a, FEW))
 
 
 def _substituted(factors: _Factors, b: Tensor, transposed: bool) -> Tensor:

@@ -27,12 +27,12 @@ from graphc.ir.lanes import LaneCode
 from graphc.ir.operation import Lanes, Sample
 from graphc.ir.scalar import Value
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.blocked import BLOCK, LEAST, SQUARE, flipped
+from graphc.ops.blocked import BLOCK, LEAST, SQUARE, flipped, width_of
 from graphc.ops.declare import Op, host, results
 from graphc.ops.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-WIDTHS, MOST = (32, 64, 128), 16  # columns of a panel: so few that there are at most so many panels, which kernels come with
+MOST = 16  # panels, before they get wider
 PANELS = 4  # in a block
 RUN = 32  # sums that a sum of products is made of, and rows that a loop takes at once
 
@@ -252,7 +252,7 @@ def qr(a: Tensor) -> tuple[Tensor, Tensor]:
     assert isinstance(m, int) and isinstance(n, int)
     size = min(m, n)
     wild = ops.expand_dims(ops.any(ops.logical_not(ops.isfinite(a)), axis=(-2, -1)), (-2, -1))
-    q, r = _tall(a[..., :size], m, next((w for w in WIDTHS if size <= MOST * w), WIDTHS[-1]))
+    q, r = _tall(a[..., :size], m, width_of(a, MOST))
     if size < n:
         r = ops.concat([r, flipped(q) @ a[..., size:]], -1)
     nan = ops.full((), np.nan, a.dtype)
