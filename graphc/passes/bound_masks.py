@@ -56,6 +56,7 @@ def _bounded(program: Program) -> Program:
     known: dict[str, Known] = {}
     finite: set[str] = set()
     lengths = Lengths()
+    there = {b.name for b in program.buffers.values() if b.role in _ALWAYS_THERE}
     calls = []
     done: dict[object, tuple[Kernel, dict[str, Known], set[str]]] = {}
     for call in program.calls:
@@ -67,9 +68,9 @@ def _bounded(program: Program) -> Program:
             alike = {p.name for p in kernel.params if p.type == program.buffers[of[p.name]].type}  # else places are other ones
             read = [p.name for p in kernel.params if p.mode == "in" and of[p.name] in known]
             shared = _shared(call, program)
-            there = {b for b, _ in shared.values()} | {b.name for b in program.buffers.values() if b.role in _ALWAYS_THERE}
+            own = {b for b, _ in shared.values()}
             memory = {
-                name: {region: value for region, value in known[of[name]].items() if lengths.buffers(region) <= there}
+                name: {r: v for r, v in known[of[name]].items() if all(b in own or b in there for b in lengths.buffers(r))}
                 for name in read if name in alike
             }  # fmt: skip
             sure = frozenset(p.name for p in kernel.params if p.mode == "in" and of[p.name] in finite)
@@ -104,12 +105,11 @@ def _shared(call: ir.Call, program: Program) -> dict[str, tuple[str, Shape]]:
     }
 
 
-def _still(known: Mapping[str, Known], written: Set[str], lengths: Lengths) -> dict[str, Known]:
+def _still(known: dict[str, Known], written: Set[str], lengths: Lengths) -> dict[str, Known]:
     """What is known when some buffers have been written."""
-    found: dict[str, Known] = {}
-    for b, k in known.items():
-        if b not in written:
-            found[b] = {region: value for region, value in k.items() if not lengths.buffers(region) & written}
+    found = known if written.isdisjoint(known) else {b: k for b, k in known.items() if b not in written}
+    if not written.isdisjoint(lengths.sources):
+        found = {b: {r: v for r, v in k.items() if lengths.buffers(r).isdisjoint(written)} for b, k in found.items()}
     return found
 
 
@@ -177,9 +177,9 @@ def _without_unread(program: Program, before: Program, lengths: Lengths) -> Prog
     for call in program.calls:
         found = changed.get(id(call.kernel))
         if found is not None:
-            there = for_good | {b for b, _ in _shared(call, program).values() if writes[b] <= 1}
+            once = {b for b, _ in _shared(call, program).values() if writes[b] <= 1}
             results = {
-                p.name: [regions for regions in unread.of_results(reads[b]) if lengths.buffers(*regions) <= there]
+                p.name: [r for r in unread.of_results(reads[b]) if all(d in once or d in for_good for d in lengths.buffers(*r))]
                 for p, b in zip(found.params, call.buffers, strict=True)
                 if p.mode == "out" and b in sought and writers[b] == 1
             }

@@ -92,12 +92,16 @@ class Lengths:
     def __init__(self) -> None:
         self.names: dict[Number, str] = {}
         self.numbers: dict[str, Number] = {}
+        self.sources: set[str] = set()  # the buffers from which any is read
         self._left: dict[ir.Axis, tuple[Size, ...]] = {}
 
     def size(self, number: Number) -> Size:
         """A number as a size."""
-        name = self.names.setdefault(number, f"%.{len(self.names)}")
-        self.numbers[name] = number
+        name = self.names.get(number)
+        if name is None:
+            name = self.names[number] = f"%.{len(self.names)}"
+            self.numbers[name] = number
+            self.sources |= {r.buffer for r in reads(number)}
         return dims.symbol(name)
 
     def of(self, *sizes: Size) -> list[str]:
