@@ -65,8 +65,9 @@ def gpt(batch: int, shape: Shape | None = None) -> Workload:
         return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:]), parameters(s)
 
     weights = s.layers * 12 * s.width**2 + s.width * s.vocabulary
+    letters = f", {s.time} letters" if s.time != Shape.time else ""
     return Workload(
-        f"GPT step, {s.layers} layers, width {s.width}, batch {batch}", arrays,
+        f"GPT step, {s.layers} layers, width {s.width}, batch {batch}{letters}", arrays,
         {
             "graphc": partial(_graphc, s), "jax": partial(_jax, s), "torch": partial(_torch, s),
             "torch.compile": partial(_torch, s, compiled=True),
