@@ -53,6 +53,9 @@ _TAKEN = re.compile(  # names that the source gives to other things
 )
 
 
+_CASTS = frozenset(dtype.short for dtype in t.DTYPES)  # i32(...): the loops of long code have variables up to i32, too
+
+
 @dataclass(frozen=True)
 class Source:
     """The source of one kernel, and the names it needs."""
@@ -132,7 +135,9 @@ class Printer:
         """A value, loop variable or dimension as a Python name."""
         if name[0].isdigit():
             return self.value(name)
-        return f"dim_{name}" if name in self.dims and (keyword.iskeyword(name) or _TAKEN.fullmatch(name)) else name
+        if name in self.dims:
+            return f"dim_{name}" if keyword.iskeyword(name) or _TAKEN.fullmatch(name) else name
+        return f"{name}_" if name in _CASTS else name
 
     def size(self, size: Size) -> str:
         """An index expression as Python over int64."""

@@ -43,6 +43,31 @@ def test_the_first_product_of_a_process(tmp_path):
     assert in_a_new_process(kept + PRODUCT, tmp_path / "kernels") == "True\n"
 
 
+def test_a_loop_variable_that_is_called_as_a_type():
+    text = """program f {
+  input %x: f64[40]
+  output %1: i32[40]
+  %1 = k0(%x)
+  return %1
+}
+
+kernel k0(%x0: f64[40]) -> %y0: i32[40] {
+  parallel i8 < 4 {
+    for i32 < 10 {
+      %0 = load %x0[10*i8+i32]
+      %1 = cast(%0) : i32
+      %2 = add(%1, 3)
+      store %y0[10*i8+i32], %2
+    }
+  }
+}
+"""
+    program = gx.ir.parse(text)
+    for backend in ("llvm", "numba"):
+        native = load_backend(backend).build(replace(program, target=host()), {})
+        assert np.array_equal(native.run([np.arange(40.0)], {}, ())[0], np.arange(40) + 3)
+
+
 def _casts(dtype):
     x = gx.placeholder("x", ("n",), dtype)
     y = gx.astype(x, "float32")
