@@ -350,7 +350,7 @@ def stored(dtype: DType, truth: Array) -> Any:
     return 1.001 * 2.0 ** -t.DIGITS[dtype] * np.abs(truth) + 2.0 ** (t.EXPONENTS[dtype][0] - 1)
 
 
-FACTORED = {"cholesky", "cofactors", "det", "inv", "slogdet", "solve", "solve_triangular"}  # composites of such
+FACTORED = {"cholesky", "cofactors", "det", "inv", "qr", "slogdet", "solve", "solve_triangular"}  # composites of such
 
 
 def is_factored(op: Operation) -> bool:
