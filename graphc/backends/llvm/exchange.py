@@ -80,7 +80,10 @@ def exchange_of(printer: Printer, loop: Loop) -> Exchange | None:
 
 
 def _unheld(address: Size, var: str) -> tuple[Size, tuple[Size, ...]]:
-    """An address without the differences that hold a variable back, max(a, 0), and these a, which grow with it."""
+    """An address without what holds a variable back, and the sizes that are positive where it does, which grow with it.
+
+    min(v, n) is v - max(v - n, 0), where v - n grows, or n - max(n - v, 0), where n - v is v - n with the other sign.
+    """
     if isinstance(address, int):
         return address, ()
     held: dict[Size, None] = {}
@@ -88,9 +91,10 @@ def _unheld(address: Size, var: str) -> tuple[Size, tuple[Size, ...]]:
         match monomial:
             case (dims.Max0(a),) if var in dims.names(a):
                 step = dims.sub(dims.substitute(a, {var: dims.add(dims.symbol(var), 1)}), a)
-                if isinstance(step, int) and step > 0:
-                    held[a] = None
-                    address = dims.sub(address, dims.mul(factor, dims.maximum(a, 0)))
+                if isinstance(step, int) and step:
+                    held[a if step > 0 else dims.mul(a, -1)] = None
+                    instead: Size = 0 if step > 0 else a
+                    address = dims.add(address, dims.mul(factor, dims.sub(instead, dims.maximum(a, 0))))
     return address, tuple(held)
 
 

@@ -73,14 +73,14 @@ SHAPES = [(1, 3), (3, 3), (5, 1), (7, 1), (2, 4), (4, 4), (3, 5), (1, 16), (4, 5
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_element_comes_back(shape, dtype):
-    """All whole blocks; a last one that is not whole; none that is; and of an open number."""
-    open_ = gx.compile([x := gx.placeholder("x", ("n", *shape), dtype)], through(x))
+    """All whole blocks; a last one that is not whole; none that is; and of an open number, whose name decides how sizes read."""
+    open_ = [gx.compile([x := gx.placeholder("x", (name, *shape), dtype)], through(x)) for name in ("n", "batch")]
     for count in (1, 8, 16, 33, 48):
         a = at_the_end(RNG.normal(size=(count, *shape)).astype(dtype))
         memory = np.full(a.size + 64, 7, dtype)
         y = memory[32 : 32 + a.size].reshape(a.shape)
         known = gx.compile([x := gx.placeholder("x", a.shape, dtype)], through(x))
-        for f in (known, open_):
+        for f in (known, *open_):
             memory[:] = 7
             f(a, out=y)
             np.testing.assert_array_equal(y, a)
@@ -106,7 +106,8 @@ def test_which_functions_are_called():
     """Few odd elements are chosen, others go by squares; where the last lanes may have no element, there is another way too."""
     for length in DEALT:
         assert calls((length, 1), 32, "x86-64-v4") == [f"deal_{length}", f"collect_{length}"]
-    assert calls((3, 3), "n", "x86-64-v4") == ["deal_9", "collect_9", "exchange"]
+    for name in ("n", "batch"):
+        assert calls((3, 3), name, "x86-64-v4") == ["deal_9", "collect_9", "exchange"], name
     assert calls((4, 4), 32, "x86-64-v4") == calls((4, 4), "n", "x86-64-v4") == ["exchange", "exchange"]
     assert calls((2, 2), 32, "x86-64-v4") == []  # too few
     assert calls((3, 3), 32, "x86-64-v2") == []  # no masks
