@@ -279,6 +279,7 @@ def test_the_other_process_ends_where_a_pass_fails(helped):
     assert not compile._HELPERS and helped[0].process.poll() is not None
 
 
+@pytest.mark.usefixtures("llvm_itself")  # Numba's backend has nothing compiled beside the passes
 def test_tiles_and_the_walk_are_compiled_while_passes_run(helped, monkeypatch):
     x = gx.placeholder("x", ("n", 40), "float32")
     data = np.random.default_rng(0).normal(size=(50, 40)).astype("float32")
