@@ -13,6 +13,8 @@ Algorithms", 14.3).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ from numpy.linalg import LinAlgError
 from graphc import ops
 from graphc.ir import dims
 from graphc.ir import types as t
+from graphc.ir.dims import Size
 from graphc.ir.lanes import LaneCode
 from graphc.ir.operation import Lanes, Sample
 from graphc.ir.types import TensorType, TupleType
@@ -192,13 +195,33 @@ inverse_: Op = host(
 )  # fmt: skip
 
 
+@contextmanager
+def by_squares(k: LaneCode, m: Size, n: Size) -> Iterator[tuple[tuple[Size, Size], tuple[Size, Size]]]:
+    """Loops over the squares of a matrix, of which each line of the cache that a column touches is used up.
+
+    Of a square the stop and the start of its rows, and of its columns.
+    """
+
+    def count(size: Size) -> Size:
+        return dims.floordiv(dims.add(size, SQUARE - 1), SQUARE)
+
+    def within(square: Size, size: Size) -> tuple[Size, Size]:
+        first = dims.mul(square, SQUARE)
+        return dims.minimum(dims.add(first, SQUARE), size), first
+
+    with k.loop(count(m)) as down, k.loop(count(n)) as right:
+        yield within(down, m), within(right, n)
+
+
+def by_columns(k: LaneCode, m: Size, n: Size, array: str) -> None:
+    """Put the first operand, m x n, into an array whose rows are its columns."""
+    with by_squares(k, m, n) as (rows, columns), k.loop(*columns) as j, k.loop(*rows) as i:
+        k.put(array, k.given(0, i, j), j, i)
+
+
 def _middle_code(k: LaneCode) -> None:
-    """By squares, of which each line of the cache that a column touches is used up."""
-    m, n = k.size(0, 0), k.size(0, 1)
-    with k.elements(), k.loop(-(-m // SQUARE)) as down, k.loop(-(-n // SQUARE)) as right:
-        top, left = dims.mul(down, SQUARE), dims.mul(right, SQUARE)
-        with k.loop(dims.minimum(dims.add(top, SQUARE), m), top) as i, k.loop(dims.minimum(dims.add(left, SQUARE), n), left) as j:
-            k.give(0, (k.given(0, i, j) + k.given(1, j, i)) * 0.5, i, j)
+    with k.elements(), by_squares(k, k.size(0, 0), k.size(0, 1)) as (rows, columns), k.loop(*rows) as i, k.loop(*columns) as j:
+        k.give(0, (k.given(0, i, j) + k.given(1, j, i)) * 0.5, i, j)
 
 
 middle_: Op = host(
@@ -296,6 +319,6 @@ def cholesky(a: Tensor) -> Tensor:
 
 
 __all__ = [
-    "BLOCK", "FEW", "LEAST", "SQUARE", "Lower", "cholesky", "flipped", "inverse_", "is_large", "is_wide", "solve_triangular",
-    "solved", "width_of",
+    "BLOCK", "FEW", "LEAST", "SQUARE", "Lower", "by_columns", "by_squares", "cholesky", "flipped", "inverse_", "is_large",
+    "is_wide", "solve_triangular", "solved", "width_of",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from graphc.ir.dims import Size
 from graphc.ir.lanes import LaneCode
 from graphc.ir.operation import Lanes, Sample
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.blocked import BLOCK, FEW, SQUARE, Lower, flipped, inverse_, solved, width_of
+from graphc.ops.blocked import BLOCK, FEW, Lower, by_columns, by_squares, flipped, inverse_, solved, width_of
 from graphc.ops.declare import Op, host, results
 from graphc.ops.small_matrices import refused_
 from graphc.ops.tensor import Tensor
@@ -69,14 +69,6 @@ def _panel_code(k: LaneCode, room: int) -> None:
     def run(size: Size) -> Size:
         return dims.mul(dims.floordiv(size, RUN), RUN)
 
-    def squares(size: Size) -> Size:
-        return dims.floordiv(dims.add(size, SQUARE - 1), SQUARE)
-
-    def within(square: Size, size: Size) -> tuple[Size, Size]:
-        """The stop and the start of a square's loop."""
-        first = dims.mul(square, SQUARE)
-        return dims.minimum(dims.add(first, SQUARE), size), first
-
     def exchange(array: str, column: Size, i: Size, other: Size) -> None:
         first, second = k.get(array, column, i), k.get(array, column, other)
         k.put(array, second, column, i)
@@ -90,10 +82,7 @@ def _panel_code(k: LaneCode, room: int) -> None:
             k.put(order, k.index(i), i)
         with k.loop(high) as i:
             k.put(live, k.const(1.0, dtype), i)
-        with k.loop(squares(m)) as down, k.loop(squares(n)) as right:
-            rows, columns = within(down, m), within(right, n)
-            with k.loop(*columns) as j, k.loop(*rows) as i:
-                k.put(a, k.given(0, i, j), j, i)
+        by_columns(k, m, n, a)
         with k.loop(n) as j, k.loop(high, m) as i:
             k.put(a, k.const(0.0, dtype), j, i)
         with k.loop(wide, n) as j, k.loop(high) as i:
@@ -163,10 +152,8 @@ def _panel_code(k: LaneCode, room: int) -> None:
         k.give(2, k.get(sign))
         with k.loop(m) as i:
             k.give(1, k.get(order, i), i)
-        with k.loop(squares(m)) as down, k.loop(squares(n)) as right:
-            rows, columns = within(down, m), within(right, n)
-            with k.loop(*rows) as i, k.loop(*columns) as j:
-                k.give(0, k.get(a, j, i), i, j)
+        with by_squares(k, m, n) as (rows, columns), k.loop(*rows) as i, k.loop(*columns) as j:
+            k.give(0, k.get(a, j, i), i, j)
 
 
 def _panel_type(a: TensorType, rows: TensorType, room: int) -> TupleType:

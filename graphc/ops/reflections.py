@@ -27,7 +27,7 @@ from graphc.ir.lanes import LaneCode
 from graphc.ir.operation import Lanes, Sample
 from graphc.ir.scalar import Value
 from graphc.ir.types import TensorType, TupleType
-from graphc.ops.blocked import BLOCK, LEAST, SQUARE, flipped, width_of
+from graphc.ops.blocked import BLOCK, LEAST, by_columns, by_squares, flipped, width_of
 from graphc.ops.declare import Op, host, results
 from graphc.ops.tensor import Tensor
 
@@ -76,14 +76,6 @@ def _panel_code(k: LaneCode, room: int, top: int) -> None:
     def run(size: Size) -> Size:
         return dims.floordiv(size, RUN)
 
-    def squares(size: Size) -> Size:
-        return dims.floordiv(dims.add(size, SQUARE - 1), SQUARE)
-
-    def within(square: Size, size: Size) -> tuple[Size, Size]:
-        """The stop and the start of a square's loop."""
-        at = dims.mul(square, SQUARE)
-        return dims.minimum(dims.add(at, SQUARE), size), at
-
     def total(term: Any, start: Size, stop: Size, larger: bool = False) -> Value:
         """The sum of term(i, what it was), or the largest of them, over runs: each place of a run first, then these in pairs."""
         with k.loop(RUN) as place:
@@ -105,10 +97,7 @@ def _panel_code(k: LaneCode, room: int, top: int) -> None:
         first, m = k.as_index(k.whole(1)), k.as_index(k.whole(2))
         runs = run(dims.add(m, RUN - 1))
         high = dims.mul(runs, RUN)
-        with k.loop(squares(m)) as down, k.loop(squares(n)) as right:
-            rows, columns = within(down, m), within(right, n)
-            with k.loop(*columns) as j, k.loop(*rows) as i:
-                k.put(a, k.given(0, i, j), j, i)
+        by_columns(k, m, n, a)
         with k.loop(n) as j, k.loop(high, m) as i:
             k.put(a, k.const(0.0, dtype), j, i)
         with k.loop(n) as j, k.loop(n) as i:
@@ -169,12 +158,10 @@ def _panel_code(k: LaneCode, room: int, top: int) -> None:
             on = dims.add(first, j)
             value = k.select(k.index(i) < k.index(on), k.get(a, j, i), k.const(0.0, dtype))
             k.give(1, k.select(k.index(i) == k.index(on), k.get(diagonal, j), value), i, j)
-        with k.loop(squares(m)) as down, k.loop(squares(n)) as right:
-            rows, columns = within(down, m), within(right, n)
-            with k.loop(*rows) as i, k.loop(*columns) as j:
-                row, one = k.index(i), k.index(dims.add(first, j))
-                value = k.select(row > one, k.get(a, j, i), k.const(0.0, dtype))
-                k.give(0, k.select(row == one, k.const(1.0, dtype), value), i, j)
+        with by_squares(k, m, n) as (rows, columns), k.loop(*rows) as i, k.loop(*columns) as j:
+            row, one = k.index(i), k.index(dims.add(first, j))
+            value = k.select(row > one, k.get(a, j, i), k.const(0.0, dtype))
+            k.give(0, k.select(row == one, k.const(1.0, dtype), value), i, j)
 
 
 def _panel_type(a: TensorType, first: TensorType, rows: TensorType, room: int, top: int) -> TupleType:
